@@ -1,0 +1,79 @@
+# One word each: run, test, check, bench. `make help` lists them.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+# The first Python that is new enough; `make run PYTHON=/path/to/python` overrides.
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& { echo $$python; break; }; done)
+
+VENV := .venv
+BIN := $(VENV)/bin
+export PORT ?= 8000
+export DEMO ?= 1
+
+.PHONY: help
+help: ## List these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: $(VENV)/.runtime ## Run the service with demo data on 127.0.0.1:$PORT (8000)
+	@$(BIN)/flask --app app db upgrade
+	@$(BIN)/flask --app app demo seed
+	@[ "$(DEMO)" != 1 ] || echo "Demo page: http://127.0.0.1:$(PORT)/demo   (Ctrl-C stops the service)"
+	@exec $(BIN)/gunicorn --config gunicorn.conf.py
+
+.PHONY: test
+test: $(VENV)/.dev test-servers test-npm ## Install what the tests need, then run all of them
+	@env -u PORT -u DEMO $(BIN)/python -m pytest $(ARGS)
+
+.PHONY: check
+check: $(VENV)/.dev ## Lint, format and types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+.PHONY: format
+format: $(VENV)/.dev ## Put the code into its one format
+	@$(BIN)/ruff check --fix-only --quiet .
+	@$(BIN)/ruff format .
+
+.PHONY: bench
+bench: $(VENV)/.dev ## Measure: memory per stream, CPU per connect and per delivery
+	@if [ -f benchmarks/__main__.py ]; then $(BIN)/python -m benchmarks $(ARGS); \
+	else echo "No benchmarks here yet (benchmarks/__main__.py)."; fi
+
+.PHONY: clean
+clean: ## Remove what was installed and cached; keeps instance/, where the data is
+	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis tests/browser/node_modules
+
+# Servers that the tests start by themselves; tests of a missing one say so.
+.PHONY: test-servers
+test-servers:
+	@scripts/install-test-servers
+
+.PHONY: test-npm
+test-npm: $(if $(wildcard tests/browser/package.json),tests/browser/node_modules/.stamp)
+
+tests/browser/node_modules/.stamp: tests/browser/package-lock.json
+	@if command -v npm >/dev/null; then \
+		npm ci --prefix tests/browser --no-audit --no-fund --loglevel=error && touch $@; \
+	else echo "npm is missing: tests that need its packages are skipped."; fi
+
+# Installed again only when the requirements change.
+$(VENV)/.dev: requirements-dev.txt $(VENV)/.runtime
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+$(VENV)/.runtime: requirements.txt | $(BIN)/python
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+$(BIN)/python:
+	@[ -n "$(PYTHON)" ] || { echo "Python 3.11 or newer is needed and was not found;" \
+		"install it, or say where it is: make run PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "$(PYTHON) cannot make a virtual" \
+		"environment; install its venv module (on Debian: apt-get install python3-venv)" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
