@@ -1,0 +1,75 @@
+"""What happens on a restaurant's floor: sessions, requests, orders, and who may do what.
+
+Usable from any Python process::
+
+    from waiter_service import WaiterService
+
+    service = WaiterService.from_env()
+    service.update_order_status("ord-1", "InProgress")
+
+Knows nothing of Flask, of notifications, or of how anything reaches a screen.
+Errors are in ``waiter_service.errors``, signals in ``waiter_service.signals``.
+"""
+
+from waiter_service import errors, signals
+from waiter_service.actors import SYSTEM, Actor, ActorKind
+from waiter_service.analytics import Analytics, Figures
+from waiter_service.changes import (
+    Change,
+    OrderStatusChange,
+    RequestStatusChange,
+    SessionClosed,
+    SessionOpened,
+    SessionTransfer,
+)
+from waiter_service.database import Database
+from waiter_service.idempotency import IdempotencyStore, StoredAnswer
+from waiter_service.inputs import OrderItem
+from waiter_service.queries import FloorQueries, SessionSnapshot, WaiterFloor
+from waiter_service.service import WaiterService
+from waiter_service.statuses import OrderStatus, RequestStatus, allowed_moves
+from waiter_service.views import (
+    OrderUpdate,
+    OrderView,
+    RequestCreated,
+    RequestUpdate,
+    RequestView,
+    SessionUpdate,
+    SessionView,
+    TransferResult,
+)
+
+__all__ = [
+    "SYSTEM",
+    "Actor",
+    "ActorKind",
+    "Analytics",
+    "Change",
+    "Database",
+    "Figures",
+    "FloorQueries",
+    "IdempotencyStore",
+    "OrderItem",
+    "OrderStatus",
+    "OrderStatusChange",
+    "OrderUpdate",
+    "OrderView",
+    "RequestCreated",
+    "RequestStatus",
+    "RequestStatusChange",
+    "RequestUpdate",
+    "RequestView",
+    "SessionClosed",
+    "SessionOpened",
+    "SessionSnapshot",
+    "SessionTransfer",
+    "SessionUpdate",
+    "SessionView",
+    "StoredAnswer",
+    "TransferResult",
+    "WaiterFloor",
+    "WaiterService",
+    "allowed_moves",
+    "errors",
+    "signals",
+]

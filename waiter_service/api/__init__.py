@@ -1,0 +1,11 @@
+"""What the REST API says and does, without HTTP: ``blueprint.py`` puts it under /api.
+
+::
+
+    blueprint -> operations -> floor_api -> bodies, resources -> fields
+              -> openapi, problem_models (what is documented)
+              -> failures, retries
+
+Not imported by ``waiter_service`` itself: a script that changes a status
+needs no Flask.
+"""

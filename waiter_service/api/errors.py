@@ -1,0 +1,40 @@
+"""What can be wrong with a call before anything is done.
+
+::
+
+    CallError
+    |-- NotAuthenticated     no token, or none that is good
+    |-- NotAllowed           a good token, but never for this
+    `-- BodyNotUnderstood    no JSON
+    (ValidationError of waiter_service.errors: JSON, but not what is expected)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from waiter_service.errors import ValidationError
+
+
+class CallError(Exception):
+    """The call is refused; ``str()`` may be read by anybody."""
+
+
+class NotAuthenticated(CallError):
+    """No token, or one that is malformed, forged, expired or revoked."""
+
+
+class NotAllowed(CallError):
+    """Not with this token, whatever it is asked of: the answer tells nothing of what exists."""
+
+
+class BodyNotUnderstood(CallError):
+    """The body is no JSON."""
+
+
+class FieldErrors(ValidationError):
+    """Several fields are wrong; ``errors`` is each field with what it must be."""
+
+    def __init__(self, errors: Sequence[tuple[str, str]]) -> None:
+        super().__init__(*errors[0])
+        self.errors = tuple(errors)

@@ -1,0 +1,128 @@
+"""Errors as problem documents: the one place that gives them HTTP statuses."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable
+from typing import Any
+
+from flask import Response
+
+from problems import problem
+from waiter_service.api.errors import BodyNotUnderstood, FieldErrors, NotAllowed, NotAuthenticated
+from waiter_service.errors import (
+    DatabaseError,
+    DatabaseUnavailable,
+    IdempotencyKeyBusy,
+    IdempotencyKeyReused,
+    Missing,
+    SessionClosedError,
+    StatusConflict,
+    TableOccupied,
+    TransferRefused,
+    ValidationError,
+)
+
+log = logging.getLogger(__name__)
+
+# A call takes milliseconds; whoever waits a second finds the first one done.
+BUSY_RETRY_SECONDS = 1
+# A database that restarts or fails over is away for seconds. A guess.
+DATABASE_RETRY_SECONDS = 5
+
+
+def not_authenticated(error: NotAuthenticated) -> Response:
+    """401, saying whether a token was missing or bad."""
+    return problem(401, str(error))
+
+
+def not_allowed(error: NotAllowed) -> Response:
+    """403: the same whether what was asked for exists or not."""
+    return problem(403, str(error))
+
+
+def missing(error: Missing) -> Response:
+    """404, the same for what does not exist and what is not the caller's."""
+    return problem(404, f"There is no such {error.thing}, or it is not yours.")
+
+
+def body_not_understood(error: BodyNotUnderstood) -> Response:
+    """400: no JSON."""
+    return problem(400, str(error))
+
+
+def fields_wrong(error: ValidationError) -> Response:
+    """422, naming each field as the client spells it."""
+    if isinstance(error, FieldErrors):
+        errors = error.errors
+    else:
+        errors = ((_in_camel_case(error.field), error.message),)
+    named = [{"field": field, "message": message} for field, message in errors]
+    detail = "; ".join(f"{each['field']}: {each['message']}" for each in named)
+    return problem(422, detail, errors=named)
+
+
+def status_conflict(error: StatusConflict) -> Response:
+    """409, with what can be done instead."""
+    return problem(
+        409,
+        str(error),
+        currentStatus=error.current,
+        requestedStatus=error.requested,
+        allowed=list(error.allowed),
+        version=error.version,
+    )
+
+
+def session_closed(error: SessionClosedError) -> Response:
+    """409, naming the session."""
+    return problem(409, str(error), sessionId=error.session_id)
+
+
+def table_occupied(error: TableOccupied) -> Response:
+    """409, naming the table, and the session where it is the caller's business."""
+    return problem(409, str(error), tableNumber=error.table_number, sessionId=error.session_id)
+
+
+def transfer_refused(error: TransferRefused) -> Response:
+    """409, naming each session that stands in the way."""
+    refused = [{"sessionId": each, "reason": why} for each, why in error.reasons.items()]
+    return problem(409, str(error), refused=refused)
+
+
+def key_busy(error: IdempotencyKeyBusy) -> Response:
+    """409: the first call with the key is still under way."""
+    return problem(409, str(error), retry_after_seconds=BUSY_RETRY_SECONDS)
+
+
+def key_reused(error: IdempotencyKeyReused) -> Response:
+    """409: fine in itself, but the key stands for something else by now."""
+    return problem(409, str(error))
+
+
+def database_failed(error: DatabaseError) -> Response:
+    """503; the log says why, the client has no use for it."""
+    log.error("the database cannot be used: %s", error)
+    retry_after = DATABASE_RETRY_SECONDS if isinstance(error, DatabaseUnavailable) else None
+    return problem(503, "This is not possible at the moment.", retry_after_seconds=retry_after)
+
+
+HANDLERS: dict[type[Exception], Callable[[Any], Response]] = {
+    NotAuthenticated: not_authenticated,
+    NotAllowed: not_allowed,
+    BodyNotUnderstood: body_not_understood,
+    Missing: missing,
+    ValidationError: fields_wrong,
+    StatusConflict: status_conflict,
+    SessionClosedError: session_closed,
+    TableOccupied: table_occupied,
+    TransferRefused: transfer_refused,
+    IdempotencyKeyBusy: key_busy,
+    IdempotencyKeyReused: key_reused,
+    DatabaseError: database_failed,
+}
+
+
+def _in_camel_case(field: str) -> str:
+    return re.sub(r"_([a-z])", lambda match: match[1].upper(), field)

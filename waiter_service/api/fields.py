@@ -1,0 +1,103 @@
+"""The fields that bodies and resources are made of, as they are spelled on the wire.
+
+Limits come from ``waiter_service.inputs``, which has the last word: what a
+pattern here lets through, it may still refuse.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
+
+from waiter_service.inputs import (
+    MAX_ID_CHARS,
+    MAX_KIND_CHARS,
+    MAX_NAME_CHARS,
+    MAX_NOTE_CHARS,
+    MAX_QUANTITY,
+    MAX_TABLE_NUMBER,
+    MAX_VERSION,
+)
+from waiter_service.statuses import OrderStatus, RequestStatus
+
+# Documented, and enforced by inputs.text(): something to read, and no control
+# characters but tabs and newlines.
+_WORDS = {"pattern": r"^[^\u0000-\u0008\u000b-\u001f\u007f-\u009f]*$"}
+_SOME_WORDS = {
+    "pattern": r"^[^\u0000-\u0008\u000b-\u001f\u007f-\u009f]*"
+    r"[^\s\u0000-\u001f\u007f-\u009f]"
+    r"[^\u0000-\u0008\u000b-\u001f\u007f-\u009f]*$"
+}
+
+
+def format_timestamp(moment: datetime) -> str:
+    """Return ``moment`` as UTC with milliseconds: ``2024-01-15T10:30:00.000Z``."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _whole(value: object) -> object:
+    # JSON knows one kind of number, and for its schemas 2.0 is an integer.
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+# Last in each: a constraint around it would be enforced, but not documented.
+_WHOLE = BeforeValidator(_whole)
+
+Id = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=MAX_ID_CHARS,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+        examples=["table-7"],
+    ),
+]
+TableNumber = Annotated[int, Field(ge=1, le=MAX_TABLE_NUMBER, examples=[7]), _WHOLE]
+Version = Annotated[
+    int,
+    Field(
+        ge=1,
+        le=MAX_VERSION,
+        description="Rises by one with every change; whoever holds a higher one is newer.",
+    ),
+    _WHOLE,
+]
+Quantity = Annotated[int, Field(ge=1, le=MAX_QUANTITY), _WHOLE]
+Kind = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=MAX_KIND_CHARS,
+        examples=["water"],
+        json_schema_extra=_SOME_WORDS,
+    ),
+]
+DishName = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=MAX_NAME_CHARS,
+        examples=["Margherita"],
+        json_schema_extra=_SOME_WORDS,
+    ),
+]
+Words = Annotated[str, Field(max_length=MAX_NOTE_CHARS, json_schema_extra=_WORDS)]
+"""A note or a reason; blanks alone count as none."""
+
+Timestamp = Annotated[
+    datetime,
+    PlainSerializer(format_timestamp, return_type=str),
+    WithJsonSchema(
+        {"type": "string", "format": "date-time", "examples": ["2024-01-15T10:30:00.000Z"]}
+    ),
+]
+
+# As text, since any spelling is understood: in_progress, in-progress, InProgress.
+AnyRequestStatus = Annotated[
+    str, WithJsonSchema({"type": "string", "enum": [status.value for status in RequestStatus]})
+]
+AnyOrderStatus = Annotated[
+    str, WithJsonSchema({"type": "string", "enum": [status.value for status in OrderStatus]})
+]

@@ -1,0 +1,225 @@
+"""What each operation of the API does: a call in, an answer out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+
+from waiter_service.actors import Actor, ActorKind
+from waiter_service.api.bodies import (
+    ChangeOrderStatus,
+    ChangeRequestStatus,
+    CloseSession,
+    CreateRequest,
+    OpenSession,
+    PlaceOrder,
+    TransferSessions,
+)
+from waiter_service.api.call import Answer, Call
+from waiter_service.api.resources import (
+    Floor,
+    Order,
+    Request,
+    SeatedSession,
+    Session,
+    TableSnapshot,
+    Transfer,
+    WaiterAnalytics,
+)
+from waiter_service.errors import IdTaken, TableOccupied, ValidationError
+from waiter_service.inputs import is_identifier
+from waiter_service.queries import FloorQueries, SessionSnapshot
+from waiter_service.service import WaiterService
+
+CursorOf = Callable[[str, str], str]
+"""From ``"session"`` or ``"waiter"`` and an id to the place after which its channel goes on."""
+
+GuestToken = Callable[[str], tuple[str, datetime]]
+"""From a session's id to a token for its guests, and when that ends."""
+
+
+class FloorApi:
+    """The waiter service and its queries, in the words of the API.
+
+    Raises what they raise; who may do what is theirs to decide. The first
+    line of each docstring is the operation's summary in the document.
+    """
+
+    def __init__(
+        self,
+        service: WaiterService,
+        queries: FloorQueries,
+        *,
+        cursor_of: CursorOf,
+        guest_token: GuestToken,
+    ) -> None:
+        self._service = service
+        self._queries = queries
+        self._cursor_of = cursor_of
+        self._guest_token = guest_token
+
+    # Sessions
+
+    def open_session(self, call: Call[OpenSession]) -> Answer:
+        """Open a table.
+
+        Waiters open tables for themselves; managers say for whom. The token in
+        the answer is made for it and kept nowhere, so a retry gets a new one.
+        """
+        actor, chosen_id = call.actor, call.chosen_id("session")
+        waiter_id = call.body.waiter_id
+        if waiter_id is None:
+            if actor.kind is not ActorKind.WAITER:
+                raise ValidationError("waiter_id", "must say who serves the table")
+            waiter_id = actor.id
+        try:
+            view = self._service.open_session(
+                call.body.table_number, waiter_id, session_id=chosen_id, actor=actor
+            )
+        except (TableOccupied, IdTaken) as error:
+            is_ours = isinstance(error, IdTaken) or error.session_id == chosen_id
+            if chosen_id is None or not is_ours:
+                raise
+            view = self._snapshot(chosen_id, actor).session
+        return Answer.of(201, Session.of(view))
+
+    def seat(self, answer: Answer) -> Answer:
+        """Complete ``open_session``'s answer with what must never be stored: a token."""
+        session = Session.model_validate_json(answer.body)
+        token, expires_at = self._guest_token(session.id)
+        seated = SeatedSession(session=session, token=token, expires_at=expires_at)
+        complete = Answer.of(answer.status, seated, Location=f"/api/sessions/{session.id}")
+        return replace(complete, headers={**answer.headers, **complete.headers})
+
+    def read_session(self, call: Call[None], session_id: str) -> Answer:
+        """Read a session, open or closed, with all its requests and orders."""
+        cursor = self._cursor("session", session_id, call.actor)
+        snapshot = self._snapshot(session_id, call.actor)
+        return Answer.of(200, TableSnapshot.of(snapshot, call.actor, cursor))
+
+    def close_session(self, call: Call[CloseSession | None], session_id: str) -> Answer:
+        """Close a session; closing again changes nothing.
+
+        Nothing new can be asked for in it then; staff may still move on what
+        is left, such as an order to be paid.
+        """
+        reason = call.body.reason if call.body else None
+        result = self._service.close_session(session_id, actor=call.actor, reason=reason)
+        return Answer.of(200, Session.of(result.session))
+
+    # Requests and orders
+
+    def create_request(self, call: Call[CreateRequest], session_id: str) -> Answer:
+        """Ask for something, such as water or the bill.
+
+        200 and the open request if there is one of the kind already, 201 and
+        a new one otherwise.
+        """
+        chosen_id = call.chosen_id("request")
+        try:
+            made = self._service.create_request(
+                session_id,
+                call.body.kind,
+                note=call.body.note,
+                request_id=chosen_id,
+                actor=call.actor,
+            )
+            request, is_new = made.request, made.created or made.request.id == chosen_id
+        except IdTaken:
+            requests = self._snapshot(session_id, call.actor).requests
+            request, is_new = next(each for each in requests if each.id == chosen_id), True
+        return Answer.of(201 if is_new else 200, Request.of(request, call.actor))
+
+    def place_order(self, call: Call[PlaceOrder], session_id: str) -> Answer:
+        """Place an order."""
+        chosen_id = call.chosen_id("order")
+        try:
+            order = self._service.place_order(
+                session_id,
+                [line.model_dump() for line in call.body.items],
+                note=call.body.note,
+                order_id=chosen_id,
+                actor=call.actor,
+            )
+        except IdTaken:
+            orders = self._snapshot(session_id, call.actor).orders
+            order = next(each for each in orders if each.id == chosen_id)
+        return Answer.of(201, Order.of(order, call.actor))
+
+    def change_request_status(self, call: Call[ChangeRequestStatus], request_id: str) -> Answer:
+        """Move a request on; the status it has already is no change.
+
+        Any spelling of a status is understood: in_progress, in-progress, InProgress.
+        """
+        result = self._service.update_request_status(
+            request_id,
+            call.body.status,
+            actor=call.actor,
+            expected_version=call.body.expected_version,
+            reason=call.body.reason,
+        )
+        return Answer.of(200, Request.of(result.request, call.actor))
+
+    def change_order_status(self, call: Call[ChangeOrderStatus], order_id: str) -> Answer:
+        """Move an order on; the status it has already is no change.
+
+        Any spelling of a status is understood: in_progress, in-progress, InProgress.
+        """
+        result = self._service.update_order_status(
+            order_id,
+            call.body.status,
+            actor=call.actor,
+            expected_version=call.body.expected_version,
+            reason=call.body.reason,
+        )
+        return Answer.of(200, Order.of(result.order, call.actor))
+
+    # Waiters
+
+    def read_floor(self, call: Call[None], waiter_id: str) -> Answer:
+        """Read a waiter's floor: the open sessions, by table, with what is open in each."""
+        cursor = self._cursor("waiter", waiter_id, call.actor)
+        floor = self._queries.waiter_floor(waiter_id, actor=call.actor)
+        return Answer.of(200, Floor.of(floor, call.actor, cursor))
+
+    def read_analytics(self, call: Call[None], waiter_id: str) -> Answer:
+        """Read a waiter's figures: how many, and how long it took."""
+        analytics = self._queries.waiter_analytics(waiter_id, actor=call.actor)
+        return Answer.of(200, WaiterAnalytics.of(waiter_id, analytics))
+
+    def transfer_sessions(self, call: Call[TransferSessions], waiter_id: str) -> Answer:
+        """Hand a waiter's sessions over to another: all that are asked for, or none.
+
+        Requests and orders go with them, unchanged. Repeating a finished
+        transfer changes nothing.
+        """
+        result = self._service.transfer_sessions(
+            from_waiter_id=waiter_id,
+            to_waiter_id=call.body.to_waiter_id,
+            session_ids=call.body.session_ids,
+            reason=call.body.reason,
+            actor=call.actor,
+        )
+        return Answer.of(200, Transfer.of(result))
+
+    def _cursor(self, kind: str, thing_id: str, actor: Actor) -> str:
+        """Return where the channel stands. Call it before the database is read.
+
+        A change is announced after it is committed. What the channel holds
+        already was therefore committed before, and is in what is read next;
+        what is announced later follows the cursor. What falls between the two
+        may be in both, and is recognised by its version. The other way round,
+        a change committed after the reading and announced before the cursor
+        was taken would be in neither.
+        """
+        owner = ActorKind.GUEST if kind == "session" else ActorKind.WAITER
+        is_foreign = actor.kind is owner and actor.id != thing_id
+        if is_foreign or not is_identifier(thing_id):
+            # The reading will refuse it. A broker remembers for an hour what it
+            # was asked for: a guest who tries ids must not fill its memory.
+            return ""
+        return self._cursor_of(kind, thing_id)
+
+    def _snapshot(self, session_id: str, actor: Actor) -> SessionSnapshot:
+        return self._queries.session_snapshot(session_id, actor=actor)

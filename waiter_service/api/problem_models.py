@@ -1,0 +1,71 @@
+"""The shapes of refusals, for the document; ``failures.py`` makes them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from waiter_service.api.fields import Id, TableNumber, Version
+
+
+class Problem(BaseModel):
+    """A problem document (RFC 9457)."""
+
+    model_config = ConfigDict(alias_generator=to_camel, extra="allow")
+
+    type: Literal["about:blank"]
+    title: str
+    status: int
+    detail: str = Field(description="What is wrong, for people.")
+
+
+class FieldError(BaseModel):
+    """One field of the body, or a header, and what it must be."""
+
+    field: str = Field(examples=["items[0].quantity"])
+    message: str
+
+
+class FieldsProblem(Problem):
+    """Understood, but something in it may not be so."""
+
+    errors: list[FieldError] = Field(min_length=1)
+
+
+class StatusConflictProblem(Problem):
+    """It cannot be moved so: no such move, or somebody else was first."""
+
+    current_status: str
+    requested_status: str
+    allowed: list[str] = Field(description="Where the caller may move it instead.")
+    version: Version
+
+
+class SessionClosedProblem(Problem):
+    """The guests have left."""
+
+    session_id: Id
+
+
+class TableOccupiedProblem(Problem):
+    """Somebody sits there; ``sessionId`` is null if the caller has no business with it."""
+
+    table_number: TableNumber
+    session_id: Id | None
+
+
+class RefusedSession(BaseModel):
+    """A session that stands in the way of a transfer, and why."""
+
+    model_config = ConfigDict(alias_generator=to_camel)
+
+    session_id: Id
+    reason: str
+
+
+class TransferRefusedProblem(Problem):
+    """Nothing was transferred, because of these."""
+
+    refused: list[RefusedSession] = Field(min_length=1)

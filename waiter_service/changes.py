@@ -1,0 +1,143 @@
+"""What has happened: the frozen facts that the signals carry.
+
+A change knows everything a listener needs, as it was at the moment of the
+change: who held the table then, which version the thing reached. Nobody has
+to read the database again, and nobody is told about a later state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any, ClassVar
+
+from waiter_service.actors import Actor, ActorKind
+from waiter_service.statuses import OrderStatus, RequestStatus, Status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What all changes have in common.
+
+    ``id`` is the idempotency key: unique for ever, and the same when a change
+    is announced a second time after a crash. ``version`` is the one the
+    changed thing reached: the request's, the order's or the session's.
+    ``waiter_id`` held the session right after the change. ``occurred_at`` is
+    aware, in UTC.
+    """
+
+    KIND: ClassVar[str]
+
+    id: str
+    session_id: str
+    waiter_id: str
+    table_number: int
+    version: int
+    actor: Actor
+    reason: str | None = None
+    occurred_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestStatusChange(Change):
+    """A request has moved, or has just been made (``old`` is ``None``)."""
+
+    KIND: ClassVar[str] = "request_status"
+
+    request_id: str
+    old: RequestStatus | None
+    new: RequestStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderStatusChange(Change):
+    """An order has moved, or has just been placed (``old`` is ``None``).
+
+    ``item_count`` is the sum of the quantities.
+    """
+
+    KIND: ClassVar[str] = "order_status"
+
+    order_id: str
+    item_count: int
+    old: OrderStatus | None
+    new: OrderStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionTransfer(Change):
+    """A session has gone from ``previous_waiter_id`` to ``waiter_id``."""
+
+    KIND: ClassVar[str] = "session_transfer"
+
+    previous_waiter_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionOpened(Change):
+    """Guests have sat down."""
+
+    KIND: ClassVar[str] = "session_opened"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionClosed(Change):
+    """The guests have left; nothing new can be asked for in this session."""
+
+    KIND: ClassVar[str] = "session_closed"
+
+
+_TYPES: Mapping[str, type[Change]] = {
+    kind.KIND: kind
+    for kind in (
+        RequestStatusChange,
+        OrderStatusChange,
+        SessionTransfer,
+        SessionOpened,
+        SessionClosed,
+    )
+}
+
+
+def to_payload(change: Change) -> dict[str, Any]:
+    """Return ``change`` as plain JSON values; ``from_payload`` turns it back."""
+    payload: dict[str, Any] = {}
+    for field in fields(change):
+        value = getattr(change, field.name)
+        if isinstance(value, Actor):
+            value = {"kind": value.kind.value, "id": value.id}
+        elif isinstance(value, datetime):
+            value = value.isoformat()
+        elif isinstance(value, Status):
+            value = value.value
+        payload[field.name] = value
+    return payload
+
+
+def from_payload(kind: str, payload: Mapping[str, Any]) -> Change:
+    """Return the change that ``to_payload`` wrote.
+
+    Fields it does not know are passed over: during a rolling deploy the row
+    may come from a newer process.
+
+    Raises:
+        LookupError, TypeError, ValueError: the row was not written by ``to_payload``.
+    """
+    change_type = _TYPES[kind]
+    known = {field.name for field in fields(change_type)}
+    values: dict[str, Any] = {key: value for key, value in payload.items() if key in known}
+    values["actor"] = Actor(ActorKind(payload["actor"]["kind"]), payload["actor"]["id"])
+    values["occurred_at"] = datetime.fromisoformat(payload["occurred_at"])
+    if change_type in _STATUSES:
+        status_type = _STATUSES[change_type]
+        old = payload["old"]
+        values["old"] = None if old is None else status_type(old)
+        values["new"] = status_type(payload["new"])
+    return change_type(**values)
+
+
+_STATUSES: Mapping[type[Change], type[Status]] = {
+    RequestStatusChange: RequestStatus,
+    OrderStatusChange: OrderStatus,
+}

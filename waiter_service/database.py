@@ -1,0 +1,245 @@
+"""The store: one engine, its transactions, and whether it can be used."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+from sqlalchemy import Connection, Engine, create_engine, event, exc
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.orm import Session
+
+from waiter_service import schema
+from waiter_service.errors import DatabaseUnavailable, DatabaseUrlInvalid, SchemaOutOfDate
+
+DEFAULT_SQLITE_PATH = Path(__file__).resolve().parent.parent / "instance" / "restaurant.db"
+
+# How long a writer waits for another. A change takes about a millisecond, so
+# five seconds mean something is stuck, and a waiter has pressed twice by then.
+BUSY_TIMEOUT_MS = 5_000
+LOCK_TIMEOUT_MS = 5_000
+CONNECT_TIMEOUT_SECONDS = 5
+# A guess: a worker's greenlets hold a connection for milliseconds each. Times
+# the workers, it must stay below PostgreSQL's max_connections (100).
+POOL_SIZE = 10
+POOL_OVERFLOW = 10
+POOL_TIMEOUT_SECONDS = 10
+
+
+class Database:
+    """A SQLite file or a PostgreSQL database, and transactions on it.
+
+    ``url`` is a ``sqlite:///`` or ``postgresql://`` URL; without one it is
+    ``instance/restaurant.db`` beside the code. Nothing is connected before
+    the first use, which also checks the schema, once. Safe to share among
+    threads and greenlets; make it after a fork, not before.
+
+    On PostgreSQL every call may switch greenlets, on SQLite none does.
+
+    Raises:
+        DatabaseUrlInvalid: neither of the two, or SQLite in memory, which
+            other processes, and other connections, could not see.
+    """
+
+    def __init__(self, url: str | None = None) -> None:
+        self.url = _usable_url(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self._engine = _sqlite_engine(self.url) if self.is_sqlite else _postgresql_engine(self.url)
+        self._writer = self._engine.execution_options(starts_with="BEGIN IMMEDIATE")
+        self._reader = (
+            self._engine
+            if self.is_sqlite
+            else self._engine.execution_options(
+                isolation_level="REPEATABLE READ", postgresql_readonly=True
+            )
+        )
+        self._is_checked = False
+
+    @classmethod
+    def checked(cls, url: str | None = None) -> Self:
+        """Return a database that can be used, or fail now; see ``check``."""
+        database = cls(url)
+        try:
+            database.check()
+        except BaseException:
+            database.dispose()
+            raise
+        return database
+
+    @property
+    def engine(self) -> Engine:
+        """The engine underneath, for migrations and for listening to statements."""
+        return self._engine
+
+    @property
+    def sqlite_path(self) -> Path | None:
+        """The file, or ``None`` on PostgreSQL."""
+        return Path(str(self.url.database)) if self.is_sqlite else None
+
+    @contextmanager
+    def writing(self) -> Iterator[Session]:
+        """Open a transaction that changes something; commit it unless the block raises.
+
+        SQLite lets one of these run at a time, from its beginning; on
+        PostgreSQL it is the block that locks the rows it depends on.
+
+        Raises:
+            DatabaseUnavailable: no answer, or another writer took too long.
+            SchemaOutOfDate: found at the first use.
+        """
+        with self._translated_errors():
+            self._check_once()
+            with Session(self._writer, expire_on_commit=False) as orm, orm.begin():
+                yield orm
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """Open a transaction that sees one moment, however many statements it takes.
+
+        Raises: like ``writing``.
+        """
+        with self._translated_errors():
+            self._check_once()
+            with Session(self._reader, expire_on_commit=False) as orm, orm.begin():
+                yield orm
+
+    def upgrade(self) -> None:
+        """Bring the tables to what this code expects; nothing to do is fine.
+
+        Two processes may do it at once: the second waits for the first.
+        """
+        with self._translated_errors(), self._writer.begin() as connection:
+            schema.upgrade(connection)
+
+    def is_current(self) -> bool:
+        """Tell whether the tables are those this code expects.
+
+        Raises:
+            DatabaseUnavailable: it could not be asked.
+        """
+        try:
+            self.check()
+        except SchemaOutOfDate:
+            return False
+        return True
+
+    def check(self) -> None:
+        """Ask the database whether it can be used.
+
+        Raises:
+            DatabaseUnavailable: no answer.
+            SchemaOutOfDate: it needs ``upgrade()``, or newer code.
+        """
+        with self._translated_errors(), self._reader.connect() as connection:
+            found = schema.found_revision(connection)
+        expected = schema.expected_revision()
+        if found != expected:
+            raise SchemaOutOfDate(found=found, expected=expected)
+
+    def dispose(self) -> None:
+        """Close the connections; a later use opens new ones."""
+        self._engine.dispose()
+
+    def _check_once(self) -> None:
+        if not self._is_checked:
+            self.check()
+            self._is_checked = True
+
+    @contextmanager
+    def _translated_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except (exc.OperationalError, exc.InterfaceError, exc.TimeoutError) as error:
+            # The driver's own words, not SQLAlchemy's, which would show the
+            # statement and with it what guests have written.
+            cause = getattr(error, "orig", None) or error
+            raise DatabaseUnavailable(
+                f"the database {self} cannot be used: {str(cause).strip()}; "
+                "is it running, and is DATABASE_URL right?"
+            ) from error
+
+    def __str__(self) -> str:
+        return self.url.render_as_string(hide_password=True)
+
+    def __repr__(self) -> str:
+        return f"Database({str(self)!r})"
+
+
+def url_from(environ: Mapping[str, str]) -> str | None:
+    """Return the URL that an environment asks for; None stands for the default."""
+    if url := environ.get("DATABASE_URL"):
+        return url
+    instance_dir = environ.get("INSTANCE_DIR")
+    return f"sqlite:///{Path(instance_dir).resolve() / 'restaurant.db'}" if instance_dir else None
+
+
+def _usable_url(url: str | None) -> URL:
+    if not url:
+        return URL.create("sqlite", database=str(DEFAULT_SQLITE_PATH))
+    try:
+        parsed = make_url(url)
+    except exc.ArgumentError as error:
+        raise DatabaseUrlInvalid(
+            "DATABASE_URL is not a URL; use sqlite:////path/to/file.db or "
+            "postgresql://user:password@host/name"
+        ) from error
+    backend = parsed.drivername.partition("+")[0]
+    # "postgres" is how many hosts still spell it; SQLAlchemy no longer does.
+    if backend in ("postgres", "postgresql"):
+        return parsed.set(drivername="postgresql+psycopg")
+    if backend != "sqlite":
+        raise DatabaseUrlInvalid(f"{backend} is not supported; use sqlite or postgresql")
+    if not parsed.database or parsed.database == ":memory:" or "mode" in parsed.query:
+        raise DatabaseUrlInvalid(
+            "SQLite in memory cannot be shared; name a file: sqlite:////path/to/file.db"
+        )
+    return parsed.set(drivername="sqlite")
+
+
+def _postgresql_engine(url: URL) -> Engine:
+    return create_engine(
+        url,
+        pool_pre_ping=True,
+        pool_size=POOL_SIZE,
+        max_overflow=POOL_OVERFLOW,
+        pool_timeout=POOL_TIMEOUT_SECONDS,
+        connect_args={
+            "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+            "options": f"-c timezone=UTC -c lock_timeout={LOCK_TIMEOUT_MS}",
+        },
+    )
+
+
+def _sqlite_engine(url: URL) -> Engine:
+    Path(str(url.database)).resolve().parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_MS / 1_000})
+
+    @event.listens_for(engine, "connect")
+    def _set_up(connection: sqlite3.Connection, _record: Any) -> None:
+        # Python's sqlite3 would open transactions where it sees fit, and
+        # reads not at all; _begin below does it instead.
+        connection.isolation_level = None
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+        connection.execute("PRAGMA foreign_keys = ON")
+        # Readers do not wait for the writer. NORMAL may lose the last commits
+        # when the power fails, together with their announcements; it never
+        # loses one of the two, and a killed process loses nothing.
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        # IMMEDIATE for writers: a transaction that reads first and then finds
+        # another has written meanwhile could only fail.
+        statement = connection.get_execution_options().get("starts_with", "BEGIN")
+        raw = connection.connection.dbapi_connection
+        assert raw is not None
+        try:
+            raw.cursor().execute(statement)
+        except sqlite3.Error as error:
+            raise exc.OperationalError(statement, None, error) from error
+
+    return engine

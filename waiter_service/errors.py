@@ -1,0 +1,266 @@
+"""What can go wrong on the floor.
+
+::
+
+    WaiterServiceError
+    |-- Missing                 from outside, these two look the same
+    |   |-- NotFound
+    |   |   |-- UnknownSession
+    |   |   |-- UnknownRequest
+    |   |   |-- UnknownOrder
+    |   |   `-- UnknownWaiter
+    |   `-- NotPermitted        it exists, but is not theirs
+    |-- ValidationError         one field of what was handed in is wrong
+    |   `-- UnknownStatus
+    |-- Conflict                fine in itself, but not as things stand
+    |   |-- StatusConflict
+    |   |   |-- IllegalTransition
+    |   |   `-- VersionConflict
+    |   |-- SessionClosedError
+    |   |-- TableOccupied
+    |   |-- IdTaken
+    |   |-- TransferRefused
+    |   |-- IdempotencyKeyReused
+    |   `-- IdempotencyKeyBusy
+    `-- DatabaseError
+        |-- DatabaseUrlInvalid
+        |-- DatabaseUnavailable
+        `-- SchemaOutOfDate
+
+Errors carry fields, never HTTP codes; messages name the thing, the rule
+and, where there is one, the remedy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from waiter_service.actors import Actor
+
+
+def shown(value: object) -> str:
+    """Return ``value`` as a message or a log line may show it: ASCII, at most 80 characters."""
+    shown = ascii(value)
+    return shown if len(shown) <= 80 else f"{shown[:77]}..."
+
+
+class WaiterServiceError(Exception):
+    """Everything the waiter service raises on purpose."""
+
+
+class Missing(WaiterServiceError):
+    """It does not exist, or not for this actor.
+
+    ``public_message`` is what somebody outside may read: it is the same for
+    an unknown id and for a forbidden one, so that nobody can probe for ids.
+    """
+
+    def __init__(self, thing: str, thing_id: object, message: str) -> None:
+        super().__init__(message)
+        self.thing = thing
+        self.thing_id = thing_id
+
+    @property
+    def public_message(self) -> str:
+        return f"no such {self.thing}: {shown(self.thing_id)}"
+
+
+class NotFound(Missing):
+    """No such thing."""
+
+    thing = "thing"
+
+    def __init__(self, thing_id: object) -> None:
+        super().__init__(self.thing, thing_id, f"no such {self.thing}: {shown(thing_id)}")
+
+
+class UnknownSession(NotFound):
+    thing = "session"
+
+
+class UnknownRequest(NotFound):
+    thing = "request"
+
+
+class UnknownOrder(NotFound):
+    thing = "order"
+
+
+class UnknownWaiter(NotFound):
+    thing = "waiter"
+
+
+class NotPermitted(Missing):
+    """It exists, but this actor has no business with it.
+
+    ``str()`` says so, for the log; show ``public_message`` to the outside.
+    """
+
+    def __init__(self, thing: str, thing_id: object, actor: Actor) -> None:
+        super().__init__(thing, thing_id, f"{actor} may not do this to {thing} {shown(thing_id)}")
+        self.actor = actor
+
+
+class ValidationError(WaiterServiceError):
+    """A field holds what it may not; ``message`` completes "<field>: ..."."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(f"{field}: {message}")
+        self.field = field
+        self.message = message
+
+
+class UnknownStatus(ValidationError):
+    """Not a status of this kind of thing."""
+
+    def __init__(self, value: object, legal: Sequence[str]) -> None:
+        super().__init__("status", f"{shown(value)} is none of {', '.join(legal)}")
+        self.value = value
+        self.legal = tuple(legal)
+
+
+class Conflict(WaiterServiceError):
+    """Not as things stand; nothing was changed."""
+
+
+class StatusConflict(Conflict):
+    """A status cannot be set as asked; the fields say what can be."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        current: str,
+        requested: str,
+        allowed: Sequence[str],
+        version: int,
+    ) -> None:
+        super().__init__(message)
+        self.current = current
+        self.requested = requested
+        self.allowed = tuple(allowed)
+        self.version = version
+
+
+class IllegalTransition(StatusConflict):
+    """There is no move from here to there for this actor."""
+
+    def __init__(
+        self, *, current: str, requested: str, allowed: Sequence[str], version: int
+    ) -> None:
+        where_to = f"allowed: {', '.join(allowed)}" if allowed else "nothing is allowed from here"
+        super().__init__(
+            f"cannot move from {current} to {requested}; {where_to}",
+            current=current,
+            requested=requested,
+            allowed=allowed,
+            version=version,
+        )
+
+
+class VersionConflict(StatusConflict):
+    """Somebody else changed it first: read it again, then decide."""
+
+    def __init__(
+        self,
+        *,
+        expected: int,
+        actual: int,
+        current: str,
+        requested: str,
+        allowed: Sequence[str],
+    ) -> None:
+        super().__init__(
+            f"version {expected} was expected, but it is {actual} by now ({current})",
+            current=current,
+            requested=requested,
+            allowed=allowed,
+            version=actual,
+        )
+        self.expected = expected
+        self.actual = actual
+
+
+class SessionClosedError(Conflict):
+    """The table's session has ended; a new one must be opened."""
+
+    def __init__(self, session_id: str) -> None:
+        super().__init__(f"session {session_id} is closed")
+        self.session_id = session_id
+
+
+class TableOccupied(Conflict):
+    """A table holds one open session at a time; close that one first."""
+
+    def __init__(self, table_number: int, session_id: str | None) -> None:
+        by = f" by session {session_id}" if session_id else ""
+        super().__init__(f"table {table_number} is occupied{by}; close that session first")
+        self.table_number = table_number
+        self.session_id = session_id
+
+
+class IdTaken(Conflict):
+    """The id asked for belongs to something else already."""
+
+    def __init__(self, thing: str, thing_id: str) -> None:
+        super().__init__(f"the {thing} id {thing_id} is taken")
+        self.thing = thing
+        self.thing_id = thing_id
+
+
+class TransferRefused(Conflict):
+    """A transfer is all or nothing, and these sessions stand in its way.
+
+    ``reasons`` maps each offending session id to why.
+    """
+
+    def __init__(self, reasons: Mapping[str, str]) -> None:
+        named = ", ".join(f"{shown(key)} ({why})" for key, why in reasons.items())
+        super().__init__(f"nothing was transferred, because of {named}")
+        self.reasons = dict(reasons)
+
+    @property
+    def session_ids(self) -> tuple[str, ...]:
+        return tuple(self.reasons)
+
+
+class IdempotencyKeyReused(Conflict):
+    """The key came before with a different request."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"the idempotency key {shown(key)} was used for a different request")
+        self.key = key
+
+
+class IdempotencyKeyBusy(Conflict):
+    """The first request with this key is still being worked on; try again shortly."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"a request with the idempotency key {shown(key)} is still under way")
+        self.key = key
+
+
+class DatabaseError(WaiterServiceError):
+    """The store cannot be used; the message says what to do about it."""
+
+
+class DatabaseUrlInvalid(DatabaseError):
+    """DATABASE_URL names no database this service can use."""
+
+
+class DatabaseUnavailable(DatabaseError):
+    """It does not answer, or is locked for too long."""
+
+
+class SchemaOutOfDate(DatabaseError):
+    """The tables are not those this code expects."""
+
+    def __init__(self, *, found: str | None, expected: str) -> None:
+        super().__init__(
+            f"the database schema is at {found or 'nothing'}, this code expects {expected}; "
+            "run: flask --app app db upgrade (or deploy newer code, should the schema be ahead)"
+        )
+        self.found = found
+        self.expected = expected

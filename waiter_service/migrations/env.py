@@ -1,0 +1,18 @@
+"""Runs the migrations on the connection that ``schema.upgrade`` hands over."""
+
+from __future__ import annotations
+
+from alembic import context
+
+from waiter_service.models import Base
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=Base.metadata,
+    # SQLite cannot alter most things in place: Alembic copies the table then.
+    render_as_batch=True,
+    # SQLite's DDL is transactional too, now that we open transactions ourselves.
+    transactional_ddl=True,
+)
+with context.begin_transaction():
+    context.run_migrations()

@@ -1,0 +1,304 @@
+"""Changes committed but not yet announced, and who is announcing them.
+
+A change and its row here commit together, so neither exists without the
+other. A process that announces first *claims* rows, for ``LEASE``: nobody
+else touches them until it removes them, gives them back, or is overdue. No
+transaction stays open while receivers run.
+
+Two rules keep the changes of a session in order, whoever announces them:
+
+1. They are inserted under the lock of the session's row, so that their
+   ``sequence`` is the order they were committed in.
+2. A session's rows are claimed by one process at a time, oldest first.
+   On PostgreSQL, whoever claims locks the session's oldest row meanwhile
+   (``FOR UPDATE SKIP LOCKED``), so that two claims of one session cannot
+   overlap and those of different sessions do not wait for each other; on
+   SQLite writers come one at a time anyway.
+
+Claims of the dead are ended before their lease: ``relay_lock.py`` and
+``relay_session.py`` know whose they are.
+
+Functions here run inside the caller's transaction. What is done with the
+rows is told in ``relay.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+from sqlalchemy import (
+    ColumnElement,
+    Exists,
+    Select,
+    String,
+    Table,
+    bindparam,
+    case,
+    delete,
+    exists,
+    func,
+    insert,
+    literal,
+    null,
+    select,
+    update,
+)
+from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
+
+from waiter_service.changes import Change, to_payload
+from waiter_service.models import OutboxRow, UtcDateTime
+
+# Longer than any honest round of receivers, whose waits have timeouts of a few
+# seconds; short enough that a crash is made good while the guest still waits.
+LEASE = timedelta(seconds=30)
+
+# Tells our advisory locks from those that others may have in the same database.
+_LOCKS_ARE_OURS = 0x0DDE0D0B0C
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One row, as claimed: announce it before ``claimed_until``."""
+
+    sequence: int
+    id: str
+    session_id: str
+    kind: str
+    payload: dict[str, Any]
+    claimed_until: datetime
+
+
+# The table under the names it has in one statement. Made once: SQLAlchemy takes
+# milliseconds to describe an alias, and a floor asks several times a second.
+_head, _older, _of_kind, _claimed, _waiting = (aliased(OutboxRow) for _ in range(5))
+_ANY = select(OutboxRow.sequence).limit(1)
+
+# The two of every status change, on the table itself: put together anew by the
+# ORM each time, they were half of what a change costs.
+_OUTBOX = cast("Table", OutboxRow.__table__)
+_THERE = _OUTBOX.alias()
+_IS_FIRST = ~exists().where(_THERE.c.session_id == bindparam("of_session"))
+_ADD = (
+    insert(_OUTBOX)
+    .values(
+        claimed_by=case((_IS_FIRST, bindparam("claimant", type_=String)), else_=null()),
+        claimed_until=case((_IS_FIRST, bindparam("until", type_=UtcDateTime)), else_=null()),
+    )
+    .returning(_OUTBOX.c.sequence, _OUTBOX.c.claimed_until)
+)
+_REMOVE_LAST = delete(_OUTBOX).where(
+    _OUTBOX.c.sequence == bindparam("row"),
+    ~exists().where(
+        _THERE.c.session_id == bindparam("of_session"), _THERE.c.sequence > bindparam("row")
+    ),
+)
+
+
+def add(orm: Session, change: Change, *, claimant: str | None, now: datetime) -> Entry | None:
+    """Insert ``change``; return its row if ``claimant`` has claimed it with that.
+
+    It is claimed only when nothing of its session waits: otherwise it would
+    overtake. The caller holds the session's lock, so nothing slips in between.
+    """
+    payload = to_payload(change)
+    row = (
+        orm.connection()
+        .execute(
+            _ADD,
+            {
+                "id": change.id,
+                "session_id": change.session_id,
+                "kind": change.KIND,
+                "payload": payload,
+                "created_at": now,
+                "attempts": 0,
+                "of_session": change.session_id,
+                "claimant": claimant,
+                "until": None if claimant is None else now + LEASE,
+            },
+        )
+        .one()
+    )
+    if row.claimed_until is None:
+        return None
+    return Entry(
+        row.sequence, change.id, change.session_id, change.KIND, payload, row.claimed_until
+    )
+
+
+def claim(
+    orm: Session,
+    *,
+    claimant: str,
+    now: datetime,
+    kinds: Collection[str],
+    limit: int,
+    only_sessions: Collection[str] | None = None,
+    without_sessions: Collection[str] = (),
+    retry: bool = True,
+) -> list[Entry]:
+    """Claim up to ``limit`` rows that nobody else is announcing, oldest first.
+
+    Args:
+        kinds: those somebody listens to here; others stay for other processes.
+        only_sessions: rows of these alone.
+        without_sessions: rows of any but these.
+        retry: also sessions whose oldest row has failed before.
+    """
+    heads = (
+        select(_head.session_id)
+        .where(
+            ~exists().where(
+                _older.session_id == _head.session_id, _older.sequence < _head.sequence
+            ),
+            _has_kind(_head.session_id, kinds),
+            ~_is_claimed(_head.session_id, now),
+        )
+        .order_by(_head.sequence)
+        .limit(limit)
+        .with_for_update(skip_locked=True, of=_head)
+    )
+    if only_sessions is not None:
+        heads = heads.where(_head.session_id.in_(only_sessions))
+    if without_sessions:
+        heads = heads.where(_head.session_id.not_in(without_sessions))
+    if not retry:
+        heads = heads.where(_head.attempts == 0)
+    sessions = orm.scalars(heads).all()
+    if not sessions:
+        return []
+
+    # The claims are looked at again: the statement above may have seen the
+    # table as it was before the lock it got was given up by another claimant.
+    free = (
+        select(_waiting.sequence)
+        .where(
+            _waiting.session_id.in_(sessions),
+            _waiting.kind.in_(kinds),
+            ~_is_claimed(_waiting.session_id, now),
+        )
+        .order_by(_waiting.sequence)
+        .limit(limit)
+    )
+    until = now + LEASE
+    claimed = orm.execute(
+        update(OutboxRow)
+        .where(OutboxRow.sequence.in_(free))
+        .values(claimed_by=claimant, claimed_until=until)
+        .returning(
+            OutboxRow.sequence,
+            OutboxRow.id,
+            OutboxRow.session_id,
+            OutboxRow.kind,
+            OutboxRow.payload,
+        )
+        .execution_options(synchronize_session=False)
+    )
+    entries = [
+        Entry(row.sequence, row.id, row.session_id, row.kind, row.payload, until) for row in claimed
+    ]
+    # RETURNING promises no order.
+    return sorted(entries, key=lambda entry: entry.sequence)
+
+
+def _has_kind(session_id: InstrumentedAttribute[str], kinds: Collection[str]) -> Exists:
+    """Tell whether a session has a row of one of these kinds."""
+    return exists().where(_of_kind.session_id == session_id, _of_kind.kind.in_(kinds))
+
+
+def _is_claimed(session_id: InstrumentedAttribute[str], now: datetime) -> Exists:
+    """Tell whether somebody is announcing a session's rows."""
+    return exists().where(_claimed.session_id == session_id, _claimed.claimed_until > now)
+
+
+def remove_last(orm: Session, entry: Entry) -> bool:
+    """Remove an announced row if no other of its session waits; tell whether it is gone."""
+    row = {"row": entry.sequence, "of_session": entry.session_id}
+    return orm.connection().execute(_REMOVE_LAST, row).rowcount > 0
+
+
+def remove(orm: Session, entry: Entry) -> None:
+    """Remove an announced row."""
+    orm.connection().execute(delete(_OUTBOX).where(_OUTBOX.c.sequence == entry.sequence))
+
+
+def give_back(
+    orm: Session, *, claimant: str, entries: Collection[Entry], failed: Entry | None = None
+) -> None:
+    """End the claim on ``entries``; count an attempt for the one that failed."""
+    attempt = OutboxRow.sequence == (failed.sequence if failed else -1)
+    orm.execute(
+        update(OutboxRow)
+        .where(
+            OutboxRow.sequence.in_([entry.sequence for entry in entries]),
+            # Not one that was overdue, and is by now claimed by another.
+            OutboxRow.claimed_by == claimant,
+        )
+        .values(
+            claimed_by=None,
+            claimed_until=None,
+            attempts=OutboxRow.attempts + case((attempt, 1), else_=0),
+        )
+        .execution_options(synchronize_session=False)
+    )
+
+
+def give_back_all(orm: Session, *, claimant: str | None) -> None:
+    """End every claim of ``claimant``; of everybody with ``None``."""
+    statement = update(OutboxRow).where(OutboxRow.claimed_by.is_not(None))
+    if claimant is not None:
+        statement = statement.where(OutboxRow.claimed_by == claimant)
+    orm.execute(
+        statement.values(claimed_by=None, claimed_until=None).execution_options(
+            synchronize_session=False
+        )
+    )
+
+
+def lock_of(claimant: str) -> Select[Any]:
+    """Return what locks ``claimant``'s name for the session that asks, on PostgreSQL."""
+    return select(func.pg_advisory_lock(_lock_number(literal(claimant))))
+
+
+def give_back_of_the_dead(orm: Session, *, now: datetime) -> None:
+    """End the claims of those whose lock nobody holds, on PostgreSQL."""
+    # In steps: PostgreSQL might try the locks of more rows than are asked for.
+    claimants = (
+        select(OutboxRow.claimed_by)
+        .where(OutboxRow.claimed_until > now)
+        .distinct()
+        .cte("claimants")
+        .prefix_with("MATERIALIZED")
+    )
+    dead = select(claimants.c.claimed_by).where(
+        func.pg_try_advisory_xact_lock(_lock_number(claimants.c.claimed_by))
+    )
+    orm.execute(
+        update(OutboxRow)
+        .where(OutboxRow.claimed_by.in_(dead))
+        .values(claimed_by=None, claimed_until=None)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _lock_number(claimant: ColumnElement[str]) -> ColumnElement[int]:
+    # Advisory locks are numbers, shared by everybody in the database.
+    return func.hashtextextended(claimant, _LOCKS_ARE_OURS)
+
+
+def is_empty(orm: Session) -> bool:
+    """Tell whether nothing waits at all, which is so nearly every time."""
+    return orm.scalar(_ANY) is None
+
+
+def pending_count(orm: Session) -> int:
+    """Return how many changes are not yet announced."""
+    return orm.scalar(select(func.count()).select_from(OutboxRow)) or 0
+
+
+def oldest_created_at(orm: Session) -> datetime | None:
+    """Return when the oldest of them was made."""
+    return orm.scalar(select(func.min(OutboxRow.created_at)))

@@ -1,0 +1,253 @@
+"""From a committed change to its signal.
+
+A service is in one of two modes. One that *relays* (a process that serves
+streams) announces everything in the outbox, whoever made it, and removes
+what it has announced. Any other (a script, the command line, a till) tells
+its own receivers about its own changes, once, and leaves the rows for a
+process that relays.
+
+::
+
+    after a commit, relaying:      announce own rows, remove them
+    after a commit, otherwise:     tell own receivers, leave the rows
+    on a timer:        flush():    claim, announce, remove, until nothing is left
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import uuid
+from collections import deque
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from waiter_service import outbox
+from waiter_service.announcer import Announcer, Outcome
+from waiter_service.changes import Change
+from waiter_service.clock import Clock
+from waiter_service.database import Database
+from waiter_service.errors import DatabaseError
+from waiter_service.outbox import Entry
+from waiter_service.relay_lock import RelayLock
+from waiter_service.relay_session import RelaySession
+
+log = logging.getLogger(__name__)
+
+# stop() waits this long for a flush under way in another greenlet or thread.
+STOP_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Round:
+    """What one round of announcing covers: everything, unless told otherwise."""
+
+    limit: int = 100
+    only_sessions: frozenset[str] | None = None
+    retry: bool = True
+
+
+@dataclass(slots=True)
+class _Progress:
+    """How far one round has come."""
+
+    sent: int = 0
+    # Sessions of which nothing waits any more.
+    emptied: set[str] = field(default_factory=set)
+    # Sessions whose oldest row was not taken: what follows in them must wait.
+    stuck: set[str] = field(default_factory=set)
+
+
+class Relay:
+    """Announces changes for one service.
+
+    One greenlet or thread announces at a time. A call that comes meanwhile,
+    even from a receiver, hands its work to the one that is at it and returns
+    at once: nobody waits for another's receivers, and none can lock itself out.
+    """
+
+    def __init__(self, announcer: Announcer, database: Database, clock: Clock) -> None:
+        self._announcer = announcer
+        self._database = database
+        self._clock = clock
+        self._claimant = uuid.uuid4().hex
+        path = database.sqlite_path
+        self._lock: RelayLock | RelaySession = (
+            RelaySession(database.engine, self._claimant)
+            if path is None
+            else RelayLock(path.with_name(f"{path.name}-relay"))
+        )
+        self._at_it = threading.Lock()
+        self._asked: deque[_Round] = deque()
+        # Claimed with their insertion and committed, but not yet announced.
+        self._own: deque[Entry] = deque()
+        self.is_relaying = False
+
+    def start(self) -> None:
+        """Announce for the whole deployment from now on. Starting again is harmless."""
+        with self._at_it:
+            self._lock.join(self._void_claims)
+            self.is_relaying = True
+
+    def stop(self) -> None:
+        """Leave announcing to others; give claims back, so that they need not wait for them."""
+        self.is_relaying = False
+        if not self._at_it.acquire(timeout=STOP_SECONDS):
+            log.warning("a flush is still under way; others wait for its lease to end")
+            return
+        try:
+            self._own.clear()
+            with self._database.writing() as orm:
+                outbox.give_back_all(orm, claimant=self._claimant)
+        except DatabaseError as error:
+            log.warning("claims could not be given back; others wait for their lease: %s", error)
+        finally:
+            self._lock.leave()
+            self._at_it.release()
+
+    def claimant_of(self, kind: str) -> str | None:
+        """Return who claims a new change of ``kind`` together with its insertion, if anybody.
+
+        A process that relays announces its own changes the moment they are
+        committed; claiming them right away saves it a search.
+        """
+        return self._claimant if self.is_relaying and self._announcer.hears(kind) else None
+
+    def accept(self, entries: Iterable[Entry]) -> None:
+        """Take over rows that were claimed with their insertion and are now committed."""
+        self._own.extend(entries)
+
+    def announce(self, changes: Sequence[Change]) -> None:
+        """Announce ``changes``, just committed by this service.
+
+        What has failed before is left to ``flush()``: while a receiver is
+        down, not every change should wait for it again.
+        """
+        if self.is_relaying:
+            sessions = frozenset(change.session_id for change in changes)
+            self._work(_Round(only_sessions=sessions, retry=False))
+        else:
+            for change in changes:
+                self._announcer.tell(change)
+
+    def flush(self, limit: int) -> int:
+        """Announce all that waits and can be announced, ``limit`` rows a claim; count them."""
+        if not self._announcer.heard_kinds() or self._is_idle():
+            return 0
+        return self._work(_Round(limit=limit))
+
+    def _is_idle(self) -> bool:
+        """Tell by reading alone that nothing waits: no lock, no claim, no write."""
+        if self._asked or self._own:
+            return False
+        with self._database.reading() as orm:
+            return outbox.is_empty(orm)
+
+    def pending_count(self) -> int:
+        """Return how many changes are committed but not announced."""
+        with self._database.reading() as orm:
+            return outbox.pending_count(orm)
+
+    def oldest_age_seconds(self) -> float:
+        """Return how long the oldest of them has waited; 0.0 when there is none."""
+        with self._database.reading() as orm:
+            oldest = outbox.oldest_created_at(orm)
+        return max(0.0, (self._clock() - oldest).total_seconds()) if oldest else 0.0
+
+    def _work(self, asked: _Round) -> int:
+        sent = 0
+        self._asked.append(asked)
+        # Looked at once more after the lock is given up: what somebody asked
+        # for who then found it taken is seen either by us or by the next.
+        while self._asked and self._at_it.acquire(blocking=False):
+            try:
+                with self._joined():
+                    while self._asked:
+                        sent += self._round(self._asked.popleft())
+            finally:
+                self._at_it.release()
+        return sent
+
+    @contextmanager
+    def _joined(self) -> Iterator[None]:
+        """Let no process that starts meanwhile take our claims for a dead one's."""
+        self._lock.join(self._void_claims)
+        try:
+            yield
+        finally:
+            if not self.is_relaying:
+                self._lock.leave()
+
+    def _void_claims(self) -> None:
+        with self._database.writing() as orm:
+            if self._database.is_sqlite:
+                outbox.give_back_all(orm, claimant=None)
+            else:
+                outbox.give_back_of_the_dead(orm, now=self._clock())
+
+    def _round(self, asked: _Round) -> int:
+        progress = _Progress()
+        while self._own:
+            self._announce([self._own.popleft()], progress)
+        only = asked.only_sessions
+        if only is not None:
+            only -= progress.emptied | progress.stuck
+            if not only:
+                return progress.sent
+        while entries := self._claim(asked, only, progress.stuck):
+            self._announce(entries, progress)
+        return progress.sent
+
+    def _claim(
+        self, asked: _Round, only: Collection[str] | None, stuck: Collection[str]
+    ) -> list[Entry]:
+        with self._database.writing() as orm:
+            return outbox.claim(
+                orm,
+                claimant=self._claimant,
+                now=self._clock(),
+                kinds=self._announcer.heard_kinds(),
+                limit=asked.limit,
+                only_sessions=only,
+                without_sessions=stuck,
+                retry=asked.retry,
+            )
+
+    def _announce(self, entries: Sequence[Entry], progress: _Progress) -> None:
+        """Announce claimed rows in order; one that fails holds up its session alone."""
+        left = deque(entries)
+        try:
+            while left and self._clock() < left[0].claimed_until:
+                entry = left[0]
+                outcome = self._announcer.tell_entry(entry)
+                if outcome is Outcome.TAKEN:
+                    left.popleft()
+                    progress.sent += 1
+                    self._remove(entry, progress)
+                else:
+                    progress.stuck.add(entry.session_id)
+                    behind = [e for e in left if e.session_id == entry.session_id]
+                    left = deque(e for e in left if e.session_id != entry.session_id)
+                    self._give_back(behind, failed=outcome is Outcome.FAILED)
+        finally:
+            # Overdue by now, or a greenlet was ended in the middle of it.
+            if left:
+                self._give_back(left)
+
+    def _remove(self, entry: Entry, progress: _Progress) -> None:
+        with self._database.writing() as orm:
+            if outbox.remove_last(orm, entry):
+                progress.emptied.add(entry.session_id)
+            else:
+                outbox.remove(orm, entry)
+        self._announcer.forget(entry.id)
+
+    def _give_back(self, entries: Collection[Entry], *, failed: bool = False) -> None:
+        with self._database.writing() as orm:
+            outbox.give_back(
+                orm,
+                claimant=self._claimant,
+                entries=entries,
+                failed=next(iter(entries)) if failed else None,
+            )

@@ -1,0 +1,99 @@
+"""Whose access was withdrawn: of one token, or of all that somebody holds.
+
+Rows, and not messages: every process that serves streams reads them again a
+few times a second, so a revocation reaches all of them, survives a restart,
+and needs nobody to be listening when it is made.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from waiter_service import inputs
+from waiter_service.clock import Clock, utc_now
+from waiter_service.database import Database
+from waiter_service.models import RevocationRow
+
+#: How long a revocation is kept. Tokens must not live longer than this.
+KEPT_FOR = timedelta(days=30)
+
+MAX_TOKEN_ID_CHARS = 255
+
+
+class RevokedKind(StrEnum):
+    """What was revoked: one token by its ``jti``, or all of a session or a waiter."""
+
+    TOKEN = "token"  # noqa: S105 - no secret
+    SESSION = "session"
+    WAITER = "waiter"
+
+
+@dataclass(frozen=True, slots=True)
+class Revocation:
+    """Tokens of ``subject`` issued until ``revoked_at`` are good no more.
+
+    ``is_closing`` tells that the session was closed, which is no reproach.
+    """
+
+    kind: RevokedKind
+    subject: str
+    revoked_at: datetime
+    is_closing: bool = False
+
+
+class Revocations:
+    """Withdraws access. Usable from any Python process."""
+
+    def __init__(self, database: Database, *, clock: Clock = utc_now) -> None:
+        self._database = database
+        self._clock = clock
+
+    def revoke_token(self, token_id: str) -> None:
+        """Withdraw the one token whose ``jti`` is ``token_id``, and those made from it."""
+        self._add(
+            RevokedKind.TOKEN, inputs.text("token_id", token_id, max_chars=MAX_TOKEN_ID_CHARS)
+        )
+
+    def revoke_waiter(self, waiter_id: str) -> None:
+        """Withdraw every token that was issued to ``waiter_id`` until now."""
+        self._add(RevokedKind.WAITER, inputs.identifier("waiter_id", waiter_id))
+
+    def revoke_session(self, session_id: str) -> None:
+        """Withdraw every token that was issued to the guests of ``session_id`` until now."""
+        self._add(RevokedKind.SESSION, inputs.identifier("session_id", session_id))
+
+    def since(self, moment: datetime) -> list[Revocation]:
+        """Return what was revoked at ``moment`` or later, oldest first."""
+        with self._database.reading() as orm:
+            rows = orm.scalars(
+                select(RevocationRow)
+                .where(RevocationRow.revoked_at >= moment)
+                .order_by(RevocationRow.revoked_at)
+            )
+            return [
+                Revocation(RevokedKind(row.kind), row.subject, row.revoked_at, row.is_closing)
+                for row in rows
+            ]
+
+    def prune(self) -> None:
+        """Forget what is older than ``KEPT_FOR``; call it now and then."""
+        with self._database.writing() as orm:
+            orm.execute(
+                delete(RevocationRow).where(RevocationRow.revoked_at < self._clock() - KEPT_FOR)
+            )
+
+    def _add(self, kind: RevokedKind, subject: str) -> None:
+        with self._database.writing() as orm:
+            add(orm, kind, subject, self._clock())
+
+
+def add(
+    orm: Session, kind: RevokedKind, subject: str, now: datetime, *, is_closing: bool = False
+) -> None:
+    """Revoke within the caller's transaction."""
+    orm.add(RevocationRow(kind=kind.value, subject=subject, revoked_at=now, is_closing=is_closing))

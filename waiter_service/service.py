@@ -1,0 +1,296 @@
+"""The functions that change something on the floor."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Self
+
+from waiter_service import orders, requests, sessions, transfers, waiters
+from waiter_service.actors import SYSTEM, Actor
+from waiter_service.announcer import Announcer
+from waiter_service.changes import Change
+from waiter_service.clock import Clock, utc_now
+from waiter_service.database import Database, url_from
+from waiter_service.inputs import OrderItem
+from waiter_service.relay import Relay
+from waiter_service.statuses import OrderStatus, RequestStatus
+from waiter_service.unit_of_work import UnitOfWork
+from waiter_service.views import (
+    OrderUpdate,
+    OrderView,
+    RequestCreated,
+    RequestUpdate,
+    SessionUpdate,
+    SessionView,
+    TransferResult,
+)
+
+log = logging.getLogger(__name__)
+
+
+class WaiterService:
+    """What waiters, guests and other systems do on the floor.
+
+    Every function is one transaction: the change, its audit row and its
+    announcement are committed together or not at all. Only then is the
+    change announced, and nothing that goes wrong with that reaches the
+    caller. All may be called from several threads or greenlets; on
+    PostgreSQL they may switch greenlets, as may receivers of signals.
+
+    Args:
+        database: where it is kept.
+        clock: returns the present; UTC's by default.
+        relay: start relaying at once; see ``start_relaying``.
+
+    All functions that change something take ``actor`` (who does it; by
+    default ``SYSTEM``) and raise ``Missing`` for what does not exist or is
+    not theirs, ``ValidationError`` for a bad argument, ``Conflict`` for what
+    cannot be as things stand and ``DatabaseError`` when the store fails.
+    """
+
+    def __init__(self, database: Database, *, clock: Clock = utc_now, relay: bool = False) -> None:
+        self.database = database
+        self._clock = clock
+        self._relay = Relay(Announcer(self), database, clock)
+        self.after_commit: Callable[[Sequence[Change]], None] = self._relay.announce
+        """Called with the changes of each commit; replace it to announce elsewhere.
+
+        What it raises is logged. A process that relays may put here what wakes
+        its own flushing greenlet, which then calls ``flush``.
+        """
+        if relay:
+            self.start_relaying()
+
+    @classmethod
+    def from_env(
+        cls,
+        environ: Mapping[str, str] = os.environ,
+        *,
+        clock: Clock = utc_now,
+        relay: bool = False,
+    ) -> Self:
+        """Return a service on the database that DATABASE_URL names.
+
+        Unset, it is the SQLite file ``restaurant.db`` in INSTANCE_DIR, and
+        ``instance/`` beside the code where that is unset too.
+
+        Raises:
+            DatabaseError: the URL is wrong, the database does not answer or its schema is behind.
+        """
+        return cls(Database.checked(url_from(environ)), clock=clock, relay=relay)
+
+    # Sessions
+
+    def add_waiter(self, waiter_id: str, name: str, *, actor: Actor = SYSTEM) -> None:
+        """Make a waiter known, or correct the name of a known one."""
+        with self._work(actor) as work:
+            waiters.add(work, waiter_id, name)
+
+    def open_session(
+        self,
+        table_number: int,
+        waiter_id: str,
+        *,
+        session_id: str | None = None,
+        actor: Actor = SYSTEM,
+    ) -> SessionView:
+        """Seat guests at a free table (1 to 9999); a waiter opens tables for themself.
+
+        Raises:
+            UnknownWaiter: nobody of that id.
+            TableOccupied: the table has an open session.
+            IdTaken: ``session_id`` was given and is not free.
+        """
+        with self._work(actor) as work:
+            return sessions.open_session(work, table_number, waiter_id, session_id=session_id)
+
+    def close_session(
+        self, session_id: str, *, actor: Actor = SYSTEM, reason: str | None = None
+    ) -> SessionUpdate:
+        """End a session. Closing again is no change.
+
+        Nothing new can be asked for in it then; staff may still move on what
+        is left, such as an order to be paid. Guests cannot close.
+        """
+        with self._work(actor) as work:
+            return sessions.close_session(work, session_id, reason=reason)
+
+    def transfer_sessions(
+        self,
+        *,
+        to_waiter_id: str,
+        from_waiter_id: str | None = None,
+        session_ids: Sequence[str] | None = None,
+        reason: str | None = None,
+        actor: Actor = SYSTEM,
+    ) -> TransferResult:
+        """Hand sessions over to another waiter: all of them, or none.
+
+        With ``from_waiter_id`` alone these are all the open sessions they
+        hold; with ``session_ids`` exactly those, and with both, each must be
+        held by that waiter. Requests and orders follow, unchanged. Sessions
+        already with ``to_waiter_id`` are no change, so it may be repeated.
+
+        Raises:
+            UnknownWaiter: either of the two.
+            TransferRefused: some sessions are unknown, closed or another's;
+                it names each. Nothing has moved.
+        """
+        with self._work(actor) as work:
+            return transfers.transfer(
+                work,
+                to_waiter_id=to_waiter_id,
+                from_waiter_id=from_waiter_id,
+                session_ids=session_ids,
+                reason=reason,
+            )
+
+    # Requests and orders
+
+    def create_request(
+        self,
+        session_id: str,
+        kind: str,
+        *,
+        note: str | None = None,
+        request_id: str | None = None,
+        actor: Actor = SYSTEM,
+    ) -> RequestCreated:
+        """Ask for something, such as "water" or "bill".
+
+        A second one of a kind while the first is open returns the first, with
+        ``created=False``; case and blanks make no other kind.
+
+        Raises:
+            SessionClosedError: the guests have left.
+            IdTaken: ``request_id`` was given and is not free.
+        """
+        with self._work(actor) as work:
+            return requests.create(work, session_id, kind, note=note, request_id=request_id)
+
+    def place_order(
+        self,
+        session_id: str,
+        items: Sequence[Mapping[str, Any] | OrderItem],
+        *,
+        note: str | None = None,
+        order_id: str | None = None,
+        actor: Actor = SYSTEM,
+    ) -> OrderView:
+        """Order 1 to 100 lines of ``{"name": "Pizza", "quantity": 2}``, each 1 to 99 times.
+
+        Raises:
+            SessionClosedError: the guests have left.
+            IdTaken: ``order_id`` was given and is not free.
+        """
+        with self._work(actor) as work:
+            return orders.place(work, session_id, items, note=note, order_id=order_id)
+
+    def update_request_status(
+        self,
+        request_id: str,
+        status: RequestStatus | str,
+        *,
+        actor: Actor = SYSTEM,
+        expected_version: int | None = None,
+        reason: str | None = None,
+    ) -> RequestUpdate:
+        """Move a request to ``status``; the status it has already is no change.
+
+        With ``expected_version``, only if it is still at that version: of two
+        who act on what they both saw, exactly one wins.
+
+        Raises:
+            UnknownStatus: no such status; the error lists them.
+            VersionConflict: it has been changed since.
+            IllegalTransition: no such move from there, for this actor.
+        """
+        with self._work(actor) as work:
+            return requests.update_status(
+                work, request_id, status, expected_version=expected_version, reason=reason
+            )
+
+    def update_order_status(
+        self,
+        order_id: str,
+        status: OrderStatus | str,
+        *,
+        actor: Actor = SYSTEM,
+        expected_version: int | None = None,
+        reason: str | None = None,
+    ) -> OrderUpdate:
+        """Move an order to ``status``; everything as in ``update_request_status``."""
+        with self._work(actor) as work:
+            return orders.update_status(
+                work, order_id, status, expected_version=expected_version, reason=reason
+            )
+
+    # Announcing
+
+    @property
+    def is_relay(self) -> bool:
+        """This process announces the whole deployment's changes, not only its own."""
+        return self._relay.is_relaying
+
+    def start_relaying(self) -> None:
+        """Announce every pending change from now on: after each commit, and in ``flush()``.
+
+        For processes that serve streams, once their receivers are connected.
+        Call ``flush()`` right after, for what a crash left behind, and then
+        about every second, for what other processes do.
+        """
+        self._relay.start()
+
+    def stop_relaying(self) -> None:
+        """Leave announcing to others. What was claimed is given back at once.
+
+        Waits up to 5 s for a flush under way.
+        """
+        self._relay.stop()
+
+    def flush(self, limit: int = 100) -> int:
+        """Announce all pending changes that can be; return how many were sent.
+
+        Each is sent as its signal, a session's oldest first, and its row is
+        removed when every receiver took it. One that raises leaves the row
+        for the next flush, and its session's later rows behind it; other
+        sessions go on. A kind of change that nobody here listens to is left
+        alone. If a flush is under way already, it takes this one's work over
+        and this returns 0. Rows are claimed ``limit`` at a time.
+
+        Raises:
+            DatabaseError: the store failed; never what a receiver raised.
+        """
+        return self._relay.flush(limit)
+
+    def pending_count(self) -> int:
+        """Return how many changes are committed but not announced."""
+        return self._relay.pending_count()
+
+    def oldest_age_seconds(self) -> float:
+        """Return how long the oldest of them has waited; 0.0 when there is none."""
+        return self._relay.oldest_age_seconds()
+
+    @contextmanager
+    def _work(self, actor: Actor) -> Iterator[UnitOfWork]:
+        """Run one transaction, then announce what it has changed."""
+        with self.database.writing() as orm:
+            work = UnitOfWork(
+                orm, actor=actor, clock=self._clock, claimant_of=self._relay.claimant_of
+            )
+            yield work
+        self._relay.accept(work.claimed)
+        if not work.changes:
+            return
+        try:
+            self.after_commit(tuple(work.changes))
+        except Exception:
+            # It is committed: the caller must not believe otherwise. The row
+            # is in the outbox and is announced with the next flush.
+            log.exception(
+                "changes are committed but not announced yet: %s",
+                ", ".join(change.id for change in work.changes),
+            )

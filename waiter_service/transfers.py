@@ -1,0 +1,159 @@
+"""Handing tables over to another waiter, as at a shift change."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from sqlalchemy import select
+
+from waiter_service import inputs
+from waiter_service.actors import ActorKind
+from waiter_service.changes import SessionTransfer
+from waiter_service.errors import NotPermitted, TransferRefused, UnknownWaiter, ValidationError
+from waiter_service.models import AuditRow, SessionRow, WaiterRow
+from waiter_service.unit_of_work import UnitOfWork
+from waiter_service.views import SessionView, TransferResult
+
+# More than any floor has tables; keeps the statement and the transaction short.
+MAX_SESSIONS = 500
+
+
+def transfer(
+    work: UnitOfWork,
+    *,
+    to_waiter_id: str,
+    from_waiter_id: str | None,
+    session_ids: Sequence[str] | None,
+    reason: str | None,
+) -> TransferResult:
+    """Hand over all the sessions asked for, or none."""
+    reason = inputs.optional_text("reason", reason)
+    wanted = _wanted_ids(session_ids)
+    if wanted is None and from_waiter_id is None:
+        raise ValidationError("session_ids", "must be given, unless from_waiter_id is")
+    _require_may_transfer(work, to_waiter_id, from_waiter_id)
+    _require_waiters(work, to_waiter_id, from_waiter_id)
+
+    sessions = _lock(work, wanted, from_waiter_id)
+    if wanted is not None:
+        reasons = _objections(work, wanted, sessions, to_waiter_id, from_waiter_id)
+        if reasons:
+            raise TransferRefused(reasons)
+    moved, already_there = [], []
+    for session in sessions:
+        if session.waiter_id == to_waiter_id:
+            already_there.append(SessionView.of(session))
+            continue
+        _move(work, session, to_waiter_id, reason)
+        moved.append(SessionView.of(session))
+    return TransferResult(to_waiter_id, tuple(moved), tuple(already_there))
+
+
+def _wanted_ids(session_ids: Sequence[str] | None) -> list[str] | None:
+    if session_ids is None:
+        return None
+    if isinstance(session_ids, str) or not isinstance(session_ids, Collection):
+        raise ValidationError("session_ids", "must be a list")
+    if not 1 <= len(session_ids) <= MAX_SESSIONS:
+        raise ValidationError("session_ids", f"must hold 1 to {MAX_SESSIONS} ids")
+    return list(dict.fromkeys(inputs.identifier("session_ids", each) for each in session_ids))
+
+
+def _require_may_transfer(work: UnitOfWork, to_waiter_id: str, from_waiter_id: str | None) -> None:
+    actor = work.actor
+    if actor.is_guest:
+        raise NotPermitted("waiter", to_waiter_id, actor)
+    if actor.kind is ActorKind.WAITER and from_waiter_id is not None and from_waiter_id != actor.id:
+        raise NotPermitted("waiter", from_waiter_id, actor)
+
+
+def _require_waiters(work: UnitOfWork, *waiter_ids: str | None) -> None:
+    given = [each for each in waiter_ids if each is not None]
+    for waiter_id in given:
+        if not inputs.is_identifier(waiter_id):
+            raise UnknownWaiter(waiter_id)
+    known = set(work.orm.scalars(select(WaiterRow.id).where(WaiterRow.id.in_(given))))
+    for waiter_id in given:
+        if waiter_id not in known:
+            raise UnknownWaiter(waiter_id)
+
+
+def _lock(
+    work: UnitOfWork, wanted: list[str] | None, from_waiter_id: str | None
+) -> Sequence[SessionRow]:
+    """Lock the sessions in the order of their ids, so that two transfers cannot embrace."""
+    which = (
+        SessionRow.id.in_(wanted)
+        if wanted is not None
+        else (SessionRow.waiter_id == from_waiter_id) & SessionRow.closed_at.is_(None)
+    )
+    return work.orm.scalars(
+        select(SessionRow).where(which).order_by(SessionRow.id).with_for_update(key_share=True)
+    ).all()
+
+
+def _objections(
+    work: UnitOfWork,
+    wanted: Collection[str],
+    sessions: Collection[SessionRow],
+    to_waiter_id: str,
+    from_waiter_id: str | None,
+) -> dict[str, str]:
+    """Return what stands in the way, by session id.
+
+    To a waiter, a colleague's session looks like none at all.
+    """
+    actor = work.actor
+    is_waiter = actor.kind is ActorKind.WAITER
+    holder = actor.id if is_waiter else from_waiter_id
+    unknown = "unknown, or not yours" if is_waiter else "unknown"
+    foreign = unknown if is_waiter else f"not held by {holder}"
+    found = {session.id: session for session in sessions}
+    reasons = {}
+    for session_id in wanted:
+        session = found.get(session_id)
+        if session is None:
+            reasons[session_id] = unknown
+        elif session.waiter_id == to_waiter_id and _was_given(work, session, holder):
+            # Came twice, was done once. Even if it has been closed since.
+            continue
+        elif holder is not None and session.waiter_id != holder:
+            reasons[session_id] = foreign
+        elif session.closed_at is not None:
+            reasons[session_id] = "closed"
+    return reasons
+
+
+def _was_given(work: UnitOfWork, session: SessionRow, holder: str | None) -> bool:
+    """Tell whether ``session`` came to its waiter by a transfer, from ``holder`` if one is named.
+
+    Without that look, repeating a transfer would be refused as naming a
+    colleague's session; and with less than that, anybody could learn by
+    trying who holds a table they never had.
+    """
+    came_from = work.orm.scalar(
+        select(AuditRow.from_value)
+        .where(
+            AuditRow.subject_kind == "session",
+            AuditRow.subject_id == session.id,
+            AuditRow.action == SessionTransfer.KIND,
+        )
+        .order_by(AuditRow.id.desc())
+        .limit(1)
+    )
+    return came_from is not None and holder in (None, came_from)
+
+
+def _move(work: UnitOfWork, session: SessionRow, to_waiter_id: str, reason: str | None) -> None:
+    previous_waiter_id = session.waiter_id
+    session.waiter_id = to_waiter_id
+    session.version += 1
+    work.record(
+        SessionTransfer(
+            **work.facts(session, version=session.version, reason=reason),
+            previous_waiter_id=previous_waiter_id,
+        ),
+        subject=("session", session.id),
+        from_value=previous_waiter_id,
+        to_value=to_waiter_id,
+    )

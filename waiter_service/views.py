@@ -1,0 +1,180 @@
+"""What the service answers with: frozen pictures of rows, and what a call has done."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from waiter_service.actors import ActorKind
+from waiter_service.inputs import OrderItem
+from waiter_service.models import OrderRow, RequestRow, SessionRow
+from waiter_service.statuses import OrderStatus, RequestStatus, allowed_moves
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionView:
+    """Guests at a table."""
+
+    id: str
+    table_number: int
+    waiter_id: str
+    version: int
+    opened_at: datetime
+    closed_at: datetime | None
+
+    @property
+    def is_open(self) -> bool:
+        return self.closed_at is None
+
+    @classmethod
+    def of(cls, row: SessionRow) -> SessionView:
+        return cls(
+            id=row.id,
+            table_number=row.table_number,
+            waiter_id=row.waiter_id,
+            version=row.version,
+            opened_at=row.opened_at,
+            closed_at=row.closed_at,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TicketView:
+    """What a request's and an order's picture have in common.
+
+    ``acknowledged_by`` is the id of the first of the staff who took it on;
+    a transfer does not change it.
+    """
+
+    id: str
+    session_id: str
+    note: str | None
+    version: int
+    created_at: datetime
+    updated_at: datetime
+    acknowledged_at: datetime | None
+    acknowledged_by: str | None
+    completed_at: datetime | None
+
+    def age_seconds(self, now: datetime) -> float:
+        """Return how long ago it was made."""
+        return (now - self.created_at).total_seconds()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestView(TicketView):
+    """A guest's request."""
+
+    kind: str
+    status: RequestStatus
+
+    def allowed_moves(self, actor_kind: ActorKind) -> tuple[RequestStatus, ...]:
+        """Return where an actor of this kind may move it."""
+        return allowed_moves(self.status, actor_kind)
+
+    @classmethod
+    def of(cls, row: RequestRow) -> RequestView:
+        return cls(
+            id=row.id,
+            session_id=row.session_id,
+            kind=row.kind,
+            note=row.note,
+            status=RequestStatus(row.status),
+            version=row.version,
+            created_at=row.created_at,
+            updated_at=row.updated_at,
+            acknowledged_at=row.acknowledged_at,
+            acknowledged_by=row.acknowledged_by,
+            completed_at=row.completed_at,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderView(TicketView):
+    """An order; ``item_count`` is the sum of the quantities."""
+
+    items: tuple[OrderItem, ...]
+    item_count: int
+    status: OrderStatus
+
+    def allowed_moves(self, actor_kind: ActorKind) -> tuple[OrderStatus, ...]:
+        """Return where an actor of this kind may move it."""
+        return allowed_moves(self.status, actor_kind)
+
+    @classmethod
+    def of(cls, row: OrderRow) -> OrderView:
+        return cls(
+            id=row.id,
+            session_id=row.session_id,
+            items=tuple(OrderItem(line["name"], line["quantity"]) for line in row.items),
+            item_count=row.item_count,
+            note=row.note,
+            status=OrderStatus(row.status),
+            version=row.version,
+            created_at=row.created_at,
+            updated_at=row.updated_at,
+            acknowledged_at=row.acknowledged_at,
+            acknowledged_by=row.acknowledged_by,
+            completed_at=row.completed_at,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SessionUpdate:
+    """What closing did: ``changed`` is ``False`` when it was closed already."""
+
+    changed: bool
+    session: SessionView
+
+
+@dataclass(frozen=True, slots=True)
+class RequestCreated:
+    """``created`` is ``False`` when an open one of the kind was there; ``request`` is that one."""
+
+    created: bool
+    request: RequestView
+
+
+@dataclass(frozen=True, slots=True)
+class RequestUpdate:
+    """What setting a status did: ``changed`` is ``False`` when it had that status already."""
+
+    changed: bool
+    request: RequestView
+
+    @property
+    def status(self) -> RequestStatus:
+        return self.request.status
+
+    @property
+    def version(self) -> int:
+        return self.request.version
+
+
+@dataclass(frozen=True, slots=True)
+class OrderUpdate:
+    """What setting a status did: ``changed`` is ``False`` when it had that status already."""
+
+    changed: bool
+    order: OrderView
+
+    @property
+    def status(self) -> OrderStatus:
+        return self.order.status
+
+    @property
+    def version(self) -> int:
+        return self.order.version
+
+
+@dataclass(frozen=True, slots=True)
+class TransferResult:
+    """The sessions that went to ``to_waiter_id``, and those that were theirs before."""
+
+    to_waiter_id: str
+    moved: tuple[SessionView, ...]
+    already_there: tuple[SessionView, ...]
+
+    @property
+    def changed(self) -> bool:
+        return bool(self.moved)
