@@ -1,0 +1,177 @@
+"""The streams as an AsyncAPI 3 document, and the command that writes it down.
+
+``python -m notifications.asyncapi`` writes ``docs/asyncapi.yaml`` and a JSON
+Schema per event into ``docs/schemas/``; a test fails when they are not what
+it would write. It needs PyYAML, from ``requirements-dev.txt``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from notifications.auth import STREAM_TOKEN_SECONDS
+from notifications.events import PAYLOADS, Closing, Connection, Heartbeat, Payload
+from notifications.schemas import DIALECT, example_of, schema_of
+from notifications.stream_body import RETRY_MS
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+
+_ABOUT = f"""\
+Server-Sent Events. Each message is one block of an event stream: its `event` and `id` are
+given here as headers, the JSON in its `data` as the payload.
+
+Ids are `epoch-offset`. A client that was cut off sends the last one it had, as `Last-Event-ID`
+or `?lastEventId=`, and gets what followed, in order and each once. Where that is not possible
+any more, one `cache_refresh` with `affectedData: ["all"]` says so.
+
+With the first event comes `retry`, at random between {RETRY_MS[0]} and {RETRY_MS[1]} ms.
+Pass over events and keys that you do not know: there may be more of them one day.
+"""
+
+_SECURITY = {
+    "token": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "`sub` is the id of the session or waiter, "
+        "`role` is customer, waiter or manager.",
+    },
+    "streamToken": {
+        "type": "httpApiKey",
+        "in": "query",
+        "name": "token",
+        "description": "For the browser's EventSource, which cannot send headers: made by "
+        f"`POST /sse/token`, good for {STREAM_TOKEN_SECONDS // 60} minutes and for streams alone.",
+    },
+    "streamCookie": {
+        "type": "httpApiKey",
+        "in": "cookie",
+        "name": "sse_token",
+        "description": "The same, set by `POST /sse/token` as well.",
+    },
+}
+
+
+def document() -> dict[str, Any]:
+    """Return the document, from the service's side: it sends, clients receive."""
+    schemas: dict[str, Any] = {}
+    for kind in PAYLOADS:
+        schema = schema_of(kind, "#/components/schemas/{model}")
+        schemas |= schema.pop("$defs", {})
+        schemas[kind.__name__] = schema
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "Restaurant notifications",
+            "version": "1",
+            "description": _ABOUT,
+            "externalDocs": {"description": "What is sent when, and to whom", "url": "events.md"},
+        },
+        "defaultContentType": "application/json",
+        "servers": {
+            "local": {
+                "host": "127.0.0.1:8000",
+                "protocol": "http",
+                "description": "What `make run` starts.",
+            }
+        },
+        "channels": {
+            "session": _channel("session", "What the guests at a table are told."),
+            "waiter": _channel("waiter", "What a waiter is told of the tables they hold."),
+        },
+        "operations": {
+            "tellGuests": _operation("session", "Tell the guests at a table"),
+            "tellWaiter": _operation("waiter", "Tell a waiter"),
+        },
+        "components": {
+            "messages": {kind.event_type: _message(kind) for kind in PAYLOADS},
+            "schemas": schemas,
+            "securitySchemes": _SECURITY,
+        },
+    }
+
+
+def _channel(name: str, summary: str) -> dict[str, Any]:
+    types = [kind.event_type for kind in PAYLOADS]
+    return {
+        "address": f"/sse/{name}/{{{name}Id}}",
+        "summary": summary,
+        "parameters": {f"{name}Id": {"description": f"The {name}'s id."}},
+        "messages": {each: {"$ref": f"#/components/messages/{each}"} for each in types},
+    }
+
+
+def _operation(channel: str, summary: str) -> dict[str, Any]:
+    place = {"type": "string", "description": "Go on after this id."}
+    return {
+        "action": "send",
+        "summary": summary,
+        "channel": {"$ref": f"#/channels/{channel}"},
+        "security": [{"$ref": f"#/components/securitySchemes/{name}"} for name in _SECURITY],
+        "bindings": {
+            "http": {
+                "method": "GET",
+                "query": {"type": "object", "properties": {"lastEventId": place}},
+                "bindingVersion": "0.3.0",
+            }
+        },
+    }
+
+
+def _message(kind: type[Payload]) -> dict[str, Any]:
+    fields: dict[str, Any] = {"event": {"type": "string", "const": kind.event_type}}
+    shown = {"event": kind.event_type}
+    if kind is Connection:
+        fields["id"] = {"type": "string", "description": "Where a fresh stream begins."}
+    elif kind not in (Heartbeat, Closing):
+        fields["id"] = {"type": "string", "description": "Where to go on from."}
+        shown["id"] = "k3f9a1-42"
+    schema = schema_of(kind)
+    return {
+        "name": kind.event_type,
+        "summary": schema["description"],
+        "headers": {"type": "object", "properties": fields, "required": list(shown)},
+        "payload": {"$ref": f"#/components/schemas/{kind.__name__}"},
+        "examples": [{"headers": shown, "payload": example_of(kind).to_wire()}],
+    }
+
+
+def files() -> dict[Path, str]:
+    """Return what the command writes: the text of each file."""
+    made = {}
+    for kind in PAYLOADS:
+        example = example_of(kind).to_wire()
+        schema = {"$schema": DIALECT, **schema_of(kind), "examples": [example]}
+        made[DOCS / "schemas" / f"{kind.event_type}.json"] = json.dumps(schema, indent=2) + "\n"
+    made[DOCS / "asyncapi.yaml"] = _yaml(document())
+    return made
+
+
+def _yaml(tree: Mapping[str, Any]) -> str:
+    import yaml
+
+    class Dumper(yaml.SafeDumper):
+        def ignore_aliases(self, data: object) -> bool:
+            return True
+
+        def represent_str(self, data: str) -> yaml.ScalarNode:
+            style = "|" if "\n" in data else None
+            return self.represent_scalar("tag:yaml.org,2002:str", data, style=style)
+
+    Dumper.add_representer(str, Dumper.represent_str)
+    note = "# Made by `python -m notifications.asyncapi`: change that, not this.\n"
+    return note + yaml.dump(tree, Dumper=Dumper, sort_keys=False, width=100)
+
+
+def main() -> None:
+    """Write them."""
+    for path, text in files().items():
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+
+
+if __name__ == "__main__":
+    main()

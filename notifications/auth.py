@@ -1,0 +1,146 @@
+"""From a token to a principal: the one place that knows what claims mean.
+
+Another platform's claims are one change, in :func:`principal_from_claims`.
+Verifying is flask-jwt-extended's: algorithm, signature, times.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import jwt
+from flask import Flask
+from flask_jwt_extended import JWTManager, create_access_token, decode_token
+from flask_jwt_extended.exceptions import JWTExtendedException
+
+from notifications.errors import NotAuthenticated
+from notifications.principal import Principal, Role
+
+#: What the ``scope`` claim of a token says that is good for ``/sse/*`` alone.
+STREAM_SCOPE = "stream"
+
+#: Seconds a stream token is good for. It stands in a URL, so it is short;
+#: each renewal cuts the stream once, and it resumes.
+STREAM_TOKEN_SECONDS = 600
+
+#: Verified tokens remembered. In a storm of reconnects each is verified once;
+#: a third of a connect's CPU was that. About 4 MB when full.
+CACHED_TOKENS = 10_000
+
+IsRevoked = Callable[[Principal], bool]
+
+
+def principal_from_claims(claims: Mapping[str, Any]) -> Principal:
+    """Return whom verified ``claims`` are about.
+
+    Raises:
+        NotAuthenticated: a claim is missing or not what it should be.
+    """
+    subject, role = claims.get("sub"), claims.get("role")
+    if not isinstance(subject, str) or not subject:
+        raise NotAuthenticated("The token names no subject.")
+    if role not in list(Role):
+        raise NotAuthenticated("The token's role is none of: " + ", ".join(Role) + ".")
+    if claims.get("type") == "refresh":
+        # It lives for weeks, and is good for getting other tokens alone.
+        raise NotAuthenticated("The token is a refresh token.")
+    token_ids = tuple(
+        claims[name] for name in ("jti", "parent_jti") if isinstance(claims.get(name), str)
+    )
+    return Principal(
+        role=Role(role),
+        subject=subject,
+        expires_at=float(claims.get("exp", math.inf)),
+        issued_at=float(claims.get("iat", 0.0)),
+        token_ids=token_ids,
+        is_stream_token=claims.get("scope") == STREAM_SCOPE,
+    )
+
+
+def init_app(app: Flask, *, secret_key: str, public_key: str | None, algorithm: str) -> None:
+    """Set flask-jwt-extended up on ``app``.
+
+    Tokens of ours are HS256, with ``secret_key``. With ``public_key`` (PEM),
+    the platform's own tokens, signed with ``algorithm``, are good as well.
+    """
+    app.config["JWT_SECRET_KEY"] = secret_key
+    app.config["JWT_ALGORITHM"] = "HS256"
+    app.config["JWT_DECODE_ALGORITHMS"] = ["HS256"] if public_key is None else ["HS256", algorithm]
+    manager = JWTManager(app)
+
+    @manager.decode_key_loader
+    def _key_of(header: Mapping[str, Any], _claims: Mapping[str, Any]) -> str:
+        # The key follows from the algorithm, never the other way round: a
+        # public key must not verify what was "signed" with it as a secret.
+        if public_key is None or header.get("alg") == "HS256":
+            return secret_key
+        return public_key
+
+
+class Authenticator:
+    """Verifies tokens, remembering those it has verified. Needs an app context."""
+
+    def __init__(self, is_revoked: IsRevoked = lambda principal: False) -> None:
+        self._is_revoked = is_revoked
+        self._verified: OrderedDict[bytes, Principal] = OrderedDict()
+
+    def authenticate(self, token: str) -> Principal:
+        """Return the bearer of ``token``.
+
+        Raises:
+            NotAuthenticated: malformed, forged, expired or revoked.
+        """
+        # The digest, so that a dump of this process holds no usable token.
+        digest = hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
+        principal = self._verified.get(digest)
+        if principal is None:
+            principal = self._verify(token)
+            self._verified[digest] = principal
+            if len(self._verified) > CACHED_TOKENS:
+                self._verified.popitem(last=False)
+        if principal.expires_at <= time.time():
+            raise NotAuthenticated("The token has expired.")
+        if self._is_revoked(principal):
+            raise NotAuthenticated("The token has been revoked.")
+        return principal
+
+    def _verify(self, token: str) -> Principal:
+        try:
+            return principal_from_claims(decode_token(token))
+        except jwt.ExpiredSignatureError:
+            raise NotAuthenticated("The token has expired.") from None
+        except (jwt.InvalidTokenError, JWTExtendedException, ValueError, TypeError):
+            raise NotAuthenticated("The token is not valid.") from None
+
+
+def create_token(
+    role: Role, subject: str, *, lifetime_seconds: float, claims: Mapping[str, Any] | None = None
+) -> str:
+    """Return a signed token. Needs an app context."""
+    token: str = create_access_token(
+        identity=subject,
+        additional_claims={"role": role.value, **(claims or {})},
+        expires_delta=timedelta(seconds=lifetime_seconds),
+    )
+    return token
+
+
+def create_stream_token(principal: Principal) -> tuple[str, datetime]:
+    """Return a token for ``principal`` that opens streams and nothing else, and its end.
+
+    It never outlives the token it is made from, and is revoked with it.
+    """
+    lifetime_seconds = min(STREAM_TOKEN_SECONDS, principal.expires_at - time.time())
+    claims: dict[str, Any] = {"scope": STREAM_SCOPE}
+    if principal.token_ids:
+        claims["parent_jti"] = principal.token_ids[0]
+    token = create_token(
+        principal.role, principal.subject, lifetime_seconds=lifetime_seconds, claims=claims
+    )
+    return token, datetime.now(UTC) + timedelta(seconds=lifetime_seconds)

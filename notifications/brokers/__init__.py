@@ -1,0 +1,1 @@
+"""Brokers: where events wait and travel; :mod:`.base` is the contract."""

@@ -1,0 +1,166 @@
+"""The contract every broker keeps: history, order, and who hears what.
+
+A *channel* is one audience, ``session:<id>`` or ``waiter:<id>``. Publishing
+appends an event to the history of each channel named and hands it to the
+process's :class:`Sink`, for every channel this process has subscribed to.
+
+Promised:
+
+- Within a channel events have one order, that of their offsets, which rise
+  by one; sinks hear them in that order, without gap and without repetition.
+- A ``key`` enters a channel's history at most once within
+  ``history_seconds``, whoever publishes it and however often.
+- ``subscribe`` returns once everything published from then on will reach the
+  sink. Whoever reads the history *after* subscribing therefore has each event
+  in what was read, in what is heard, or in both; never in neither.
+- When the history is lost (another epoch), the sink is told by ``resync``.
+
+Not promised: that the history is longer than its limits, or that it outlives
+the store behind it. A lost place is found by :attr:`Page.is_gap`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from notifications.events import EventId, StoredEvent
+
+
+class BrokerUnavailable(Exception):
+    """The store behind the broker does not answer; nothing was published."""
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryLimits:
+    """How much of each channel is kept; what is past any limit is trimmed.
+
+    ``max_events`` counts events, ``max_age_seconds`` is since publication,
+    ``max_bytes`` sums the blocks.
+    """
+
+    max_events: int = 1000
+    max_age_seconds: float = 3600.0
+    max_bytes: int = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A run of history: ``events`` in order, at most as many as asked for.
+
+    ``is_gap`` says that the place asked for is unknown or was trimmed; then
+    ``events`` is empty. An empty page without gap means: nothing newer.
+    """
+
+    events: Sequence[StoredEvent] = ()
+    is_gap: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerStatus:
+    """``kind`` as in /sse/health; ``is_up`` false carries the ``detail`` why."""
+
+    kind: str
+    is_up: bool
+    detail: str | None = None
+
+
+class Sink(Protocol):
+    """What a broker feeds: the process's streams. Never switches greenlets."""
+
+    def deliver(self, channel: str, event: StoredEvent) -> None:
+        """Take one event of a subscribed channel."""
+
+    def resync(self, channel: str, tip: EventId) -> None:
+        """The history of ``channel`` was lost; it goes on after ``tip``."""
+
+    def control(self, message: Mapping[str, Any]) -> None:
+        """Take a message that :meth:`Broker.broadcast` sent to every process."""
+
+
+class Broker(ABC):
+    """Where events wait and travel. One per process."""
+
+    kind: str
+
+    #: Whether ``publish`` may switch greenlets or wait for a server. If so, it
+    #: is kept off the paths that must not wait (a status change).
+    may_block: bool
+
+    @property
+    def is_away(self) -> bool:
+        """Whether publishing would fail at once, for all that is known."""
+        return False
+
+    @abstractmethod
+    def start(self, sink: Sink) -> None:
+        """Begin to feed ``sink``. Idempotent."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """Stop feeding and let go of every connection. Idempotent."""
+
+    @abstractmethod
+    def publish(self, channels: Sequence[str], event_body: bytes, *, key: str) -> None:
+        """Append ``event_body`` to each channel, unless ``key`` is already there.
+
+        ``event_body`` is what :func:`notifications.events.body` returns; the
+        caller has validated it. ``key`` is at most 80 characters.
+
+        Raises:
+            BrokerUnavailable: some channel may not have it. Publish again
+                with the same key: channels that have it keep it single.
+        """
+
+    @abstractmethod
+    def subscribe(self, channel: str) -> None:
+        """Make everything published on ``channel`` from now on reach the sink.
+
+        Raises:
+            BrokerUnavailable: nothing was subscribed.
+        """
+
+    @abstractmethod
+    def unsubscribe(self, channel: str) -> None:
+        """Forget ``channel``; of one that is not subscribed, nothing happens."""
+
+    @abstractmethod
+    def tip(self, channel: str) -> EventId:
+        """Return the id of the newest event; offset 0 where there was none yet.
+
+        Raises:
+            BrokerUnavailable: it is not known.
+        """
+
+    @abstractmethod
+    def read(self, channel: str, after: EventId, limit: int) -> Page:
+        """Return up to ``limit`` events that followed ``after``, oldest first.
+
+        Raises:
+            BrokerUnavailable: the history cannot be read now.
+        """
+
+    @abstractmethod
+    def broadcast(self, message: Mapping[str, Any]) -> None:
+        """Send a small JSON message to the sink of every process, this one too.
+
+        Best effort: what must survive belongs in a store that is read again.
+        """
+
+    @abstractmethod
+    def sweep(self) -> None:
+        """Let go of what has outlived its limits. Called about every second."""
+
+    @abstractmethod
+    def report(self, counts: Mapping[str, int]) -> None:
+        """Tell the deployment how many streams this process has, by kind."""
+
+    @abstractmethod
+    def deployment_counts(self) -> Mapping[str, int]:
+        """Return the streams of all living processes, by kind."""
+
+    @abstractmethod
+    def status(self) -> BrokerStatus:
+        """Return whether the broker works, without waiting long for the answer."""

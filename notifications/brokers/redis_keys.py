@@ -1,0 +1,39 @@
+"""What the service calls its things in Redis."""
+
+from __future__ import annotations
+
+
+class RedisKeys:
+    """The names of keys and pub/sub channels; ``prefix`` keeps deployments apart.
+
+    Pub/sub knows no databases: two deployments on one Redis need two
+    prefixes, whatever numbers their URLs end in.
+    """
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
+        self._live = (f"{prefix}{{", "}:live")
+        #: Pub/sub: what every process hears.
+        self.control = f"{prefix}control"
+        #: What the processes report.
+        self.reports = f"{prefix}reports"
+
+    def inbox(self, process: str) -> str:
+        """Return the pub/sub channel that one process alone hears."""
+        return f"{self._prefix}inbox:{process}"
+
+    def history(self, channel: str) -> tuple[str, str, str]:
+        """Return the keys of ``channel``'s meta, log and seen."""
+        stem = f"{self._prefix}{{{channel}}}:"
+        return stem + "meta", stem + "log", stem + "seen"
+
+    def live(self, channel: str) -> str:
+        """Return the pub/sub channel that carries ``channel``'s events."""
+        return channel.join(self._live)
+
+    def channel(self, live: str) -> str | None:
+        """Return the channel whose events ``live`` carries; None if it carries none."""
+        start, end = self._live
+        if live.startswith(start) and live.endswith(end):
+            return live[len(start) : -len(end)]
+        return None

@@ -1,0 +1,289 @@
+"""One connection to Redis that all greenlets of a process share.
+
+Calls wait in a queue; one greenlet sends all that wait together and reads the
+answers in the same order. So a storm of calls costs few round trips; the
+connection has one owner, and a caller that is killed while it waits leaves
+nothing half-read behind.
+
+The rejected alternative is a pool: a hundred connections per worker in just
+the moment in which Redis is slow.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gevent
+import redis
+from gevent.event import AsyncResult, Event
+
+from notifications.brokers import redis_scripts
+from notifications.brokers.base import BrokerUnavailable
+from notifications.brokers.redis_connection import (
+    CONNECTION_FAILURES,
+    TIMEOUT_SECONDS,
+    RedisConnection,
+    Word,
+)
+from notifications.brokers.redis_scripts import Script
+
+log = logging.getLogger("notifications.redis")
+
+#: Seconds until the next attempt to connect: the first at once, then doubled
+#: up to the last, and jittered, so that workers do not come all together.
+FIRST_RETRY_SECONDS = 0.05
+MAX_RETRY_SECONDS = 1.0
+
+#: A caller's bound, should all else fail: both timeouts, twice.
+ANSWER_SECONDS = 4 * TIMEOUT_SECONDS
+
+#: Calls that travel together: some 500 KB, 10 ms of Redis's time.
+MAX_CALLS_PER_TRIP = 512
+
+#: Calls that may wait. At 20,000 a second that is half a second's worth: who
+#: comes then would wait too long anyway.
+MAX_WAITING = 10_000
+
+#: A refusal (out of memory, read-only) counts this long against our health;
+#: the report that every process sends each second renews it while it lasts.
+REFUSAL_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One script to run, on ``keys``, with ``args`` after the server's run."""
+
+    script: Script
+    keys: Sequence[str] = ()
+    args: Sequence[Word] = ()
+
+
+class _Errand:
+    """Calls of one caller, and their answers."""
+
+    __slots__ = ("answers", "calls", "is_repeated")
+
+    def __init__(self, calls: Sequence[Call]) -> None:
+        self.calls = calls
+        self.answers: AsyncResult[list[Any]] = AsyncResult()
+        self.is_repeated = False
+
+    def fail(self, why: str) -> None:
+        self.answers.set_exception(BrokerUnavailable(why))
+
+
+class RedisLink:
+    """Runs scripts in Redis, or says at once that Redis is away.
+
+    ``new_connection`` makes a connection that is not open yet.
+    """
+
+    def __init__(self, new_connection: Callable[[], RedisConnection]) -> None:
+        self._new_connection = new_connection
+        self._connection = new_connection()
+        self._waiting: deque[_Errand] = deque()
+        self._under_way: list[_Errand] = []
+        self._has_calls = Event()
+        self._is_up = Event()
+        self._greenlet: gevent.Greenlet[..., Any] | None = None
+        self._run_id = ""
+        # Why calls fail at once; None also before the first attempt to connect,
+        # whose outcome callers wait for.
+        self._trouble: str | None = None
+        self._refusal = ""
+        self._refused_at = float("-inf")
+
+    def start(self) -> None:
+        """Begin to connect. Idempotent; a call does it, too."""
+        if self._greenlet is None:
+            self._trouble = None
+            self._greenlet = gevent.spawn(self._run)
+
+    def stop(self) -> None:
+        """Hang up; calls fail until the next ``start``. Idempotent."""
+        if self._greenlet is not None:
+            greenlet, self._greenlet = self._greenlet, None
+            self._connection.kill(greenlet)
+            self._is_up.clear()
+            self._fail_all("the connection to Redis was closed")
+
+    @property
+    def is_away(self) -> bool:
+        """Whether calls fail at once."""
+        return self._trouble is not None
+
+    @property
+    def trouble(self) -> str | None:
+        """What is wrong, in a sentence without secrets; None if nothing is."""
+        if self._trouble is not None:
+            return self._trouble
+        if not self._is_up.is_set():
+            return "not connected to Redis yet"
+        if time.monotonic() - self._refused_at < REFUSAL_SECONDS:
+            return f"Redis refuses: {self._refusal}"
+        return None
+
+    def wait_until_up(self) -> None:
+        """Wait for Redis, however long it takes."""
+        self._is_up.wait()
+
+    def call(self, *calls: Call) -> list[Any]:
+        """Return the answers to ``calls``, in their order; they travel together.
+
+        Switches greenlets. A call may be carried out twice, where the
+        connection breaks between the command and its answer; so each must
+        bear it.
+
+        Raises:
+            BrokerUnavailable: Redis is away or refuses one of the calls; the
+                others may have been carried out.
+        """
+        if self._trouble is not None:
+            raise BrokerUnavailable(self._trouble)
+        if len(self._waiting) >= MAX_WAITING:
+            raise BrokerUnavailable(f"{MAX_WAITING} calls wait for Redis already")
+        if not calls:
+            return []
+        self.start()
+        errand = _Errand(calls)
+        self._waiting.append(errand)
+        self._has_calls.set()
+        errand.answers.wait(ANSWER_SECONDS)
+        if not errand.answers.ready():
+            raise BrokerUnavailable(f"no answer from Redis within {ANSWER_SECONDS:g} s")
+        return errand.answers.get() or []
+
+    # -- the one greenlet that owns the connection ------------------------------
+
+    def _run(self) -> None:
+        pause_seconds = 0.0
+        while True:
+            self._connection = self._new_connection()
+            is_open = False
+            try:
+                self._connection.open()
+                self._greet()
+                is_open = True
+                pause_seconds = 0.0
+                self._gain()
+                self._serve()
+            except CONNECTION_FAILURES as error:
+                is_silent = isinstance(error, redis.TimeoutError)
+                if is_open and not is_silent and self._repeat():
+                    continue
+                self._lose(error)
+            except Exception as error:
+                # A bug of ours must neither leave callers waiting nor end the link.
+                log.exception("the link to Redis failed")
+                self._lose(error)
+            finally:
+                self._connection.close()
+            gevent.sleep(pause_seconds * random.uniform(0.5, 1))  # noqa: S311 - jitter
+            pause_seconds = min(max(2 * pause_seconds, FIRST_RETRY_SECONDS), MAX_RETRY_SECONDS)
+
+    def _greet(self) -> None:
+        # Scripts go with the server that had them: load them where we come.
+        commands = [("SCRIPT", "LOAD", script.text) for script in redis_scripts.ALL]
+        *loaded, info = self._round_trip([*commands, ("INFO", "server")])
+        for reply in loaded:
+            if isinstance(reply, Exception):
+                raise reply
+        self._run_id = _run_id(info)
+
+    def _serve(self) -> None:
+        while True:
+            while not self._waiting:
+                self._has_calls.clear()
+                self._has_calls.wait()
+            size = 0
+            while self._waiting and size < MAX_CALLS_PER_TRIP:
+                self._under_way.append(errand := self._waiting.popleft())
+                size += len(errand.calls)
+            calls = [call for errand in self._under_way for call in errand.calls]
+            replies = iter(self._carry_out(calls))
+            errands, self._under_way = self._under_way, []
+            for errand in errands:
+                self._answer(errand, [next(replies) for _ in errand.calls])
+
+    def _carry_out(self, calls: list[Call]) -> list[Any]:
+        replies = self._round_trip([self._words(call) for call in calls])
+        if any(isinstance(reply, redis.exceptions.NoScriptError) for reply in replies):
+            # SCRIPT FLUSH: rare enough for doing it all again.
+            self._greet()
+            replies = self._round_trip([self._words(call) for call in calls])
+        if any(isinstance(reply, redis.ReadOnlyError) for reply in replies):
+            # A replica by now: the next connection may find the new primary.
+            raise redis.ConnectionError("Redis has become a read-only replica")
+        return replies
+
+    def _round_trip(self, commands: Sequence[Sequence[Word]]) -> list[Any]:
+        self._connection.send(commands)
+        replies: list[Any] = []
+        for _ in commands:
+            try:
+                replies.append(self._connection.receive())
+            except redis.ResponseError as error:
+                replies.append(error)
+        return replies
+
+    def _words(self, call: Call) -> list[Word]:
+        return ["EVALSHA", call.script.sha, len(call.keys), *call.keys, self._run_id, *call.args]
+
+    def _answer(self, errand: _Errand, replies: list[Any]) -> None:
+        for reply in replies:
+            if isinstance(reply, Exception):
+                self._refusal, self._refused_at = str(reply), time.monotonic()
+                errand.fail(f"Redis refuses: {reply}")
+                return
+        errand.answers.set(replies)
+
+    def _gain(self) -> None:
+        if self._trouble is not None:
+            log.info("Redis is back")
+        self._trouble = None
+        self._is_up.set()
+
+    def _lose(self, error: Exception) -> None:
+        if self._trouble is None:
+            log.warning("Redis is away: %s", error)
+        self._is_up.clear()
+        self._fail_all(f"Redis is away: {error}")
+
+    def _fail_all(self, why: str) -> None:
+        self._trouble = why
+        errands = [*self._under_way, *self._waiting]
+        self._under_way = []
+        self._waiting.clear()
+        for errand in errands:
+            errand.fail(why)
+
+    def _repeat(self) -> bool:
+        """Have what was under way sent once more; return False if it was already.
+
+        A connection that broke says nothing about Redis: it may have been
+        idle for long, or killed by an operator.
+        """
+        if any(errand.is_repeated for errand in self._under_way):
+            return False
+        for errand in self._under_way:
+            errand.is_repeated = True
+        self._waiting.extendleft(reversed(self._under_way))
+        self._under_way = []
+        return True
+
+
+def _run_id(info: Any) -> str:
+    """Return what tells one run of the server from the next."""
+    if isinstance(info, bytes):
+        for line in info.splitlines():
+            if line.startswith(b"run_id:"):
+                # Of its 40 digits, enough not to meet the same again.
+                return line.removeprefix(b"run_id:")[:8].decode("ascii")
+    # INFO is not allowed to us: epochs then end only when they are lost.
+    return "unknown"

@@ -1,0 +1,160 @@
+"""The broker of a deployment: history and fan-out through one Redis.
+
+::
+
+    publish, tip, read ---> RedisHistory ---> RedisLink =====> Redis
+                                 |                               "
+                                 v                               "
+    sink <------------------- RedisFeed <--- RedisSubscriber <===="
+                                                   ^
+    subscribe, unsubscribe ------------------------+
+
+The link is one connection for commands, the subscriber one for what is
+published (double lines). Both mend themselves, and a process needs just the two.
+
+Needs Redis 6.2 or newer, one server (with replicas or without), under the
+``noeviction`` policy: histories that are evicted cost their streams a resync,
+keys that are evicted let an event in twice.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import secrets
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from notifications.brokers import redis_scripts
+from notifications.brokers.base import (
+    Broker,
+    BrokerStatus,
+    BrokerUnavailable,
+    HistoryLimits,
+    Page,
+    Sink,
+)
+from notifications.brokers.redis_connection import RedisConnector
+from notifications.brokers.redis_feed import RedisFeed
+from notifications.brokers.redis_history import Reading, RedisHistory
+from notifications.brokers.redis_keys import RedisKeys
+from notifications.brokers.redis_link import Call, RedisLink
+from notifications.brokers.redis_presence import RedisPresence
+from notifications.brokers.redis_subscriber import RedisSubscriber
+from notifications.events import EventId
+
+log = logging.getLogger("notifications.redis")
+
+
+class RedisBroker(Broker):
+    """Shares each channel's history among all processes with the same ``url`` and ``prefix``.
+
+    Nothing connects before ``start`` or the first call. Calls that need
+    Redis wait a second at most to learn that it is away, and from then on fail
+    at once until it is back. Meant for greenlets of one thread: under
+    gunicorn's gevent worker, that is everybody.
+    """
+
+    kind = "redis"
+    may_block = True
+
+    def __init__(
+        self, url: str, limits: HistoryLimits | None = None, *, prefix: str = "restaurant:"
+    ) -> None:
+        keys = RedisKeys(prefix)
+        process = secrets.token_hex(6)
+        self._keys = keys
+        self._link = RedisLink(RedisConnector(url, "notifications-link"))
+        self._history = RedisHistory(self._link, keys, limits or HistoryLimits())
+        self._feed = RedisFeed(self._history)
+        self._presence = RedisPresence(self._link, keys, process=process)
+        self._subscriber = RedisSubscriber(
+            RedisConnector(url, "notifications-subscriber"),
+            self._link,
+            self._history,
+            keys,
+            self._feed,
+            process=process,
+            on_control=self._take_control,
+        )
+
+    @property
+    def is_away(self) -> bool:
+        """Whether Redis is away: calls fail at once until it is back."""
+        return self._link.is_away
+
+    def start(self, sink: Sink) -> None:
+        """Begin to feed ``sink``; never waits. Until Redis is there, ``status`` says so."""
+        self._feed.sink = sink
+        self._link.start()
+        self._subscriber.start()
+        self._presence.start()
+
+    def stop(self) -> None:
+        """Stop feeding and hang up. Switches greenlets."""
+        self._feed.sink = None
+        self._subscriber.stop()
+        self._presence.stop()
+        self._link.stop()
+
+    def publish(self, channels: Sequence[str], event_body: bytes, *, key: str) -> None:
+        """Append ``event_body`` to each channel that does not have ``key``: one round trip."""
+        self._history.publish(channels, event_body, key)
+
+    def subscribe(self, channel: str) -> None:
+        """Return once Redis has confirmed that we hear ``channel``, or at once if it had."""
+        self._subscriber.subscribe(channel)
+
+    def unsubscribe(self, channel: str) -> None:
+        """Forget ``channel``. Never switches greenlets."""
+        self._subscriber.unsubscribe(channel)
+
+    def tip(self, channel: str) -> EventId:
+        """Return the id of the newest event; offset 0 where there was none yet."""
+        (tip,) = self._history.tips([channel])
+        self._feed.observe(channel, Reading(Page(), tip))
+        return tip
+
+    def read(self, channel: str, after: EventId, limit: int) -> Page:
+        """Return up to ``limit`` events that followed ``after``, oldest first.
+
+        What it returns, the sink has been told of, if ``channel`` is subscribed.
+        """
+        (reading,) = self._history.read([(channel, after)], limit)
+        self._feed.observe(channel, reading)
+        return reading.page
+
+    def broadcast(self, message: Mapping[str, Any]) -> None:
+        """Send ``message`` to every process; while Redis is away, to this one alone.
+
+        Its sink may get it twice, should Redis have taken it and not said so.
+        """
+        text = json.dumps(message)
+        try:
+            self._link.call(Call(redis_scripts.ANNOUNCE, (), [self._keys.control, text]))
+        except BrokerUnavailable as error:
+            log.warning("a broadcast reached this process alone: %s", error)
+            self._take_control(json.loads(text))
+
+    def sweep(self) -> None:
+        """Do nothing: Redis trims as it appends and reads, and lets keys expire."""
+
+    def report(self, counts: Mapping[str, int]) -> None:
+        """Have ``counts`` sent soon. Never switches greenlets."""
+        self._presence.report(counts)
+
+    def deployment_counts(self) -> Mapping[str, int]:
+        """Return the streams of all living processes: the others' as of a second ago or two.
+
+        While Redis is away, theirs as last known. May switch greenlets.
+        """
+        return self._presence.total()
+
+    def status(self) -> BrokerStatus:
+        """Return whether commands are answered and subscriptions heard, by what is known."""
+        trouble = self._link.trouble or self._subscriber.trouble
+        return BrokerStatus(self.kind, is_up=trouble is None, detail=trouble)
+
+    def _take_control(self, message: Mapping[str, Any]) -> None:
+        if self._feed.sink is not None:
+            self._feed.sink.control(message)

@@ -1,0 +1,97 @@
+"""What can go wrong on the way to a screen.
+
+::
+
+    NotificationError
+    ├── AccessError
+    │   ├── NotAuthenticated      no token, or none that is good
+    │   └── NotAllowed            a good token, for something else
+    ├── StreamRefused             not now; ``retry_after_seconds`` says when
+    │   ├── TooManyStreams        the bearer has enough of them open
+    │   ├── ServerFull            this process has
+    │   ├── ServerBusy            too many arrive at once
+    │   ├── ServerDraining        this process is about to stop
+    │   └── HistoryUnavailable    the broker is away
+    └── InvalidNotification       a field of a notification, named by ``field``
+
+None carries an HTTP status: ``sse_blueprint`` maps them, once. ``cause``
+names in one word why a stream was not opened, as metrics do.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class NotificationError(Exception):
+    """Base of everything this package raises on purpose."""
+
+
+class AccessError(NotificationError):
+    """Access was refused. The message never says what exists."""
+
+    cause: ClassVar[str]
+
+
+class NotAuthenticated(AccessError):
+    """No token, or one that is malformed, forged, expired or revoked."""
+
+    cause = "not_authenticated"
+
+
+class NotAllowed(AccessError):
+    """The token is good, but not for this; unknown ids look the same."""
+
+    cause = "not_allowed"
+
+    def __init__(self, message: str = "This token does not give access to that.") -> None:
+        super().__init__(message)
+
+
+class StreamRefused(NotificationError):
+    """No stream was opened; worth another try after ``retry_after_seconds``."""
+
+    cause: ClassVar[str]
+
+    def __init__(self, message: str, *, retry_after_seconds: int) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class TooManyStreams(StreamRefused):
+    """The bearer has as many streams open as one may have."""
+
+    cause = "too_many_streams"
+
+
+class ServerFull(StreamRefused):
+    """This process has as many streams open as it may have."""
+
+    cause = "server_full"
+
+
+class ServerBusy(StreamRefused):
+    """More clients arrive at once than are let in at a time."""
+
+    cause = "server_busy"
+
+
+class ServerDraining(StreamRefused):
+    """This process is closing its streams; another one will answer."""
+
+    cause = "server_draining"
+
+
+class HistoryUnavailable(StreamRefused):
+    """The broker does not answer, so where to go on from is not known."""
+
+    cause = "history_unavailable"
+
+
+class InvalidNotification(NotificationError, ValueError):
+    """A notification with a field that cannot be sent; nothing was sent."""
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field}: {problem}")
+        self.field = field
+        self.problem = problem

@@ -1,0 +1,169 @@
+"""The one greenlet that keeps the outbox flowing in a process that serves streams."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+import gevent
+from gevent.event import Event as Wakeup
+
+log = logging.getLogger("notifications.outbox")
+
+#: Seconds between two looks at the outbox. What another process changed is on
+#: the screens within a second, with room to spare for a slow database.
+POLL_SECONDS = 0.25
+
+#: Seconds a flush under way may take to end when the pump is stopped.
+STOP_SECONDS = 5.0
+
+
+class RelayingService(Protocol):
+    """What the pump needs of the waiter service."""
+
+    def start_relaying(self) -> None: ...
+    def stop_relaying(self) -> None: ...
+    def flush(self) -> int: ...
+
+
+class OutboxPump:
+    """Flushes the outbox on a timer, and whenever it is woken.
+
+    Where the history is this process's own (memory broker), two processes
+    that relay would each send half of the changes to its own streams. Only
+    the one that holds ``lock_path`` relays; the kernel lets go of the lock
+    when its holder dies, however it dies. Holding it, ``on_begin`` is called
+    before the first change is relayed and ``on_end`` after the last. During a
+    reload the new worker takes over as soon as the old one drains, and calls
+    ``on_takeover``, since its streams may have missed what the old one
+    relayed. With a shared broker, ``lock_path`` is None and every process relays,
+    as long as ``may_relay`` says so: with the broker away, each change would be
+    tried and logged again, several times a second, for as long as that lasts.
+
+    ``on_look`` is called after a flush, every ``POLL_SECONDS``, and in
+    processes that only wait for the lock, too.
+    """
+
+    def __init__(
+        self,
+        service: RelayingService,
+        *,
+        lock_path: Path | None = None,
+        may_relay: Callable[[], bool] = lambda: True,
+        on_begin: Callable[[], None] = lambda: None,
+        on_end: Callable[[], None] = lambda: None,
+        on_takeover: Callable[[], None] = lambda: None,
+        on_look: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._service = service
+        self._lock_path = lock_path
+        self._lock_fd: int | None = None
+        self._may_relay = may_relay
+        self._on_begin = on_begin
+        self._on_end = on_end
+        self._on_takeover = on_takeover
+        self._on_look = on_look
+        self._next_look_at = 0.0
+        self._wakeup = Wakeup()
+        self._greenlet: gevent.Greenlet[..., Any] | None = None
+        self._is_relaying = False
+        self._is_stopping = False
+
+    def start(self) -> None:
+        """Begin to relay, or to wait for it. Idempotent."""
+        if self._greenlet is None:
+            self._try_to_relay()
+            self._greenlet = gevent.spawn(self._run)
+
+    def wake(self) -> None:
+        """Flush soon, in the pump's own greenlet. Never blocks."""
+        self._wakeup.set()
+
+    def stop(self) -> None:
+        """Relay no more; another process may at once. Idempotent; switches greenlets.
+
+        The greenlet is asked to end, not killed: it may be inside a database
+        call, and a killed one leaves its connection in no known state.
+        """
+        if self._greenlet is not None:
+            self._is_stopping = True
+            self._wakeup.set()
+            self._greenlet.join(timeout=STOP_SECONDS)
+            self._greenlet = None
+            self._let_go(self._service.stop_relaying)
+            if self._is_relaying:
+                self._is_relaying = False
+                self._let_go(self._on_end)
+        self._unlock()
+
+    def _let_go(self, step: Callable[[], None]) -> None:
+        try:
+            step()
+        except Exception:
+            # The process ends all the same, and there are streams to send away.
+            log.exception("the outbox was not let go of in good order")
+
+    def _run(self) -> None:
+        while not self._is_stopping:
+            self._wakeup.clear()
+            try:
+                if not self._may_relay():
+                    self._pause()
+                elif not self._is_relaying and self._try_to_relay():
+                    self._say_why()
+                    self._on_takeover()
+                if self._is_relaying:
+                    self._service.flush()
+                self._look()
+            except Exception:
+                # The changes stay in the outbox; the next look tries again.
+                log.exception("the outbox could not be flushed")
+            if not self._is_stopping:
+                self._wakeup.wait(POLL_SECONDS)
+
+    def _say_why(self) -> None:
+        if self._lock_path is None:
+            log.info("relaying goes on")
+        else:
+            log.info("another process has let go of the outbox; relaying from now on")
+
+    def _pause(self) -> None:
+        if self._is_relaying:
+            log.warning("relaying pauses; changes wait in the outbox")
+            self._is_relaying = False
+            self._service.stop_relaying()
+
+    def _look(self) -> None:
+        # On the timer alone: a busy floor wakes the pump hundreds of times a second.
+        if (now := time.monotonic()) >= self._next_look_at:
+            self._next_look_at = now + POLL_SECONDS
+            self._on_look()
+
+    def _try_to_relay(self) -> bool:
+        if self._lock_path is not None:
+            self._lock_path.parent.mkdir(parents=True, exist_ok=True)
+            fd = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(fd)
+                return False
+            self._lock_fd = fd
+        try:
+            self._on_begin()
+            self._service.start_relaying()
+        except BaseException:
+            self._unlock()
+            raise
+        self._is_relaying = True
+        return True
+
+    def _unlock(self) -> None:
+        if self._lock_fd is not None:
+            os.close(self._lock_fd)
+            self._lock_fd = None

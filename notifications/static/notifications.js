@@ -1,0 +1,249 @@
+/**
+ * Live updates of a restaurant, in the browser. No dependencies, no build step.
+ *
+ *   import { connect } from "/sse/static/notifications.js";
+ *
+ *   const snapshot = await load("/api/waiters/anna/floor");
+ *   const feed = connect({
+ *     url: "/sse/waiter/anna",
+ *     getToken: () => login.token(),          // the app's own, full token
+ *     lastEventId: snapshot.cursor,           // go on exactly where the snapshot ends
+ *     onEvent: (type, data, id) => floor.apply(type, data),
+ *     onRefresh: (affectedData, affectedIds) => floor.reload(affectedData),
+ *     onState: (state, detail) => badge.show(state, detail.reason),
+ *   });                                       // later: feed.close()
+ *
+ * Each event arrives once, in order, whatever the network does; where the
+ * server's history does not reach back far enough, `onRefresh(["all"], [])`
+ * says so. States: `connecting`; `live`; `offline`, where the server cannot
+ * be reached (it keeps trying); `refused`, where trying is no use (it stops,
+ * until `feed.reconnect()`). The tabs of a browser share one connection.
+ */
+
+import { EventStream } from "./event-stream.js";
+import { TabSharing } from "./tab-sharing.js";
+
+// About the connection itself; EventSource needs each type by name.
+const OWN_TYPES = ["connection", "heartbeat", "closing"];
+const EVENT_TYPES = ["request_update", "order_update", "session_transfer", "cache_refresh"];
+// Requests and orders whose newest version is kept: more than a busy month's. A guess.
+const MAX_VERSIONS = 10_000;
+
+/**
+ * Follow one stream. The options are described in `notifications.d.ts`;
+ * none of them is called back before this has returned.
+ */
+export function connect(options) {
+  return new Feed(options);
+}
+
+class Feed {
+  #options;
+  #stream;
+  #tabs = null; // null: this tab keeps to itself
+  #ended = new AbortController();
+  #isAsleep = false;
+  #state = "connecting";
+  #detail = {};
+  #told; // the state last told, with its detail
+  #lastEventId;
+  #versions = new Map();
+
+  constructor(options) {
+    const env = { ...browser(), ...options.env };
+    const url = new URL(options.url, document.baseURI);
+    this.#options = options;
+    this.#lastEventId = options.lastEventId;
+    this.#stream = new EventStream({
+      url: url.href,
+      tokenUrl: new URL(options.tokenUrl ?? "../token", url).href,
+      getToken: options.getToken,
+      types: [...OWN_TYPES, ...EVENT_TYPES, ...(options.types ?? [])],
+      position: () => this.#lastEventId,
+      onMessage: (type, data, id) => this.#take(type, data, id),
+      onState: (state, detail) => this.#enter(state, detail),
+      env,
+    });
+    if (options.share !== false && TabSharing.isSupported(env)) {
+      this.#tabs = new TabSharing(`notifications ${url.href}`, {
+        onLead: () => this.#stream.start(),
+        onFollow: () => this.#stream.stop(),
+        onAsked: (urgent) => this.#answer(urgent),
+        onMessage: (message) => this.#follow(message),
+        env,
+      });
+    }
+    this.#watchPage(env);
+    queueMicrotask(() => this.#join());
+  }
+
+  /** `connecting`, `live`, `offline` or `refused`. */
+  get state() {
+    return this.#state;
+  }
+
+  /** Where it stands; a feed that is given this goes on from here. */
+  get lastEventId() {
+    return this.#lastEventId;
+  }
+
+  /** Try again now; the way back from `refused`, after a new login. */
+  reconnect() {
+    this.#leave();
+    this.#join();
+  }
+
+  /** End it for good; calls nothing back any more. */
+  close() {
+    this.#ended.abort();
+    this.#leave();
+  }
+
+  #join() {
+    if (this.#ended.signal.aborted) return;
+    this.#isAsleep = false;
+    this.#show("connecting", {});
+    if (this.#tabs) this.#tabs.join();
+    else this.#stream.start();
+  }
+
+  #leave() {
+    this.#tabs?.leave();
+    this.#stream.stop();
+  }
+
+  #watchPage({ document, window }) {
+    const { signal } = this.#ended;
+    const on = (target, type, act) => {
+      const listener = (event) => this.#state !== "refused" && act(event);
+      target.addEventListener(type, listener, { signal });
+    };
+    on(document, "visibilitychange", () => document.visibilityState === "visible" && this.#wake());
+    on(window, "online", () => this.#wake());
+    on(window, "offline", () => this.#speaksToServer && this.#stream.loseNetwork());
+    // A frozen page would hold its connection and its lead without using them.
+    on(document, "freeze", () => this.#sleep());
+    on(document, "resume", () => this.#wake());
+    on(window, "pagehide", ({ persisted }) => persisted && this.#sleep());
+    on(window, "pageshow", ({ persisted }) => persisted && this.#wake());
+  }
+
+  #sleep() {
+    this.#isAsleep = true;
+    this.#leave();
+    this.#show("offline", { code: "asleep", reason: "the page was asleep" });
+  }
+
+  #wake() {
+    if (this.#isAsleep) this.#join();
+    else if (this.#speaksToServer) this.#stream.wake();
+    else this.#tabs.ask(true);
+  }
+
+  get #speaksToServer() {
+    return this.#tabs === null || this.#tabs.isLeading;
+  }
+
+  /** From our own stream: the other tabs first, so that no callback of ours delays them. */
+  #take(type, data, id) {
+    if (type === "connection") this.#lastEventId ||= id;
+    this.#tabs?.publish({ type, data, id });
+    this.#hear(type, data, id);
+  }
+
+  #enter(state, detail) {
+    this.#show(state, detail);
+    // The refusal is of our token; another tab's may be better.
+    if (state === "refused") this.#leave();
+    else this.#publishState();
+  }
+
+  #answer(urgent) {
+    if (urgent) this.#stream.wake();
+    this.#publishState();
+  }
+
+  #publishState() {
+    const position = this.#lastEventId;
+    this.#tabs?.publish({ state: this.#state, detail: this.#detail, position });
+  }
+
+  /** From the tab that leads. */
+  #follow({ type, data, id, state, detail, position }) {
+    if (type) return this.#hear(type, data, id);
+    const isBehind = position && this.#lastEventId && !isUpTo(position, this.#lastEventId);
+    if (isBehind || !this.#lastEventId) this.#lastEventId = position;
+    this.#show(state, detail);
+    if (isBehind) this.#tell("onRefresh", ["all"], []);
+  }
+
+  #hear(type, data, id) {
+    this.#tell("onRaw", type, data, id);
+    if (OWN_TYPES.includes(type)) return;
+    const isRefresh = type === "cache_refresh";
+    // "All" answers a position the server could not go on from, so its own id
+    // proves nothing; and a reload too many is cheaper than a change missed.
+    const isResync = isRefresh && data.affectedData.includes("all");
+    if (!isResync && isUpTo(id, this.#lastEventId)) return;
+    this.#lastEventId = id || this.#lastEventId;
+    if (isRefresh) this.#tell("onRefresh", data.affectedData, data.affectedIds);
+    else if (this.#isNews(type, data)) this.#tell("onEvent", type, data, id);
+  }
+
+  #isNews(type, { requestId, orderId, sessionId, version }) {
+    if (!version) return true;
+    const thing = `${type} ${requestId ?? orderId ?? sessionId}`;
+    if (version <= this.#versions.get(thing)) return false;
+    this.#versions.delete(thing); // to the end: the map's order is that of use
+    this.#versions.set(thing, version);
+    if (this.#versions.size > MAX_VERSIONS) {
+      const [oldest] = this.#versions.keys();
+      this.#versions.delete(oldest);
+    }
+    return true;
+  }
+
+  #show(state, detail) {
+    this.#state = state;
+    this.#detail = detail;
+    const told = JSON.stringify([state, detail]);
+    if (told === this.#told) return;
+    this.#told = told;
+    this.#tell("onState", state, detail);
+  }
+
+  /** A callback that throws is reported, and costs nobody else anything. */
+  #tell(name, ...args) {
+    if (this.#ended.signal.aborted) return;
+    try {
+      this.#options[name]?.(...args);
+    } catch (error) {
+      reportError(error);
+    }
+  }
+}
+
+/** Whether `id` lies at or before `position`; ids are `epoch-offset`, comparable within an epoch. */
+function isUpTo(id, position) {
+  if (!id || !position) return false;
+  const [epoch, offset] = id.split("-");
+  const [ourEpoch, ourOffset] = position.split("-");
+  return epoch === ourEpoch && Number(offset) <= Number(ourOffset);
+}
+
+/** What we need of the browser; `options.env` may replace any of it. */
+function browser() {
+  const { EventSource, BroadcastChannel, document } = globalThis;
+  return {
+    EventSource,
+    BroadcastChannel,
+    document,
+    window: globalThis,
+    locks: navigator.locks,
+    fetch: (...args) => fetch(...args),
+    setTimeout: (...args) => setTimeout(...args),
+    clearTimeout: (timer) => clearTimeout(timer),
+    now: () => Date.now(), // performance.now() stands still while a phone sleeps
+    random: () => Math.random(),
+  };
+}

@@ -1,0 +1,166 @@
+"""One open event stream: its mailbox and its end.
+
+A stream knows neither sockets nor brokers. The service puts events into its
+mailbox; its *outlet* takes them out and brings them to the client.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+from notifications.events import EventId, Frame, StoredEvent
+from notifications.principal import Principal
+
+
+@dataclass(frozen=True, slots=True)
+class _Ending:
+    code: str
+    sentence: str
+    #: Whether the client is told to come back; None: it is not told at all,
+    #: since it is gone or does not read.
+    reconnect: bool | None
+
+
+class CloseReason(Enum):
+    """Why a stream ended. ``code`` is what clients, logs and metrics name it."""
+
+    CLIENT_GONE = _Ending("client_gone", "the client went away", None)
+    MAILBOX_FULL = _Ending("mailbox_full", "too many events were waiting to be read", None)
+    WRITE_STALLED = _Ending("write_stalled", "the client stopped reading", None)
+    TOKEN_EXPIRED = _Ending("token_expired", "the token expired: come back with another", True)
+    TOKEN_REVOKED = _Ending("token_revoked", "access was withdrawn", False)
+    SESSION_CLOSED = _Ending("session_closed", "the session was closed", False)
+    DRAINING = _Ending("draining", "the server is restarting: come back", True)
+    FAILED = _Ending("failed", "the server could not go on: come back", True)
+
+    @property
+    def code(self) -> str:
+        """The reason in one word."""
+        return self.value.code
+
+    @property
+    def sentence(self) -> str:
+        """The reason for people."""
+        return self.value.sentence
+
+    @property
+    def reconnect(self) -> bool | None:
+        """Whether the client should come back; None where it cannot be told."""
+        return self.value.reconnect
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether the client was too slow: what the kernel holds for it is dropped."""
+        return self in (CloseReason.MAILBOX_FULL, CloseReason.WRITE_STALLED)
+
+
+class Outlet(Protocol):
+    """Brings a stream's bytes to its client. No method switches greenlets."""
+
+    #: Moment (``time.monotonic``) since which the client takes nothing, or None.
+    blocked_since: float | None
+
+    def flush(self) -> None:
+        """Take what the mailbox holds and bring it on its way."""
+
+    def send(self, frame: Frame) -> None:
+        """Bring an unnumbered frame (a heartbeat) on its way, unless others wait."""
+
+    def close(self, farewell: Frame | None, *, abort: bool) -> None:
+        """Send ``farewell`` if the client reads, and end the response.
+
+        ``abort`` drops what the kernel still holds for a client that does
+        not read. Idempotent.
+        """
+
+
+class Stream:
+    """The mailbox of one client, from its opening to its end.
+
+    A quiet stream is the common case by far, so an empty mailbox is None and
+    the whole stream a handful of slots.
+    """
+
+    __slots__ = (
+        "channel",
+        "client",
+        "close_reason",
+        "connection_id",
+        "events_sent",
+        "expires_at",
+        "has_overflowed",
+        "is_replaying",
+        "opened_at",
+        "outlet",
+        "pending",
+        "principal",
+    )
+
+    def __init__(
+        self,
+        connection_id: str,
+        channel: str,
+        principal: Principal,
+        *,
+        client: str,
+        opened_at: float,
+        expires_at: float,
+    ) -> None:
+        self.connection_id = connection_id
+        self.channel = channel
+        self.principal = principal
+        self.client = client
+        self.opened_at = opened_at
+        self.expires_at = expires_at
+        self.pending: list[StoredEvent] | None = None
+        self.is_replaying = True
+        self.has_overflowed = False
+        self.outlet: Outlet | None = None
+        self.close_reason: CloseReason | None = None
+        self.events_sent = 0
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the stream has ended; it never opens again."""
+        return self.close_reason is not None
+
+    @property
+    def depth(self) -> int:
+        """How many events wait in the mailbox."""
+        return len(self.pending) if self.pending else 0
+
+    def offer(self, event: StoredEvent, max_pending: int) -> bool:
+        """Put ``event`` into the mailbox; return False where it is full."""
+        pending = self.pending
+        if pending is None:
+            self.pending = [event]
+        elif len(pending) < max_pending:
+            pending.append(event)
+        else:
+            return False
+        return True
+
+    def take(self) -> list[StoredEvent]:
+        """Empty the mailbox and return what it held, oldest first."""
+        pending, self.pending = self.pending, None
+        if not pending:
+            return []
+        self.events_sent += len(pending)
+        return pending
+
+    def begin_buffering(self) -> None:
+        """Forget what was heard: the history is about to be read, and holds it."""
+        self.pending = None
+        self.has_overflowed = False
+
+    def go_live(self, position: EventId) -> None:
+        """Go on from ``position``: keep of the mailbox only what came after it."""
+        fresh = [
+            event
+            for event in self.pending or ()
+            if event.epoch != position.epoch or event.offset > position.offset
+        ]
+        self.pending = fresh or None
+        self.is_replaying = False
