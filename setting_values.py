@@ -1,0 +1,144 @@
+"""How the text of an environment variable becomes a value, each kind with its rule.
+
+Every function here takes text, or a value of the right type already, and raises
+``BadValue`` with the rule it breaks, worded to follow "must be".
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+
+class BadValue(ValueError):
+    """The rule that a value breaks. Never the value: it may be a secret."""
+
+
+def integer(low: int, high: int) -> Callable[[object], int]:
+    """Return a parser of whole numbers from ``low`` to ``high``."""
+
+    def parse(value: object) -> int:
+        try:
+            number = int(str(value))
+        except ValueError:
+            number = low - 1
+        if not low <= number <= high:
+            raise BadValue(f"a whole number from {low} to {high}")
+        return number
+
+    return parse
+
+
+def seconds(low: float, high: float) -> Callable[[object], float]:
+    """Return a parser of seconds, whole or not, from ``low`` to ``high``."""
+
+    def parse(value: object) -> float:
+        try:
+            number = float(str(value))
+        except ValueError:
+            number = math.nan
+        if not low <= number <= high:  # NaN is never within
+            raise BadValue(f"a number of seconds from {low:g} to {high:g}")
+        return number
+
+    return parse
+
+
+def path(value: object) -> Path:
+    """Return a path; ``~`` is the home directory."""
+    return Path(str(value)).expanduser()
+
+
+def boolean(value: object) -> bool:
+    """Parse 1/0, true/false, yes/no, on/off in any case."""
+    word = str(value).strip().lower()
+    if word in {"1", "true", "yes", "on"}:
+        return True
+    if word in {"0", "false", "no", "off"}:
+        return False
+    raise BadValue("1 or 0 (or true/false, yes/no, on/off)")
+
+
+def choice(*allowed: str) -> Callable[[object], str]:
+    """Return a parser of one of ``allowed``, typed in any case."""
+    by_folded = {word.lower(): word for word in allowed}
+
+    def parse(value: object) -> str:
+        try:
+            return by_folded[str(value).strip().lower()]
+        except KeyError:
+            raise BadValue(f"one of {', '.join(allowed)}") from None
+
+    return parse
+
+
+def url(*schemes: str) -> Callable[[object], str]:
+    """Return a check that a URL has one of ``schemes`` (each with its colon)."""
+
+    def parse(value: object) -> str:
+        text = str(value).strip()
+        if not text.startswith(tuple(f"{scheme}//" for scheme in schemes)):
+            raise BadValue("a URL that starts with " + " or ".join(f"{s}//" for s in schemes))
+        return text
+
+    return parse
+
+
+def without_password(text: object) -> str:
+    """Return a URL fit to be logged: its password masked, in whichever place."""
+    masked = re.sub(r"(?<=//)([^/?#]*?):[^/?#]*@", r"\1:***@", str(text))
+    return re.sub(r"(?i)(password=)[^&]*", r"\1***", masked)
+
+
+def origins(value: object) -> tuple[str, ...]:
+    """Parse origins separated by commas, exactly as browsers send them."""
+    if isinstance(value, str):
+        parts: Iterable[object] = value.split(",")
+    elif isinstance(value, Iterable):
+        parts = value
+    else:
+        parts = [value]
+    listed = tuple(text for part in parts if (text := str(part).strip()))
+    for origin in listed:
+        split = urlsplit(origin)
+        # Streams may carry a cookie; browsers then refuse "*", and so do we.
+        if split.scheme not in {"http", "https"} or origin != f"{split.scheme}://{split.netloc}":
+            raise BadValue('origins such as "https://app.example.com", without a path, and no "*"')
+    return listed
+
+
+def public_key(value: object) -> str:
+    """Return the PEM text of a public key, given as itself or as a file's path."""
+    # A multi-line value often travels through an environment file as "\n".
+    text = str(value).replace("\\n", "\n").strip()
+    if not text.startswith("-----BEGIN"):
+        try:
+            text = Path(text).read_text().strip()
+        except (OSError, ValueError):
+            raise BadValue("a public key in PEM form, or the path of a readable file") from None
+    algorithm_of(text)
+    return text
+
+
+def algorithm_of(pem: str) -> str:
+    """Return the JWT algorithm that a public key verifies: RS256 or ES256."""
+    # Here and not above: it takes 50 ms, and few deployments come this way.
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+    if "PRIVATE KEY" in pem:
+        raise BadValue("the public key; the private one stays with whoever signs the tokens")
+    try:
+        key = load_pem_public_key(pem.encode())
+    except (ValueError, UnsupportedAlgorithm):
+        raise BadValue("a public key in PEM form") from None
+    if isinstance(key, RSAPublicKey) and key.key_size >= 2048:
+        return "RS256"
+    if isinstance(key, EllipticCurvePublicKey) and isinstance(key.curve, SECP256R1):
+        return "ES256"
+    raise BadValue("an RSA key of 2048 bits or more (RS256) or a P-256 key (ES256)")

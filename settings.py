@@ -1,0 +1,242 @@
+"""What the environment may set, read once and checked at the start.
+
+``Settings.load()`` is the only reader of the environment; everyone else is
+handed values. Each field below names its variable, its unit in its own name,
+its default and, where one exists, how to switch it off. A variable that is set
+but empty counts as not set.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import click
+
+import instance_secret
+import setting_values as values
+from setting_values import BadValue
+
+# Shorter than HMAC-SHA256's own output, a secret is the weakest part of the
+# signature (RFC 7518, section 3.2).
+MIN_SECRET_BYTES = 32
+
+_HERE = Path(__file__).resolve().parent
+
+
+class SettingsError(click.ClickException):
+    """A setting is missing or wrong; the message names it, the rule and the remedy.
+
+    A click error, because ``flask --app app ...`` loads the application before
+    any command of ours could catch it, and prints such errors as one sentence.
+    """
+
+
+def _setting(
+    variable: str,
+    parse: Callable[[object], Any],
+    default: Any = None,
+    *,
+    show: Callable[[Any], object] | None = None,
+) -> Any:
+    """Declare a field read from ``variable``; ``show`` makes its value fit to print."""
+    metadata = {"variable": variable, "parse": parse, "show": show}
+    return field(default=default, repr=False, metadata=metadata)
+
+
+def _secret(_value: object) -> str:
+    return "***"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Everything a deployment may choose. Secrets are masked in ``repr``."""
+
+    # Where this installation keeps what must survive a restart: the database
+    # and the secret, as long as neither is configured.
+    instance_dir: Path = _setting("INSTANCE_DIR", values.path, _HERE / "instance")
+
+    # SQLite or PostgreSQL. Default: restaurant.db in the instance directory.
+    database_url: str = _setting(
+        "DATABASE_URL",
+        values.url("sqlite:", "postgresql:", "postgres:", "postgresql+psycopg:"),
+        show=values.without_password,
+    )
+    # Not set: history and fan-out stay in this one process's memory.
+    redis_url: str | None = _setting(
+        "REDIS_URL",
+        values.url("redis:", "rediss:", "unix:"),
+        show=values.without_password,
+    )
+
+    # Signs and verifies tokens. Default: made once, in the instance directory.
+    jwt_secret_key: str = _setting("JWT_SECRET_KEY", str, show=_secret)
+    # PEM text, or the path of a file that holds it: the key of a platform that
+    # signs tokens itself. Short-lived stream tokens stay with the secret key.
+    jwt_public_key: str | None = _setting("JWT_PUBLIC_KEY", values.public_key, show=_secret)
+    # Default: what the public key is made for; HS256 without one.
+    jwt_algorithm: str = _setting(
+        "JWT_ALGORITHM", values.choice("HS256", "RS256", "ES256"), "HS256"
+    )
+
+    # Where gunicorn listens. Nobody but this machine's nginx needs to reach it.
+    host: str = _setting("HOST", str, "127.0.0.1")
+    port: int = _setting("PORT", values.integer(0, 65_535), 8000)
+    # Worker processes; one core each. More than one needs REDIS_URL.
+    web_concurrency: int = _setting("WEB_CONCURRENCY", values.integer(1, 1024), 1)
+
+    # nginx cuts an upstream silent for 60 s (proxy_read_timeout's default);
+    # half of it survives one lost beat.
+    heartbeat_seconds: float = _setting("SSE_HEARTBEAT_SECONDS", values.seconds(0.05, 3600), 30.0)
+    # 1.8 KB each: 10,000 idle streams hold about 18 MB.
+    max_streams_per_worker: int = _setting(
+        "SSE_MAX_STREAMS_PER_WORKER", values.integer(1, 1_000_000), 10_000
+    )
+    # All guests of a table share one principal, each with phone and tabs. Not a
+    # quota: it keeps one page gone wild to a tenth of a worker. A guess.
+    max_streams_per_principal: int = _setting(
+        "SSE_MAX_STREAMS_PER_PRINCIPAL", values.integer(1, 1_000_000), 1000
+    )
+    # A stream this far behind is closed and resumes from the history.
+    max_pending_events: int = _setting("SSE_MAX_PENDING_EVENTS", values.integer(1, 1_000_000), 256)
+    # Per channel (a session's or a waiter's), whichever limit is met first;
+    # 0 events keep no history, and every reconnect loads everything anew.
+    history_events: int = _setting("SSE_HISTORY_EVENTS", values.integer(0, 1_000_000), 1000)
+    history_seconds: float = _setting("SSE_HISTORY_SECONDS", values.seconds(0, 604_800), 3600.0)
+    # How long a stopping worker takes to send its streams away, a few at a time.
+    drain_seconds: float = _setting("SSE_DRAIN_SECONDS", values.seconds(0, 300), 10.0)
+    # New streams a worker accepts; beyond it they are told to come back.
+    # 0.5 ms of CPU each: 2,000 are what one core can do, and then nothing else.
+    opens_per_second: int = _setting("SSE_OPENS_PER_SECOND", values.integer(1, 1_000_000), 2000)
+
+    # Origins of front ends served from elsewhere, separated by commas. Default: none.
+    cors_origins: tuple[str, ...] = _setting("CORS_ORIGINS", values.origins, ())
+    # The demo page and its open doors. Never in production.
+    demo: bool = _setting("DEMO", values.boolean, False)
+    log_format: str = _setting("LOG_FORMAT", values.choice("text", "json"), "text")
+    log_level: str = _setting(
+        "LOG_LEVEL", values.choice("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"), "INFO"
+    )
+
+    # Not refused, but worth a word; whoever starts up logs them.
+    warnings: tuple[str, ...] = ()
+
+    @classmethod
+    def load(
+        cls,
+        environ: Mapping[str, str] = os.environ,
+        overrides: Mapping[str, object] | None = None,
+    ) -> Settings:
+        """Return the checked settings; ``overrides`` (same names) win over ``environ``.
+
+        Overrides may be text or already of the field's type; names that are not
+        ours (Flask's own, say) are left alone. Makes the instance's secret
+        where none is configured and none was made before.
+
+        Raises:
+            SettingsError: a value breaks its rule, or two do not go together.
+        """
+        _refuse_misspelt(overrides or {})
+        given = {**environ, **(overrides or {})}
+        chosen: dict[str, Any] = {}
+        for each in fields(cls):
+            if "variable" not in each.metadata:
+                continue
+            value = given.get(each.metadata["variable"])
+            if value is None or value == "":
+                continue
+            chosen[each.name] = _parse(each.metadata, value)
+        _complete(chosen)
+        return cls(**chosen)
+
+    @classmethod
+    def variables(cls) -> dict[str, object]:
+        """Return each variable's name and default, for documents and tests."""
+        return {
+            each.metadata["variable"]: each.default
+            for each in fields(cls)
+            if "variable" in each.metadata
+        }
+
+    def __repr__(self) -> str:
+        shown = []
+        for each in fields(self):
+            value = getattr(self, each.name)
+            show = each.metadata.get("show")
+            shown.append(f"{each.name}={show(value) if show and value else value!r}")
+        return f"Settings({', '.join(shown)})"
+
+
+def _parse(metadata: Mapping[str, Any], value: object) -> object:
+    variable, show = metadata["variable"], metadata["show"]
+    try:
+        return metadata["parse"](value)
+    except BadValue as error:
+        shown = "" if show is _secret else f" is {show(value) if show else value!r}, but"
+        raise SettingsError(f"{variable}{shown} must be {error}") from None
+
+
+def _refuse_misspelt(overrides: Mapping[str, object]) -> None:
+    """An override that only looks like ours would silently do nothing."""
+    known = Settings.variables()
+    for name in overrides:
+        if name.startswith("SSE_") and name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise SettingsError(f"{name} is not a setting{hint}")
+
+
+def _complete(chosen: dict[str, Any]) -> None:
+    """Check what belongs together and fill in the defaults that depend on others."""
+    redis_url = chosen.get("redis_url")
+    workers = chosen.get("web_concurrency", 1)
+    if workers > 1 and not redis_url:
+        raise SettingsError(
+            f"WEB_CONCURRENCY is {workers}, but several workers hear of each other's events "
+            "only through Redis: set REDIS_URL, or WEB_CONCURRENCY=1"
+        )
+    if redis_url and "jwt_secret_key" not in chosen:
+        raise SettingsError(
+            "REDIS_URL is set, but not JWT_SECRET_KEY: machines that share streams must share "
+            "one secret, so set the same JWT_SECRET_KEY (32 random bytes or more) on each"
+        )
+    _settle_algorithm(chosen)
+
+    instance_dir = chosen.get("instance_dir", _HERE / "instance").resolve()
+    chosen["instance_dir"] = instance_dir
+    chosen.setdefault("database_url", f"sqlite:///{instance_dir / 'restaurant.db'}")
+    if "jwt_secret_key" not in chosen:
+        try:
+            chosen["jwt_secret_key"] = instance_secret.read_or_create(instance_dir / "jwt-secret")
+        except OSError as error:
+            raise SettingsError(
+                f"JWT_SECRET_KEY is not set, and none can be kept in {instance_dir} "
+                f"({error.strerror}): set it, or INSTANCE_DIR to a directory we may write to"
+            ) from None
+    if len(chosen["jwt_secret_key"].encode()) < MIN_SECRET_BYTES:
+        chosen["warnings"] = (
+            f"JWT_SECRET_KEY is shorter than {MIN_SECRET_BYTES} bytes and can be guessed by "
+            "machine; make one with: openssl rand -base64 48",
+        )
+
+
+def _settle_algorithm(chosen: dict[str, Any]) -> None:
+    """The public key decides on the algorithm; a setting may only agree with it."""
+    asked = chosen.get("jwt_algorithm")
+    if "jwt_public_key" not in chosen:
+        if asked in ("RS256", "ES256"):
+            raise SettingsError(
+                f"JWT_ALGORITHM is {asked}, which is verified with a public key: set JWT_PUBLIC_KEY"
+            )
+        return
+    fitting = values.algorithm_of(chosen["jwt_public_key"])
+    if asked not in (None, fitting):
+        raise SettingsError(
+            f"JWT_ALGORITHM is {asked}, but JWT_PUBLIC_KEY is made for {fitting}: "
+            f"set JWT_ALGORITHM={fitting}, or the other key"
+        )
+    chosen["jwt_algorithm"] = fitting
