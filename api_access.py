@@ -1,0 +1,68 @@
+"""What the API needs to know of tokens and streams: who asks, and where a stream goes on.
+
+``waiter_service`` knows nothing of ``notifications``; these three functions
+stand between them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from notifications import auth, errors
+from notifications.auth import Authenticator
+from notifications.brokers.base import Broker, BrokerUnavailable
+from notifications.principal import Role
+from notifications.registry import channel_name
+from waiter_service import Actor
+from waiter_service.api.errors import NotAllowed, NotAuthenticated
+from waiter_service.errors import ValidationError
+
+# Longer than the longest dinner: the phone on the table must not ask again.
+GUEST_TOKEN_SECONDS = 12 * 3600
+
+#: A place no channel knows. A stream opened with it tells its client, once,
+#: to load everything again, so nothing is lost though nothing was known.
+NO_PLACE = "unknown"
+
+_ACTOR_OF = {
+    Role.CUSTOMER: Actor.guest,
+    Role.WAITER: Actor.waiter,
+    Role.MANAGER: Actor.manager,
+}
+
+
+def actors(authenticator: Authenticator) -> Callable[[str], Actor]:
+    """Return what turns a bearer token into who acts on the floor."""
+
+    def actor_of(token: str) -> Actor:
+        try:
+            principal = authenticator.authenticate(token)
+        except errors.NotAuthenticated as error:
+            raise NotAuthenticated(str(error)) from None
+        if principal.is_stream_token:
+            raise NotAllowed("A stream token opens streams, and nothing else.")
+        try:
+            return _ACTOR_OF[principal.role](principal.subject)
+        except ValidationError:
+            raise NotAuthenticated("The token's subject cannot be anybody's id.") from None
+
+    return actor_of
+
+
+def cursors(broker: Broker) -> Callable[[str, str], str]:
+    """Return what tells the place after which a channel goes on."""
+
+    def cursor_of(kind: str, channel_id: str) -> str:
+        try:
+            return str(broker.tip(channel_name(kind, channel_id)))
+        except BrokerUnavailable:
+            return NO_PLACE
+
+    return cursor_of
+
+
+def guest_token(session_id: str) -> tuple[str, datetime]:
+    """Return a token for the guests of a session, and its end. Needs an app context."""
+    token = auth.create_token(Role.CUSTOMER, session_id, lifetime_seconds=GUEST_TOKEN_SECONDS)
+    return token, datetime.now(UTC) + timedelta(seconds=GUEST_TOKEN_SECONDS)

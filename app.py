@@ -1,0 +1,190 @@
+"""The application, put together: the only place that knows everyone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from flask import Flask
+from flask_cors import CORS
+from redis import Redis
+
+import api_access
+import cli
+import logs
+import problems
+from health import Readiness
+from health import create_blueprint as create_health_blueprint
+from housekeeping import Housekeeping
+from notifications import auth
+from notifications.admission import StreamLimits
+from notifications.auth import Authenticator
+from notifications.brokers.base import Broker, HistoryLimits
+from notifications.brokers.memory import MemoryBroker
+from notifications.brokers.redis_streams import RedisBroker
+from notifications.cache_refresh import CacheRefreshService
+from notifications.floor_listener import FloorListener
+from notifications.metrics import Metrics
+from notifications.notification_service import NotificationService
+from notifications.outbox_pump import OutboxPump
+from notifications.refresh_batches import BatchStore, MemoryBatches
+from notifications.refresh_batches_redis import RedisBatches
+from notifications.revocation_list import RevocationList
+from notifications.sse_blueprint import create_blueprint
+from notifications.sse_service import SseService, StreamOptions
+from serving import Serving
+from settings import Settings
+from waiter_service import Database, FloorQueries, IdempotencyStore, WaiterService
+from waiter_service.blueprint import create_blueprint as create_api_blueprint
+from waiter_service.revocations import Revocations
+
+#: Bytes of a request body. A large order is a few kilobytes.
+MAX_BODY_BYTES = 64 * 1024
+
+
+def create_app(config: Mapping[str, Any] | None = None) -> Flask:
+    """Return the application; ``config`` overrides the environment (settings.py).
+
+    Nothing runs and no socket is opened until it serves: gunicorn's
+    ``post_worker_init`` starts ``app.extensions["serving"]``, under any other
+    server the first request does.
+
+    Raises:
+        SettingsError: a setting is missing or wrong; says which and what to do.
+    """
+    settings = Settings.load(overrides=config)
+    logs.configure(settings.log_format, settings.log_level)
+
+    app = Flask(__name__, static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+    app.config.update(config or {})
+    problems.init_app(app)
+    auth.init_app(
+        app,
+        secret_key=settings.jwt_secret_key,
+        public_key=settings.jwt_public_key,
+        algorithm=settings.jwt_algorithm,
+    )
+    if settings.cors_origins:
+        CORS(
+            app,
+            origins=list(settings.cors_origins),
+            supports_credentials=True,
+            # What a front end from elsewhere must be able to read of an answer.
+            expose_headers=["Retry-After", "Location", "Idempotent-Replayed"],
+        )
+
+    database = Database(settings.database_url)
+    service = WaiterService(database)
+    broker = _broker(settings)
+    sse = SseService(broker, _stream_options(settings))
+    notifications = NotificationService(broker)
+    cache_refresh = CacheRefreshService(notifications.publish_refresh, batches=_batches(settings))
+    listener = FloorListener(notifications, cache_refresh)
+    idempotency = IdempotencyStore(database)
+    revocations = Revocations(database)
+    revoked = RevocationList(revocations.since, sse.close_where)
+    pump = _pump(settings, service, broker, sse, on_look=revoked.refresh)
+    if broker.may_block:
+        # A status change must not wait for a server that may be away.
+        service.after_commit = lambda changes: pump.wake()
+    metrics = Metrics(
+        sse=sse,
+        notifications=notifications,
+        cache_refresh=cache_refresh,
+        broker=broker,
+        service=service,
+    )
+    serving = Serving(
+        database=database,
+        broker=broker,
+        sse=sse,
+        listener=listener,
+        cache_refresh=cache_refresh,
+        pump=pump,
+        revoked=revoked,
+        housekeeping=Housekeeping([idempotency.prune, revocations.prune]),
+        metrics=metrics,
+    )
+    app.before_request(serving.start)
+    authenticator = Authenticator(revoked.is_revoked)
+    app.register_blueprint(create_blueprint(sse, authenticator, serving.health))
+    app.register_blueprint(
+        create_api_blueprint(
+            service,
+            FloorQueries(database),
+            idempotency,
+            authenticate=api_access.actors(authenticator),
+            cursor_of=api_access.cursors(broker),
+            guest_token=api_access.guest_token,
+        )
+    )
+    readiness = Readiness(sse=sse, broker=broker, database=database)
+    app.register_blueprint(create_health_blueprint(readiness, metrics))
+    if settings.demo:
+        # Not above: nobody who does not ask for the demo shall even import it.
+        from demo.blueprint import blueprint as demo
+
+        app.register_blueprint(demo)
+    cli.init_app(app)
+
+    app.extensions.update(
+        settings=settings,
+        waiter_service=service,
+        notifications=notifications,
+        cache_refresh=cache_refresh,
+        sse=sse,
+        serving=serving,
+        revocations=revocations,
+    )
+    return app
+
+
+def _broker(settings: Settings) -> Broker:
+    limits = HistoryLimits(
+        max_events=settings.history_events, max_age_seconds=settings.history_seconds
+    )
+    if settings.redis_url:
+        return RedisBroker(settings.redis_url, limits)
+    return MemoryBroker(limits, history_path=settings.instance_dir / "history.json")
+
+
+def _batches(settings: Settings) -> BatchStore:
+    if not settings.redis_url:
+        return MemoryBatches()
+    # Seconds that a process waits for Redis before it does without.
+    client = Redis.from_url(settings.redis_url, socket_timeout=1.0, socket_connect_timeout=1.0)
+    return RedisBatches(client, prefix="restaurant:refresh")
+
+
+def _pump(
+    settings: Settings,
+    service: WaiterService,
+    broker: Broker,
+    sse: SseService,
+    *,
+    on_look: Callable[[], None],
+) -> OutboxPump:
+    if not isinstance(broker, MemoryBroker):
+        return OutboxPump(service, may_relay=lambda: not broker.is_away, on_look=on_look)
+    return OutboxPump(
+        service,
+        lock_path=settings.instance_dir / "relay.lock",
+        on_begin=broker.restore,
+        on_end=broker.save,
+        on_takeover=sse.resync_all,
+        on_look=on_look,
+    )
+
+
+def _stream_options(settings: Settings) -> StreamOptions:
+    return StreamOptions(
+        heartbeat_seconds=settings.heartbeat_seconds,
+        max_pending_events=settings.max_pending_events,
+        drain_seconds=settings.drain_seconds,
+        limits=StreamLimits(
+            max_streams=settings.max_streams_per_worker,
+            max_streams_per_principal=settings.max_streams_per_principal,
+            opens_per_second=settings.opens_per_second,
+        ),
+    )

@@ -1,0 +1,158 @@
+"""A process that serves streams: what runs in it, in which order it starts and stops.
+
+::
+
+    start:  check the schema, read revocations -> hear signals -> feed streams -> debounce -> relay
+    drain:  stop hearing -> send pending refreshes -> stop relaying -> close streams -> last figures
+
+The command line builds the same application and never starts it: its changes
+wait in the outbox for a process that serves.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import gevent
+from gevent.event import Event as Flag
+
+from housekeeping import Housekeeping
+from notifications.brokers.base import Broker
+from notifications.cache_refresh import CacheRefreshService
+from notifications.events import format_timestamp
+from notifications.floor_listener import FloorListener
+from notifications.metrics import Metrics
+from notifications.outbox_pump import OutboxPump
+from notifications.revocation_list import RevocationList
+from notifications.sse_service import SseService
+from waiter_service import Database
+
+log = logging.getLogger("serving")
+
+#: Seconds between two looks at whether the server still wants this process.
+WATCH_SECONDS = 0.25
+
+
+class Serving:
+    """Starts and stops everything that runs beside the requests."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        broker: Broker,
+        sse: SseService,
+        listener: FloorListener,
+        cache_refresh: CacheRefreshService,
+        pump: OutboxPump,
+        revoked: RevocationList,
+        housekeeping: Housekeeping,
+        metrics: Metrics,
+    ) -> None:
+        self._database = database
+        self._broker = broker
+        self._sse = sse
+        self._listener = listener
+        self._cache_refresh = cache_refresh
+        self._pump = pump
+        self._revoked = revoked
+        self._housekeeping = housekeeping
+        self._metrics = metrics
+        self._watch: gevent.Greenlet[..., Any] | None = None
+        self._is_started = False
+        self._drained: Flag | None = None
+
+    def start(self, is_wanted: Callable[[], bool] | None = None) -> None:
+        """Begin to serve. Idempotent.
+
+        ``is_wanted`` is asked about four times a second; once it says no, the
+        process drains. gunicorn tells its workers of SIGTERM in no other way.
+
+        Raises:
+            DatabaseError: unreachable, or its schema is behind; says what to do.
+        """
+        if not self._is_started:
+            self._database.check()
+            # Before the first stream: a restart must not let anyone in again.
+            self._revoked.refresh()
+            self._is_started = True
+            self._listener.connect()
+            self._sse.start()
+            self._cache_refresh.start()
+            self._pump.start()
+            self._metrics.start()
+            self._housekeeping.start()
+        if is_wanted is not None and self._watch is None:
+            self._watch = gevent.spawn(self._drain_when_unwanted, is_wanted)
+
+    def drain(self) -> None:
+        """Send what is pending, then close every stream, and stop. Idempotent.
+
+        Returns when all is done, also when another greenlet is at it already.
+        """
+        if not self._is_started:
+            return
+        if self._drained is not None:
+            self._drained.wait()
+            return
+        self._drained = Flag()
+        log.info("draining", extra={"fields": {"streams": sum(self._sse.counts().values())}})
+        self._sse.refuse_new_streams()
+        # First deaf, then no longer relaying: what is committed from here on
+        # stays in the outbox, for the process that follows.
+        self._listener.disconnect()
+        self._cache_refresh.drain()
+        self._pump.stop()
+        self._sse.drain()
+        self._stop()
+        log.info("drained")
+
+    def stop(self) -> None:
+        """Close and stop everything at once. Idempotent."""
+        if self._is_started and self._drained is None:
+            self._drained = Flag()
+            self._listener.disconnect()
+            self._cache_refresh.stop()
+            self._pump.stop()
+            self._stop()
+
+    def _stop(self) -> None:
+        self._housekeeping.stop()
+        self._sse.stop()
+        self._metrics.stop()
+        if self._watch is not None and self._watch is not gevent.getcurrent():
+            self._watch.kill()
+        assert self._drained is not None
+        self._drained.set()
+
+    def _drain_when_unwanted(self, is_wanted: Callable[[], bool]) -> None:
+        while is_wanted():
+            gevent.sleep(WATCH_SECONDS)
+        self.drain()
+
+    def health(self) -> dict[str, Any]:
+        """Return /sse/health's answer; ``status`` is healthy, or ``reason`` says why not."""
+        # This process's share is of now, not of the last report.
+        self._broker.report(self._sse.counts())
+        counts = self._broker.deployment_counts()
+        sessions, waiters = counts.get("session", 0), counts.get("waiter", 0)
+        broker = self._broker.status()
+        report: dict[str, Any] = {
+            "status": "healthy",
+            "timestamp": format_timestamp(datetime.now(UTC)),
+            "activeConnections": {
+                "sessions": sessions,
+                "waiters": waiters,
+                "total": sessions + waiters,
+            },
+            "broker": {"kind": broker.kind, "status": "up" if broker.is_up else "down"},
+            "cacheRefresh": self._cache_refresh.refresh_stats().to_dict(),
+        }
+        if self._sse.is_draining:
+            report |= {"status": "draining", "reason": "this process is about to stop"}
+        elif not broker.is_up:
+            report |= {"status": "unhealthy", "reason": f"broker: {broker.detail}"}
+        return report
