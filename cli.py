@@ -1,0 +1,268 @@
+"""The command line, under ``flask --app app``.
+
+Each command translates: it finds what it needs in the application, calls it,
+and says in a line what became of it. What the floor refuses is one line on
+stderr and exit code 1.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import click
+from flask import Flask, current_app
+from flask.cli import AppGroup, with_appcontext
+
+import watch
+from settings import Settings
+from waiter_service import WaiterService
+from waiter_service.errors import WaiterServiceError
+from waiter_service.revocations import Revocations
+
+ROLES = {
+    "customer": "ID is the session's.",
+    "waiter": "ID is the waiter's.",
+    "manager": "ID is the manager's; good for every stream.",
+}
+
+# A long shift: whoever asks for a token by hand does not want to ask again.
+DEFAULT_TOKEN_SECONDS = 12 * 3600
+
+
+def init_app(app: Flask) -> None:
+    """Offer the commands on ``app``."""
+    for command in (token, db, demo, waiter, watch_stream):
+        app.cli.add_command(command)
+
+
+class _Group(AppGroup):
+    """Commands that run with the application, and fail in one line."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except WaiterServiceError as error:
+            raise click.ClickException(str(error)) from error
+
+
+def _service() -> WaiterService:
+    service: WaiterService = current_app.extensions["waiter_service"]
+    return service
+
+
+def _mint(role: str, subject: str, expires_in_seconds: int = DEFAULT_TOKEN_SECONDS) -> str:
+    # Here and not above: no other command needs what it imports.
+    from flask_jwt_extended import create_access_token
+
+    try:
+        minted: str = create_access_token(
+            identity=subject,
+            additional_claims={"role": role},
+            expires_delta=timedelta(seconds=expires_in_seconds),
+        )
+    except RuntimeError as error:
+        # Only the platform's public key is known here.
+        raise click.ClickException(
+            "tokens are signed by the platform here (JWT_PUBLIC_KEY is set): ask it for one"
+        ) from error
+    return minted
+
+
+@click.group("token", cls=_Group)
+def token() -> None:
+    """Make tokens, and withdraw them.
+
+    \b
+    Example:
+      TOKEN=$(flask --app app token waiter anna)
+      curl -N -H "Authorization: Bearer $TOKEN" http://127.0.0.1:8000/sse/waiter/anna
+    """
+
+
+def _add_token_command(role: str, what_id_is: str) -> None:
+    @token.command(role, help=f"Print a {role}'s token, and nothing else. {what_id_is}")
+    @click.argument("subject", metavar="ID")
+    @click.option(
+        "--expires-in",
+        type=click.IntRange(min=1),
+        default=DEFAULT_TOKEN_SECONDS,
+        show_default=True,
+        metavar="SECONDS",
+        help="How long it is good for.",
+    )
+    @with_appcontext
+    def make(subject: str, expires_in: int) -> None:
+        click.echo(_mint(role, subject, expires_in))
+
+
+for _role, _what_id_is in ROLES.items():
+    _add_token_command(_role, _what_id_is)
+
+
+@token.command("revoke")
+@click.option("--jti", metavar="JTI", help="One token, by its jti claim, and those made from it.")
+@click.option("--waiter", "waiter_id", metavar="ID", help="All that this waiter holds.")
+@click.option("--session", "session_id", metavar="ID", help="All that this table's guests hold.")
+def token_revoke(jti: str | None, waiter_id: str | None, session_id: str | None) -> None:
+    """Withdraw access: open streams end within a second, for good.
+
+    \b
+    Examples:
+      flask --app app token revoke --waiter anna
+      flask --app app token revoke --session table-7
+      flask --app app token revoke --jti 3c1f0f8e-6c0e-4a2b-9d53-0a4f6c1b2d3e
+    """
+    revocations: Revocations = current_app.extensions["revocations"]
+    given = [
+        (revoke, value)
+        for revoke, value in (
+            (revocations.revoke_token, jti),
+            (revocations.revoke_waiter, waiter_id),
+            (revocations.revoke_session, session_id),
+        )
+        if value is not None
+    ]
+    if not given:
+        raise click.UsageError("say whose (--waiter ID, --session ID) or which (--jti JTI)")
+    for revoke, value in given:
+        revoke(value)
+        click.echo(f"Revoked: {value}.")
+
+
+@click.group("db", cls=_Group)
+def db() -> None:
+    """Look after the database."""
+
+
+@db.command("upgrade")
+def db_upgrade() -> None:
+    """Create the tables, or bring them to what this version needs."""
+    database = _service().database
+    database.upgrade()
+    click.echo(f"The database is up to date: {database}")
+
+
+@click.group("demo", cls=_Group)
+def demo() -> None:
+    """Try the service on a small restaurant."""
+
+
+@demo.command("seed")
+def demo_seed() -> None:
+    """Fill an empty database with the demo restaurant.
+
+    Waiters anna and ben; sessions table-5 and table-7 (anna) and table-9 (ben);
+    request req-1 and order ord-1 at table-7. A database with waiters in it is
+    left as it is.
+    """
+    from demo.seed import seed
+
+    if seed(_service()):
+        click.echo("The demo restaurant is open: waiters anna and ben, tables 5, 7 and 9.")
+    else:
+        click.echo("There is data already; nothing was changed.")
+
+
+@click.group("waiter", cls=_Group)
+def waiter() -> None:
+    """Act on the floor; every screen that it concerns follows."""
+
+
+_REASON = click.option("--reason", metavar="TEXT", help="Kept in the audit.")
+
+
+@waiter.command("request-status")
+@click.argument("request_id", metavar="ID")
+@click.argument("status")
+@_REASON
+def request_status(request_id: str, status: str, reason: str | None) -> None:
+    """Set a guest's request to STATUS.
+
+    \b
+    Example:
+      flask --app app waiter request-status req-1 Acknowledged
+    """
+    result = _service().update_request_status(request_id, status, reason=reason)
+    _say(f"Request {request_id}", result.changed, result.status)
+
+
+@waiter.command("order-status")
+@click.argument("order_id", metavar="ID")
+@click.argument("status")
+@_REASON
+def order_status(order_id: str, status: str, reason: str | None) -> None:
+    """Set an order to STATUS.
+
+    \b
+    Example:
+      flask --app app waiter order-status ord-1 InProgress
+    """
+    result = _service().update_order_status(order_id, status, reason=reason)
+    _say(f"Order {order_id}", result.changed, result.status)
+
+
+def _say(thing: str, changed: bool, status: str) -> None:
+    click.echo(f"{thing} is now {status}." if changed else f"{thing} was {status} already.")
+
+
+@waiter.command("transfer")
+@click.option("--from", "from_waiter_id", metavar="WAITER", help="Who hands over.")
+@click.option("--to", "to_waiter_id", metavar="WAITER", required=True, help="Who takes over.")
+@click.option(
+    "--session",
+    "session_ids",
+    metavar="ID",
+    multiple=True,
+    help="Only this session; may be repeated. Default: all of --from's.",
+)
+@_REASON
+def transfer(
+    from_waiter_id: str | None, to_waiter_id: str, session_ids: tuple[str, ...], reason: str | None
+) -> None:
+    """Hand sessions over to another waiter: all of them, or none.
+
+    \b
+    Examples:
+      flask --app app waiter transfer --from anna --to ben --reason "shift change"
+      flask --app app waiter transfer --to ben --session table-5 --session table-7
+    """
+    if from_waiter_id is None and not session_ids:
+        raise click.UsageError("say whose sessions (--from WAITER) or which (--session ID)")
+    result = _service().transfer_sessions(
+        to_waiter_id=to_waiter_id,
+        from_waiter_id=from_waiter_id,
+        session_ids=session_ids or None,
+        reason=reason,
+    )
+    if result.changed:
+        moved = ", ".join(session.id for session in result.moved)
+        click.echo(f"Now with {to_waiter_id}: {moved}.")
+    else:
+        click.echo(f"Nothing to hand over to {to_waiter_id}.")
+
+
+@click.command("watch")
+@click.argument("kind", type=click.Choice(["session", "waiter"]))
+@click.argument("subject", metavar="ID")
+@click.option("--url", help="Where the service is. Default: http://127.0.0.1:$PORT")
+@with_appcontext
+def watch_stream(kind: str, subject: str, url: str | None) -> None:
+    """Show a live stream in the terminal, until Ctrl-C.
+
+    Reconnects by itself, and continues where it was.
+
+    \b
+    Examples:
+      flask --app app watch waiter anna
+      flask --app app watch session table-7 --url https://restaurant.example.com
+    """
+    settings: Settings = current_app.extensions["settings"]
+    role = "customer" if kind == "session" else "waiter"
+    base = (url or f"http://127.0.0.1:{settings.port}").rstrip("/")
+    try:
+        watch.follow(f"{base}/sse/{kind}/{subject}", mint=lambda: _mint(role, subject))
+    except watch.Refused as error:
+        raise click.ClickException(str(error)) from error
+    except KeyboardInterrupt:
+        click.echo()
