@@ -1,0 +1,31 @@
+"""The demo restaurant's people, tables and first wishes."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+
+from waiter_service import WaiterService
+from waiter_service.models import WaiterRow
+
+
+def seed(service: WaiterService) -> bool:
+    """Fill an empty restaurant; return whether it was empty.
+
+    Where there is a waiter already, somebody works there: nothing is touched.
+    """
+    with service.database.reading() as orm:
+        if orm.scalar(select(WaiterRow.id).limit(1)) is not None:
+            return False
+
+    service.add_waiter("anna", "Anna")
+    service.add_waiter("ben", "Ben")
+    service.open_session(5, "anna", session_id="table-5")
+    service.open_session(7, "anna", session_id="table-7")
+    service.open_session(9, "ben", session_id="table-9")
+    service.create_request("table-7", "water", request_id="req-1")
+    service.place_order(
+        "table-7",
+        [{"name": "Margherita", "quantity": 2}, {"name": "Lemonade", "quantity": 1}],
+        order_id="ord-1",
+    )
+    return True

@@ -1,0 +1,206 @@
+/** A waiter's phone: what waits at which table, for how long, and what to do about it. */
+
+import { Chime } from "./chime.js";
+import { part, setText } from "./render.js";
+import { Screen } from "./screen.js";
+import { Tickets } from "./tickets.js";
+import { formatAge, STATUS_LABELS, titleOf, WAITER_MOVES } from "./words.js";
+
+// After two minutes a guest looks round for the waiter, after five they are cross. A guess.
+const LATE_SECONDS = 120;
+const TOO_LATE_SECONDS = 300;
+// Between two events of a replay. A guess: they come in one piece.
+const REPLAY_GAP_MS = 500;
+const FINISHED = new Set(["Completed", "Delivered"]);
+const GONE = new Set(["Done", "Cancelled", "Paid", "Rejected"]);
+
+export class FloorScreen extends Screen {
+  #chime = new Chime();
+  #colleague;
+  #onUnseen;
+  #tables = [];
+  #known = null; // keys of the tickets of the last snapshot; null before the first
+  #unseen = new Set();
+  #clockAheadMs = 0;
+  #caughtUp = 0;
+  #caughtUpAt = null; // when the newest part of a replay came
+
+  /** `colleague` {id, name} takes over; `onUnseen()` hears when `unseenCount` may have changed. */
+  constructor(root, me, log, { colleague, onUnseen }) {
+    super(root, me, log);
+    this.streamPath = `/sse/waiter/${me.id}`;
+    this.snapshotPath = `/api/waiters/${me.id}/floor`;
+    this.#colleague = colleague;
+    this.#onUnseen = onUnseen;
+    part(root, "sound").onclick = () => this.#toggleSound();
+    part(root, "transfer").onclick = () => this.attempt(() => this.#handOver());
+    part(root, "sleep").onclick = () => this.#toggleSleep();
+    for (const type of ["pointerdown", "focusin"]) {
+      root.addEventListener(type, ({ target }) => this.#see(target.closest(".ticket")));
+    }
+    setInterval(() => this.#renderAges(), 1_000);
+  }
+
+  get unseenCount() {
+    return this.#unseen.size;
+  }
+
+  takeSnapshot({ sessions, takenAt }) {
+    // Ages by the server's clock: a tablet's may be minutes off.
+    this.#clockAheadMs = Date.now() - Date.parse(takenAt);
+    this.#tables = sessions.map(({ tableNumber }) => tableNumber);
+    this.tickets.replace(sessions.flatMap(Tickets.of));
+    if (this.#known === null) this.#loadFigures();
+    const waiting = this.#waiting;
+    const fresh = this.#known ? waiting.filter(({ key }) => !this.#known.has(key)) : [];
+    this.#known = new Set(waiting.map(({ key }) => key));
+    if (fresh.length === 0) return;
+    for (const { key } of fresh) this.#unseen.add(key);
+    const news = fresh.map((ticket) => `${titleOf(ticket)} at table ${ticket.tableNumber}`);
+    setText(part(this.root, "news"), `New: ${news.join("; ")}`);
+    this.#chime.ring();
+  }
+
+  refresh(affectedData) {
+    super.refresh(affectedData);
+    if (affectedData.includes("analytics") || affectedData.includes("all")) this.#loadFigures();
+  }
+
+  becomeLive() {
+    // What the first connection brings is no news: the page has just been opened.
+    this.#caughtUpAt = this.#caughtUpAt === null ? 0 : Date.now();
+    this.#caughtUp = 0;
+  }
+
+  hearUpdate() {
+    this.#countCaughtUp();
+  }
+
+  hearTransfer({ sessionId, tableNumber, waiterId }) {
+    if (waiterId === this.id) {
+      this.say(`Table ${tableNumber} is yours now`);
+      this.reload();
+    } else {
+      this.#tables = this.#tables.filter((table) => table !== tableNumber);
+      this.tickets.dropSession(sessionId);
+    }
+    this.#countCaughtUp();
+  }
+
+  /** What follows a connection closely, or follows such an event closely, is its replay. */
+  #countCaughtUp() {
+    if (Date.now() - this.#caughtUpAt > REPLAY_GAP_MS) return;
+    this.#caughtUpAt = Date.now();
+    this.#caughtUp += 1;
+    this.say(`Caught up on ${this.#caughtUp} ${this.#caughtUp === 1 ? "update" : "updates"}`);
+  }
+
+  async #loadFigures() {
+    let figures;
+    try {
+      figures = await this.api.get(`/api/waiters/${this.id}/analytics`);
+    } catch {
+      return; // they can wait for the next change
+    }
+    const { requests, orders } = figures;
+    const count = requests.total + orders.total;
+    const seconds = requests.averageSecondsToAcknowledge;
+    const pace = seconds === null ? "" : `, seen after ${formatAge(seconds)} on average`;
+    const calls = count === 1 ? "1 call" : `${count} calls`;
+    setText(part(this.root, "figures"), count ? `${calls} so far${pace}` : "");
+  }
+
+  get #waiting() {
+    return this.tickets.all.filter(({ status }) => !FINISHED.has(status) && !GONE.has(status));
+  }
+
+  async #handOver() {
+    const { id, name } = this.#colleague;
+    const count = this.#tables.length;
+    if (count === 0) return this.say("No tables to hand over");
+    const transfer = { toWaiterId: id, reason: "Shift change" };
+    await this.api.post(`/api/waiters/${this.id}/transfers`, transfer);
+    this.say(`${count} ${count === 1 ? "table" : "tables"} handed to ${name}`);
+    await this.reload();
+  }
+
+  #toggleSound() {
+    if (this.#chime.isOn) this.#chime.disable();
+    else this.#chime.enable();
+    part(this.root, "sound").ariaPressed = String(this.#chime.isOn);
+  }
+
+  #toggleSleep() {
+    const isAsleep = !this.phone.isAsleep;
+    if (isAsleep) this.phone.sleep();
+    else this.phone.wake();
+    const button = part(this.root, "sleep");
+    button.ariaPressed = String(isAsleep);
+    setText(button, isAsleep ? "Wake the phone" : "Put phone to sleep");
+    part(this.root, "dark").hidden = !isAsleep;
+    for (const name of ["bar", "scroll"]) this.root.querySelector(`.${name}`).inert = isAsleep;
+  }
+
+  #see(card) {
+    if (card && this.#unseen.delete(card.dataset.key)) this.render();
+  }
+
+  render() {
+    const { activeElement } = document;
+    const focused = this.root.contains(activeElement) && activeElement.closest(".ticket");
+    const waiting = this.#waiting;
+    const finished = this.tickets.all.filter(({ status }) => FINISHED.has(status));
+    finished.sort((a, b) => b.updatedAt.localeCompare(a.updatedAt));
+    this.#renderCards("tickets", waiting);
+    this.#renderCards("done", finished);
+    this.#renderHead(waiting);
+    part(this.root, "finished").hidden = finished.length === 0;
+    this.#renderAges();
+    if (focused) this.#keepFocus(focused.dataset.key);
+  }
+
+  #renderCards(list, tickets) {
+    const movesOf = ({ type, status }) => WAITER_MOVES[type][status] ?? [];
+    const update = (card, { key, status, createdAt }) => {
+      setText(part(card, "status"), STATUS_LABELS[status]);
+      card.classList.toggle("unseen", this.#unseen.has(key));
+      card.dataset.createdAt = createdAt;
+    };
+    this.renderTickets(part(this.root, list), tickets, movesOf, update);
+  }
+
+  #renderHead(waiting) {
+    const keys = new Set(waiting.map(({ key }) => key));
+    for (const key of this.#unseen) if (!keys.has(key)) this.#unseen.delete(key);
+    const badge = part(this.root, "badge");
+    badge.hidden = this.#unseen.size === 0;
+    setText(part(badge, "unseen"), String(this.#unseen.size));
+    this.#onUnseen();
+
+    const tables = this.#tables;
+    const names = `${tables.length === 1 ? "Table" : "Tables"} ${tables.join(", ")}`;
+    setText(part(this.root, "tables"), tables.length ? names : "No tables");
+    part(this.root, "transfer").ariaDisabled = String(tables.length === 0);
+    const empty = part(this.root, "empty");
+    empty.hidden = waiting.length > 0;
+    setText(empty, tables.length ? "Nobody is waiting." : "No tables. Enjoy the break.");
+  }
+
+  #renderAges() {
+    const now = Date.now() - this.#clockAheadMs;
+    for (const card of part(this.root, "tickets").children) {
+      const seconds = (now - Date.parse(card.dataset.createdAt)) / 1_000;
+      const age = part(card, "age");
+      setText(age, formatAge(seconds));
+      const isLate = seconds >= LATE_SECONDS ? "yes" : "no";
+      age.dataset.late = seconds >= TOO_LATE_SECONDS ? "very" : isLate;
+    }
+  }
+
+  /** A card that moved to the other list took the focus with it; bring it back. */
+  #keepFocus(key) {
+    if (document.activeElement !== document.body) return;
+    const card = this.root.querySelector(`[data-key="${CSS.escape(key)}"]`);
+    (card ?? this.root).querySelector(".moves button")?.focus();
+  }
+}
