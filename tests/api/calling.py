@@ -1,0 +1,62 @@
+"""The application in this process, and those who call its API."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+from werkzeug.test import TestResponse
+
+from app import create_app
+from notifications.auth import create_token
+from notifications.principal import Role
+from tests.support.service_server import SECRET
+
+
+def open_app(directory: Path, database_url: str) -> Flask:
+    """Return the whole application; ``close_app`` it in the end."""
+    return create_app(
+        {
+            "INSTANCE_DIR": str(directory),
+            "DATABASE_URL": database_url,
+            "JWT_SECRET_KEY": SECRET,
+            "LOG_LEVEL": "WARNING",
+        }
+    )
+
+
+def close_app(app: Flask) -> None:
+    """Stop what runs in ``app`` and close its connections."""
+    app.extensions["serving"].stop()
+    app.extensions["waiter_service"].database.dispose()
+
+
+class Caller:
+    """Somebody with a token, or nobody, who calls the API."""
+
+    def __init__(self, app: Flask, token: str | None) -> None:
+        self._client = app.test_client(use_cookies=False)
+        self.token = token
+
+    @classmethod
+    def who_is(cls, app: Flask, role: str, subject: str, **claims: Any) -> Caller:
+        """Return the bearer of a fresh token."""
+        with app.app_context():
+            return cls(app, create_token(Role(role), subject, lifetime_seconds=60, claims=claims))
+
+    def call(self, method: str, path: str, **options: Any) -> TestResponse:
+        """Send a request; ``options`` are those of werkzeug's test client."""
+        headers = dict(options.pop("headers", None) or {})
+        if self.token is not None:
+            headers["Authorization"] = f"Bearer {self.token}"
+        return self._client.open(path, method=method, headers=headers, **options)
+
+    def get(self, path: str, **options: Any) -> TestResponse:
+        return self.call("GET", path, **options)
+
+    def post(self, path: str, json: Any = None, **options: Any) -> TestResponse:
+        return self.call("POST", path, json=json, **options)
+
+    def patch(self, path: str, json: Any, **options: Any) -> TestResponse:
+        return self.call("PATCH", path, json=json, **options)

@@ -1,0 +1,170 @@
+"""Who may call, and what the others learn: nothing."""
+
+import json
+
+import gevent
+import jwt
+import pytest
+
+from api_access import NO_PLACE, cursors
+from notifications.brokers.base import BrokerUnavailable
+from tests.support.service_server import SECRET
+from tests.support.waiting import wait_until
+from waiter_service.api.operation import OPERATIONS
+
+PROBLEM = "application/problem+json"
+STAFF_ONLY = [operation for operation in OPERATIONS if operation.staff_only]
+BODIES = {
+    "open_session": {"tableNumber": 3, "waiterId": "ben"},
+    "create_request": {"kind": "bill"},
+    "place_order": {"items": [{"name": "Tea", "quantity": 1}]},
+    "change_request_status": {"status": "Cancelled"},
+    "change_order_status": {"status": "Cancelled"},
+    "transfer_sessions": {"toWaiterId": "ben"},
+}
+# At table 9, which is ben's, and where nothing is at all.
+FOREIGN = {"sessionId": "table-9", "waiterId": "ben", "requestId": "req-9", "orderId": "ord-9"}
+UNKNOWN = dict.fromkeys(FOREIGN, "nowhere")
+
+
+def call(caller, operation, ids):
+    return caller.call(
+        operation.method,
+        "/api" + operation.path.format_map(ids),
+        json=BODIES.get(operation.name),
+    )
+
+
+@pytest.fixture
+def neighbours(service):
+    """What is at ben's table 9."""
+    service.create_request("table-9", "water", request_id="req-9")
+    service.place_order("table-9", [{"name": "Tea", "quantity": 1}], order_id="ord-9")
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda each: each.name)
+def test_nothing_is_done_without_a_token(nobody, operation):
+    answer = call(nobody, operation, UNKNOWN)
+
+    assert (answer.status_code, answer.content_type) == (401, PROBLEM)
+    assert answer.headers["WWW-Authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["", "Bearer", "Bearer ", "Basic YTpi", "Bearer nonsense", "Bearer a.b.c", "Bearer \xff"],
+)
+def test_what_is_no_token_is_401(nobody, header):
+    answer = nobody.get("/api/sessions/table-7", headers={"Authorization": header})
+    assert (answer.status_code, answer.content_type) == (401, PROBLEM)
+
+
+def signed(key=SECRET, algorithm="HS256", **claims):
+    payload = {"sub": "anna", "role": "waiter", "type": "access", "jti": "1", "exp": 4e9, "iat": 0}
+    return jwt.encode(payload | claims, key, algorithm=algorithm)
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        signed(exp=1),
+        signed(key="another secret, just as long as ours is"),
+        signed(key="", algorithm="none"),
+        signed(role="king"),
+        signed(role=None),
+        signed(sub=""),
+        signed(sub="a\0b"),
+        signed(sub="x" * 200),
+    ],
+    ids=[
+        "expired",
+        "forged",
+        "unsigned",
+        "role",
+        "no role",
+        "nobody",
+        "control",
+        "long",
+    ],
+)
+def test_a_token_that_is_not_good_is_401(nobody, token):
+    answer = nobody.get("/api/waiters/anna/floor", headers={"Authorization": f"Bearer {token}"})
+    assert (answer.status_code, answer.content_type) == (401, PROBLEM)
+    assert token not in answer.text
+
+
+def test_a_token_in_the_query_is_no_token(nobody, anna):
+    assert nobody.get(f"/api/waiters/anna/floor?token={anna.token}").status_code == 401
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda each: each.name)
+def test_a_stream_token_opens_streams_and_nothing_else(caller, operation):
+    answer = call(caller("manager", "mia", scope="stream"), operation, UNKNOWN)
+    assert (answer.status_code, answer.content_type) == (403, PROBLEM)
+
+
+def test_a_revoked_token_is_good_for_nothing(app, anna):
+    def status():
+        gevent.sleep(0.02)  # in which the process looks for what was revoked
+        return anna.get("/api/waiters/anna/floor").status_code
+
+    assert status() == 200
+    token_id = jwt.decode(anna.token, SECRET, algorithms=["HS256"])["jti"]
+    app.extensions["revocations"].revoke_token(token_id)
+    wait_until(lambda: status() == 401)
+
+
+@pytest.mark.parametrize("operation", STAFF_ONLY, ids=lambda each: each.name)
+def test_guests_are_refused_what_is_the_staffs_whatever_exists(guest, operation, neighbours):
+    own = {"sessionId": "table-7", "waiterId": "anna"}
+    answers = [call(guest, operation, ids) for ids in (own, FOREIGN, UNKNOWN)]
+
+    assert {answer.status_code for answer in answers} == {403}
+    assert len({answer.data for answer in answers}) == 1
+
+
+@pytest.mark.parametrize("role", ["guest", "anna"])
+@pytest.mark.parametrize(
+    "operation", [each for each in OPERATIONS if "{" in each.path], ids=lambda each: each.name
+)
+def test_what_is_not_ones_own_looks_like_what_is_not_there(request, role, operation, neighbours):
+    caller = request.getfixturevalue(role)
+    foreign, unknown = call(caller, operation, FOREIGN), call(caller, operation, UNKNOWN)
+
+    assert foreign.status_code == (403 if operation.staff_only and role == "guest" else 404)
+    assert foreign.status_code == unknown.status_code
+    assert foreign.data == unknown.data
+    assert dict(foreign.headers) == dict(unknown.headers)
+
+
+def test_a_waiter_opens_tables_for_nobody_else(anna):
+    foreign = anna.post("/api/sessions", {"tableNumber": 3, "waiterId": "ben"})
+    unknown = anna.post("/api/sessions", {"tableNumber": 3, "waiterId": "zoe"})
+
+    assert foreign.status_code == unknown.status_code == 404
+    assert foreign.data == unknown.data
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/sessions/{}",
+        "/api/waiters/{}/floor",
+        "/api/waiters/{}/analytics",
+    ],
+)
+@pytest.mark.parametrize(
+    "strange", ["x" * 5000, "a b", "%00", "%0d%0a", "%ed%a0%80", "%ff", "%e2%80%a8", "..", "'--"]
+)
+def test_strange_ids_name_nothing(manager, path, strange):
+    answer = manager.get(path.format(strange))
+    assert (answer.status_code, answer.content_type) == (404, PROBLEM)
+    json.loads(answer.data)
+
+
+def test_with_the_broker_away_a_snapshot_has_a_cursor_that_makes_the_stream_load_again():
+    class Away:
+        def tip(self, channel):
+            raise BrokerUnavailable("redis: connection refused")
+
+    assert cursors(Away())("session", "table-7") == NO_PLACE

@@ -1,0 +1,191 @@
+"""A POST that is sent again is done once."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import delete, func, select, update
+
+from waiter_service import IdempotencyStore
+from waiter_service.errors import DatabaseUnavailable
+from waiter_service.models import IdempotencyRow, OrderRow
+
+ORDERS = "/api/sessions/table-7/orders"
+TEA = {"items": [{"name": "Tea", "quantity": 1}]}
+KEY = {"Idempotency-Key": "8e03978e-40d5-43dd-bc93-6894a57f9324"}
+
+
+@pytest.fixture
+def order_count(service):
+    def count():
+        with service.database.reading() as orm:
+            return orm.scalar(select(func.count()).select_from(OrderRow))
+
+    return count
+
+
+def test_a_retried_order_is_placed_once_and_answered_as_the_first_time(guest, order_count):
+    before = order_count()
+    first = guest.post(ORDERS, TEA, headers=KEY)
+    again = guest.post(ORDERS, TEA, headers=KEY)
+
+    assert (again.status_code, again.json) == (201, first.json)
+    assert "Idempotent-Replayed" not in first.headers
+    assert again.headers["Idempotent-Replayed"] == "true"
+    assert order_count() == before + 1
+
+
+def test_the_first_answer_stays_though_the_order_has_moved_on(guest, anna):
+    first = guest.post(ORDERS, TEA, headers=KEY)
+    anna.patch(f"/api/orders/{first.json['id']}", {"status": "Acknowledged"})
+
+    assert guest.post(ORDERS, TEA, headers=KEY).json == first.json
+
+
+def test_a_body_spelled_otherwise_is_the_same_body(guest):
+    first = guest.post(ORDERS, TEA, headers=KEY)
+    raw = b'{ "items": [{"quantity":1, "name":"\\u0054ea"}], "note": null }'
+    again = guest.post(ORDERS, data=raw, content_type="application/json", headers=KEY)
+
+    assert again.json == first.json
+
+
+def test_without_a_key_each_post_is_a_new_wish(guest):
+    assert guest.post(ORDERS, TEA).json["id"] != guest.post(ORDERS, TEA).json["id"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        (ORDERS, {"items": [{"name": "Tea", "quantity": 2}]}),
+        ("/api/sessions/table-7/requests", {"kind": "bill"}),
+    ],
+)
+def test_a_key_stands_for_one_request_alone(guest, path, body, order_count):
+    guest.post(ORDERS, TEA, headers=KEY)
+    before = order_count()
+    refused = guest.post(path, body, headers=KEY)
+
+    assert refused.status_code == 409
+    assert "idempotency key" in refused.json["detail"]
+    assert "Retry-After" not in refused.headers
+    assert order_count() == before
+
+
+def test_everybody_has_keys_of_their_own(guest, anna, order_count):
+    before = order_count()
+    guest.post(ORDERS, TEA, headers=KEY)
+    other = anna.post(ORDERS, TEA, headers=KEY)
+
+    assert (other.status_code, "Idempotent-Replayed" in other.headers) == (201, False)
+    assert order_count() == before + 2
+
+
+def test_a_refusal_is_not_kept_since_nothing_was_done(anna, manager):
+    body = {"tableNumber": 7, "waiterId": "ben"}
+    assert manager.post("/api/sessions", body, headers=KEY).status_code == 409
+    anna.post("/api/sessions/table-7/close")
+
+    answer = manager.post("/api/sessions", body, headers=KEY)
+    assert (answer.status_code, "Idempotent-Replayed" in answer.headers) == (201, False)
+
+
+def test_a_retried_opening_answers_with_a_token_that_is_kept_nowhere(anna, service):
+    first = anna.post("/api/sessions", {"tableNumber": 3}, headers=KEY)
+    again = anna.post("/api/sessions", {"tableNumber": 3}, headers=KEY)
+
+    assert again.status_code == 201
+    assert again.json["session"] == first.json["session"]
+    assert again.headers["Location"] == first.headers["Location"]
+    assert again.json["token"]
+    with service.database.reading() as orm:
+        kept = orm.scalars(select(IdempotencyRow.response_body)).all()
+    assert all("eyJ" not in body for body in kept)
+
+
+def test_while_the_first_is_under_way_the_second_is_told_to_wait(guest, service, order_count):
+    refused = []
+    # After the order is placed, and before its answer is kept.
+    service.after_commit = lambda _changes: refused.append(guest.post(ORDERS, TEA, headers=KEY))
+    before = order_count()
+    first = guest.post(ORDERS, TEA, headers=KEY)
+
+    assert first.status_code == 201
+    assert [answer.status_code for answer in refused] == [409]
+    assert int(refused[0].headers["Retry-After"]) >= 1
+    assert guest.post(ORDERS, TEA, headers=KEY).json == first.json
+    assert order_count() == before + 1
+
+
+MAKING = [
+    (ORDERS, TEA),
+    ("/api/sessions/table-7/requests", {"kind": "bill"}),
+    ("/api/sessions", {"tableNumber": 3}),
+]
+
+
+@pytest.mark.parametrize(("path", "body"), MAKING, ids=["order", "request", "session"])
+@pytest.mark.parametrize("loss", ["answer", "row"])
+def test_what_was_done_before_its_answer_was_kept_is_found_again(anna, service, path, body, loss):
+    """As after a crash between the two: the order is there, but nobody wrote down its answer."""
+    first = anna.post(path, body, headers=KEY)
+    with service.database.writing() as orm:
+        if loss == "row":
+            orm.execute(delete(IdempotencyRow))
+        else:
+            row = select(IdempotencyRow.created_at).scalar_subquery()
+            long_ago = orm.scalar(select(row)) - timedelta(minutes=2)
+            orm.execute(
+                update(IdempotencyRow).values(
+                    response_status=None, response_body=None, created_at=long_ago
+                )
+            )
+    again = anna.post(path, body, headers=KEY)
+
+    assert again.status_code == 201
+    made, found = (each.json.get("session", each.json) for each in (first, again))
+    assert found["id"] == made["id"]
+
+
+def test_a_request_found_again_may_have_been_dealt_with_by_then(anna, service):
+    path = "/api/sessions/table-7/requests"
+    first = anna.post(path, {"kind": "bill"}, headers=KEY)
+    anna.patch(f"/api/requests/{first.json['id']}", {"status": "Completed"})
+    with service.database.writing() as orm:
+        orm.execute(delete(IdempotencyRow))
+    again = anna.post(path, {"kind": "bill"}, headers=KEY)
+
+    assert (again.status_code, again.json["id"]) == (201, first.json["id"])
+    assert again.json["status"] == "Completed"
+
+
+def test_what_is_done_is_told_even_if_the_answer_could_not_be_kept(guest, monkeypatch, order_count):
+    def fail(*_args):
+        raise DatabaseUnavailable("gone just now")
+
+    monkeypatch.setattr(IdempotencyStore, "finish", fail)
+    before = order_count()
+
+    assert guest.post(ORDERS, TEA, headers=KEY).status_code == 201
+    assert order_count() == before + 1
+
+
+@pytest.mark.parametrize("key", ["", " ", "a b", "x" * 201, "a\x00b", "a\x7fb", "caf\xe9"])
+def test_a_bad_key_is_refused_and_nothing_done(guest, key, order_count):
+    before = order_count()
+    refused = guest.post(ORDERS, TEA, headers={"Idempotency-Key": key})
+
+    assert refused.status_code == 422
+    assert refused.json["errors"][0]["field"] == "Idempotency-Key"
+    assert order_count() == before
+
+
+def test_transfers_and_closings_heed_a_key_as_well(anna):
+    body = {"toWaiterId": "ben", "sessionIds": ["table-5"]}
+    first = anna.post("/api/waiters/anna/transfers", body, headers=KEY)
+    again = anna.post("/api/waiters/anna/transfers", body, headers=KEY)
+    assert again.json == first.json
+    assert [each["id"] for each in again.json["moved"]] == ["table-5"]
+
+    other = {"Idempotency-Key": "another"}
+    first = anna.post("/api/sessions/table-7/close", headers=other)
+    assert anna.post("/api/sessions/table-7/close", headers=other).json == first.json

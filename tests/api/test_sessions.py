@@ -1,0 +1,161 @@
+"""Guests sit down, ask, order and leave."""
+
+from datetime import datetime
+
+import pytest
+from sqlalchemy import event
+
+ORDER = {"items": [{"name": "Pizza", "quantity": 2}, {"name": "Tea", "quantity": 1}]}
+
+
+def test_a_waiter_opens_a_table_and_gets_its_guests_token(anna, app):
+    answer = anna.post("/api/sessions", {"tableNumber": 3})
+
+    assert answer.status_code == 201
+    session = answer.json["session"]
+    assert session["tableNumber"] == 3
+    assert session["waiterId"] == "anna"
+    assert session["version"] == 1
+    assert session["closedAt"] is None
+    assert answer.headers["Location"] == f"/api/sessions/{session['id']}"
+    assert answer.json["expiresAt"].endswith("Z")
+
+    guest = type(anna)(app, answer.json["token"])
+    assert guest.get(answer.headers["Location"]).json["tableNumber"] == 3
+    assert guest.get("/api/sessions/table-7").status_code == 404
+
+
+def test_a_manager_says_for_whom_a_table_is_opened(manager):
+    assert manager.post("/api/sessions", {"tableNumber": 3}).json["errors"] == [
+        {"field": "waiterId", "message": "must say who serves the table"}
+    ]
+    answer = manager.post("/api/sessions", {"tableNumber": 3, "waiterId": "ben"})
+    assert answer.json["session"]["waiterId"] == "ben"
+
+
+def test_an_occupied_table_names_the_session_to_those_it_concerns_alone(anna, ben):
+    refused = anna.post("/api/sessions", {"tableNumber": 7})
+    assert refused.status_code == 409
+    assert (refused.json["tableNumber"], refused.json["sessionId"]) == (7, "table-7")
+
+    refused = ben.post("/api/sessions", {"tableNumber": 7})
+    assert (refused.json["tableNumber"], refused.json["sessionId"]) == (7, None)
+    assert "table-7" not in refused.json["detail"]
+
+
+def test_a_session_shows_all_that_was_asked_for(guest):
+    answer = guest.get("/api/sessions/table-7")
+
+    assert answer.status_code == 200
+    assert answer.headers["Cache-Control"] == "no-store"
+    session = answer.json
+    assert session["id"] == "table-7"
+    assert session["tableNumber"] == 7
+    [request] = session["requests"]
+    assert request["id"] == "req-1"
+    assert request["sessionId"] == "table-7"
+    assert request["kind"] == "water"
+    assert request["status"] == "New"
+    assert request["allowed"] == ["Cancelled"]
+    assert request["version"] == 1
+    [order] = session["orders"]
+    assert order["items"] == [
+        {"name": "Margherita", "quantity": 2},
+        {"name": "Lemonade", "quantity": 1},
+    ]
+    assert order["itemCount"] == 3
+    assert datetime.fromisoformat(session["takenAt"]) >= datetime.fromisoformat(order["createdAt"])
+
+
+@pytest.mark.parametrize(
+    ("who", "moves"),
+    [
+        ("guest", ["Cancelled"]),
+        ("anna", ["Acknowledged", "InProgress", "Rejected", "Cancelled"]),
+        ("manager", ["Acknowledged", "InProgress", "Rejected", "Cancelled"]),
+    ],
+)
+def test_each_sees_the_moves_that_are_theirs(request, who, moves):
+    caller = request.getfixturevalue(who)
+    assert caller.get("/api/sessions/table-7").json["orders"][0]["allowed"] == moves
+
+
+def test_guests_have_no_moves_left_once_the_session_is_closed(guest, anna):
+    anna.post("/api/sessions/table-7/close")
+
+    assert guest.get("/api/sessions/table-7").json["requests"][0]["allowed"] == []
+    assert anna.get("/api/sessions/table-7").json["requests"][0]["allowed"] != []
+
+
+def test_a_second_wish_of_a_kind_is_the_first_one(guest):
+    first = guest.post("/api/sessions/table-7/requests", {"kind": "bill", "note": "by card"})
+    second = guest.post("/api/sessions/table-7/requests", {"kind": " BILL "})
+
+    assert (first.status_code, second.status_code) == (201, 200)
+    assert first.json == second.json
+    assert first.json["note"] == "by card"
+
+
+def test_an_order_counts_its_items(guest):
+    answer = guest.post("/api/sessions/table-7/orders", ORDER)
+
+    assert answer.status_code == 201
+    assert answer.json["itemCount"] == 3
+    assert answer.json["items"] == ORDER["items"]
+    assert answer.json["status"] == "New"
+
+
+def test_a_closed_session_takes_nothing_new_and_says_so(guest, anna):
+    closed = anna.post("/api/sessions/table-7/close", {"reason": "paid"})
+    assert closed.status_code == 200
+    assert closed.json["closedAt"] is not None
+    assert closed.json["version"] == 2
+    assert anna.post("/api/sessions/table-7/close").json == closed.json
+
+    for path, body in (("requests", {"kind": "water"}), ("orders", ORDER)):
+        refused = guest.post(f"/api/sessions/table-7/{path}", body)
+        assert refused.status_code == 409
+        assert refused.json["sessionId"] == "table-7"
+
+
+def test_a_floor_shows_what_is_open_by_table(anna):
+    anna.patch("/api/requests/req-1", {"status": "Cancelled"})
+    floor = anna.get("/api/waiters/anna/floor").json
+
+    assert (floor["waiterId"], floor["waiterName"]) == ("anna", "Anna")
+    assert [session["tableNumber"] for session in floor["sessions"]] == [5, 7]
+    table = floor["sessions"][1]
+    assert table["requests"] == []
+    assert [order["id"] for order in table["orders"]] == ["ord-1"]
+
+
+def test_a_floor_is_read_in_as_many_statements_however_full_it_is(app, anna, service):
+    def statements():
+        seen = []
+        listener = lambda *args: seen.append(args[2])  # noqa: E731
+        event.listen(service.database.engine, "before_cursor_execute", listener)
+        anna.get("/api/waiters/anna/floor")
+        event.remove(service.database.engine, "before_cursor_execute", listener)
+        return len(seen)
+
+    anna.get("/api/waiters/anna/floor")
+    before = statements()
+    for table in range(20, 40):
+        service.open_session(table, "anna", session_id=f"t-{table}")
+        service.place_order(f"t-{table}", [{"name": "Tea", "quantity": 1}])
+        service.create_request(f"t-{table}", "water")
+
+    assert statements() == before
+
+
+def test_figures_follow_what_happens(anna):
+    anna.patch("/api/requests/req-1", {"status": "Acknowledged"})
+    figures = anna.get("/api/waiters/anna/analytics").json
+
+    assert figures["waiterId"] == "anna"
+    assert figures["openSessions"] == 2
+    assert figures["itemsOrdered"] == 3
+    assert figures["requests"]["total"] == 1
+    assert figures["requests"]["byStatus"]["Acknowledged"] == 1
+    assert figures["requests"]["averageSecondsToAcknowledge"] >= 0
+    assert figures["orders"]["averageSecondsToComplete"] is None

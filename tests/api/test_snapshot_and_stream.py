@@ -1,0 +1,263 @@
+"""Nothing falls between a snapshot and the stream that goes on from it."""
+
+import threading
+import time
+
+import pytest
+from flask import Flask
+
+from tests.support.waiting import wait_until
+from waiter_service import Actor, FloorQueries, IdempotencyStore, WaiterService, signals
+from waiter_service.blueprint import create_blueprint
+from waiter_service.clock import utc_now
+
+OBSERVERS = 3
+LOADS = 12
+
+
+ANYBODY = {"Authorization": "Bearer any"}
+
+
+def bare_client(service, queries, actor, cursor_of):
+    """Return a client of the blueprint alone, for whom everybody is ``actor``."""
+    bare = Flask("bare")
+    bare.register_blueprint(
+        create_blueprint(
+            service,
+            queries,
+            IdempotencyStore(service.database),
+            authenticate=lambda _token: actor,
+            cursor_of=cursor_of,
+            guest_token=lambda _id: ("", utc_now()),
+        )
+    )
+    return bare.test_client()
+
+
+class ReadThenChanged(FloorQueries):
+    """Something changes at the table the moment it has been read."""
+
+    def session_snapshot(self, *args, **options):
+        return self._and_then(super().session_snapshot(*args, **options))
+
+    def waiter_floor(self, *args, **options):
+        return self._and_then(super().waiter_floor(*args, **options))
+
+    def _and_then(self, snapshot):
+        WaiterService(self._database).update_order_status("ord-1", "Acknowledged")
+        return snapshot
+
+
+@pytest.mark.parametrize("path", ["/api/sessions/table-7", "/api/waiters/anna/floor"])
+def test_what_happens_right_after_the_reading_follows_the_cursor(service, path):
+    """The change that would be lost, were the cursor taken after the reading."""
+    announced = []
+
+    def hear(_sender, *, change):
+        announced.append(change)
+
+    client = bare_client(
+        service,
+        ReadThenChanged(service.database),
+        Actor.waiter("anna"),
+        lambda _kind, _id: str(len(announced)),
+    )
+    with signals.order_status_changed.connected_to(hear):
+        snapshot = client.get(path, headers=ANYBODY).json
+
+    table = snapshot["sessions"][-1] if "sessions" in snapshot else snapshot
+    assert table["orders"][0]["status"] == "New"
+    assert [change.new for change in announced[int(snapshot["cursor"]) :]] == ["Acknowledged"]
+
+
+@pytest.mark.parametrize(
+    ("actor", "path"),
+    [
+        (Actor.guest("table-7"), "/api/sessions/table-9"),
+        (Actor.guest("table-7"), "/api/waiters/anna/floor"),
+        (Actor.waiter("anna"), "/api/waiters/ben/floor"),
+        (Actor.manager("mia"), "/api/sessions/a%20b"),
+    ],
+)
+def test_no_channel_is_asked_for_on_behalf_of_a_stranger(service, actor, path):
+    asked = []
+    client = bare_client(
+        service, FloorQueries(service.database), actor, lambda *it: asked.append(it)
+    )
+
+    assert client.get(path, headers=ANYBODY).status_code in (403, 404)
+    assert asked == []
+
+
+@pytest.fixture(
+    params=[
+        "alone",
+        pytest.param("on postgres", marks=pytest.mark.postgres),
+        pytest.param("in two workers", marks=[pytest.mark.postgres, pytest.mark.redis]),
+    ]
+)
+def busy_server(request):
+    settings = {}
+    if request.param != "alone":
+        # Where every statement lets other greenlets in between.
+        settings["DATABASE_URL"] = request.getfixturevalue("seeded_postgres_url")
+    if request.param == "in two workers":
+        # One reads while the other changes and announces.
+        redis_url = request.getfixturevalue("redis_server").url
+        settings |= {"REDIS_URL": redis_url, "WEB_CONCURRENCY": 2}
+    # Asked for last, it goes first.
+    return request.getfixturevalue("start_server")(**settings)
+
+
+class Writers:
+    """Change things at table 7 as fast as they can: over HTTP, and from another process."""
+
+    def __init__(self, server):
+        self.server = server
+        self.changes = 0
+        self.failures = []
+        self._stop = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._run, args=(turn,))
+            for turn in (self._move("requests/req-1"), self._move("orders/ord-1"), self._ask())
+        ]
+        self._threads.append(threading.Thread(target=self._run, args=(self._from_elsewhere(),)))
+
+    def __enter__(self):
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(20)
+
+    def _run(self, turns):
+        try:
+            for _ in turns:
+                self.changes += 1
+                if self._stop.is_set():
+                    return
+        except Exception as error:  # noqa: BLE001 - the test asserts that there is none
+            self.failures.append(error)
+
+    def _move(self, what):
+        token = self.server.token("waiter", "anna")
+        while True:
+            for status in ("Acknowledged", "New"):
+                answer = self.server.request(
+                    "PATCH", f"/api/{what}", token=token, json={"status": status}
+                )
+                assert answer.status_code == 200, answer.text
+                yield
+
+    def _ask(self):
+        token = self.server.token("customer", "table-7")
+        for number in range(1_000_000):
+            answer = self.server.post(
+                "/api/sessions/table-7/requests", token=token, json={"kind": f"wish {number}"}
+            )
+            assert answer.status_code == 201, answer.text
+            yield
+            time.sleep(0.05)  # the snapshots grow with each
+
+    def _from_elsewhere(self):
+        self.server.service.place_order(
+            "table-7", [{"name": "Tea", "quantity": 1}], order_id="ord-2"
+        )
+        while True:
+            for status in ("Acknowledged", "New"):
+                self.server.service.update_order_status("ord-2", status)
+                yield
+                time.sleep(0.01)
+
+
+SCREENS = {
+    "guest": ("customer", "table-7", "/api/sessions/table-7"),
+    "waiter": ("waiter", "anna", "/api/waiters/anna/floor"),
+}
+
+
+class Observer:
+    """A screen: it loads snapshots, opens a stream some time after the last, and keeps up."""
+
+    def __init__(self, server, kind):
+        role, self.subject, path = SCREENS[kind]
+        token = server.token(role, self.subject)
+        self.load = lambda: server.get(path, token=token).json()
+        self.listen = server.listen_session if kind == "guest" else server.listen_waiter
+        self.snapshots = []
+        self.stream = None
+
+    def run(self, pause_seconds):
+        self.snapshots = [self.load() for _ in range(LOADS)]
+        time.sleep(pause_seconds)
+        self.stream = self.listen(self.subject, last_event_id=self.snapshots[-1]["cursor"])
+
+    def shows(self):
+        """Return what is on the screen: the snapshot, and over it what is newer."""
+        shown = versions(self.snapshots[-1])
+        for thing, told in updates(self.stream).items():
+            shown[thing] = max([shown.get(thing, (0, "")), *told])
+        return shown
+
+
+def versions(snapshot):
+    """Return version and status of all things in a snapshot."""
+    tables = snapshot.get("sessions", [snapshot])
+    return {
+        ticket["id"]: (ticket["version"], ticket["status"])
+        for table in tables
+        for ticket in (*table["requests"], *table["orders"])
+    }
+
+
+def updates(stream, after=0):
+    """Return each thing's versions and statuses, in the order the stream told them."""
+    told = {}
+    for event in list(stream.events):
+        if event.type in ("request_update", "order_update") and offset(event.id) > after:
+            thing = event.data.get("requestId") or event.data["orderId"]
+            told.setdefault(thing, []).append((event.data["version"], event.data["status"]))
+    return told
+
+
+def offset(event_id):
+    return int(event_id.rpartition("-")[2])
+
+
+def assert_no_gap(snapshot, told):
+    """Each thing's updates go up by one, from where the snapshot is or from before it."""
+    shown = versions(snapshot)
+    for thing, each in told.items():
+        numbers = [version for version, _ in each]
+        assert numbers == list(range(numbers[0], numbers[-1] + 1)), thing
+        assert numbers[0] <= shown.get(thing, (0, ""))[0] + 1, thing
+
+
+@pytest.mark.parametrize("kind", SCREENS)
+def test_snapshot_and_stream_together_miss_nothing_while_everything_changes(busy_server, kind):
+    recorder = Observer(busy_server, kind)
+    recorder.run(0)
+    observers = [Observer(busy_server, kind) for _ in range(OBSERVERS)]
+    with Writers(busy_server) as writers:
+        threads = [
+            threading.Thread(target=each.run, args=(number * 0.1,))
+            for number, each in enumerate(observers)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+    assert not writers.failures
+
+    final = versions(recorder.load())
+    for observer in (recorder, *observers):
+        wait_until(lambda o=observer: o.shows() == final, 10, "the screen is behind")
+        assert observer.stream.events[0].data["resumed"] is True
+        assert_no_gap(observer.snapshots[-1], updates(observer.stream))
+        for event in observer.stream.of_type("cache_refresh"):
+            assert event.data["affectedData"] != ["all"]
+        for snapshot in observer.snapshots:
+            assert_no_gap(snapshot, updates(recorder.stream, offset(snapshot["cursor"])))

@@ -1,0 +1,56 @@
+"""Tables change hands."""
+
+
+def test_a_waiter_hands_all_tables_over(anna, ben):
+    answer = anna.post("/api/waiters/anna/transfers", {"toWaiterId": "ben", "reason": "shift"})
+
+    assert answer.status_code == 200
+    assert answer.json["toWaiterId"] == "ben"
+    assert [each["id"] for each in answer.json["moved"]] == ["table-5", "table-7"]
+    assert {each["waiterId"] for each in answer.json["moved"]} == {"ben"}
+    assert anna.get("/api/waiters/anna/floor").json["sessions"] == []
+    assert len(ben.get("/api/waiters/ben/floor").json["sessions"]) == 3
+
+
+def test_a_finished_transfer_may_be_repeated(anna):
+    body = {"toWaiterId": "ben", "sessionIds": ["table-5"]}
+    anna.post("/api/waiters/anna/transfers", body)
+    again = anna.post("/api/waiters/anna/transfers", body)
+
+    assert again.status_code == 200
+    assert again.json["moved"] == []
+    assert [each["id"] for each in again.json["alreadyThere"]] == ["table-5"]
+
+
+def test_one_session_in_the_way_keeps_all_where_they_are(manager):
+    manager.post("/api/sessions/table-7/close")
+    refused = manager.post(
+        "/api/waiters/anna/transfers",
+        {"toWaiterId": "ben", "sessionIds": ["table-5", "table-7", "table-9", "nowhere"]},
+    )
+
+    assert refused.status_code == 409
+    assert refused.json["refused"] == [
+        {"sessionId": "table-7", "reason": "closed"},
+        {"sessionId": "table-9", "reason": "not held by anna"},
+        {"sessionId": "nowhere", "reason": "unknown"},
+    ]
+    assert manager.get("/api/sessions/table-5").json["waiterId"] == "anna"
+
+
+def test_a_waiter_gives_away_only_what_is_theirs(anna):
+    assert anna.post("/api/waiters/ben/transfers", {"toWaiterId": "anna"}).status_code == 404
+    refused = anna.post(
+        "/api/waiters/anna/transfers", {"toWaiterId": "ben", "sessionIds": ["table-9"]}
+    )
+    assert refused.status_code == 409
+    assert anna.get("/api/sessions/table-9").status_code == 404
+
+
+def test_a_foreign_session_and_an_unknown_one_stand_in_the_way_alike(ben):
+    refused = ben.post(
+        "/api/waiters/ben/transfers",
+        {"toWaiterId": "ben", "sessionIds": ["table-5", "nowhere"]},
+    )
+    first, second = refused.json["refused"]
+    assert first["reason"] == second["reason"]

@@ -1,0 +1,125 @@
+"""A real Chromium, and npm's packages where ``make test`` put them."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from tests.browser.tcp_proxy import TcpProxy
+from tests.support.programs import find_program
+from tests.support.service_server import ServiceServer, copy_sqlite
+
+HERE = Path(__file__).parent
+
+_ARGUMENTS = [
+    "--no-sandbox",  # it refuses to start as root otherwise
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    # It would call home, and keep the network busy with that.
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    # A tab that hangs must not hang its neighbours, nor be helped by them.
+    "--process-per-tab",
+]
+# Chromium says so of every request that a test made fail.
+_EXPECTED = re.compile("Failed to load resource|net::ERR_")
+
+
+# Not for the whole session: while it runs, asyncio's loop runs in this thread,
+# and other tests could not start theirs.
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """The system's Chromium, without a window."""
+    path = find_program("chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=_ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def new_context(chromium: Browser) -> Iterator[Callable[..., BrowserContext]]:
+    """Make browser profiles; the test fails where a page of theirs reports an error."""
+    contexts: list[BrowserContext] = []
+    errors: list[str] = []
+
+    def watch(page: Page) -> None:
+        page.on("pageerror", lambda error: errors.append(error.stack or str(error)))
+        page.on(
+            "console",
+            lambda message: errors.append(message.text) if message.type == "error" else None,
+        )
+
+    def make(**options: object) -> BrowserContext:
+        context = chromium.new_context(**options)  # type: ignore[arg-type]
+        context.set_default_timeout(20_000)
+        context.on("page", watch)
+        contexts.append(context)
+        return context
+
+    yield make
+    for context in contexts:
+        context.close()
+    unexpected = [error for error in errors if not _EXPECTED.search(error)]
+    assert not unexpected, f"the page reported: {unexpected}"
+
+
+@pytest.fixture
+def context(new_context: Callable[..., BrowserContext]) -> BrowserContext:
+    """A fresh browser profile."""
+    return new_context()
+
+
+# So quick that silence is noticed within a test.
+HEARTBEAT = {"SSE_HEARTBEAT_SECONDS": 0.5}
+
+
+@pytest.fixture(scope="module")
+def server(
+    seeded_sqlite: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ServiceServer]:
+    """A server for all tests that do it no harm."""
+    directory = tmp_path_factory.mktemp("server")
+    server = ServiceServer(directory, copy_sqlite(seeded_sqlite, directory), **HEARTBEAT)
+    server.start()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def mortal(start_server: Callable[..., ServiceServer]) -> ServiceServer:
+    """A server of the test's own."""
+    return start_server(**HEARTBEAT)
+
+
+@pytest.fixture
+def proxy(server: ServiceServer) -> Iterator[TcpProxy]:
+    """A network between the test's client and ``server``, to be cut."""
+    with TcpProxy(server.port) as proxy:
+        yield proxy
+
+
+@pytest.fixture(scope="session")
+def npm_package() -> Callable[[str], Path]:
+    """Find an installed npm package, or skip the test and say what is missing."""
+
+    def find(name: str) -> Path:
+        path = HERE / "node_modules" / name
+        if not path.is_dir():
+            pytest.skip(f"npm package {name} is missing; make test-npm installs it")
+        return path
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def node() -> str:
+    """Node.js's path."""
+    return os.fspath(find_program("node"))

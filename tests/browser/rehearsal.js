@@ -1,0 +1,78 @@
+/**
+ * The client among stand-ins: a clock that the test moves, a server that says
+ * what the test lets it say. `source` is the newest event source.
+ */
+async function rehearse() {
+  const { connect } = await import("/sse/static/notifications.js");
+  const stage = {
+    sources: [], states: [], events: [], refreshes: [],
+    random: 1, detail: {}, onEvent() {},
+    answer: { ok: true }, // to whoever asks why a stream was rejected
+    get source() { return this.sources.at(-1); },
+    get state() { return this.states.at(-1); },
+  };
+
+  class StandIn extends EventTarget {
+    CLOSED = 2;
+    readyState = 0;
+    constructor(url) {
+      super();
+      this.url = url;
+      stage.sources.push(this);
+    }
+    close() { this.readyState = 2; }
+    say(type, data, lastEventId = "") {
+      this.readyState = 1;
+      this.dispatchEvent(new MessageEvent(type, { data: JSON.stringify(data), lastEventId }));
+    }
+    /** The connection broke; browsers try again by themselves. */
+    lose() { this.readyState = 0; this.onerror(); }
+    /** Any answer but 200; browsers give up. */
+    reject() { this.readyState = 2; this.onerror(); }
+  }
+
+  let now = 1e12;
+  let count = 0;
+  const timers = new Map();
+  let tokens = 0;
+  const env = {
+    EventSource: StandIn,
+    now: () => now,
+    random: () => stage.random,
+    setTimeout: (act, ms) => (timers.set(++count, { act, at: now + ms }), count),
+    clearTimeout: (timer) => timers.delete(timer),
+    fetch: async (url) => {
+      if (!url.endsWith("/sse/token")) return stage.answer;
+      return { ok: true, json: async () => ({ token: `stream-${++tokens}`, expiresIn: 600 }) };
+    },
+  };
+
+  /** Let promises that wait for nothing but each other go on. */
+  stage.settle = () => new Promise((resolve) => setTimeout(resolve));
+  /** Let time pass, timer by timer. */
+  stage.pass = async (ms) => {
+    const end = now + ms;
+    for (;;) {
+      const due = [...timers].filter(([, { at }]) => at <= end).sort(([, a], [, b]) => a.at - b.at);
+      if (due.length === 0) break;
+      const [timer, { act, at }] = due[0];
+      timers.delete(timer);
+      now = Math.max(now, at);
+      act();
+      await stage.settle();
+    }
+    now = end;
+  };
+
+  stage.feed = connect({
+    url: "/sse/session/table-7",
+    getToken: () => "full",
+    share: false,
+    onState(state, detail) { stage.states.push(state); stage.detail = detail; },
+    onEvent(type, data, id) { stage.events.push({ type, data, id }); stage.onEvent(); },
+    onRefresh: (affectedData) => stage.refreshes.push(affectedData),
+    env,
+  });
+  await stage.settle();
+  return stage;
+}

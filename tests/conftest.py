@@ -1,0 +1,138 @@
+"""Fixtures that all tests share. What they are made of lies in ``tests/support``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.support.leaks import nothing_left
+from tests.support.postgres_server import PostgresServer
+from tests.support.redis_server import RedisServer
+from tests.support.service_server import ServiceServer, copy_sqlite, open_restaurant
+
+IS_CI = os.environ.get("CI") == "true"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Where everything can be installed, a skipped test is a failed one."""
+    report = yield
+    if IS_CI and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = _forbidden(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """The same for a module that is skipped as a whole."""
+    report = yield
+    if IS_CI and report.skipped:
+        report.outcome = "failed"
+        report.longrepr = _forbidden(report)
+    return report
+
+
+def _forbidden(report: pytest.TestReport | pytest.CollectReport) -> str:
+    # A skip's longrepr is its file, its line and its reason.
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+    return f"{report.nodeid}: {reason}, which CI=true forbids"
+
+
+@pytest.fixture(autouse=True)
+def leak_detector() -> Iterator[None]:
+    """Fail the very test that leaves a greenlet or a receiver behind."""
+    with nothing_left():
+        yield
+
+
+@pytest.fixture(scope="session")
+def seeded_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated database with the demo restaurant in it, to be copied."""
+    path = tmp_path_factory.mktemp("seeded") / "restaurant.db"
+    open_restaurant(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture
+def start_server(
+    seeded_sqlite: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[..., ServiceServer]]:
+    """Start any number of servers: ``start_server(SSE_HEARTBEAT_SECONDS=0.2)``.
+
+    Each has an instance directory and, unless ``DATABASE_URL`` is given, a
+    seeded SQLite database of its own. ``start=False`` leaves starting to the test.
+    """
+    with ExitStack() as stack:
+
+        def make(*, start: bool = True, **env: object) -> ServiceServer:
+            directory = tmp_path_factory.mktemp("server")
+            url = str(env.pop("DATABASE_URL", "")) or copy_sqlite(seeded_sqlite, directory)
+            server = ServiceServer(directory, url, **env)
+            stack.callback(server.close)
+            if start:
+                server.start()
+            return server
+
+        yield make
+
+
+@pytest.fixture
+def server(start_server: Callable[..., ServiceServer]) -> ServiceServer:
+    """The service as it is deployed, with the demo restaurant in its database."""
+    return start_server()
+
+
+@pytest.fixture(scope="session")
+def _redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    server = RedisServer(tmp_path_factory.mktemp("redis"))
+    server.start()
+    yield server
+    server.thaw()
+    server.stop()
+
+
+@pytest.fixture
+def redis_server(_redis: RedisServer) -> RedisServer:
+    """A real Redis, running and empty; do to it what you like."""
+    _redis.reset()
+    return _redis
+
+
+@pytest.fixture(scope="session")
+def _postgres() -> Iterator[PostgresServer]:
+    server = PostgresServer()
+    server.start()
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def postgres_server(_postgres: PostgresServer) -> PostgresServer:
+    """A real PostgreSQL, running; ``postgres_url`` is a database in it."""
+    _postgres.start()
+    return _postgres
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
+    """A new, empty database in ``postgres_server``."""
+    name = postgres_server.create_database()
+    yield postgres_server.url(name)
+    postgres_server.start()
+    postgres_server.drop_database(name)
+
+
+@pytest.fixture
+def seeded_postgres_url(postgres_url: str) -> str:
+    """A new database with the tables and the demo restaurant in it."""
+    open_restaurant(postgres_url)
+    return postgres_url

@@ -1,0 +1,59 @@
+"""nginx in front of the service, both as they are deployed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from tests.support.nginx_server import NginxServer
+from tests.support.service_server import ServiceServer, copy_sqlite
+
+
+class HasPort(Protocol):
+    """What listens on a port of 127.0.0.1."""
+
+    port: int
+
+
+MakeNginx = Callable[..., NginxServer]
+
+
+@pytest.fixture
+def make_nginx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeNginx]:
+    """Make nginx in front of some instances: ``make_nginx(one, two)``. Not started yet."""
+    with ExitStack() as stack:
+
+        def make(*instances: HasPort) -> NginxServer:
+            directory = tmp_path_factory.mktemp("nginx")
+            nginx = NginxServer(directory, [instance.port for instance in instances])
+            stack.callback(nginx.stop)
+            return nginx
+
+        yield make
+
+
+@pytest.fixture(scope="module")
+def standing_server(
+    seeded_sqlite: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ServiceServer]:
+    """One service for the tests of a file that leave it standing."""
+    directory = tmp_path_factory.mktemp("server")
+    server = ServiceServer(directory, copy_sqlite(seeded_sqlite, directory))
+    server.start()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="module")
+def standing_nginx(
+    standing_server: ServiceServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[NginxServer]:
+    """nginx in front of ``standing_server``, likewise."""
+    nginx = NginxServer(tmp_path_factory.mktemp("nginx"), [standing_server.port])
+    nginx.start()
+    yield nginx
+    nginx.stop()

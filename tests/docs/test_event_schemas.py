@@ -1,0 +1,136 @@
+"""The published schemas: made from the models, valid, and as strict as they should be."""
+
+import json
+import re
+
+import pytest
+import yaml
+from jsonschema import Draft7Validator, Draft202012Validator, FormatChecker
+
+from notifications import asyncapi
+from notifications.events import (
+    PAYLOADS,
+    AffectedData,
+    OrderUpdate,
+    RequestUpdate,
+    SessionTransfer,
+)
+from tests.support.programs import REPOSITORY
+from waiter_service import OrderStatus, RequestStatus
+
+JAVASCRIPT_TYPES = (REPOSITORY / "notifications" / "static" / "notifications.d.ts").read_text()
+TYPES = {kind.event_type for kind in PAYLOADS}
+
+
+def published(event_type):
+    return json.loads((asyncapi.DOCS / "schemas" / f"{event_type}.json").read_text())
+
+
+def errors(schema, value):
+    validator = Draft202012Validator(schema, format_checker=FormatChecker())
+    return [f"{error.json_path}: {error.message}" for error in validator.iter_errors(value)]
+
+
+@pytest.fixture(scope="module")
+def document():
+    return yaml.safe_load((asyncapi.DOCS / "asyncapi.yaml").read_text())
+
+
+def test_what_is_committed_is_what_the_command_writes():
+    made = asyncapi.files()
+
+    stale = [path.name for path, text in made.items() if path.read_text() != text]
+    assert not stale, "run: python -m notifications.asyncapi"
+    assert set((asyncapi.DOCS / "schemas").iterdir()) == {
+        path for path in made if path.parent.name == "schemas"
+    }
+
+
+@pytest.mark.parametrize("event_type", sorted(TYPES))
+def test_a_schema_is_valid_and_so_is_its_example(event_type):
+    schema = published(event_type)
+
+    Draft202012Validator.check_schema(schema)
+    (example,) = schema["examples"]
+    assert errors(schema, example) == []
+    assert all(value["description"] for value in schema["properties"].values())
+
+
+@pytest.mark.parametrize(
+    ("event_type", "wrong"),
+    [
+        ("order_update", {"status": "Completed"}),  # a request's, not an order's
+        ("order_update", {"previousStatus": ""}),
+        ("order_update", {"version": 0}),
+        ("order_update", {"tableNumber": "5"}),
+        ("request_update", {"sessionId": "../etc"}),
+        ("session_transfer", {"timestamp": "2024-01-15T10:30:00+00:00"}),
+        ("cache_refresh", {"affectedData": []}),
+        ("cache_refresh", {"affectedData": ["menus"]}),
+        ("connection", {"waiterId": "anna"}),  # and the session's
+        ("connection", {"sessionId": None}),
+        ("closing", {"reconnect": None}),
+    ],
+)
+def test_a_schema_tells_what_may_not_be(event_type, wrong):
+    schema = published(event_type)
+
+    assert errors(schema, schema["examples"][0] | wrong)
+
+
+def test_keys_that_are_new_one_day_break_nobody():
+    schema = published("order_update")
+
+    assert errors(schema, schema["examples"][0] | {"kitchen": "downstairs"}) == []
+
+
+# --- what is written by hand elsewhere
+
+
+@pytest.mark.parametrize("choices", [RequestStatus, OrderStatus, AffectedData])
+def test_javascripts_types_name_the_same_choices(choices):
+    (union,) = re.findall(rf"export type {choices.__name__} =(.*?);", JAVASCRIPT_TYPES, re.DOTALL)
+
+    assert re.findall(r'"(\w+)"', union) == list(choices)
+
+
+@pytest.mark.parametrize("kind", [RequestUpdate, OrderUpdate, SessionTransfer])
+def test_javascripts_types_name_the_same_keys(kind):
+    bodies = re.findall(
+        rf"interface (?:Update|{kind.__name__}) .*?\n}}", JAVASCRIPT_TYPES, re.DOTALL
+    )
+    keys = {key for body in bodies for key in re.findall(r"^  (\w+):", body, re.MULTILINE)}
+
+    assert keys == published(kind.event_type)["properties"].keys()
+
+
+# --- AsyncAPI
+
+
+def test_the_asyncapi_document_is_valid(document):
+    specs = REPOSITORY / "tests" / "browser" / "node_modules" / "@asyncapi" / "specs"
+    if not specs.is_dir():
+        pytest.skip("npm package @asyncapi/specs is missing; make test-npm installs it")
+    meta_schema = specs / "schemas" / "3.0.0-without-$id.json"
+    validator = Draft7Validator(json.loads(meta_schema.read_text()))
+
+    assert [error.message for error in validator.iter_errors(document)] == []
+    # What it would not let pass, lest it let everything pass.
+    assert list(validator.iter_errors(document | {"channels": {"session": {"adress": "/sse"}}}))
+
+
+def test_nothing_in_the_asyncapi_document_points_nowhere(document):
+    def references(tree):
+        if isinstance(tree, dict):
+            for key, value in tree.items():
+                yield from [value] if key == "$ref" else references(value)
+        elif isinstance(tree, list):
+            for each in tree:
+                yield from references(each)
+
+    found = set(references(document))
+    assert found
+    for reference in found:
+        place = document
+        for step in reference.removeprefix("#/").split("/"):
+            place = place[step]

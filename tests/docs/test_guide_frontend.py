@@ -1,0 +1,155 @@
+"""The examples of the guide for front-end developers do what it says, in a real browser."""
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+from tests.support.documents import examples
+from tests.support.programs import REPOSITORY, find_program
+from tests.support.waiting import wait_until
+from waiter_service.revocations import Revocations
+
+pytestmark = pytest.mark.browser
+
+GUIDE = REPOSITORY / "docs" / "guide-frontend.md"
+
+
+def example(name):
+    (found,) = (each.code for each in examples(GUIDE, "js") if f"function {name}(" in each.code)
+    return found
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    path = find_program("chromium")
+    with sync_playwright() as playwright:
+        # It refuses to start as root otherwise.
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def server(start_server):
+    """A server that lets pages of another origin in: the same, by its other name."""
+    server = start_server(start=False)
+    server.env["CORS_ORIGINS"] = f"http://localhost:{server.port}"
+    server.start()
+    return server
+
+
+@pytest.fixture
+def open_page(chromium, server):
+    """Open a page of the server's, with the example's functions as ``example``."""
+    context = chromium.new_context()
+
+    def make(name, host="127.0.0.1"):
+        page = context.new_page()
+        page.route(
+            "**/example.js",
+            lambda route: route.fulfill(body=example(name), content_type="text/javascript"),
+        )
+        page.expose_function("getToken", lambda: server.token("customer", "table-7"))
+        page.goto(f"http://{host}:{server.port}/sse/health")
+        page.evaluate("async () => { window.example = await import('/example.js') }")
+        return page
+
+    yield make
+    context.close()
+
+
+def status_on(page):
+    return page.evaluate("window.drawn?.orders[0].status")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"], ids=["same origin", "another"])
+def test_ten_lines_keep_a_screen_right(open_page, server, host):
+    page = open_page("follow", host)
+    page.evaluate(
+        """(service) => example.follow({
+          snapshotUrl: `${service}/api/sessions/table-7`,
+          streamUrl: `${service}/sse/session/table-7`,
+          getToken,
+          draw: (snapshot) => { window.drawn = snapshot },
+          onState: (state) => { window.state = state },
+        })""",
+        server.url,
+    )
+    wait_until(lambda: page.evaluate("window.state") == "live")
+    assert status_on(page) == "New"
+
+    server.service.update_order_status("ord-1", "InProgress")
+
+    wait_until(lambda: status_on(page) == "InProgress")
+
+
+def test_by_hand_nothing_is_missed_over_a_restart_and_a_revocation_ends_it(open_page, server):
+    page = open_page("followByHand")
+    page.evaluate(
+        """() => {
+          window.heard = [];
+          window.close = example.followByHand({
+            streamUrl: "/sse/session/table-7",
+            getToken,
+            hear: (type, data) => heard.push({ type, ...data }),
+          });
+        }"""
+    )
+
+    def heard(key, kind):
+        return page.evaluate(
+            "([kind, key]) => heard.filter(({ type }) => type === kind).map((each) => each[key])",
+            [kind, key],
+        )
+
+    wait_until(lambda: heard("resumed", "connection") == [False])
+    server.service.update_order_status("ord-1", "Acknowledged")
+    wait_until(lambda: heard("version", "order_update") == [2])
+
+    server.stop()
+    server.service.update_order_status("ord-1", "InProgress")
+    server.start()
+    server.service.update_order_status("ord-1", "Complete")
+
+    wait_until(lambda: heard("version", "order_update") == [2, 3, 4], 30)
+    assert heard("code", "closing") == ["draining"]
+    assert heard("resumed", "connection") == [False, True]
+
+    Revocations(server.service.database).revoke_session("table-7")
+
+    wait_until(lambda: heard("code", "closing") == ["draining", "token_revoked"])
+    wait_until(lambda: server.open_streams() == 0)
+
+
+def test_by_hand_a_refusal_ends_it(open_page, server):
+    page = open_page("followByHand")
+    page.evaluate(
+        """() => {
+          window.heard = [];
+          const hear = (type) => heard.push(type);
+          const getToken = () => "nonsense";
+          example.followByHand({ streamUrl: "/sse/session/table-7", getToken, hear });
+        }"""
+    )
+
+    wait_until(lambda: page.evaluate("heard") == ["refused"])
+
+
+def test_an_event_is_taken_only_when_it_is_news(open_page):
+    page = open_page("apply")
+    taken = page.evaluate(
+        """() => {
+          const card = { status: "New", version: 3 };
+          const cards = new Map([["ord-1", card]]);
+          const apply = (orderId, status, version) =>
+            [example.apply(cards, { orderId, status, version }), card.status, card.version];
+          return [apply("ord-1", "Paid", 3), apply("ord-1", "Acknowledged", 4),
+            apply("ord-1", "Complete", null), apply("ord-2", "New", 1)];
+        }"""
+    )
+
+    assert taken == [
+        ["old", "New", 3],
+        ["drawn", "Acknowledged", 4],
+        ["drawn", "Complete", 4],
+        ["load", "Complete", 4],
+    ]

@@ -1,0 +1,103 @@
+"""What a real server sends is what the published schemas say."""
+
+import json
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator, FormatChecker
+
+from notifications import asyncapi
+from notifications.events import PAYLOADS
+from notifications.notification_service import NotificationService
+from notifications.stream import CloseReason
+from tests.support.histories import ReadableBroker
+from waiter_service import OrderStatus, RequestStatus
+
+TYPES = {kind.event_type for kind in PAYLOADS}
+
+
+@pytest.fixture(scope="module")
+def document():
+    return yaml.safe_load((asyncapi.DOCS / "asyncapi.yaml").read_text())
+
+
+def assert_published(event_type, data):
+    """Assert that the schema lets ``data`` pass, and names all that is in it."""
+    schema = json.loads((asyncapi.DOCS / "schemas" / f"{event_type}.json").read_text())
+    Draft202012Validator(schema, format_checker=FormatChecker()).validate(data)
+    assert data.keys() <= schema["properties"].keys()
+
+
+def assert_described(document, channel, events):
+    """Assert that ``channel`` may send ``events``, with such ids; and that it sent each kind."""
+    messages = document["channels"][channel]["messages"]
+    for event in events:
+        message = document["components"]["messages"][event.type]
+        assert event.type in messages
+        fields = {"event": event.type} | ({} if event.id is None else {"id": event.id})
+        Draft202012Validator(message["headers"]).validate(fields)
+        assert fields.keys() <= message["headers"]["properties"].keys()
+        assert_published(event.type, event.data)
+    assert {event.type for event in events} == messages.keys() == TYPES
+
+
+def address(document, channel, name):
+    return document["channels"][channel]["address"].replace(f"{{{channel}Id}}", name)
+
+
+def test_every_event_of_an_evening_is_as_published(start_server, document):
+    server = start_server(SSE_HEARTBEAT_SECONDS=0.2)
+    assert address(document, "session", "table-7") == "/sse/session/table-7"
+    assert address(document, "waiter", "anna") == "/sse/waiter/anna"
+    guest = server.listen_session("table-7")
+    anna, ben = server.listen_waiter("anna"), server.listen_waiter("ben")
+    lost = server.listen_waiter("anna", last_event_id="some-nonsense")
+    service = server.service
+
+    wine = service.create_request("table-7", "wine list ✓")
+    service.update_request_status(wine.request.id, "acknowledged", reason="gleich \u2028 da")
+    service.update_order_status("ord-1", "InProgress")
+    service.transfer_sessions(from_waiter_id="anna", to_waiter_id="ben")
+    for stream in (guest, anna, ben, lost):
+        stream.next("heartbeat")
+        stream.next("cache_refresh")
+    service.close_session("table-7")
+    guest.wait_ended()
+    server.stop()
+    for stream in (anna, ben, lost):
+        stream.wait_ended()
+
+    assert_described(document, "session", guest.events)
+    assert_described(document, "waiter", anna.events + ben.events + lost.events)
+    assert guest.events[-1].data["code"] == "session_closed"
+    assert lost.of_type("cache_refresh")[0].data["affectedData"] == ["all"]
+
+
+@pytest.mark.parametrize("status", RequestStatus)
+def test_a_request_told_by_hand_is_as_published(status):
+    broker = ReadableBroker()
+    NotificationService(broker).notify_request_update(
+        session_id="a", waiter_id="b", request_id="c", table_number=9999, status=status
+    )
+
+    (data,) = broker.payloads("session:a", "request_update")
+    assert_published("request_update", data)
+    assert (data["previousStatus"], data["version"]) == (None, None)
+
+
+@pytest.mark.parametrize("status", OrderStatus)
+def test_an_order_told_by_hand_is_as_published(status):
+    broker = ReadableBroker()
+    NotificationService(broker).notify_order_update(
+        session_id="a", waiter_id="b", order_id="c", table_number=1, status=status
+    )
+
+    (data,) = broker.payloads("waiter:b", "order_update")
+    assert_published("order_update", data)
+
+
+def test_the_events_guide_names_every_event_and_every_closing_code():
+    guide = (asyncapi.DOCS / "events.md").read_text()
+
+    codes = {reason.code for reason in CloseReason}
+    assert [name for name in sorted(TYPES | codes) if f"| `{name}` |" not in guide] == []

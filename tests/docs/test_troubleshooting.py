@@ -1,0 +1,126 @@
+"""What the operator is told to look for can really be found."""
+
+import ast
+import importlib.util
+import re
+from pathlib import Path
+
+import yaml
+
+from notifications.stream import CloseReason
+from tests.support.documents import DOCUMENTS, inline_code
+from tests.support.programs import REPOSITORY
+
+GUIDE = REPOSITORY / "docs" / "troubleshooting.md"
+SPANS = inline_code(GUIDE)
+MODULES = [
+    path
+    for folder in (
+        ".",
+        "notifications",
+        "notifications/brokers",
+        "waiter_service",
+        "waiter_service/api",
+    )
+    for path in sorted((REPOSITORY / folder).glob("*.py"))
+]
+
+
+def test_every_metric_exists(server):
+    page = server.get("/metrics").text
+    families = set(re.findall(r"^# TYPE (\w+) ", page, re.MULTILINE))
+
+    for path in DOCUMENTS:
+        named = {
+            name for span in inline_code(path) for name in re.findall(r"\brestaurant_\w+", span)
+        }
+        assert named <= families, path.name
+
+
+def test_every_reason_cause_and_code_exists(server):
+    labels = set(re.findall(r'="(\w+)"', server.get("/metrics").text))
+    scripts = (REPOSITORY / "notifications" / "static").glob("*.js")
+    said_by_javascript = set(re.findall(r'"([a-z_]+)"', "".join(map(Path.read_text, scripts))))
+    closing_codes = {reason.code for reason in CloseReason}
+
+    for span in SPANS:
+        name, _, value = span.rpartition("=")
+        if name == "reason":
+            assert value in closing_codes, span
+        elif name == "cause":
+            assert value in labels, span
+        elif is_one_word(span) and span not in OTHERS_WORDS:
+            assert span in labels | closing_codes | said_by_javascript, span
+
+
+#: Of PostgreSQL, nginx and Compose.
+OTHERS_WORDS = {"pg_stat_activity", "worker_shutdown_timeout", "stop_grace_period"}
+
+
+def is_one_word(span):
+    return re.fullmatch(r"[a-z]+(_[a-z]+)+", span) and not span.startswith("restaurant_")
+
+
+def test_every_alert_exists():
+    rules = yaml.safe_load((REPOSITORY / "deploy" / "prometheus" / "alerts.yml").read_text())
+    alerts = {rule["alert"] for group in rules["groups"] for rule in group["rules"]}
+
+    named = set(re.findall(r"[Aa]lert `(\w+)`", GUIDE.read_text()))
+    assert named
+    assert named <= alerts
+
+
+def test_every_log_line_exists():
+    lines = list(log_lines())
+    assert len(lines) > 30, "the log lines of the code are not found any more"
+
+    for span in SPANS:
+        found = re.fullmatch(r"([a-z_.]+): (.+)", span)
+        if found and found[1] == "gunicorn.error":
+            template = re.sub(r"\b\d+|SIG\w+", "%s", found[2])
+            assert template in gunicorns_own_texts(), span
+        elif found:
+            assert any(is_like(*line, *found.groups()) for line in lines), span
+
+
+def test_every_sentence_is_said():
+    source = "".join(map(Path.read_text, MODULES))
+
+    for span in SPANS:
+        if re.fullmatch(r"[A-Z][a-z]+ .*[.:]", span):
+            assert span in source, span
+
+
+def is_like(logger, template, named_logger, named_text):
+    """Whether a line may be the one that is named by its beginning."""
+    constant = template.partition("%")[0]
+    begins = constant.startswith(named_text) or (constant and named_text.startswith(constant))
+    return logger == named_logger and begins
+
+
+def log_lines():
+    """Yield logger and message of every line that our code may log."""
+    for path in MODULES:
+        tree = ast.parse(path.read_text())
+        module = ".".join(path.relative_to(REPOSITORY).with_suffix("").parts)
+        logger = next(map(logger_of, filter(is_logger, ast.walk(tree))), None) or module
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and re.match(r"(log|logger)\.\w+\(", ast.unparse(node)):
+                texts = [each.value for each in node.args if isinstance(each, ast.Constant)]
+                yield from ((logger, text) for text in texts[:1])
+
+
+def is_logger(node):
+    return isinstance(node, ast.Call) and ast.unparse(node.func) == "logging.getLogger"
+
+
+def logger_of(call):
+    """Return the logger's name, None where it is the module's."""
+    return call.args[0].value if call.args and isinstance(call.args[0], ast.Constant) else None
+
+
+def gunicorns_own_texts():
+    """Return all that gunicorn and its configuration could log."""
+    package = Path(importlib.util.find_spec("gunicorn").origin).parent
+    arbiter, ours = package / "arbiter.py", REPOSITORY / "gunicorn.conf.py"
+    return arbiter.read_text() + ours.read_text()

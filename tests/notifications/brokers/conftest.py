@@ -1,0 +1,84 @@
+"""Brokers to be tested: of every kind, or several that share one Redis."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import gevent.socket
+import pytest
+import redis
+
+from notifications.brokers.base import Broker, HistoryLimits
+from notifications.brokers.memory import MemoryBroker
+from notifications.brokers.redis_streams import RedisBroker
+from tests.support.ear import Ear
+from tests.support.redis_server import RedisServer
+from tests.support.streams import pass_turn, wait_in_loop
+
+
+@pytest.fixture(autouse=True)
+def _cooperative_redis(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Give redis-py gevent's sockets, as gunicorn's gevent worker does.
+
+    Without patching the rest of the process: the other tests live in threads.
+    """
+    monkeypatch.setattr("redis.connection.socket", gevent.socket)
+    yield
+    # gevent closes a socket that somebody waited for in the loop's next turn.
+    pass_turn()
+
+
+@pytest.fixture
+def start_redis_broker(redis_server: RedisServer) -> Iterator[Callable[..., RedisBroker]]:
+    """Start a broker as one process would: ``start_redis_broker(ear, limits, url=...)``."""
+    brokers: list[RedisBroker] = []
+
+    def start(
+        ear: Ear, limits: HistoryLimits | None = None, *, url: str = "", wait: bool = True
+    ) -> RedisBroker:
+        broker = RedisBroker(url or redis_server.url, limits)
+        brokers.append(broker)
+        broker.start(ear)
+        if wait:
+            wait_in_loop(lambda: broker.status().is_up)
+        return broker
+
+    yield start
+    for broker in brokers:
+        broker.stop()
+
+
+@pytest.fixture
+def ear() -> Iterator[Ear]:
+    """The sink of the broker under test."""
+    ear = Ear()
+    yield ear
+    assert ear.broken_promises == []
+
+
+@pytest.fixture
+def redis_client(redis_server: RedisServer) -> Iterator[redis.Redis]:
+    """An operator's own connection."""
+    with redis_server.client() as client:
+        yield client
+
+
+@pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.redis)])
+def make_broker(request: pytest.FixtureRequest, ear: Ear) -> Callable[..., Broker]:
+    """Start a broker of each kind, feeding ``ear``: ``make_broker(max_events=3)``."""
+    if request.param == "redis":
+        start = request.getfixturevalue("start_redis_broker")
+        return lambda **limits: start(ear, HistoryLimits(**limits))
+
+    def start_memory(**limits: float) -> MemoryBroker:
+        broker = MemoryBroker(HistoryLimits(**limits))
+        broker.start(ear)
+        return broker
+
+    return start_memory
+
+
+@pytest.fixture
+def broker(make_broker: Callable[..., Broker]) -> Broker:
+    """One broker of each kind, with the usual limits."""
+    return make_broker()

@@ -1,0 +1,242 @@
+"""Two instances of two workers each, one Redis, one database: one service."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from tests.support.crowd import Crowd, Member
+from tests.support.redis_server import RedisServer
+from tests.support.service_server import ServiceServer, copy_sqlite
+from tests.support.sse_parser import SseEvent
+from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.redis
+
+GUEST, WAITER = ("customer", "table-7"), ("waiter", "anna")
+PATHS = {"customer": "/sse/session/", "waiter": "/sse/waiter/"}
+ORDER = "ord-1"
+SCREENS_PER_INSTANCE = 16
+
+
+class Screen:
+    """A guest's or a waiter's screen: comes back with its last id whenever it is cut off."""
+
+    def __init__(self, crowd: Crowd, server: ServiceServer, role: str, who: str) -> None:
+        self._crowd = crowd
+        self._path = PATHS[role] + who
+        self._token = server.token(role, who)
+        self._members: list[Member] = []
+
+    def stay_connected(self) -> None:
+        """Connect again if need be."""
+        last = self._members[-1] if self._members else None
+        if last is None or last.ended_at is not None:
+            last_id = last.last_event_id if last else None
+            self._members += self._crowd.join([(self._path, self._token, last_id)])
+
+    @property
+    def is_greeted(self) -> bool:
+        return any(each.type == "connection" for each in self._members[-1].events)
+
+    @property
+    def events(self) -> list[SseEvent]:
+        """Everything that came, over all connections, but for greetings and heartbeats."""
+        return [
+            event
+            for member in self._members
+            for event in list(member.events)
+            if event.type not in ("connection", "heartbeat", "closing")
+        ]
+
+    @property
+    def versions(self) -> list[int]:
+        """The order's versions, as they came."""
+        return [each.data["version"] for each in self.events if each.type == "order_update"]
+
+    @property
+    def resyncs(self) -> int:
+        return sum(
+            each.type == "cache_refresh" and each.data["affectedData"] == ["all"]
+            for each in self.events
+        )
+
+    def assert_gapless(self) -> None:
+        """Assert that each event came once, right after the one before it."""
+        ids = [str(each.id).rpartition("-") for each in self.events]
+        assert len({epoch for epoch, _, _ in ids}) <= 1
+        offsets = [int(offset) for _, _, offset in ids]
+        assert offsets == list(range(offsets[0], offsets[0] + len(offsets)))
+
+
+class Deployment:
+    """The instances, and screens that follow one table and its waiter on all of them."""
+
+    def __init__(self, servers: list[ServiceServer]) -> None:
+        self.servers = servers
+        self.screens: list[Screen] = []
+        self.version = 1
+
+    @contextmanager
+    def open_screens(self) -> Iterator[None]:
+        """Have some screens on each instance, all of them greeted."""
+        with ExitStack() as stack:
+            crowds = [stack.enter_context(Crowd(server.url)) for server in self.servers]
+            self.screens = [
+                Screen(crowd, server, *(GUEST if number % 2 else WAITER))
+                for server, crowd in zip(self.servers, crowds, strict=True)
+                for number in range(SCREENS_PER_INSTANCE)
+            ]
+            self.wait_for(lambda screen: screen.is_greeted)
+            yield
+
+    def toggle_order(self, times: int) -> list[int]:
+        """Change the order as a script would, past all workers; return its versions."""
+        versions = []
+        for _ in range(times):
+            status = "Acknowledged" if self.version % 2 else "New"
+            assert self.servers[0].service.update_order_status(ORDER, status).changed
+            self.version += 1
+            versions.append(self.version)
+        return versions
+
+    def kill_some_worker(self) -> None:
+        """Kill one at once, of those that gunicorn has not missed yet."""
+        while True:
+            with suppress(ProcessLookupError):
+                os.kill(random.choice(random.choice(self.servers).worker_pids), signal.SIGKILL)
+                return
+
+    def wait_for(self, condition: Callable[[Screen], object], timeout: float = 20.0) -> None:
+        """Wait until it holds for every screen; those that are cut off come back."""
+
+        def holds() -> bool:
+            for screen in self.screens:
+                screen.stay_connected()
+            return all(condition(screen) for screen in self.screens)
+
+        wait_until(holds, timeout, lambda: f"{sum(map(bool, map(condition, self.screens)))} so far")
+
+    def wait_until_ready(self) -> None:
+        for server in self.servers:
+            wait_until(lambda server=server: server.get("/health/ready").ok, 20)
+
+    def wait_until_up_to_date(self) -> None:
+        """Wait until the order's present version is on every screen."""
+        self.wait_for(lambda screen: screen.versions[-1:] == [self.version])
+
+
+@pytest.fixture(scope="module")
+def running(
+    _redis: RedisServer, seeded_sqlite: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Deployment]:
+    """All the processes, which take a while to start; no test harms them for long."""
+    _redis.reset()
+    database_url = copy_sqlite(seeded_sqlite, tmp_path_factory.mktemp("database"))
+    with ExitStack() as stack:
+        servers = [
+            ServiceServer(
+                tmp_path_factory.mktemp("server"),
+                database_url,
+                REDIS_URL=_redis.url,
+                WEB_CONCURRENCY=2,
+                SSE_MAX_STREAMS_PER_PRINCIPAL=100,
+            )
+            for _ in range(2)
+        ]
+        for server in servers:
+            server.expected_errors = ["SIGKILL", "Redis is away"]
+            stack.callback(server.close)
+            server.start(wait=False)
+        for server in servers:
+            server.wait_healthy()
+        yield Deployment(servers)
+
+
+@pytest.fixture
+def deployment(redis_server: RedisServer, running: Deployment) -> Iterator[Deployment]:
+    running.wait_until_ready()
+    with running.open_screens():
+        yield running
+    redis_server.reset()
+
+
+def test_change_made_by_a_script_reaches_every_screen_once_and_in_order(
+    deployment: Deployment,
+) -> None:
+    versions = deployment.toggle_order(30)
+    deployment.wait_until_up_to_date()
+    for screen in deployment.screens:
+        assert screen.versions == versions
+        assert screen.resyncs == 0
+        screen.assert_gapless()
+
+
+def test_streams_of_all_workers_are_counted_by_each(deployment: Deployment) -> None:
+    half = SCREENS_PER_INSTANCE
+    expected = {"sessions": half, "waiters": half, "total": 2 * half}
+    for server in deployment.servers:
+        wait_until(
+            lambda server=server: server.get("/sse/health").json()["activeConnections"] == expected,
+            message=lambda server=server: server.get("/sse/health").text,
+        )
+
+
+def test_workers_may_die_in_the_middle_of_everything(deployment: Deployment) -> None:
+    versions = []
+    for _ in range(4):
+        versions += deployment.toggle_order(5)
+        deployment.kill_some_worker()
+        versions += deployment.toggle_order(5)
+    deployment.wait_until_up_to_date()
+    for screen in deployment.screens:
+        assert screen.versions == versions
+        assert screen.resyncs == 0
+        screen.assert_gapless()
+
+
+def test_redis_that_hangs_fails_no_change_and_costs_no_resync(
+    deployment: Deployment, redis_server: RedisServer
+) -> None:
+    redis_server.freeze()
+    versions = deployment.toggle_order(10)
+    for server in deployment.servers:
+        wait_until(lambda server=server: server.get("/health/ready").status_code == 503)
+    redis_server.thaw()
+    deployment.wait_until_up_to_date()
+    for screen in deployment.screens:
+        assert screen.versions == versions
+        assert screen.resyncs == 0
+        screen.assert_gapless()
+
+
+def test_what_changes_while_redis_is_away_arrives_when_it_is_back(
+    deployment: Deployment, redis_server: RedisServer
+) -> None:
+    """It comes back empty, which each screen is told once."""
+    before = deployment.toggle_order(3)
+    deployment.wait_until_up_to_date()
+    redis_server.stop()
+    for server in deployment.servers:
+        wait_until(lambda server=server: server.get("/health/ready").status_code == 503)
+        assert server.get("/health/live").status_code == 200
+        assert "Redis" in server.get("/sse/health").json()["reason"]
+    deployment.toggle_order(10)
+    redis_server.start()
+    deployment.wait_until_ready()
+    deployment.wait_for(lambda screen: screen.resyncs)
+    deployment.toggle_order(3)
+    deployment.wait_until_up_to_date()
+    for screen in deployment.screens:
+        assert screen.resyncs == 1
+        assert screen.versions[:3] == before
+        # What came in the new epoch before a process caught up is covered by
+        # the resync; of what follows nothing is missing, nothing comes twice.
+        after = screen.versions[3:]
+        assert after == list(range(after[0], deployment.version + 1))

@@ -1,0 +1,563 @@
+"""Redis goes away, hangs, forgets, refuses or falls silent: noticed, survived, mended."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from itertools import count
+
+import gevent
+import pytest
+import redis
+
+from notifications.brokers import redis_link, redis_probe
+from notifications.brokers.base import Broker, BrokerUnavailable, HistoryLimits
+from notifications.brokers.redis_streams import RedisBroker
+from notifications.events import EventId, Heartbeat, body
+from tests.support.deaf_proxy import DeafProxy
+from tests.support.ear import Ear
+from tests.support.redis_server import RedisServer
+from tests.support.streams import pass_turn, wait_in_loop
+
+pytestmark = pytest.mark.redis
+
+ANNA, BEN, TABLE = "waiter:anna", "waiter:ben", "session:table-5"
+BODY = body(Heartbeat(timestamp=datetime(2024, 1, 15, tzinfo=UTC)))
+
+StartBroker = Callable[..., RedisBroker]
+
+_keys = (f"key-{number}" for number in count())
+
+
+@pytest.fixture
+def broker(start_redis_broker: StartBroker, ear: Ear) -> RedisBroker:
+    return start_redis_broker(ear)
+
+
+@pytest.fixture
+def other(start_redis_broker: StartBroker) -> RedisBroker:
+    """The broker of another process."""
+    return start_redis_broker(Ear())
+
+
+@pytest.fixture
+def proxy(redis_server: RedisServer) -> Iterator[DeafProxy]:
+    proxy = DeafProxy(redis_server.port)
+    yield proxy
+    proxy.close()
+
+
+def publish(broker: Broker, *channels: str, times: int = 1) -> None:
+    for _ in range(times):
+        broker.publish(channels, BODY, key=next(_keys))
+
+
+def is_up(broker: Broker) -> bool:
+    return broker.status().is_up
+
+
+def is_down(broker: Broker) -> bool:
+    return not broker.status().is_up
+
+
+@contextmanager
+def takes_at_most(seconds: float) -> Iterator[None]:
+    started = time.monotonic()
+    yield
+    took = time.monotonic() - started
+    assert took <= seconds, f"took {took:.3f} s"
+
+
+# -- away ----------------------------------------------------------------------------
+
+
+def test_everything_that_needs_redis_says_at_once_that_it_is_away(
+    broker: RedisBroker, redis_server: RedisServer
+) -> None:
+    redis_server.stop()
+    wait_in_loop(lambda: is_down(broker))
+    calls: list[Callable[[], object]] = [
+        lambda: publish(broker, ANNA),
+        lambda: broker.subscribe(ANNA),
+        lambda: broker.tip(ANNA),
+        lambda: broker.read(ANNA, EventId("e", 0), 10),
+    ]
+    for call in calls:
+        with takes_at_most(0.05), pytest.raises(BrokerUnavailable, match="Redis is away"):
+            call()
+
+
+def test_streams_go_on_when_redis_is_back(
+    broker: RedisBroker, ear: Ear, redis_server: RedisServer
+) -> None:
+    broker.subscribe(ANNA)
+    publish(broker, ANNA)
+    redis_server.stop()
+    wait_in_loop(lambda: is_down(broker))
+    redis_server.start()
+    wait_in_loop(lambda: is_up(broker))
+    publish(broker, ANNA)
+    wait_in_loop(lambda: len(ear.events[ANNA]) == 2)
+
+
+def test_publication_that_failed_enters_once_when_it_is_repeated(
+    broker: RedisBroker, ear: Ear, redis_server: RedisServer
+) -> None:
+    broker.subscribe(ANNA)
+    redis_server.freeze()
+    with pytest.raises(BrokerUnavailable):
+        broker.publish([ANNA], BODY, key="change-1")
+    redis_server.thaw()
+    wait_in_loop(lambda: is_up(broker))
+    for _ in range(2):
+        broker.publish([ANNA], BODY, key="change-1")
+    wait_in_loop(lambda: ear.events[ANNA])
+    pass_turn()
+    assert ear.offsets(ANNA) == [1]
+
+
+def test_redis_that_hangs_holds_up_callers_once_and_together(
+    broker: RedisBroker, redis_server: RedisServer
+) -> None:
+    def expect_failure() -> None:
+        with pytest.raises(BrokerUnavailable):
+            publish(broker, ANNA)
+
+    redis_server.freeze()
+    with takes_at_most(2.5):
+        gevent.joinall([gevent.spawn(expect_failure) for _ in range(200)], raise_error=True)
+    assert is_down(broker)
+    with takes_at_most(0.05):
+        expect_failure()
+    redis_server.thaw()
+    wait_in_loop(lambda: is_up(broker))
+
+
+def test_redis_that_hung_for_a_while_is_not_noticed_by_the_streams(
+    broker: RedisBroker, other: RedisBroker, ear: Ear, redis_server: RedisServer
+) -> None:
+    broker.subscribe(ANNA)
+    publish(other, ANNA)
+    redis_server.freeze()
+    wait_in_loop(lambda: is_down(broker))
+    redis_server.thaw()
+    wait_in_loop(lambda: is_up(broker) and is_up(other))
+    publish(other, ANNA, times=2)
+    wait_in_loop(lambda: len(ear.events[ANNA]) == 3)
+    assert ear.resyncs == []
+
+
+def test_redis_that_hangs_is_noticed_though_nobody_asks_for_anything(
+    broker: RedisBroker, redis_server: RedisServer
+) -> None:
+    redis_server.freeze()
+    wait_in_loop(lambda: is_down(broker), timeout=6)
+
+
+def test_broker_that_starts_without_redis_works_when_it_comes(
+    redis_server: RedisServer, start_redis_broker: StartBroker, ear: Ear
+) -> None:
+    redis_server.stop()
+    broker = start_redis_broker(ear, wait=False)
+    with pytest.raises(BrokerUnavailable):
+        broker.subscribe(ANNA)
+    redis_server.start()
+    wait_in_loop(lambda: is_up(broker))
+    broker.subscribe(ANNA)
+    publish(broker, ANNA)
+    wait_in_loop(lambda: ear.events[ANNA])
+
+
+def test_subscription_that_failed_leaves_nothing_behind(
+    broker: RedisBroker, ear: Ear, redis_server: RedisServer
+) -> None:
+    redis_server.freeze()
+    with pytest.raises(BrokerUnavailable):
+        broker.subscribe(ANNA)
+    redis_server.thaw()
+    wait_in_loop(lambda: is_up(broker))
+    broker.subscribe(BEN)
+    publish(broker, ANNA, BEN)
+    wait_in_loop(lambda: ear.events[BEN])
+    assert ear.offsets(ANNA) == []
+
+
+def test_reporting_never_waits_and_the_last_sum_stays(
+    broker: RedisBroker, other: RedisBroker, redis_server: RedisServer
+) -> None:
+    other.report({"session": 5})
+    broker.report({"session": 1})
+    wait_in_loop(lambda: broker.deployment_counts() == {"session": 6})
+    redis_server.freeze()
+    with takes_at_most(0.01):
+        broker.report({"session": 2})
+    with takes_at_most(2.5):
+        assert broker.deployment_counts() == {"session": 7}
+    wait_in_loop(lambda: is_down(broker))
+    with takes_at_most(0.05):
+        assert broker.deployment_counts() == {"session": 7}
+
+
+def test_broadcast_reaches_at_least_ourselves(
+    broker: RedisBroker, ear: Ear, redis_server: RedisServer
+) -> None:
+    redis_server.stop()
+    wait_in_loop(lambda: is_down(broker))
+    broker.broadcast({"close": "table-5"})
+    assert ear.controls == [{"close": "table-5"}]
+
+
+def test_what_is_wrong_is_told_without_secrets(
+    redis_server: RedisServer, redis_client: redis.Redis, start_redis_broker: StartBroker
+) -> None:
+    redis_client.config_set("requirepass", "open-sesame")
+    try:
+        url = f"redis://:wrong-password@127.0.0.1:{redis_server.port}/0"
+        broker = start_redis_broker(Ear(), url=url, wait=False)
+        wait_in_loop(lambda: "invalid username-password" in str(broker.status().detail))
+        assert "wrong-password" not in str(broker.status().detail)
+    finally:
+        redis_client.config_set("requirepass", "")
+
+
+# -- data lost -------------------------------------------------------------------------
+
+
+def test_redis_that_restarts_empty_costs_each_channel_one_resync(
+    broker: RedisBroker, ear: Ear, redis_server: RedisServer
+) -> None:
+    for channel in (ANNA, TABLE):
+        broker.subscribe(channel)
+    publish(broker, ANNA)
+    wait_in_loop(lambda: ear.events[ANNA])
+    before = broker.tip(ANNA)
+    redis_server.restart()
+    wait_in_loop(lambda: len(ear.resyncs) == 2 and is_up(broker))
+    publish(broker, ANNA, TABLE, times=2)
+    wait_in_loop(lambda: len(ear.events[TABLE]) == 2)
+    assert sorted(channel for channel, _ in ear.resyncs) == [TABLE, ANNA]
+    assert ear.offsets(ANNA) == [1, 1, 2]
+    assert broker.read(ANNA, before, 10).is_gap
+
+
+def test_redis_that_is_flushed_costs_a_resync_with_the_next_event(
+    broker: RedisBroker, other: RedisBroker, ear: Ear, redis_client: redis.Redis
+) -> None:
+    broker.subscribe(ANNA)
+    publish(other, ANNA, times=3)
+    wait_in_loop(lambda: len(ear.events[ANNA]) == 3)
+    redis_client.flushall()
+    publish(other, ANNA)
+    wait_in_loop(lambda: ear.resyncs)
+    publish(other, ANNA)
+    wait_in_loop(lambda: len(ear.events[ANNA]) == 4)
+    assert ear.resyncs == [(ANNA, EventId(other.tip(ANNA).epoch, 1))]
+    assert ear.offsets(ANNA) == [1, 2, 3, 2]
+
+
+def test_redis_that_is_flushed_costs_a_resync_when_somebody_reads(
+    broker: RedisBroker, ear: Ear, redis_client: redis.Redis
+) -> None:
+    broker.subscribe(ANNA)
+    before = broker.tip(ANNA)
+    redis_client.flushall()
+    tip = broker.tip(ANNA)
+    assert tip.epoch != before.epoch
+    assert ear.resyncs == [(ANNA, tip)]
+    broker.tip(ANNA)
+    assert len(ear.resyncs) == 1
+
+
+def test_history_of_another_run_of_the_server_is_not_believed(
+    broker: RedisBroker, ear: Ear, redis_client: redis.Redis
+) -> None:
+    """It may end earlier than what clients have seen: its offsets would come again."""
+    broker.subscribe(ANNA)
+    publish(broker, ANNA, times=2)
+    before = broker.tip(ANNA)
+    redis_client.hset("restaurant:{waiter:anna}:meta", "run", "a former")
+    assert broker.read(ANNA, before, 10).is_gap
+    assert ear.resyncs == [(ANNA, EventId(broker.tip(ANNA).epoch, 0))]
+    publish(broker, ANNA)
+    assert broker.tip(ANNA).offset == 1
+
+
+# -- connections -----------------------------------------------------------------------
+
+
+def test_killed_subscription_is_mended_and_caught_up(
+    broker: RedisBroker, other: RedisBroker, ear: Ear, redis_client: redis.Redis
+) -> None:
+    for channel in (ANNA, BEN, TABLE):
+        broker.subscribe(channel)
+    publish(other, ANNA, BEN)
+    for _ in range(5):
+        redis_client.client_kill_filter(_type="pubsub")
+        publish(other, ANNA, times=100)
+        publish(other, BEN)
+    wait_in_loop(lambda: len(ear.events[ANNA]) == 501 and len(ear.events[BEN]) == 6)
+    assert ear.resyncs == []
+    assert is_up(broker)
+
+
+def test_more_than_the_history_holds_is_missed_with_a_resync(
+    redis_server: RedisServer,
+    start_redis_broker: StartBroker,
+    ear: Ear,
+    redis_client: redis.Redis,
+) -> None:
+    limits = HistoryLimits(max_events=5)
+    broker, other = start_redis_broker(ear, limits), start_redis_broker(Ear(), limits)
+    broker.subscribe(ANNA)
+    redis_client.client_kill_filter(_type="pubsub")
+    publish(other, ANNA, times=50)
+    wait_in_loop(lambda: ear.resyncs)
+    publish(other, ANNA)
+    wait_in_loop(lambda: ear.offsets(ANNA)[-1:] == [51])
+    assert len(ear.resyncs) == 1
+
+
+def test_killed_command_connection_is_not_noticed(
+    broker: RedisBroker, redis_client: redis.Redis
+) -> None:
+    for _ in range(5):
+        redis_client.client_kill_filter(_type="normal", skipme=True)
+        publish(broker, ANNA)
+    assert broker.tip(ANNA).offset == 5
+    assert is_up(broker)
+
+
+def test_stream_that_opens_while_the_subscription_is_rebuilt_waits_for_it(
+    broker: RedisBroker, ear: Ear, redis_client: redis.Redis
+) -> None:
+    broker.subscribe(ANNA)
+    redis_client.client_kill_filter(_type="pubsub")
+    broker.subscribe(ANNA)
+    broker.subscribe(BEN)
+    publish(broker, ANNA, BEN)
+    wait_in_loop(lambda: ear.events[ANNA] and ear.events[BEN])
+
+
+def test_deaf_subscription_is_noticed_and_mended_within_ten_seconds(
+    proxy: DeafProxy, start_redis_broker: StartBroker, ear: Ear, other: RedisBroker
+) -> None:
+    broker = start_redis_broker(ear, url=proxy.url)
+    broker.subscribe(ANNA)
+    broker.subscribe(BEN)
+    publish(other, ANNA)
+    wait_in_loop(lambda: ear.events[ANNA])
+    assert proxy.deafen_subscribers() == 1
+    publish(other, ANNA, times=3)
+    wait_in_loop(lambda: len(ear.events[ANNA]) == 4, timeout=10)
+    publish(other, ANNA, BEN)
+    wait_in_loop(lambda: len(ear.events[ANNA]) == 5 and ear.events[BEN])
+    assert ear.resyncs == []
+
+
+def test_subscription_that_is_deaf_from_the_start_is_made_again(
+    proxy: DeafProxy, start_redis_broker: StartBroker, ear: Ear, other: RedisBroker
+) -> None:
+    broker = start_redis_broker(ear, url=proxy.url)
+    broker.subscribe(ANNA)
+    proxy.deafens_everybody = True
+    proxy.hang_up()
+    wait_in_loop(lambda: is_down(broker))
+    publish(other, ANNA)
+    with pytest.raises(BrokerUnavailable, match="did not confirm"):
+        broker.subscribe(BEN)
+    proxy.deafens_everybody = False
+    wait_in_loop(lambda: ear.offsets(ANNA) == [1], timeout=10)
+    assert is_up(broker)
+
+
+def test_stream_that_opens_on_a_deaf_subscription_heals_its_channel(
+    proxy: DeafProxy, start_redis_broker: StartBroker, ear: Ear, other: RedisBroker
+) -> None:
+    broker = start_redis_broker(ear, url=proxy.url)
+    broker.subscribe(ANNA)
+    proxy.deafen_subscribers()
+    publish(other, ANNA, times=3)
+    broker.subscribe(ANNA)
+    assert broker.tip(ANNA).offset == 3
+    assert ear.offsets(ANNA) == [1, 2, 3]
+
+
+def test_channel_that_alone_fell_silent_is_found_in_its_turn(
+    start_redis_broker: StartBroker,
+    ear: Ear,
+    other: RedisBroker,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(redis_probe, "ROUND_SECONDS", 0.1)
+    monkeypatch.setattr(redis_probe, "PROBE_SECONDS", 0.1)
+    broker = start_redis_broker(ear)
+    broker.subscribe(ANNA)
+    line = broker._subscriber._line
+    assert line is not None
+    line.want("restaurant:{waiter:anna}:live", is_wanted=False)
+    wait_in_loop(lambda: not line.is_confirmed("restaurant:{waiter:anna}:live"))
+    publish(other, ANNA, times=2)
+    wait_in_loop(lambda: ear.offsets(ANNA) == [1, 2])
+
+
+# -- refusals --------------------------------------------------------------------------
+
+
+def test_scripts_that_redis_forgot_are_loaded_again(
+    broker: RedisBroker, redis_client: redis.Redis
+) -> None:
+    for _ in range(2):
+        redis_client.script_flush()
+        publish(broker, ANNA, BEN)
+    assert broker.tip(ANNA).offset == 2
+    assert broker.tip(BEN).offset == 2
+
+
+@pytest.fixture
+def brief_refusals(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redis_link, "REFUSAL_SECONDS", 0.2)
+
+
+@pytest.mark.usefixtures("brief_refusals")
+def test_redis_without_memory_refuses_whole_publications(
+    broker: RedisBroker, redis_client: redis.Redis
+) -> None:
+    redis_client.config_set("maxmemory", "1")
+    try:
+        with pytest.raises(BrokerUnavailable, match="maxmemory"):
+            broker.publish([ANNA], BODY, key="change-1")
+        assert is_down(broker)
+    finally:
+        redis_client.config_set("maxmemory", "0")
+    broker.publish([ANNA], BODY, key="change-1")
+    assert broker.tip(ANNA).offset == 1
+    wait_in_loop(lambda: is_up(broker))
+
+
+@pytest.mark.usefixtures("brief_refusals")
+def test_redis_that_became_a_replica_refuses_until_it_is_primary_again(
+    broker: RedisBroker, redis_client: redis.Redis
+) -> None:
+    redis_client.replicaof("127.0.0.1", "1")
+    try:
+        with pytest.raises(BrokerUnavailable, match=r"read-only|read only"):
+            publish(broker, ANNA)
+    finally:
+        redis_client.replicaof("NO", "ONE")
+    wait_in_loop(lambda: is_up(broker))
+    publish(broker, ANNA)
+
+
+def test_user_who_may_do_the_least_is_enough(
+    redis_server: RedisServer,
+    redis_client: redis.Redis,
+    start_redis_broker: StartBroker,
+    ear: Ear,
+) -> None:
+    rights = (
+        "on >pw resetkeys ~restaurant:* resetchannels &restaurant:* -@all "
+        "+@connection +@pubsub +@scripting +@stream +@hash +@sortedset +del +pexpire +time"
+    )
+    redis_client.execute_command("ACL", "SETUSER", "restaurant", *rights.split())
+    try:
+        url = f"redis://restaurant:pw@127.0.0.1:{redis_server.port}/0"
+        broker = start_redis_broker(ear, url=url)
+        broker.subscribe(ANNA)
+        publish(broker, ANNA, times=40)
+        broker.broadcast({})
+        broker.report({"session": 1})
+        wait_in_loop(lambda: len(ear.events[ANNA]) == 40 and ear.controls)
+        assert broker.deployment_counts() == {"session": 1}
+        broker.stop()
+    finally:
+        redis_client.acl_deluser("restaurant")
+
+
+# -- callers that do not wait for the end ------------------------------------------------
+
+
+def test_caller_that_is_killed_leaves_the_connection_in_order(
+    broker: RedisBroker, redis_server: RedisServer
+) -> None:
+    publish(broker, ANNA)
+    redis_server.freeze()
+    callers = [gevent.spawn(broker.tip, ANNA) for _ in range(10)]
+    pass_turn()
+    gevent.killall(callers)
+    redis_server.thaw()
+    assert broker.tip(BEN).offset == 0
+    assert broker.tip(ANNA).offset == 1
+
+
+def test_timeout_of_the_caller_is_its_own(broker: RedisBroker, redis_server: RedisServer) -> None:
+    redis_server.freeze()
+    with pytest.raises(gevent.Timeout), gevent.Timeout(0.1):
+        broker.tip(ANNA)
+    redis_server.thaw()
+    assert broker.tip(ANNA).offset == 0
+
+
+def test_too_many_callers_are_sent_away_at_once(
+    broker: RedisBroker, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_link, "MAX_WAITING", 5)
+    redis_server.freeze()
+    callers = [gevent.spawn(broker.tip, ANNA) for _ in range(5)]
+    pass_turn()
+    callers += [gevent.spawn(broker.tip, ANNA) for _ in range(5)]
+    pass_turn()
+    with takes_at_most(0.05), pytest.raises(BrokerUnavailable, match="5 calls wait"):
+        broker.tip(ANNA)
+    redis_server.thaw()
+    gevent.joinall(callers, raise_error=True)
+
+
+def test_pooled_client_that_is_killed_gives_nobody_anothers_answer(
+    redis_server: RedisServer,
+) -> None:
+    """The batches of refreshes go through redis-py's own pool."""
+    with redis.Redis(port=redis_server.port, decode_responses=True) as client:
+        client.mset({"ours": "ours", "another's": "another's"})
+        redis_server.freeze()
+        caller = gevent.spawn(client.get, "another's")
+        pass_turn()
+        caller.kill()
+        redis_server.thaw()
+        assert client.get("ours") == "ours"
+
+
+# -- the sink ----------------------------------------------------------------------------
+
+
+class _Grumbler(Ear):
+    def deliver(self, channel: str, event: object) -> None:
+        raise RuntimeError("no")
+
+    resync = deliver  # type: ignore[assignment]
+
+
+def test_sink_that_raises_loses_its_own_event_and_no_other(
+    start_redis_broker: StartBroker, ear: Ear, redis_client: redis.Redis
+) -> None:
+    grumbler = _Grumbler()
+    broker = start_redis_broker(grumbler)
+    broker.subscribe(ANNA)
+    publish(broker, ANNA)
+    redis_client.flushall()
+    publish(broker, ANNA)
+    pass_turn()
+    broker._feed.sink = ear
+    publish(broker, ANNA)
+    wait_in_loop(lambda: ear.offsets(ANNA) == [2])
+    assert is_up(broker)
+
+
+def test_broadcast_that_is_no_json_is_not_taken(
+    broker: RedisBroker, ear: Ear, redis_client: redis.Redis
+) -> None:
+    redis_client.publish("restaurant:control", "no json")
+    broker.broadcast({"a": 1})
+    wait_in_loop(lambda: ear.controls == [{"a": 1}])
+    assert is_up(broker)

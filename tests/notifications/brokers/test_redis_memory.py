@@ -1,0 +1,176 @@
+"""What the service leaves in Redis, and for how long."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from itertools import count
+
+import pytest
+import redis
+from redis.crc import key_slot
+
+from notifications.brokers import redis_history, redis_probe
+from notifications.brokers.base import Broker, HistoryLimits
+from notifications.brokers.redis_streams import RedisBroker
+from notifications.events import EventId, Heartbeat, OrderUpdate, body
+from tests.support.ear import Ear
+from tests.support.streams import wait_in_loop
+from waiter_service.statuses import OrderStatus
+
+pytestmark = pytest.mark.redis
+
+ANNA, TABLE = "waiter:anna", "session:table-5"
+META, LOG, SEEN = (f"restaurant:{{{ANNA}}}:{name}" for name in ("meta", "log", "seen"))
+MOMENT = datetime(2024, 1, 15, tzinfo=UTC)
+BODY = body(Heartbeat(timestamp=MOMENT))
+
+StartBroker = Callable[..., RedisBroker]
+
+_keys = (f"key-{number}" for number in count())
+
+
+def publish(broker: Broker, *channels: str, times: int = 1) -> None:
+    for _ in range(times):
+        broker.publish(channels, BODY, key=next(_keys))
+
+
+@pytest.fixture
+def short_lives(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let keys and epochs live for a moment instead of minutes."""
+    monkeypatch.setattr(redis_history, "MIN_KEEP_SECONDS", 0.4)
+    monkeypatch.setattr(redis_probe, "PROBE_SECONDS", 0.05)
+
+
+def test_everything_has_our_prefix_and_expires(
+    start_redis_broker: StartBroker, ear: Ear, redis_client: redis.Redis
+) -> None:
+    broker = start_redis_broker(ear)
+    broker.subscribe(TABLE)
+    publish(broker, ANNA, TABLE)
+    broker.report({"session": 1})
+    wait_in_loop(lambda: redis_client.exists("restaurant:reports"))
+    lives = {key: redis_client.ttl(key) for key in redis_client.scan_iter()}
+    assert {key.split(":")[0] for key in lives} == {"restaurant"}
+    assert 0 < lives.pop("restaurant:reports") <= 5
+    assert len(lives) == 6
+    assert all(0 < seconds <= 1.5 * 3600 for seconds in lives.values())
+
+
+def test_keys_of_one_channel_stay_together_in_a_cluster(
+    start_redis_broker: StartBroker, ear: Ear, redis_client: redis.Redis
+) -> None:
+    publish(start_redis_broker(ear), ANNA, TABLE)
+    slots = {key: key_slot(key.encode()) for key in redis_client.scan_iter()}
+    for channel in (ANNA, TABLE):
+        assert len({slot for key, slot in slots.items() if channel in key}) == 1
+    assert len(set(slots.values())) == 2
+
+
+@pytest.mark.usefixtures("short_lives")
+def test_channel_that_falls_silent_leaves_nothing(
+    start_redis_broker: StartBroker, ear: Ear, redis_client: redis.Redis
+) -> None:
+    broker = start_redis_broker(ear, HistoryLimits(max_age_seconds=0.2))
+    publish(broker, ANNA, times=5)
+    wait_in_loop(lambda: not redis_client.exists(META, LOG, SEEN))
+
+
+@pytest.mark.usefixtures("short_lives")
+def test_channel_that_somebody_follows_keeps_its_epoch(
+    start_redis_broker: StartBroker, ear: Ear, redis_client: redis.Redis
+) -> None:
+    broker = start_redis_broker(ear, HistoryLimits(max_age_seconds=0.2))
+    broker.subscribe(ANNA)
+    publish(broker, ANNA)
+    publish(broker, TABLE)
+    wait_in_loop(lambda: not redis_client.exists(f"restaurant:{{{TABLE}}}:meta"))
+    publish(broker, ANNA)
+    wait_in_loop(lambda: ear.offsets(ANNA) == [1, 2])
+    assert ear.resyncs == []
+
+
+@pytest.mark.usefixtures("short_lives")
+def test_place_outlives_the_history_by_half(
+    start_redis_broker: StartBroker, ear: Ear, redis_client: redis.Redis
+) -> None:
+    broker = start_redis_broker(ear)
+    publish(broker, ANNA)
+    assert 3600 < redis_client.ttl(META) <= 5400
+    assert redis_client.ttl(LOG) <= 3600
+
+
+def test_bytes_are_counted_exactly_through_every_trim(
+    start_redis_broker: StartBroker, ear: Ear, redis_client: redis.Redis
+) -> None:
+    broker = start_redis_broker(ear, HistoryLimits(max_events=70, max_bytes=3000))
+    for size in range(200):
+        data = b"event: x\ndata: " + b"x" * (size * 7 % 100) + b"\n"
+        broker.publish([ANNA], data, key=next(_keys))
+        if size % 20:
+            continue
+        tip = broker.tip(ANNA)
+        kept = redis_client.xlen(LOG)
+        events = broker.read(ANNA, EventId(tip.epoch, tip.offset - kept), 1000).events
+        assert len(events) == kept
+        stored = sum(len(event.block) for event in events)
+        assert int(redis_client.hget(META, "bytes") or 0) == stored
+        assert stored <= 3000
+
+
+@pytest.mark.usefixtures("short_lives")
+def test_bytes_of_a_log_that_expired_are_forgotten_with_it(
+    start_redis_broker: StartBroker, ear: Ear, redis_client: redis.Redis
+) -> None:
+    broker = start_redis_broker(ear, HistoryLimits(max_age_seconds=0.1))
+    broker.subscribe(ANNA)
+    publish(broker, ANNA, times=5)
+    wait_in_loop(lambda: not redis_client.exists(LOG))
+    publish(broker, ANNA)
+    assert int(redis_client.hget(META, "bytes") or 0) == len(ear.events[ANNA][0].block)
+
+
+@pytest.mark.usefixtures("short_lives")
+def test_idempotency_keys_do_not_pile_up(
+    start_redis_broker: StartBroker, ear: Ear, redis_client: redis.Redis
+) -> None:
+    broker = start_redis_broker(ear, HistoryLimits(max_age_seconds=0.2))
+
+    def are_old_keys_gone() -> bool:
+        publish(broker, ANNA, times=8)
+        return redis_client.zcard(SEEN) < broker.tip(ANNA).offset - 64
+
+    wait_in_loop(are_old_keys_gone)
+
+
+def test_session_costs_what_the_readme_says(
+    start_redis_broker: StartBroker, ear: Ear, redis_client: redis.Redis
+) -> None:
+    """With a dozen events of the usual size at most 9 KB, and before the first 300 bytes."""
+    broker = start_redis_broker(ear)
+    order = body(
+        OrderUpdate(
+            session_id="table-5",
+            waiter_id="waiter-456",
+            order_id="order-789",
+            table_number=5,
+            status=OrderStatus.COMPLETE,
+            previous_status=OrderStatus.IN_PROGRESS,
+            message="Your order has been completed (3 items) - Table 5",
+            timestamp=MOMENT,
+            version=4,
+        )
+    )
+
+    def bytes_per_channel() -> float:
+        keys = list(redis_client.scan_iter())
+        used = sum(redis_client.memory_usage(key) or 0 for key in keys)
+        return used / 100
+
+    for number in range(100):
+        broker.tip(f"session:table-{number}")
+    assert bytes_per_channel() < 300
+    for number in range(100):
+        for event in range(12):
+            broker.publish([f"session:table-{number}"], order, key=f"{event:032x}")
+    assert bytes_per_channel() < 9 * 1024

@@ -1,0 +1,190 @@
+"""Several processes on one Redis: one order, one key, one sum."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from datetime import UTC, datetime
+
+import gevent
+import gevent.subprocess
+import pytest
+import redis
+
+from notifications.brokers import redis_presence
+from notifications.brokers.base import BrokerUnavailable
+from notifications.brokers.redis_streams import RedisBroker
+from notifications.events import EventId, Heartbeat, body
+from tests.support.deaf_proxy import DeafProxy
+from tests.support.ear import Ear
+from tests.support.publisher import Publisher
+from tests.support.redis_server import RedisServer
+from tests.support.streams import pass_turn, wait_in_loop
+
+pytestmark = pytest.mark.redis
+
+ANNA, BEN = "waiter:anna", "waiter:ben"
+BODY = body(Heartbeat(timestamp=datetime(2024, 1, 15, tzinfo=UTC)))
+
+StartBroker = Callable[..., RedisBroker]
+
+
+def test_every_process_that_follows_a_channel_hears_it(start_redis_broker: StartBroker) -> None:
+    ears = [Ear() for _ in range(3)]
+    brokers = [start_redis_broker(ear) for ear in ears]
+    for broker in brokers:
+        broker.subscribe(ANNA)
+    for number, broker in enumerate(brokers):
+        broker.publish([ANNA], BODY, key=f"key-{number}")
+    for ear in ears:
+        wait_in_loop(lambda ear=ear: ear.offsets(ANNA) == [1, 2, 3])
+    assert len({tuple(map(str, (e.event_id for e in ear.events[ANNA]))) for ear in ears}) == 1
+
+
+def test_deployments_with_different_prefixes_share_nothing(redis_server: RedisServer) -> None:
+    ears = [Ear(), Ear()]
+    brokers = [RedisBroker(redis_server.url, prefix=prefix) for prefix in ("north:", "south:")]
+    for broker, ear in zip(brokers, ears, strict=True):
+        broker.start(ear)
+        broker.subscribe(ANNA)
+    north, south = brokers
+    north.publish([ANNA], BODY, key="key")
+    north.broadcast({"for": "north"})
+    north.report({"session": 1})
+    wait_in_loop(lambda: ears[0].events[ANNA] and ears[0].controls)
+    pass_turn()
+    assert south.tip(ANNA).offset == 0
+    assert south.deployment_counts() == {}
+    assert ears[1].events == {}
+    assert ears[1].controls == []
+    for broker in brokers:
+        broker.stop()
+
+
+def test_repeated_publication_reaches_the_channels_that_do_not_have_it(
+    start_redis_broker: StartBroker,
+) -> None:
+    one, other = start_redis_broker(Ear()), start_redis_broker(Ear())
+    one.publish([ANNA], BODY, key="change-1")
+    other.publish([ANNA, BEN], BODY, key="change-1")
+    assert one.tip(ANNA).offset == 1
+    assert one.tip(BEN).offset == 1
+
+
+def test_broadcast_reaches_every_process(start_redis_broker: StartBroker) -> None:
+    ears = [Ear() for _ in range(3)]
+    brokers = [start_redis_broker(ear) for ear in ears]
+    brokers[1].broadcast({"close": "table-5"})
+    for ear in ears:
+        wait_in_loop(lambda ear=ear: ear.controls == [{"close": "table-5"}])
+
+
+def test_streams_of_all_processes_are_summed(start_redis_broker: StartBroker) -> None:
+    brokers = [start_redis_broker(Ear()) for _ in range(3)]
+    for broker in brokers:
+        broker.report({"session": 2, "waiter": 1})
+    for broker in brokers:
+        wait_in_loop(
+            lambda broker=broker: broker.deployment_counts() == {"session": 6, "waiter": 3}
+        )
+
+
+def test_process_that_stops_is_no_longer_counted(
+    start_redis_broker: StartBroker, redis_client: redis.Redis
+) -> None:
+    stays, goes = start_redis_broker(Ear()), start_redis_broker(Ear())
+    stays.report({"session": 2})
+    goes.report({"session": 3})
+    wait_in_loop(lambda: redis_client.hlen("restaurant:reports") == 2)
+    goes.stop()
+    assert stays.deployment_counts() == {"session": 2}
+
+
+def test_process_that_dies_is_forgotten(
+    redis_server: RedisServer, start_redis_broker: StartBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_presence, "CACHE_SECONDS", 0.05)
+    broker = start_redis_broker(Ear())
+    with Publisher(redis_server.url, ANNA, 0, "-") as process:
+        process.expect("ready")
+        process.go()
+        process.expect("done")
+        wait_in_loop(lambda: broker.deployment_counts() == {"session": 1})
+        process.kill()
+        wait_in_loop(
+            lambda: broker.deployment_counts() == {}, timeout=redis_presence.REPORT_SECONDS + 1
+        )
+
+
+def test_ten_thousand_publications_of_four_processes_have_one_order(
+    redis_server: RedisServer, start_redis_broker: StartBroker, ear: Ear
+) -> None:
+    """Two of them publish the same keys, so half of theirs are repetitions."""
+    broker = start_redis_broker(ear)
+    broker.subscribe(ANNA)
+    with ExitStack() as stack:
+        processes = [
+            stack.enter_context(Publisher(redis_server.url, ANNA, 2500, prefix))
+            for prefix in ("a-", "b-", "same-", "same-")
+        ]
+        for process in processes:
+            process.expect("ready")
+        for process in processes:
+            process.go()
+        wait_in_loop(lambda: len(ear.events[ANNA]) == 7500, timeout=60)
+        for process in processes:
+            process.expect("done")
+    pass_turn()
+    assert ear.offsets(ANNA) == list(range(1, 7501))
+    assert ear.resyncs == []
+    assert broker.tip(ANNA) == EventId(ear.events[ANNA][0].epoch, 7500)
+
+
+def test_every_event_is_heard_once_whatever_happens_to_the_connections(
+    redis_server: RedisServer,
+    redis_client: redis.Redis,
+    start_redis_broker: StartBroker,
+    ear: Ear,
+) -> None:
+    proxy = DeafProxy(redis_server.port)
+    listener = start_redis_broker(ear, url=proxy.url)
+    publisher = start_redis_broker(Ear())
+    channels = [f"session:{number}" for number in range(20)]
+    for channel in channels:
+        listener.subscribe(channel)
+
+    def publish_all(channel: str) -> None:
+        for number in range(100):
+            while True:
+                try:
+                    publisher.publish([channel], BODY, key=f"{channel} {number}")
+                    break
+                except BrokerUnavailable:
+                    gevent.sleep(0.02)
+            gevent.sleep(0.01)
+
+    def make_trouble() -> None:
+        troubles: list[Callable[[], object]] = [
+            lambda: redis_client.client_kill_filter(_type="pubsub"),
+            lambda: redis_client.client_kill_filter(_type="normal", skipme=True),
+            redis_client.script_flush,
+            proxy.deafen_subscribers,
+            lambda: listener.subscribe(random.choice(channels)),
+            lambda: listener.tip(random.choice(channels)),
+        ]
+        while True:
+            with suppress(BrokerUnavailable):
+                random.choice(troubles)()
+            gevent.sleep(0.05)
+
+    publishing = [gevent.spawn(publish_all, channel) for channel in channels]
+    trouble = gevent.spawn(make_trouble)
+    gevent.joinall(publishing, raise_error=True)
+    trouble.kill()
+    wait_in_loop(lambda: all(len(ear.events[each]) == 100 for each in channels), timeout=15)
+    pass_turn()
+    assert all(ear.offsets(each) == list(range(1, 101)) for each in channels)
+    assert ear.resyncs == []
+    listener.stop()
+    proxy.close()

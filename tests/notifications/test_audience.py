@@ -1,0 +1,81 @@
+"""Who hears of what, and above all who does not."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from notifications import audience
+from notifications.principal import Principal, Role
+
+GUEST_5 = Principal(Role.CUSTOMER, "table-5", expires_at=0, issued_at=0)
+GUEST_7 = Principal(Role.CUSTOMER, "table-7", expires_at=0, issued_at=0)
+ANNA = Principal(Role.WAITER, "anna", expires_at=0, issued_at=0)
+BEN = Principal(Role.WAITER, "ben", expires_at=0, issued_at=0)
+CARL = Principal(Role.WAITER, "carl", expires_at=0, issued_at=0)
+MANAGER = Principal(Role.MANAGER, "maria", expires_at=0, issued_at=0)
+EVERYONE = {
+    "guest 5": GUEST_5,
+    "guest 7": GUEST_7,
+    "anna": ANNA,
+    "ben": BEN,
+    "carl": CARL,
+    "manager": MANAGER,
+}
+
+
+def hearers(channels: tuple[str, ...]) -> set[str]:
+    """Return who may follow any of ``channels``."""
+    return {
+        name
+        for (name, principal), channel in itertools.product(EVERYONE.items(), channels)
+        if principal.may_hear(*channel.split(":"))
+    }
+
+
+def test_status_change_is_heard_by_guest_and_waiter_in_charge_and_nobody_else() -> None:
+    channels = audience.of_status_change(session_id="table-7", waiter_id="anna")
+    assert channels == ("session:table-7", "waiter:anna")
+    assert hearers(channels) == {"guest 7", "anna", "manager"}
+
+
+def test_transfer_is_heard_by_guest_and_both_waiters_and_nobody_else() -> None:
+    channels = audience.of_transfer(
+        session_id="table-7", waiter_id="ben", previous_waiter_id="anna"
+    )
+    assert channels == ("session:table-7", "waiter:ben", "waiter:anna")
+    assert hearers(channels) == {"guest 7", "anna", "ben", "manager"}
+
+
+def test_transfer_to_oneself_is_heard_once() -> None:
+    channels = audience.of_transfer(
+        session_id="table-7", waiter_id="anna", previous_waiter_id="anna"
+    )
+    assert channels == ("session:table-7", "waiter:anna")
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "channel_id", "may"),
+    [
+        ("guest 7", "session", "table-7", True),
+        ("guest 7", "session", "table-5", False),
+        ("guest 7", "waiter", "table-7", False),
+        ("guest 7", "waiter", "anna", False),
+        ("anna", "waiter", "anna", True),
+        ("anna", "waiter", "ben", False),
+        ("anna", "waiter", "Anna", False),
+        ("anna", "session", "anna", False),
+        ("anna", "session", "table-7", False),
+        ("manager", "waiter", "anna", True),
+        ("manager", "session", "table-7", True),
+    ],
+)
+def test_each_may_follow_what_is_theirs(name: str, kind: str, channel_id: str, may: bool) -> None:
+    assert EVERYONE[name].may_hear(kind, channel_id) is may
+
+
+def test_guest_and_waiter_of_one_id_are_not_one_bearer() -> None:
+    guest = Principal(Role.CUSTOMER, "anna", expires_at=0, issued_at=0)
+    assert not guest.may_hear("waiter", "anna")
+    assert guest.key != ANNA.key

@@ -1,0 +1,81 @@
+"""The sentences guests and waiters read."""
+
+from __future__ import annotations
+
+import pytest
+
+from notifications.messages import (
+    order_message,
+    refresh_message,
+    request_message,
+    status_change_reason,
+    transfer_message,
+)
+from waiter_service.statuses import OrderStatus, RequestStatus
+
+REQUEST_SENTENCES = {
+    "New": "Your request has been received - Table 5",
+    "Acknowledged": "Your request has been acknowledged by your waiter - Table 5",
+    "InProgress": "Your request is being handled - Table 5",
+    "Completed": "Your request has been completed - Table 5",
+    "OnHold": "Your request is temporarily on hold - Table 5",
+    "Cancelled": "Your request has been cancelled - Table 5",
+    "Done": "Your request is complete - Table 5",
+}
+
+ORDER_SENTENCES = {
+    "New": "Your order has been received (3 items) - Table 5",
+    "Acknowledged": "Your order has been acknowledged and is being prepared (3 items) - Table 5",
+    "InProgress": "Your order is being prepared in the kitchen (3 items) - Table 5",
+    "Complete": "Your order has been completed (3 items) - Table 5",
+    "Delivered": "Your order has been delivered to your table (3 items) - Table 5",
+    "Paid": "Your order has been paid and is complete (3 items) - Table 5",
+    "Cancelled": "Your order has been cancelled (3 items) - Table 5",
+    "Rejected": "Your order could not be fulfilled (3 items) - Table 5",
+}
+
+
+@pytest.mark.parametrize("status", RequestStatus)
+def test_each_status_of_a_request_has_its_sentence(status: RequestStatus) -> None:
+    assert request_message(status, 5) == REQUEST_SENTENCES[status]
+
+
+@pytest.mark.parametrize("status", OrderStatus)
+def test_each_status_of_an_order_has_its_sentence(status: OrderStatus) -> None:
+    assert order_message(status, 5, 3) == ORDER_SENTENCES[status]
+
+
+@pytest.mark.parametrize(
+    ("count", "sentence"),
+    [
+        (None, "Your order has been received - Table 12"),
+        (0, "Your order has been received (0 items) - Table 12"),
+        (1, "Your order has been received (1 item) - Table 12"),
+        (2, "Your order has been received (2 items) - Table 12"),
+    ],
+)
+def test_items_are_counted_as_people_count(count: int | None, sentence: str) -> None:
+    assert order_message(OrderStatus.NEW, 12, count) == sentence
+
+
+def test_transfer_has_its_sentence() -> None:
+    assert transfer_message(5) == "Your waiter has been updated (shift change) - Table 5"
+
+
+def test_refresh_gives_its_reason() -> None:
+    reason = status_change_reason("Request", "req-789", RequestStatus.COMPLETED)
+    assert (
+        refresh_message([reason])
+        == "Cache refresh required: Request req-789 status changed to completed"
+    )
+
+
+def test_several_reasons_are_joined() -> None:
+    reasons = [
+        status_change_reason("Request", "req-1", RequestStatus.ON_HOLD),
+        status_change_reason("Order", "ord-1", OrderStatus.IN_PROGRESS),
+    ]
+    assert refresh_message(reasons) == (
+        "Cache refresh required: Request req-1 status changed to on hold; "
+        "Order ord-1 status changed to in progress"
+    )

@@ -1,0 +1,148 @@
+"""Who relays, and when it passes to another process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import gevent
+import pytest
+
+from notifications.outbox_pump import OutboxPump
+
+
+class Floor:
+    """What a pump does to the waiter service, in order."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+        self.failure: Exception | None = None
+
+    def start_relaying(self) -> None:
+        self.calls.append("start")
+
+    def stop_relaying(self) -> None:
+        self.calls.append("stop")
+
+    def flush(self) -> int:
+        self.calls.append("flush")
+        if self.failure is not None:
+            failure, self.failure = self.failure, None
+            raise failure
+        return 0
+
+
+@pytest.fixture
+def start_pump(tmp_path: Path) -> Iterator[Callable[..., tuple[OutboxPump, Floor, list[str]]]]:
+    pumps = []
+
+    def start(
+        *, lock: bool = True, may_relay: Callable[[], bool] = lambda: True
+    ) -> tuple[OutboxPump, Floor, list[str]]:
+        floor, told = Floor(), []
+        pump = OutboxPump(
+            floor,
+            lock_path=tmp_path / "relay.lock" if lock else None,
+            may_relay=may_relay,
+            on_begin=lambda: told.append("begin"),
+            on_end=lambda: told.append("end"),
+            on_takeover=lambda: told.append("takeover"),
+            on_look=lambda: told.append("look"),
+        )
+        pumps.append(pump)
+        pump.start()
+        return pump, floor, told
+
+    yield start
+    for pump in pumps:
+        pump.stop()
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    with gevent.Timeout(5):
+        while not condition():
+            gevent.sleep(0.005)
+
+
+def test_a_lone_process_relays_at_once_and_takes_over_from_nobody(start_pump) -> None:
+    _pump, floor, told = start_pump()
+
+    wait_for(lambda: "flush" in floor.calls)
+
+    assert floor.calls[0] == "start"
+    assert told[0] == "begin"
+    assert "takeover" not in told
+
+
+def test_only_one_of_two_processes_relays_until_the_first_one_stops(start_pump) -> None:
+    first, first_floor, first_told = start_pump()
+    _second, second_floor, second_told = start_pump()
+    wait_for(lambda: "look" in second_told)
+    assert second_floor.calls == []
+
+    first.stop()
+    wait_for(lambda: "flush" in second_floor.calls)
+
+    assert first_floor.calls[-1] == "stop"
+    assert first_told[-1] == "end"
+    # It is told before it relays anything: its streams may have missed some.
+    assert [each for each in second_told if each != "look"] == ["begin", "takeover"]
+
+
+def test_with_a_shared_history_every_process_relays(start_pump) -> None:
+    _, first_floor, _ = start_pump(lock=False)
+    _, second_floor, _ = start_pump(lock=False)
+
+    wait_for(lambda: "flush" in first_floor.calls and "flush" in second_floor.calls)
+
+
+def test_a_flush_that_fails_is_tried_again(start_pump, caplog: pytest.LogCaptureFixture) -> None:
+    pump, floor, _ = start_pump()
+    wait_for(lambda: "flush" in floor.calls)
+    floor.failure = RuntimeError("the database is away")
+    pump.wake()
+    wait_for(lambda: floor.failure is None)
+    seen = floor.calls.count("flush")
+    pump.wake()
+
+    wait_for(lambda: floor.calls.count("flush") > seen)
+    assert "could not be flushed" in caplog.text
+
+
+def test_waking_flushes_without_waiting_for_the_timer(
+    start_pump, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("notifications.outbox_pump.POLL_SECONDS", 3600.0)
+    pump, floor, _ = start_pump()
+    wait_for(lambda: floor.calls.count("flush") == 1)
+
+    pump.wake()
+
+    wait_for(lambda: floor.calls.count("flush") == 2)
+
+
+def test_nothing_is_relayed_while_the_broker_is_away(start_pump) -> None:
+    is_away = False
+    _pump, floor, told = start_pump(lock=False, may_relay=lambda: not is_away)
+    wait_for(lambda: "flush" in floor.calls)
+
+    is_away = True
+    wait_for(lambda: floor.calls[-1] == "stop")
+    told.clear()
+    wait_for(lambda: len(told) > 1)
+    assert set(told) == {"look"}, "what else is looked after on the timer goes on"
+    assert floor.calls.count("stop") == 1
+    assert floor.calls[-1] == "stop"
+
+    is_away = False
+    wait_for(lambda: floor.calls[-1] == "flush")
+    assert floor.calls[floor.calls.index("stop") + 1] == "start"
+
+
+def test_pump_that_pauses_can_be_stopped(start_pump) -> None:
+    is_away = False
+    pump, floor, _told = start_pump(lock=False, may_relay=lambda: not is_away)
+    is_away = True
+    wait_for(lambda: floor.calls[-1] == "stop")
+    pump.stop()
+    assert "flush" not in floor.calls[floor.calls.index("stop") :]

@@ -1,0 +1,149 @@
+"""A serving process from its start to its end, without a server around it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import gevent
+import pytest
+from flask import Flask
+from sqlalchemy import text
+
+from app import create_app
+from notifications.errors import ServerDraining
+from notifications.notification_service import NotificationService
+from notifications.sse_service import SseService
+from notifications.stream_body import StreamBody
+from serving import Serving
+from tests.support.service_server import SECRET, copy_sqlite
+from tests.support.streams import ANNA, wait_in_loop
+from waiter_service import WaiterService
+
+
+class Process:
+    """What the tests want of an application, by name."""
+
+    def __init__(self, app: Flask, directory: Path) -> None:
+        self.directory = directory
+        self.serving: Serving = app.extensions["serving"]
+        self.sse: SseService = app.extensions["sse"]
+        self.service: WaiterService = app.extensions["waiter_service"]
+        self.notifications: NotificationService = app.extensions["notifications"]
+        self.received = b""
+        self._reader: gevent.Greenlet[..., None] | None = None
+
+    def listen(self) -> None:
+        """Follow anna's stream; ``received`` is what came."""
+        self._reader = gevent.spawn(self._read, self.sse.open("waiter", "anna", ANNA))
+        wait_in_loop(lambda: b"event: connection" in self.received)
+
+    def _read(self, body: StreamBody) -> None:
+        for chunk in body:
+            self.received += chunk
+        body.close()
+
+    @property
+    def has_ended(self) -> bool:
+        return self._reader is not None and bool(self._reader.dead)
+
+    @property
+    def event_types(self) -> list[str]:
+        lines = self.received.decode().split("\n")
+        return [line.removeprefix("event: ") for line in lines if line.startswith("event: ")]
+
+    @property
+    def open_streams(self) -> int:
+        return sum(self.sse.counts().values())
+
+
+@pytest.fixture
+def process(seeded_sqlite: Path, tmp_path: Path) -> Iterator[Process]:
+    app = create_app(
+        {
+            "INSTANCE_DIR": str(tmp_path),
+            "DATABASE_URL": copy_sqlite(seeded_sqlite, tmp_path),
+            "JWT_SECRET_KEY": SECRET,
+            "SSE_DRAIN_SECONDS": "0.2",
+            "LOG_LEVEL": "INFO",
+        }
+    )
+    process = Process(app, tmp_path)
+    process.serving.start()
+    yield process
+    process.serving.stop()
+    process.service.database.dispose()
+
+
+def test_drain_sends_what_is_pending_then_says_goodbye(process: Process) -> None:
+    process.listen()
+    process.service.update_order_status("ord-1", "InProgress")
+    process.serving.drain()
+    wait_in_loop(lambda: process.has_ended)
+    assert process.event_types == ["connection", "order_update", "cache_refresh", "closing"]
+    assert b'"code":"draining"' in process.received
+    assert process.open_streams == 0
+
+
+def test_what_happens_while_the_process_drains_is_left_to_the_next_one(process: Process) -> None:
+    process.listen()
+    process.serving.drain()
+    process.service.update_order_status("ord-1", "InProgress")
+    assert "order_update" not in process.event_types
+    assert process.service.pending_count() == 1
+
+
+def test_drained_process_opens_no_stream_and_says_so_in_health(process: Process) -> None:
+    process.serving.drain()
+    with pytest.raises(ServerDraining):
+        process.sse.open("waiter", "anna", ANNA)
+    assert process.serving.health()["status"] == "draining"
+
+
+def test_draining_twice_at_once_is_draining_once(process: Process) -> None:
+    process.listen()
+    drains = [gevent.spawn(process.serving.drain) for _ in range(3)]
+    gevent.joinall(drains, timeout=5, raise_error=True)
+    assert all(drain.successful() for drain in drains)
+    assert process.event_types.count("closing") == 1
+
+
+def test_process_drains_by_itself_once_the_server_no_longer_wants_it(process: Process) -> None:
+    is_wanted = True
+    process.serving.start(is_wanted=lambda: is_wanted)
+    process.listen()
+    assert not process.sse.is_draining
+    is_wanted = False
+    wait_in_loop(lambda: process.has_ended)
+    process.serving.drain()
+
+
+def test_streams_are_sent_away_even_when_the_history_cannot_be_saved(
+    process: Process, caplog: pytest.LogCaptureFixture
+) -> None:
+    (process.directory / "history.new").mkdir()  # in the way
+    process.listen()
+    process.serving.drain()
+    wait_in_loop(lambda: process.has_ended)
+    assert process.event_types[-1] == "closing"
+    assert "history.new" in caplog.text
+
+
+def test_streams_are_sent_away_even_when_the_database_is_gone(
+    process: Process, caplog: pytest.LogCaptureFixture
+) -> None:
+    process.listen()
+    with process.service.database.writing() as orm:
+        orm.execute(text("DROP TABLE outbox"))
+    process.serving.drain()
+    wait_in_loop(lambda: process.has_ended)
+    assert process.event_types[-1] == "closing"
+    assert "outbox" in caplog.text
+
+
+def test_stopping_twice_is_stopping_once(process: Process) -> None:
+    process.listen()
+    process.serving.stop()
+    process.serving.stop()
+    wait_in_loop(lambda: process.has_ended)
+    assert process.open_streams == 0

@@ -1,0 +1,288 @@
+"""What ``/sse`` answers, without a server in between.
+
+The same over real sockets is in ``tests/streams``.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from notifications import auth
+from notifications.admission import StreamLimits
+from notifications.auth import Authenticator, create_token
+from notifications.brokers.memory import MemoryBroker
+from notifications.principal import Role
+from notifications.sse_blueprint import create_blueprint
+from notifications.sse_service import SseService, StreamOptions
+
+SECRET = "a secret of the tests, and of nothing else"
+HEALTHY = {"status": "healthy"}
+
+
+class Site:
+    """The blueprint in an application of its own."""
+
+    def __init__(self, **options: Any) -> None:
+        self.sse = SseService(MemoryBroker(), StreamOptions(**options))
+        self.health: dict[str, Any] = dict(HEALTHY)
+        self.app = Flask(__name__)
+        auth.init_app(self.app, secret_key=SECRET, public_key=None, algorithm="HS256")
+        self.app.register_blueprint(
+            create_blueprint(self.sse, Authenticator(), lambda: self.health)
+        )
+        self.sse.start()
+        self.client: FlaskClient = self.app.test_client()
+
+    def token(self, role: str = "waiter", subject: str = "anna") -> str:
+        with self.app.app_context():
+            return create_token(Role(role), subject, lifetime_seconds=60)
+
+    def get(self, path: str, token: str | None = None, **kwargs: Any) -> TestResponse:
+        headers = kwargs.pop("headers", {})
+        if token is not None:
+            headers = {**headers, "Authorization": f"Bearer {token}"}
+        return self.client.get(path, headers=headers, **kwargs)
+
+    def stream_token(self) -> str:
+        answer = self.client.post("/sse/token", headers={"Authorization": f"Bearer {self.token()}"})
+        self.client.delete_cookie("sse_token", path="/sse")
+        return str(answer.get_json()["token"])
+
+
+@pytest.fixture
+def build() -> Iterator[Callable[..., Site]]:
+    sites: list[Site] = []
+
+    def make(**options: Any) -> Site:
+        sites.append(Site(**options))
+        return sites[-1]
+
+    yield make
+    for site in sites:
+        site.sse.stop()
+
+
+@pytest.fixture
+def site(build: Callable[..., Site]) -> Site:
+    return build()
+
+
+def greeting(answer: TestResponse) -> dict[str, Any]:
+    """Return the data of a stream's first event, and hang up."""
+    assert answer.status_code == 200
+    first = next(iter(answer.response)).decode()
+    answer.close()
+    data: dict[str, Any] = json.loads(first.split("data: ")[1].split("\n")[0])
+    return data
+
+
+def test_stream_begins_with_its_greeting_and_headers_no_proxy_may_touch(site: Site) -> None:
+    answer = site.get("/sse/waiter/anna", site.token())
+    assert answer.headers["Content-Type"] == "text/event-stream; charset=utf-8"
+    assert answer.headers["Cache-Control"] == "no-store, no-transform"
+    assert answer.headers["X-Accel-Buffering"] == "no"
+    assert "Content-Length" not in answer.headers
+    assert greeting(answer)["waiterId"] == "anna"
+    assert site.sse.counts() == {"session": 0, "waiter": 0}
+
+
+def test_head_is_answered_with_the_headers_and_opens_no_stream(site: Site) -> None:
+    answer = site.client.head(
+        "/sse/waiter/anna", headers={"Authorization": f"Bearer {site.token()}"}
+    )
+    assert answer.status_code == 200
+    assert answer.headers["Content-Type"].startswith("text/event-stream")
+    assert answer.data == b""
+    assert site.sse.stats.opened == {}
+
+
+def test_head_tells_no_more_than_get_would(site: Site) -> None:
+    assert site.client.head("/sse/waiter/anna").status_code == 401
+    headers = {"Authorization": f"Bearer {site.token()}"}
+    assert site.client.head("/sse/waiter/ben", headers=headers).status_code == 403
+
+
+# -- tokens for browsers ------------------------------------------------------------------
+
+
+def test_stream_token_comes_as_json_and_as_a_cookie_no_script_can_read(site: Site) -> None:
+    answer = site.client.post("/sse/token", headers={"Authorization": f"Bearer {site.token()}"})
+    document = answer.get_json()
+    assert answer.status_code == 200
+    assert list(document) == ["expiresAt", "expiresIn", "token"]
+    assert 0 < document["expiresIn"] <= 60
+    assert answer.headers["Cache-Control"] == "no-store"
+    cookie = answer.headers["Set-Cookie"]
+    assert cookie.startswith(f"sse_token={document['token']};")
+    attributes = {part.strip() for part in cookie.split(";")[1:]}
+    assert {"HttpOnly", "Path=/sse", "SameSite=Strict"} <= attributes
+    assert "Secure" not in attributes
+
+
+def test_cookie_is_for_https_alone_where_that_is_spoken(site: Site) -> None:
+    answer = site.client.post(
+        "/sse/token",
+        headers={"Authorization": f"Bearer {site.token()}"},
+        base_url="https://restaurant.example.com",
+    )
+    assert "Secure" in answer.headers["Set-Cookie"]
+
+
+def test_stream_token_opens_a_stream_from_header_query_or_cookie(site: Site) -> None:
+    token = site.stream_token()
+    assert greeting(site.get("/sse/waiter/anna", token))
+    assert greeting(site.get(f"/sse/waiter/anna?token={token}"))
+    site.client.set_cookie("sse_token", token, path="/sse")
+    assert greeting(site.get("/sse/waiter/anna"))
+
+
+def test_stream_token_cannot_be_exchanged_for_another(site: Site) -> None:
+    token = site.stream_token()
+    answer = site.client.post("/sse/token", headers={"Authorization": f"Bearer {token}"})
+    assert answer.status_code == 403
+    assert answer.content_type == "application/problem+json"
+
+
+def test_stream_token_is_made_from_a_header_alone(site: Site) -> None:
+    """A cookie or a query would let another site, or a log, make tokens."""
+    token = site.token()
+    site.client.set_cookie("sse_token", token, path="/sse")
+    assert site.client.post("/sse/token").status_code == 401
+    assert site.client.post(f"/sse/token?token={token}").status_code == 401
+
+
+def test_full_token_is_refused_in_query_and_cookie(site: Site) -> None:
+    token = site.token()
+    in_query = site.get(f"/sse/waiter/anna?token={token}")
+    site.client.set_cookie("sse_token", token, path="/sse")
+    in_cookie = site.get("/sse/waiter/anna")
+    for answer in (in_query, in_cookie):
+        assert answer.status_code == 401
+        assert answer.content_type == "application/problem+json"
+        assert "POST /sse/token" in answer.get_json(force=True)["detail"]
+        assert token not in answer.text
+
+
+def test_header_wins_over_query_and_cookie(site: Site) -> None:
+    good, bad = site.stream_token(), "nonsense"
+    assert greeting(site.get(f"/sse/waiter/anna?token={bad}", good))
+    assert site.get(f"/sse/waiter/anna?token={good}", bad).status_code == 401
+
+
+# -- resume -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("headers", "query", "resumed"),
+    [
+        ({}, "", False),
+        ({"Last-Event-ID": "{epoch}-0"}, "", True),
+        ({}, "?lastEventId={epoch}-0", True),
+        ({"Last-Event-ID": "{epoch}-0"}, "?lastEventId=nonsense", True),
+        ({"Last-Event-ID": "nonsense"}, "?lastEventId={epoch}-0", False),
+        ({"Last-Event-ID": ""}, "?lastEventId={epoch}-0", True),
+        ({}, "?lastEventId=", False),
+    ],
+)
+def test_place_is_named_by_header_or_query_and_the_header_wins(
+    site: Site, headers: dict[str, str], query: str, resumed: bool
+) -> None:
+    epoch = site.sse._broker.tip("waiter:anna").epoch
+    answer = site.get(
+        "/sse/waiter/anna" + query.format(epoch=epoch),
+        site.token(),
+        headers={name: value.format(epoch=epoch) for name, value in headers.items()},
+    )
+    assert greeting(answer)["resumed"] is resumed
+
+
+# -- limits --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("limits", "status"),
+    [
+        (StreamLimits(max_streams_per_principal=0), 429),
+        (StreamLimits(max_streams=0), 503),
+    ],
+)
+def test_refusal_says_when_to_come_back(
+    build: Callable[..., Site], limits: StreamLimits, status: int
+) -> None:
+    site = build(limits=limits)
+    answer = site.get("/sse/waiter/anna", site.token())
+    assert answer.status_code == status
+    assert answer.content_type == "application/problem+json"
+    assert int(answer.headers["Retry-After"]) > 0
+
+
+def test_draining_process_says_come_back_soon(site: Site) -> None:
+    site.sse.refuse_new_streams()
+    answer = site.get("/sse/waiter/anna", site.token())
+    assert answer.status_code == 503
+    assert answer.headers["Retry-After"] == "1"
+
+
+def test_health_is_503_when_it_says_so(site: Site) -> None:
+    assert site.get("/sse/health").status_code == 200
+    site.health = {"status": "unhealthy", "reason": "broker: away"}
+    answer = site.get("/sse/health")
+    assert answer.status_code == 503
+    assert answer.get_json()["reason"] == "broker: away"
+
+
+# -- sockets ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def connection() -> Iterator[socket.socket]:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        socket.create_connection(listener.getsockname()) as client,
+        listener.accept()[0] as accepted,
+    ):
+        assert client
+        yield accepted
+
+
+def options_of(sock: socket.socket) -> tuple[float | None, int, int]:
+    return (
+        sock.gettimeout(),
+        sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_CORK),
+        sock.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF),
+    )
+
+
+def test_connection_of_a_refused_stream_is_left_as_it_was(
+    build: Callable[..., Site], connection: socket.socket
+) -> None:
+    """It may carry other requests after this one."""
+    site = build(limits=StreamLimits(max_streams=0))
+    before = options_of(connection)
+    answer = site.get(
+        "/sse/waiter/anna", site.token(), environ_overrides={"gunicorn.socket": connection}
+    )
+    assert answer.status_code == 503
+    assert options_of(connection) == before
+
+
+def test_client_over_tls_cannot_hold_up_a_write_for_ever(
+    site: Site, connection: socket.socket
+) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False) as tls:
+        answer = site.get(
+            "/sse/waiter/anna", site.token(), environ_overrides={"gunicorn.socket": tls}
+        )
+        assert greeting(answer)
+        assert tls.gettimeout() == site.sse.options.write_deadline_seconds
+        assert tls.getsockopt(socket.IPPROTO_TCP, socket.TCP_CORK) == 0

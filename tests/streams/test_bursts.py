@@ -1,0 +1,72 @@
+"""Rapid changes: every update in order, and few refreshes, none of them late."""
+
+from __future__ import annotations
+
+import os
+import signal
+from itertools import pairwise
+
+from tests.support.shared_server import SharedServer
+from tests.support.sse_client import SseClient
+from tests.support.tables import Table
+from tests.support.waiting import wait_until
+
+# The longest that triggers of status changes can put a refresh off, and what a
+# busy machine may add to it. To the millisecond it is tested with a clock of its own.
+MAX_WAIT_SECONDS = 1.0
+SLACK_SECONDS = 3.0
+
+
+def wait_for_updates(client: SseClient, number: int) -> None:
+    wait_until(
+        lambda: len(client.of_type("order_update")) >= number or client.has_ended,
+        30,
+        lambda: f"{len(client.of_type('order_update'))} updates",
+    )
+
+
+def assert_each_once_in_order(client: SseClient, number: int) -> None:
+    versions = [event.data["version"] for event in client.of_type("order_update")]
+    assert versions == list(range(2, number + 2))
+
+
+def test_three_hundred_rapid_changes_are_as_many_updates_and_few_refreshes(table: Table) -> None:
+    guest, waiter = table.listen_guest(), table.listen_waiter()
+    table.toggle_order(300)
+    for client in (guest, waiter):
+        wait_for_updates(client, 300)
+        last = client.of_type("order_update")[-1]
+        client.next("cache_refresh")
+        wait_until(
+            lambda client=client, last=last: (
+                client.of_type("cache_refresh")[-1].received_at > last.received_at
+            ),
+            message="no refresh after the last update",
+        )
+        assert_each_once_in_order(client, 300)
+        refreshes = client.of_type("cache_refresh")
+        assert len(refreshes) < 30
+        # While changes come, no longer than the maximum wait goes by without one.
+        moments = [client.of_type("order_update")[0].received_at]
+        moments += [refresh.received_at for refresh in refreshes]
+        longest = max(later - sooner for sooner, later in pairwise(moments))
+        assert longest < MAX_WAIT_SECONDS + SLACK_SECONDS
+
+
+def test_three_hundred_changes_that_arrive_at_once_close_nobody(
+    house: SharedServer, table: Table
+) -> None:
+    """All of them in one turn of the event loop: more than a mailbox holds."""
+    guest, waiter = table.listen_guest(), table.listen_waiter()
+    [worker] = house.worker_pids
+    os.kill(worker, signal.SIGSTOP)
+    try:
+        table.toggle_order(300)
+    finally:
+        os.kill(worker, signal.SIGCONT)
+    for client in (guest, waiter):
+        wait_for_updates(client, 300)
+        client.next("cache_refresh")
+        assert_each_once_in_order(client, 300)
+        assert len(client.of_type("cache_refresh")) <= 2
+        assert not client.has_ended

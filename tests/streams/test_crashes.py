@@ -1,0 +1,112 @@
+"""A server that dies between a change and its announcement loses nothing."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from sqlalchemy import select, update
+
+from tests.support.service_server import ServiceServer
+from tests.support.sse_client import SseClient
+from tests.support.waiting import wait_until
+from waiter_service.clock import utc_now
+from waiter_service.models import OutboxRow
+from waiter_service.outbox import LEASE
+
+
+def freeze(server: ServiceServer) -> None:
+    """Keep the server from announcing what is committed from now on."""
+    for pid in server.worker_pids:
+        os.kill(pid, signal.SIGSTOP)
+
+
+def listen_from_the_beginning(server: ServiceServer, waiter_id: str) -> SseClient:
+    """Follow a waiter's stream and all that is in its history."""
+    fresh = server.listen_waiter(waiter_id)
+    epoch = fresh.last_event_id.rpartition("-")[0]
+    fresh.close()
+    return server.listen_waiter(waiter_id, last_event_id=f"{epoch}-0")
+
+
+def wait_until_announced(server: ServiceServer) -> None:
+    wait_until(lambda: server.service.pending_count() == 0, 10, "changes are not announced")
+
+
+def test_change_that_was_not_announced_before_the_crash_is_announced_after_it_once(
+    server: ServiceServer,
+) -> None:
+    guest, anna = server.listen_session("table-7"), server.listen_waiter("anna")
+    freeze(server)
+    server.service.update_order_status("ord-1", "InProgress")
+    server.service.update_order_status("ord-1", "Complete")
+    server.kill()
+    for client in (guest, anna):
+        assert client.of_type("order_update") == []
+
+    server.start()
+    wait_until_announced(server)
+    again = listen_from_the_beginning(server, "anna")
+    again.next("cache_refresh")
+    assert [event.data["status"] for event in again.of_type("order_update")] == [
+        "InProgress",
+        "Complete",
+    ]
+    again.expect_nothing(0.5, "cache_refresh")
+
+
+def test_client_that_comes_back_after_a_crash_is_told_to_load_everything_and_hears_what_follows(
+    server: ServiceServer,
+) -> None:
+    anna = server.listen_waiter("anna")
+    server.service.update_order_status("ord-1", "InProgress")
+    anna.next("cache_refresh")
+    freeze(server)
+    server.service.update_order_status("ord-1", "Complete")
+    server.kill()
+    anna.close()
+
+    server.start()
+    wait_until_announced(server)
+    again = server.listen_waiter("anna", last_event_id=anna.last_event_id)
+    assert again.events[0].data["resumed"] is False
+    assert again.next("cache_refresh").data["affectedData"] == ["all"]
+    server.service.update_order_status("ord-1", "Delivered")
+    assert again.next("order_update").data["status"] == "Delivered"
+    assert len(again.of_type("cache_refresh")) <= 2
+
+
+def test_change_that_the_dead_process_had_claimed_is_announced_by_the_next_one_at_once(
+    server: ServiceServer,
+) -> None:
+    """Nobody waits for the lease of somebody who cannot come back."""
+    freeze(server)
+    server.service.update_order_status("ord-1", "InProgress")
+    with server.service.database.writing() as orm:
+        claim = update(OutboxRow).values(
+            claimed_by="one that is killed", claimed_until=utc_now() + LEASE, attempts=1
+        )
+        orm.execute(claim)
+    server.kill()
+    server.start()
+    wait_until_announced(server)
+    again = listen_from_the_beginning(server, "anna")
+    assert again.next("order_update").data["status"] == "InProgress"
+    with server.service.database.reading() as orm:
+        assert orm.scalars(select(OutboxRow.id)).all() == []
+
+
+def test_worker_that_is_killed_is_replaced_and_its_clients_come_back(
+    server: ServiceServer,
+) -> None:
+    anna = server.listen_waiter("anna")
+    [worker] = server.worker_pids
+    os.kill(worker, signal.SIGKILL)
+    wait_until(lambda: anna.has_ended, 5)
+    wait_until(lambda: worker not in server.worker_pids and server.get("/sse/health").ok, 20)
+
+    again = server.listen_waiter("anna", last_event_id=anna.last_event_id)
+    assert again.next("cache_refresh").data["affectedData"] == ["all"]
+    server.service.update_order_status("ord-1", "InProgress")
+    again.next("order_update")
+    server.expected_errors.append("was sent SIGKILL")

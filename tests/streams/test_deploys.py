@@ -1,0 +1,174 @@
+"""Stopping, restarting and reloading: every stream is sent away, and nothing is lost."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Sequence
+
+from tests.support.crowd import Crowd, Member
+from tests.support.service_server import ServiceServer
+from tests.support.waiting import wait_until
+
+STREAMS = 1000
+DRAIN_SECONDS = 2.0
+# Longer than a new worker takes to start, so that both are there at once.
+RELOAD_DRAIN_SECONDS = 5.0
+# What the worker needs to notice SIGTERM, and a busy machine to do the rest.
+SLACK_SECONDS = 3.0
+# Until gunicorn's master has noticed, and both interpreters have ended.
+EXIT_SECONDS = 8.0
+
+
+def places(
+    server: ServiceServer, members: Sequence[Member] = (), *, number: int = STREAMS
+) -> list[tuple[str, str, str | None]]:
+    """Return who listens: the guest at table 7, anna, and many other guests.
+
+    With ``members`` they come back to where those have been.
+    """
+    paths = [f"/sse/session/guest-{n}" for n in range(number - 2)]
+    paths = ["/sse/session/table-7", "/sse/waiter/anna", *paths]
+    ids = [member.last_event_id for member in members] or [None] * number
+    found = []
+    for path, last_event_id in zip(paths, ids, strict=True):
+        _, _, kind, subject = path.split("/")
+        role = "customer" if kind == "session" else "waiter"
+        found.append((path, server.token(role, subject), last_event_id))
+    return found
+
+
+def statuses(*visits: Member) -> list[str]:
+    return [event.data["status"] for member in visits for event in member.of_type("order_update")]
+
+
+def assert_sent_away(members: Sequence[Member]) -> None:
+    for member in members:
+        closing = member.events[-1]
+        assert closing.type == "closing", member.path
+        assert (closing.data["code"], closing.data["reconnect"]) == ("draining", True)
+        assert member.is_complete, f"{member.path} was cut off"
+
+
+def assert_in_peace(server: ServiceServer) -> None:
+    for trouble in ("SIGKILL", "WORKER TIMEOUT", "Worker graceful timeout", " ERROR "):
+        assert trouble not in server.log, server.log[-3000:]
+
+
+def test_thousand_streams_are_sent_away_within_the_drain_time_and_resume_whole(
+    start_own: Callable[..., ServiceServer], tell: Callable[[str], None]
+) -> None:
+    server = start_own(SSE_DRAIN_SECONDS=DRAIN_SECONDS)
+    with Crowd(server.url) as crowd:
+        members = crowd.gather(places(server), timeout=30)
+        guest, anna = members[:2]
+        server.service.update_order_status("ord-1", "Acknowledged")
+        wait_until(lambda: statuses(guest) and statuses(anna))
+
+        # The refresh of that change is still pending.
+        os.kill(server.pid, signal.SIGTERM)
+        stopped_at = time.monotonic()
+        crowd.wait_for_all(members, lambda member: member.ended_at is not None, 30)
+        assert server.wait_exit(DRAIN_SECONDS + EXIT_SECONDS) == 0
+        exited_after = time.monotonic() - stopped_at
+
+        moments = sorted(member.ended_at - stopped_at for member in members if member.ended_at)
+        tell(
+            f"{STREAMS} streams: first sent away after {moments[0]:.2f} s, half of them after "
+            f"{moments[STREAMS // 2]:.2f} s, the last after {moments[-1]:.2f} s; "
+            f"exit after {exited_after:.2f} s"
+        )
+        assert moments[-1] < DRAIN_SECONDS + SLACK_SECONDS
+        spread = moments[-1] - moments[0]
+        assert spread > DRAIN_SECONDS / 2, "all at once is a storm for whoever comes next"
+        assert_sent_away(members)
+        for member in (guest, anna):
+            told = [event.type for event in member.events if event.type != "heartbeat"]
+            assert told == [
+                "connection",
+                "order_update",
+                "cache_refresh",
+                "closing",
+            ]
+        assert " drained" in server.log
+        assert_in_peace(server)
+
+        # Life goes on while nobody serves.
+        server.service.update_order_status("ord-1", "InProgress")
+        server.restart()
+        again = crowd.gather(places(server, members), timeout=30)
+        server.service.update_order_status("ord-1", "Complete")
+        expected = ["Acknowledged", "InProgress", "Complete"]
+        for before, after in zip(members[:2], again[:2], strict=True):
+            wait_until(lambda before=before, after=after: len(statuses(before, after)) >= 3, 10)
+            assert statuses(before, after) == expected
+            assert after.events[0].data["resumed"] is True
+        others = {event.type for member in again[2:] for event in member.events}
+        assert others <= {"connection", "heartbeat"}, "nobody is told to load everything again"
+        assert sum(member.events[0].data["resumed"] for member in again) == STREAMS
+
+
+def test_reload_serves_new_clients_while_the_old_ones_are_sent_away_and_nothing_is_lost(
+    start_own: Callable[..., ServiceServer],
+) -> None:
+    server = start_own(SSE_DRAIN_SECONDS=RELOAD_DRAIN_SECONDS)
+    [old_worker] = server.worker_pids
+    with Crowd(server.url) as crowd:
+        members = crowd.gather(places(server, number=40))
+        server.service.update_order_status("ord-1", "Acknowledged")
+        wait_until(lambda: statuses(members[0]))
+
+        os.kill(server.pid, signal.SIGHUP)
+        wait_until(lambda: server.log.count("Booting worker") == 2, 10, "no new worker")
+        server.service.update_order_status("ord-1", "InProgress")
+        # As soon as the old one is deaf the new one relays, and goes on with its history.
+        wait_until(lambda: server.service.pending_count() == 0, 10)
+        assert any(member.ended_at is None for member in members), "all were sent away at once"
+        newcomer = crowd.gather([("/sse/waiter/ben", server.token("waiter", "ben"), None)])[0]
+        server.service.update_order_status("ord-1", "Complete")
+
+        crowd.wait_for_all(members, lambda member: member.ended_at is not None, 20)
+        assert_sent_away(members)
+        wait_until(lambda: old_worker not in server.worker_pids, 20, "the old worker stays")
+        again = crowd.gather(places(server, members, number=40))
+        server.service.update_order_status("ord-1", "Delivered")
+        expected = ["Acknowledged", "InProgress", "Complete", "Delivered"]
+        for before, after in zip(members[:2], again[:2], strict=True):
+            wait_until(lambda before=before, after=after: len(statuses(before, after)) >= 4, 10)
+            assert statuses(before, after) == expected
+            assert after.events[0].data["resumed"] is True
+        assert newcomer.ended_at is None
+        assert server.open_streams() == 41
+    assert_in_peace(server)
+
+
+def test_stopping_does_not_wait_for_a_reader_that_stopped(
+    start_own: Callable[..., ServiceServer],
+) -> None:
+    server = start_own(SSE_DRAIN_SECONDS=0.5)
+    stalled = server.listen_session("table-7", receive_buffer_bytes=4096)
+    stalled.pause()
+    reading = server.listen_session("table-7")
+    for status in ("Acknowledged", "New") * 100:
+        server.service.update_order_status("ord-1", status)
+    wait_until(lambda: len(reading.of_type("order_update")) == 200, 20)
+    os.kill(server.pid, signal.SIGTERM)
+    reading.wait_ended(0.5 + SLACK_SECONDS)
+    assert server.wait_exit(EXIT_SECONDS) == 0
+    assert reading.events[-1].type == "closing"
+    assert_in_peace(server)
+
+
+def test_interrupt_says_goodbye_and_does_not_take_its_time(
+    start_own: Callable[..., ServiceServer],
+) -> None:
+    """Ctrl-C in a terminal: to the master and its workers at once."""
+    server = start_own(SSE_DRAIN_SECONDS=60)
+    clients = [server.listen_waiter("anna") for _ in range(5)]
+    os.killpg(server.pid, signal.SIGINT)
+    for client in clients:
+        client.wait_ended(5)
+        assert client.events[-1].data["code"] == "draining"
+    assert server.wait_exit(10) == 0
+    assert_in_peace(server)

@@ -1,0 +1,117 @@
+"""How many streams are let in, and how fast; a full server still answers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.crowd import Crowd, Member
+from tests.support.service_server import ServiceServer, copy_sqlite
+from tests.support.shared_server import SharedServer
+from tests.support.sse_client import SseRefused
+from tests.support.waiting import wait_until
+
+PER_PRINCIPAL, PER_WORKER = 3, 30
+
+
+@pytest.fixture(scope="module")
+def _server(
+    seeded_sqlite: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[SharedServer]:
+    directory = tmp_path_factory.mktemp("server")
+    server = SharedServer(
+        directory,
+        copy_sqlite(seeded_sqlite, directory),
+        SSE_MAX_STREAMS_PER_PRINCIPAL=PER_PRINCIPAL,
+        SSE_MAX_STREAMS_PER_WORKER=PER_WORKER,
+        SSE_OPENS_PER_SECOND=20,
+    )
+    server.start()
+    yield server
+    server.kill()
+    server.close()
+
+
+@pytest.fixture
+def server(_server: SharedServer) -> Iterator[SharedServer]:
+    with _server.one_test():
+        yield _server
+
+
+def guests(server: ServiceServer, number: int) -> list[tuple[str, str, None]]:
+    return [
+        (f"/sse/session/guest-{n}", server.token("customer", f"guest-{n}"), None)
+        for n in range(number)
+    ]
+
+
+def refusal(server: ServiceServer, waiter_id: str) -> SseRefused:
+    with pytest.raises(SseRefused) as caught:
+        server.listen_waiter(waiter_id)
+    return caught.value
+
+
+def assert_says_when_to_come_back(refused: SseRefused, status: int) -> None:
+    assert refused.status == status
+    assert refused.headers["content-type"] == "application/problem+json"
+    assert 1 <= int(refused.headers["retry-after"]) <= 60
+    assert refused.problem["status"] == status
+
+
+def test_limits_hold_and_a_full_server_still_answers(server: ServiceServer) -> None:
+    # A bearer may have so many, and no more; others are not concerned.
+    annas = [server.listen_waiter("anna") for _ in range(PER_PRINCIPAL)]
+    assert_says_when_to_come_back(refusal(server, "anna"), 429)
+    ben = server.listen_waiter("ben")
+    annas.pop().close()
+    wait_until(lambda: server.open_streams() == PER_PRINCIPAL)
+    annas.append(server.listen_waiter("anna"))
+
+    # The worker may have so many, and no more; the rest of it goes on.
+    with Crowd(server.url) as crowd:
+        crowd.gather(guests(server, PER_WORKER - PER_PRINCIPAL - 1))
+        assert server.open_streams() == PER_WORKER
+        assert_says_when_to_come_back(refusal(server, "carl"), 503)
+        health = server.get("/sse/health")
+        assert health.status_code == 200
+        assert health.json()["activeConnections"]["total"] == PER_WORKER
+        server.service.update_order_status("ord-1", "InProgress")
+        annas[0].next("order_update")
+        assert server.get("/api/waiters/anna/floor", token=server.token("waiter", "anna")).ok
+        assert not ben.has_ended
+
+    # Whoever leaves makes room.
+    wait_until(lambda: server.open_streams() == PER_PRINCIPAL + 1)
+    server.listen_waiter("carl")
+
+
+def test_storm_is_let_in_at_a_steady_rate(server: ServiceServer) -> None:
+    """Half a second's worth at once, and the others in their turn."""
+    greeted: dict[Member, float] = {}
+    with Crowd(server.url) as crowd:
+        started = time.monotonic()
+        members = crowd.join(guests(server, PER_WORKER))
+        crowd.wait_for_all(members, lambda member: bool(member.events))
+        greeted = {member: member.events[0].received_at - started for member in members}
+    moments = sorted(greeted.values())
+    # 20 a second, 10 or 11 of them at once: the last of 30 about a second later.
+    assert 0.7 < moments[-1] < 3.0
+    in_each_half_second = [
+        sum(start <= moment < start + 0.5 for moment in moments) for start in (0.5, 1.0)
+    ]
+    assert all(number <= 13 for number in in_each_half_second), moments
+
+
+def test_who_would_wait_too_long_is_told_to_come_back(
+    start_own: Callable[..., ServiceServer],
+) -> None:
+    server = start_own(SSE_OPENS_PER_SECOND=2)
+    with Crowd(server.url) as crowd:
+        members = crowd.join(guests(server, 20))
+        # Turns are half a second apart, and nobody waits for more than five.
+        crowd.wait_for_all(members[13:], lambda member: member.status == 503, timeout=3)
+        assert server.get("/sse/health").ok
+        assert sum(member.status == 503 for member in members) in (8, 9)

@@ -1,0 +1,96 @@
+"""Streams that cannot be handed over: gunicorn ends TLS itself, and writes every chunk."""
+
+from __future__ import annotations
+
+import os
+import signal
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from tests.support.certificates import make_certificate
+from tests.support.service_server import ServiceServer, copy_sqlite
+from tests.support.tls_sse_client import TlsSseClient
+from tests.support.waiting import wait_until
+
+
+class TlsServer(ServiceServer):
+    """The service, reached over HTTPS without a proxy in between."""
+
+    def __init__(self, directory: Path, database_url: str, **env: object) -> None:
+        self.certificate, key = directory / "cert.pem", directory / "key.pem"
+        make_certificate(self.certificate, key)
+        arguments = f"--certfile {self.certificate} --keyfile {key}"
+        super().__init__(directory, database_url, GUNICORN_CMD_ARGS=arguments, **env)
+        self.url = f"https://localhost:{self.port}"
+
+    def request(self, method: str, path: str, **kwargs: Any) -> requests.Response:
+        return super().request(method, path, verify=str(self.certificate), **kwargs)
+
+    def listen(self, waiter_id: str, last_event_id: str | None = None) -> TlsSseClient:
+        client = TlsSseClient(
+            f"{self.url}/sse/waiter/{waiter_id}",
+            tls=ssl.create_default_context(cafile=str(self.certificate)),
+            token=self.token("waiter", waiter_id),
+            last_event_id=last_event_id,
+        )
+        self._clients.append(client)
+        client.next("connection")
+        return client
+
+
+@pytest.fixture
+def server(seeded_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TlsServer]:
+    directory = tmp_path_factory.mktemp("server")
+    server = TlsServer(
+        directory,
+        copy_sqlite(seeded_sqlite, directory),
+        SSE_HEARTBEAT_SECONDS=0.5,
+        SSE_DRAIN_SECONDS=0.5,
+    )
+    server.start()
+    yield server
+    server.kill()
+    server.close()
+
+
+def test_stream_over_gunicorns_own_tls_is_like_any_other(server: TlsServer) -> None:
+    anna, ben = server.listen("anna"), server.listen("ben")
+    place = anna.last_event_id
+    server.service.update_order_status("ord-1", "Acknowledged")
+    assert anna.next("order_update").data["status"] == "Acknowledged"
+    anna.next("heartbeat")
+
+    # More than a mailbox, in one turn of the loop.
+    [worker] = server.worker_pids
+    os.kill(worker, signal.SIGSTOP)
+    try:
+        for status in ("New", "Acknowledged") * 150:
+            server.service.update_order_status("ord-1", status)
+    finally:
+        os.kill(worker, signal.SIGCONT)
+    expected = list(range(2, 303))
+    wait_until(lambda: len(anna.of_type("order_update")) == len(expected), 20)
+    assert [event.data["version"] for event in anna.of_type("order_update")] == expected
+    assert not anna.has_ended
+
+    # Back to where it was, through a replay longer than a page.
+    again = server.listen("anna", last_event_id=place)
+    wait_until(lambda: len(again.of_type("order_update")) == len(expected), 20)
+    assert [event.data["version"] for event in again.of_type("order_update")] == expected
+
+    # Nothing watches these sockets: who vanished is found out by the next beat.
+    again.abort()
+    ben.abort()
+    wait_until(lambda: server.open_streams() == 1, 5)
+
+    os.kill(server.pid, signal.SIGTERM)
+    anna.wait_ended(10)
+    assert anna.events[-1].data["code"] == "draining"
+    assert server.wait_exit(15) == 0
+    for trouble in ("SIGKILL", "Worker graceful timeout", " ERROR "):
+        assert trouble not in server.log

@@ -1,0 +1,127 @@
+"""The whole house on one machine: two instances of two workers, Redis, PostgreSQL, nginx."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from tests.support.nginx_server import NginxServer
+from tests.support.postgres_server import PostgresServer
+from tests.support.redis_server import RedisServer
+from tests.support.service_server import ServiceServer
+from tests.support.waiting import wait_until
+from waiter_service import WaiterService
+
+
+@dataclass
+class Deployment:
+    """Everything that runs, started."""
+
+    nginx: NginxServer
+    instances: list[ServiceServer]
+    redis: RedisServer
+    postgres: PostgresServer
+
+    @classmethod
+    def start(
+        cls,
+        start_server: Callable[..., ServiceServer],
+        make_nginx: Callable[..., NginxServer],
+        redis: RedisServer,
+        postgres: PostgresServer,
+        database_url: str,
+        **env: object,
+    ) -> Self:
+        """Start two instances of two workers on the same Redis and database, and nginx."""
+        instances = [
+            start_server(
+                DATABASE_URL=database_url,
+                REDIS_URL=redis.url,
+                WEB_CONCURRENCY=2,
+                start=False,
+                **env,
+            )
+            for _ in range(2)
+        ]
+        for instance in instances:
+            instance.start(wait=False)
+        for instance in instances:
+            instance.wait_healthy()
+        nginx = make_nginx(*instances)
+        nginx.start()
+        return cls(nginx, instances, redis, postgres)
+
+    def stop(self) -> None:
+        """Stop nginx and have the instances stop together, where one by one takes long."""
+        self.nginx.stop()
+        with ThreadPoolExecutor() as together:
+            list(together.map(ServiceServer.stop, self.instances))
+
+    @property
+    def service(self) -> WaiterService:
+        """The waiter service of a script: another process, on the same database."""
+        return self.instances[0].service
+
+    def token(self, role: str, subject: str, **claims: Any) -> str:
+        """Return a token that every instance takes."""
+        return self.instances[0].token(role, subject, **claims)
+
+    def call(self, method: str, path: str, role: str, subject: str, **kwargs: Any) -> Any:
+        """Call the API through nginx; return the answer's JSON.
+
+        Raises:
+            requests.HTTPError: it was refused.
+        """
+        answer = self.nginx.request(method, path, token=self.token(role, subject), **kwargs)
+        answer.raise_for_status()
+        return answer.json()
+
+    def workers(self) -> list[int]:
+        """Return the process ids of all workers of all instances."""
+        return [pid for instance in self.instances for pid in instance.worker_pids]
+
+    def open_streams(self) -> int:
+        """Return how many streams are open in the whole deployment."""
+        health = self.nginx.get("/sse/health").json()
+        total: int = health["activeConnections"]["total"]
+        return total
+
+    def wait_ready(self, timeout: float = 20.0) -> None:
+        """Wait until every worker of every instance is ready, and as many as there should be."""
+        # Any worker of an instance may answer: ask often enough to have met both.
+        wait_until(
+            lambda: (
+                all(len(instance.worker_pids) == 2 for instance in self.instances)
+                and all(self._says("ready", 200) for _ in range(4))
+            ),
+            timeout,
+            "not ready",
+        )
+
+    def wait_unready(self, timeout: float = 10.0) -> None:
+        """Wait until no worker of any instance says it is ready."""
+        wait_until(lambda: all(self._says("ready", 503) for _ in range(4)), timeout, "still ready")
+
+    def is_alive(self) -> bool:
+        """Tell whether every instance says that it lives."""
+        return self._says("live", 200)
+
+    def _says(self, page: str, status: int) -> bool:
+        return all(
+            self.nginx.get(f"/instances/{instance.port}/health/{page}").status_code == status
+            for instance in self.instances
+        )
+
+
+def open_sockets(pid: int) -> int:
+    """Return how many sockets a process holds."""
+    count = 0
+    for each in Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            count += str(each.readlink()).startswith("socket:")
+        except FileNotFoundError:  # closed meanwhile
+            continue
+    return count

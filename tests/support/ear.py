@@ -1,0 +1,46 @@
+"""A sink that notes what it is told, and checks that it is told properly."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+from notifications.events import EventId, StoredEvent
+
+
+class Ear:
+    """What one process's streams would hear.
+
+    Fails the caller where a broker breaks its word: within a channel offsets
+    rise by one, unless a resync says otherwise.
+    """
+
+    def __init__(self) -> None:
+        self.events: dict[str, list[StoredEvent]] = defaultdict(list)
+        self.resyncs: list[tuple[str, EventId]] = []
+        self.controls: list[Mapping[str, Any]] = []
+        self.broken_promises: list[str] = []
+        self._places: dict[str, EventId] = {}
+
+    def deliver(self, channel: str, event: StoredEvent) -> None:
+        place = self._places.get(channel)
+        if place and (event.epoch != place.epoch or event.offset != place.offset + 1):
+            self.broken_promises.append(f"{channel}: {event.event_id} after {place}")
+        self._places[channel] = event.event_id
+        self.events[channel].append(event)
+
+    def resync(self, channel: str, tip: EventId) -> None:
+        self._places[channel] = tip
+        self.resyncs.append((channel, tip))
+
+    def control(self, message: Mapping[str, Any]) -> None:
+        self.controls.append(message)
+
+    def offsets(self, channel: str) -> list[int]:
+        """Return the offsets heard on ``channel``, in the order they came."""
+        return [event.offset for event in self.events[channel]]
+
+    def forget(self, channel: str) -> None:
+        """Expect ``channel`` to go on anywhere: it was unsubscribed for a while."""
+        self._places.pop(channel, None)

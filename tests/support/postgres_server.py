@@ -1,0 +1,147 @@
+"""A real PostgreSQL, made for the tests and thrown away."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from itertools import count
+from pathlib import Path
+
+import psycopg
+
+from tests.support.programs import children_of, find_program, free_port, kill_group
+from tests.support.waiting import wait_until
+
+
+class PostgresServer:
+    """One PostgreSQL cluster on a port of its own, for any number of databases.
+
+    Root may not run it, so as root it runs as the ``postgres`` user that
+    Debian's package makes. Nothing is synced to disk: a power cut is not among
+    what these tests try, and it makes them several times faster.
+    """
+
+    def __init__(self) -> None:
+        self._program = find_program("postgres")
+        initdb = find_program("initdb")
+        # Not below pytest's own directory, which only we may enter.
+        self._directory = Path(tempfile.mkdtemp(prefix="postgres-"))
+        self._as_user: list[str] = []
+        if os.geteuid() == 0:
+            shutil.chown(self._directory, "postgres", "postgres")
+            self._as_user = [find_program("runuser"), "-u", "postgres", "--"]
+        self.port = free_port()
+        self._numbers = count(1)
+        self._process: subprocess.Popen[bytes] | None = None
+        subprocess.run(
+            [
+                *(*self._as_user, initdb, "--pgdata", str(self._data)),
+                *("--username", "postgres", "--auth", "trust", "--encoding", "UTF8"),
+                *("--locale", "C", "--no-sync"),
+            ],
+            check=True,
+            capture_output=True,
+            cwd=self._directory,
+        )
+
+    @property
+    def _data(self) -> Path:
+        return self._directory / "data"
+
+    def url(self, database: str = "postgres") -> str:
+        """Return the URL of one of its databases."""
+        return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
+
+    def start(self) -> None:
+        """Start it and wait until it takes connections."""
+        if self._process is not None:
+            return
+        options = {
+            "listen_addresses": "127.0.0.1",
+            "port": self.port,
+            "unix_socket_directories": self._directory,
+            "fsync": "off",
+            "synchronous_commit": "off",
+            "full_page_writes": "off",
+        }
+        with (self._directory / "postgres.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [
+                    *(*self._as_user, self._program, "-D", str(self._data)),
+                    *(word for key, value in options.items() for word in ("-c", f"{key}={value}")),
+                ],
+                cwd=self._directory,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        try:
+            wait_until(self._answers, 20, "PostgreSQL does not answer")
+        except BaseException:
+            kill_group(self._process)
+            self._process = None
+            raise
+
+    def _answers(self) -> bool:
+        try:
+            psycopg.connect(self.url(), connect_timeout=1).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def execute(self, statement: str) -> None:
+        """Run one statement outside any transaction."""
+        with psycopg.connect(self.url(), autocommit=True) as connection:
+            connection.execute(statement.encode())
+
+    def create_database(self, template: str = "template0") -> str:
+        """Create a database, as a copy of ``template``, and return its name."""
+        name = f"test_{next(self._numbers)}"
+        self.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        return name
+
+    def drop_database(self, name: str) -> None:
+        """Drop a database, whoever is still connected."""
+        self.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+    def stop(self) -> None:
+        """Stop it, ending all connections (a "fast" shutdown)."""
+        process, self._process = self._process, None
+        if process is not None:
+            # runuser passes SIGTERM on, but PostgreSQL would then wait for its
+            # clients; SIGINT goes to the server itself.
+            os.kill(self._server_pid(), signal.SIGINT)
+            process.wait(20)
+
+    def kill(self) -> None:
+        """Kill it at once; the next start recovers."""
+        process, self._process = self._process, None
+        if process is not None:
+            backends = children_of(self._server_pid())
+            kill_group(process)
+            # Each leads a group of its own. They would go by themselves, but
+            # until then no new server may start.
+            for pid in backends:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            wait_until(
+                lambda: not any(Path(f"/proc/{pid}").exists() for pid in backends),
+                message="PostgreSQL's backends live on",
+            )
+
+    def restart(self) -> None:
+        self.stop()
+        self.start()
+
+    def _server_pid(self) -> int:
+        return int((self._data / "postmaster.pid").read_text().split()[0])
+
+    def remove(self) -> None:
+        """Stop it and delete all of it."""
+        self.stop()
+        shutil.rmtree(self._directory, ignore_errors=True)

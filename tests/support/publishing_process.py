@@ -1,0 +1,44 @@
+"""A process that publishes through a Redis broker, as a worker would.
+
+Arguments: the Redis's URL, the channel, how many events, and what their keys
+begin with. It says "ready", waits for a line, publishes from many greenlets
+at once, says "done", and reports a stream until it is killed.
+"""
+
+# As in wsgi.py: before anything can import a socket.
+from gevent import monkey
+
+monkey.patch_all()
+
+import sys  # noqa: E402
+from datetime import UTC, datetime  # noqa: E402
+
+import gevent.pool  # noqa: E402
+
+from notifications.brokers.redis_streams import RedisBroker  # noqa: E402
+from notifications.events import Heartbeat, body  # noqa: E402
+from tests.support.ear import Ear  # noqa: E402
+
+GREENLETS = 50
+
+
+def main(url: str, channel: str, count: str, key_prefix: str) -> None:
+    """Do what the module says."""
+    broker = RedisBroker(url)
+    broker.start(Ear())
+    event_body = body(Heartbeat(timestamp=datetime(2024, 1, 15, tzinfo=UTC)))
+    broker.tip(channel)
+    print("ready", flush=True)  # noqa: T201 - to the test
+    sys.stdin.readline()
+    pool = gevent.pool.Pool(GREENLETS)
+    for number in range(int(count)):
+        pool.spawn(broker.publish, [channel], event_body, key=f"{key_prefix}{number}")
+    pool.join(raise_error=True)
+    print("done", flush=True)  # noqa: T201 - to the test
+    while True:
+        broker.report({"session": 1})
+        gevent.sleep(0.5)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

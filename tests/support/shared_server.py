@@ -1,0 +1,35 @@
+"""A server for many tests: starting one takes seconds, and most of them only use it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from tests.support.service_server import ServiceServer
+from tests.support.sse_client import SseClient
+from tests.support.waiting import wait_until
+
+
+class SharedServer(ServiceServer):
+    """Leaves each test as it found the last one: running, and without streams."""
+
+    def listen(self, path: str, role: str, subject: str, **kwargs: Any) -> SseClient:
+        """Open a stream at any ``path`` as ``subject``, greeted."""
+        return self._listen(path, lambda: self.token(role, subject), kwargs)
+
+    @contextmanager
+    def one_test(self) -> Iterator[None]:
+        """Hang up the test's streams, and look through what it made the server write."""
+        written = len(self.log)
+        try:
+            yield
+        finally:
+            for client in self._clients:
+                client.close()
+            self._clients.clear()
+        wait_until(lambda: self.open_streams() == 0, message="streams are left open")
+        log = self.log[written:]
+        assert "eyJ" not in log, "a token in the server's log"
+        bad = [line for line in log.splitlines() if " ERROR " in line or "Traceback (" in line]
+        assert not bad, f"errors in the server's log:\n{log[-5000:]}"

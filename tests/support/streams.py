@@ -1,0 +1,93 @@
+"""Streams without sockets: for tests of what happens inside one process."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TypeVar
+
+import gevent
+
+from notifications.events import Frame, Heartbeat, StoredEvent, body
+from notifications.principal import Principal, Role
+from notifications.stream import Stream
+
+T = TypeVar("T")
+
+_numbers = itertools.count(1)
+HEARTBEAT_BODY = body(Heartbeat(timestamp=datetime(2024, 1, 15, 10, 30, tzinfo=UTC)))
+
+ANNA = Principal(Role.WAITER, "anna", expires_at=2e9, issued_at=0.0)
+
+
+def make_stream(channel: str = "waiter:anna", *, is_live: bool = True) -> Stream:
+    """Return a stream that nobody has registered; a live one has nothing to replay."""
+    now = time.time()
+    stream = Stream(
+        f"stream-{next(_numbers)}",
+        channel,
+        ANNA,
+        client="192.0.2.1",
+        opened_at=now,
+        expires_at=now + 3600,
+    )
+    stream.is_replaying = not is_live
+    return stream
+
+
+def make_event(offset: int, epoch: str = "e1") -> StoredEvent:
+    """Return an event of some channel."""
+    return StoredEvent(epoch, offset, HEARTBEAT_BODY)
+
+
+class RecordingOutlet:
+    """Notes what it is given; takes nothing while ``is_stalled``."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        stream.outlet = self
+        self.is_stalled = False
+        self.blocked_since: float | None = None
+        self.writes: list[list[StoredEvent]] = []
+        self.frames: list[Frame] = []
+        self.farewell: Frame | None = None
+        self.is_closed = False
+        self.is_aborted = False
+
+    @property
+    def offsets(self) -> list[int]:
+        """The offsets of all events written so far."""
+        return [event.offset for write in self.writes for event in write]
+
+    def flush(self) -> None:
+        if not self.is_stalled and (events := self._stream.take()):
+            self.writes.append(events)
+
+    def send(self, frame: Frame) -> None:
+        if not self.is_stalled:
+            self.frames.append(frame)
+
+    def close(self, farewell: Frame | None, *, abort: bool) -> None:
+        self.farewell, self.is_aborted, self.is_closed = farewell, abort, True
+
+
+def wait_in_loop(condition: Callable[[], T], timeout: float = 5.0) -> T:
+    """Return the first true value of ``condition()``; gevent's loop runs meanwhile.
+
+    Raises:
+        AssertionError: ``timeout`` seconds went by.
+    """
+    deadline = time.monotonic() + timeout
+    eager_until = time.monotonic() + 0.01
+    while not (value := condition()):
+        assert time.monotonic() < deadline, f"not within {timeout:g} s; last: {value!r}"
+        # As soon as others have had their turn; but a client's thread wants one, too.
+        gevent.sleep(0 if time.monotonic() < eager_until else 0.001)
+    return value
+
+
+def pass_turn() -> None:
+    """Let the event loop do what it has been told to do next."""
+    gevent.sleep(0.001)

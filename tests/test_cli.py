@@ -1,0 +1,216 @@
+"""The command line: what it prints, what it changes, how it says no."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import jwt
+import pytest
+from click.testing import Result
+
+from app import create_app
+from tests.support.programs import REPOSITORY, end
+from tests.support.service_server import SECRET, copy_sqlite
+from tests.support.waiting import wait_until
+
+Run = Callable[..., Result]
+
+
+def runner(tmp_path: Path, database_url: str) -> Run:
+    app = create_app(
+        {
+            "INSTANCE_DIR": str(tmp_path),
+            "DATABASE_URL": database_url,
+            "JWT_SECRET_KEY": SECRET,
+            "LOG_LEVEL": "WARNING",
+        }
+    )
+    return lambda *words: app.test_cli_runner().invoke(args=list(words))
+
+
+@pytest.fixture
+def database_url(tmp_path: Path, seeded_sqlite: Path) -> str:
+    return copy_sqlite(seeded_sqlite, tmp_path)
+
+
+@pytest.fixture
+def run(tmp_path: Path, database_url: str) -> Run:
+    return runner(tmp_path, database_url)
+
+
+@pytest.mark.parametrize("role", ["customer", "waiter", "manager"])
+def test_token_prints_a_token_alone(run, role):
+    result = run("token", role, "anna", "--expires-in", "60")
+
+    claims = jwt.decode(result.stdout.strip(), SECRET, algorithms=["HS256"])
+    assert (claims["sub"], claims["role"]) == ("anna", role)
+    assert 0 < claims["exp"] - time.time() <= 60
+    assert result.stdout.count("\n") == 1
+
+
+def test_a_token_of_the_command_line_opens_a_stream(server):
+    token = runner(server.directory, server.database_url)("token", "waiter", "anna").stdout.strip()
+
+    assert server.listen_waiter("anna", token=token).status == 200
+
+
+def test_an_unknown_role_is_refused(run):
+    result = run("token", "cook", "anna")
+
+    assert result.exit_code == 2
+    assert "'cook'" in result.stderr
+
+
+def test_a_new_database_is_upgraded_and_seeded_once(tmp_path):
+    url = f"sqlite:///{tmp_path / 'new.db'}"
+    run = runner(tmp_path, url)
+
+    assert "run: flask --app app db upgrade" in run("demo", "seed").stderr
+    assert run("db", "upgrade").exit_code == 0
+    assert run("db", "upgrade").exit_code == 0
+    assert "open" in run("demo", "seed").stdout
+
+    assert run("waiter", "order-status", "ord-1", "InProgress").exit_code == 0
+    assert "nothing was changed" in run("demo", "seed").stdout
+    assert "was InProgress already" in run("waiter", "order-status", "ord-1", "InProgress").stdout
+
+
+def test_statuses_are_set_and_said(run):
+    assert run("waiter", "request-status", "req-1", "acknowledged").stdout == (
+        "Request req-1 is now Acknowledged.\n"
+    )
+    assert run("waiter", "order-status", "ord-1", "in_progress").stdout == (
+        "Order ord-1 is now InProgress.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("request-status", "req-1", "Burnt"), "is none of New, Acknowledged"),
+        (("request-status", "req-9", "Done"), "no such request: 'req-9'"),
+        (("order-status", "ord-1", "Paid"), "cannot move from New to Paid; allowed:"),
+        (("transfer", "--from", "anna", "--to", "carl"), "no such waiter: 'carl'"),
+        (("transfer", "--to", "ben", "--session", "table-7", "--session", "table-8"), "table-8"),
+    ],
+)
+def test_what_the_floor_refuses_is_one_line_and_exit_code_one(run, words, said):
+    result = run("waiter", *words)
+
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert said in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_transfer_needs_to_know_what_to_hand_over(run):
+    result = run("waiter", "transfer", "--to", "ben")
+
+    assert result.exit_code == 2
+    assert "--from" in result.stderr
+
+
+def test_transfer_moves_all_or_those_named(run, database_url):
+    only = run("waiter", "transfer", "--from", "anna", "--to", "ben", "--session", "table-5")
+    assert only.stdout == "Now with ben: table-5.\n"
+    rest = run("waiter", "transfer", "--from", "anna", "--to", "ben", "--reason", "shift change")
+    assert rest.stdout == "Now with ben: table-7.\n"
+
+    again = run("waiter", "transfer", "--from", "anna", "--to", "ben")
+    assert again.stdout == "Nothing to hand over to ben.\n"
+
+
+def test_a_change_of_the_command_line_reaches_the_screens(server):
+    stream = server.listen_waiter("anna")
+    run = runner(server.directory, server.database_url)
+
+    run("waiter", "order-status", "ord-1", "InProgress")
+
+    event = stream.next("order_update", timeout=2)
+    assert (event.data["orderId"], event.data["status"]) == ("ord-1", "InProgress")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [(), ("token",), ("db",), ("demo", "seed"), ("waiter",), ("waiter", "transfer"), ("watch",)],
+)
+def test_help_helps(run, words):
+    result = run(*words, "--help")
+
+    assert result.exit_code == 0
+    assert "Usage:" in result.stdout
+
+
+def test_the_command_line_patches_nothing(tmp_path):
+    code = (
+        "import app; app.create_app(); from gevent import monkey;"
+        "assert not any(map(monkey.is_module_patched, ['socket', 'threading', 'time']))"
+    )
+    subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=REPOSITORY,
+        env={"INSTANCE_DIR": str(tmp_path)},
+        check=True,
+    )
+
+
+def test_a_wrong_setting_is_one_line_without_a_traceback(tmp_path):
+    result = subprocess.run(
+        [sys.executable, "-m", "flask", "--app", "app", "token", "waiter", "anna"],
+        cwd=REPOSITORY,
+        env={"INSTANCE_DIR": str(tmp_path), "WEB_CONCURRENCY": "2"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert result.returncode == 1
+    assert result.stderr.startswith("Error: WEB_CONCURRENCY is 2, but")
+    assert result.stderr.count("\n") == 1
+
+
+def test_watch_shows_what_happens_and_comes_back_after_a_restart(server, tmp_path):
+    out = tmp_path / "watch.out"
+    with out.open("wb") as file:
+        watching = subprocess.Popen(
+            [sys.executable, "-m", "flask", "--app", "app", "watch", "session", "table-7"],
+            cwd=REPOSITORY,
+            env=server.env,
+            stdout=file,
+            stderr=file,
+            start_new_session=True,
+        )
+
+    def shows(text: str) -> Callable[[], bool]:
+        return lambda: text in out.read_text()
+
+    wait_until(shows("listening to table-7"), 10)
+    server.service.update_order_status("ord-1", "InProgress")
+    wait_until(shows("[ord-1: New -> InProgress]"), 5)
+
+    server.kill()
+    server.service.update_order_status("ord-1", "Complete")
+    server.start()
+    wait_until(lambda: "listening" in out.read_text().split("again in")[-1], 15)
+    server.service.update_order_status("ord-1", "Delivered")
+    wait_until(shows("[ord-1: Complete -> Delivered]"), 5)
+    end(watching, 5)
+
+
+def test_watch_says_why_it_may_not(server):
+    result = subprocess.run(
+        [sys.executable, "-m", "flask", "--app", "app", "watch", "session", "table-7"],
+        cwd=REPOSITORY,
+        env=server.env | {"JWT_SECRET_KEY": "another secret than the server's, by mistake"},
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+
+    assert result.returncode == 1
+    assert result.stderr.startswith("Error: 401")

@@ -1,0 +1,237 @@
+"""One word sets up, one runs, one tests: the Makefile and what it calls."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from importlib.metadata import distributions
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.support.programs import REPOSITORY, end, free_port, kill_group
+from tests.support.waiting import wait_until
+from waiter_service import Database, WaiterService
+
+# A checkout has no more than this.
+NOT_CHECKED_OUT = shutil.ignore_patterns(
+    ".git", ".venv", ".*_cache", ".hypothesis", "__pycache__", "instance", "node_modules",
+    "benchmarks", "tests",
+)  # fmt: skip
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A copy of the repository whose ``.venv`` is the one that runs the tests."""
+    path = tmp_path / "checkout"
+    shutil.copytree(REPOSITORY, path, ignore=NOT_CHECKED_OUT)
+    (path / ".venv").symlink_to(sys.prefix)
+    return path
+
+
+def make(directory: Path, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["make", *words],
+        cwd=directory,
+        env={"PATH": os.environ["PATH"], **env},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_help_names_the_targets():
+    result = make(REPOSITORY)
+
+    for target in ("run", "test", "check", "bench"):
+        assert re.search(rf"^make {target}\s+\S", result.stdout, re.MULTILINE)
+
+
+def test_a_missing_python_is_named_with_the_remedy(tmp_path):
+    shutil.copy(REPOSITORY / "Makefile", tmp_path)
+    (tmp_path / "requirements.txt").touch()
+
+    result = make(tmp_path, "run", "PYTHON=")
+
+    assert result.returncode != 0
+    assert "Python 3.11 or newer is needed" in result.stderr
+
+
+Run = Callable[[], tuple[subprocess.Popen[bytes], Path]]
+
+
+@pytest.fixture
+def make_run(checkout: Path, tmp_path: Path) -> Iterator[tuple[Run, str]]:
+    port = free_port()
+    started: list[subprocess.Popen[bytes]] = []
+
+    def run() -> tuple[subprocess.Popen[bytes], Path]:
+        log = tmp_path / f"run-{len(started)}.log"
+        with log.open("wb") as file:
+            process = subprocess.Popen(
+                # Everything is installed, or we would not be here.
+                ["make", "run", "--assume-old=.venv/.runtime"],
+                cwd=checkout,
+                env={"PATH": os.environ["PATH"], "PORT": str(port), "SSE_DRAIN_SECONDS": "1"},
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=file,
+                start_new_session=True,
+            )
+        started.append(process)
+        wait_until(
+            lambda: requests.get(f"http://127.0.0.1:{port}/sse/health", timeout=5).ok,
+            20,
+            log.read_text,
+        )
+        return process, log
+
+    yield run, f"http://127.0.0.1:{port}"
+    for process in started:
+        kill_group(process)
+
+
+def test_run_opens_a_restaurant_once_and_keeps_it(make_run, checkout):
+    run, url = make_run
+    database_url = f"sqlite:///{checkout}/instance/restaurant.db"
+
+    process, log = run()
+    assert f"Demo page: {url}/demo" in log.read_text()
+    database = Database(database_url)
+    service = WaiterService(database)
+    service.update_order_status("ord-1", "InProgress")
+    end(process, 10, signal.SIGTERM)
+
+    process, log = run()
+    assert "nothing was changed" in log.read_text()
+    assert service.update_order_status("ord-1", "InProgress").changed is False
+    database.dispose()
+    end(process, 10, signal.SIGTERM)
+
+
+def test_ctrl_c_stops_quietly(make_run):
+    run, url = make_run
+    process, log = run()
+
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all of them
+    process.wait(10)
+
+    assert "Traceback" not in log.read_text()
+    with pytest.raises(requests.ConnectionError):
+        requests.get(f"{url}/sse/health", timeout=5)
+
+
+@pytest.mark.parametrize(
+    ("env", "sentence"),
+    [
+        ({"WEB_CONCURRENCY": "2"}, "set REDIS_URL, or WEB_CONCURRENCY=1"),
+        ({"REDIS_URL": "redis://127.0.0.1"}, "set the same JWT_SECRET_KEY"),
+        ({"PORT": "http"}, "PORT is 'http', but must be a whole number"),
+        ({"DATABASE_URL": "sqlite:///{}/new.db"}, "run: flask --app app db upgrade"),
+        ({"DATABASE_URL": "postgresql://127.0.0.1:1/none"}, "is DATABASE_URL right?"),
+    ],
+)
+def test_the_server_refuses_to_start_in_one_sentence(env, sentence, start_server, tmp_path):
+    given = {name: value.format(tmp_path) for name, value in env.items()}
+    server = start_server(start=False, **given)
+    if "REDIS_URL" in env:
+        del server.env["JWT_SECRET_KEY"]
+    server.expected_errors.append(sentence)
+
+    server.start(wait=False)
+
+    assert server.wait_exit() != 0
+    assert sentence in server.log
+    assert "Traceback" not in server.log
+    server.kill()
+
+
+def test_a_weak_secret_is_named_once_at_the_start(start_server):
+    server = start_server(JWT_SECRET_KEY="secret")
+
+    assert server.log.count("JWT_SECRET_KEY is shorter than 32 bytes") == 1
+
+
+# --- what is installed
+
+
+def pins(*names: str) -> dict[str, str]:
+    pinned = {}
+    for name in names:
+        for line in (REPOSITORY / name).read_text().splitlines():
+            requirement = line.partition("#")[0].strip()
+            if requirement and not requirement.startswith("-r"):
+                package, equals, version = requirement.partition("==")
+                assert equals, f"{name}: {line!r} is not pinned"
+                pinned[canonical(package.partition("[")[0])] = version
+    return pinned
+
+
+def canonical(package: str) -> str:
+    return re.sub(r"[-_.]+", "-", package).lower()
+
+
+def test_everything_installed_is_pinned():
+    pinned = pins("requirements.txt", "requirements-dev.txt")
+    installed = {canonical(each.metadata["Name"]): each.version for each in distributions()}
+    unpinned = installed.keys() - pinned.keys() - {"pip", "setuptools"}
+
+    assert not unpinned
+    assert {name: installed.get(name) for name in pinned} == pinned
+
+
+def test_missing_servers_are_named_where_they_cannot_be_installed(tmp_path):
+    for program in ("bash", "sort"):
+        (tmp_path / program).symlink_to(shutil.which(program) or "")
+
+    result = subprocess.run(
+        [REPOSITORY / "scripts" / "install-test-servers"],
+        env={"PATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert re.search(r"^Not installed: .*\bnodejs\b", result.stderr)
+
+
+# --- skipped tests
+
+
+SKIPPING = {
+    "in the test": "import pytest\ndef test_it(): pytest.skip('no engine')",
+    "by mark": "import pytest\n@pytest.mark.skipif(True, reason='no engine')\ndef test_it(): pass",
+    "as a module": "import pytest\npytest.skip('no engine', allow_module_level=True)",
+}
+
+
+@pytest.mark.parametrize("source", SKIPPING.values(), ids=SKIPPING.keys())
+@pytest.mark.parametrize("is_ci", [True, False], ids=["CI", "elsewhere"])
+def test_a_skip_says_why_and_fails_in_ci_alone(tmp_path, source, is_ci):
+    (tmp_path / "test_skipping.py").write_text(source)
+
+    result = subprocess.run(
+        [
+            *(sys.executable, "-m", "pytest", "-p", "tests.conftest", "-p", "no:cacheprovider"),
+            *("-c", str(REPOSITORY / "pyproject.toml"), str(tmp_path)),
+        ],
+        cwd=REPOSITORY,
+        env={"PATH": os.environ["PATH"], "CI": "true" if is_ci else "false"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert "no engine" in result.stdout
+    if is_ci:
+        assert result.returncode in (1, 2)
+        assert "which CI=true forbids" in result.stdout
+    else:
+        assert result.returncode in (0, 5)

@@ -1,0 +1,242 @@
+"""The environment is read once, checked, and refused with a sentence."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
+
+from settings import Settings, SettingsError
+from tests.support.programs import REPOSITORY
+
+GOOD_SECRET = "x" * 48
+
+
+@pytest.fixture
+def environ(tmp_path: Path) -> dict[str, str]:
+    return {"INSTANCE_DIR": str(tmp_path / "instance")}
+
+
+def public_pem(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> str:
+    return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+
+@pytest.fixture(scope="module")
+def rsa_pem() -> str:
+    return public_pem(rsa.generate_private_key(65537, 2048))
+
+
+@pytest.fixture(scope="module")
+def ec_pem() -> str:
+    return public_pem(ec.generate_private_key(ec.SECP256R1()))
+
+
+def test_everything_has_a_working_default(environ):
+    settings = Settings.load(environ)
+
+    assert settings.database_url == f"sqlite:///{environ['INSTANCE_DIR']}/restaurant.db"
+    assert settings.redis_url is None
+    assert (settings.host, settings.port) == ("127.0.0.1", 8000)
+    assert settings.heartbeat_seconds == 30
+    assert settings.demo is False
+    assert settings.warnings == ()
+
+
+def test_the_readme_names_every_setting():
+    readme = (REPOSITORY / "README.md").read_text()
+
+    assert [name for name in Settings.variables() if f"`{name}`" not in readme] == []
+
+
+def test_empty_counts_as_not_set(environ):
+    settings = Settings.load(environ | {"REDIS_URL": "", "PORT": ""})
+
+    assert settings.redis_url is None
+    assert settings.port == 8000
+
+
+def test_overrides_win_and_may_be_typed(environ):
+    settings = Settings.load(
+        environ | {"PORT": "1", "DEMO": "0"},
+        {"PORT": 8123, "DEMO": True, "CORS_ORIGINS": ["https://a.example"], "TESTING": True},
+    )
+
+    assert (settings.port, settings.demo) == (8123, True)
+    assert settings.cors_origins == ("https://a.example",)
+
+
+def test_a_misspelt_override_is_refused_with_the_right_name(environ):
+    with pytest.raises(SettingsError, match="did you mean SSE_HEARTBEAT_SECONDS"):
+        Settings.load(environ, {"SSE_HEARTBEAT": 1})
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "rule"),
+    [
+        ("PORT", "eighty", "a whole number from 0 to 65535"),
+        ("PORT", "70000", "a whole number from 0 to 65535"),
+        ("WEB_CONCURRENCY", "0", "a whole number from 1"),
+        ("SSE_HEARTBEAT_SECONDS", "0", "a number of seconds from 0.05"),
+        ("SSE_DRAIN_SECONDS", "nan", "a number of seconds from 0"),
+        ("SSE_MAX_PENDING_EVENTS", "-1", "a whole number from 1"),
+        ("DEMO", "maybe", "1 or 0"),
+        ("LOG_FORMAT", "xml", "one of text, json"),
+        ("LOG_LEVEL", "LOUD", "one of DEBUG, INFO"),
+        ("DATABASE_URL", "mysql://db/x", "starts with sqlite:// or postgresql://"),
+        ("REDIS_URL", "localhost:6379", "starts with redis://"),
+        ("CORS_ORIGINS", "*", "origins such as"),
+        ("CORS_ORIGINS", "https://a.example/", "origins such as"),
+        ("JWT_ALGORITHM", "none", "one of HS256, RS256, ES256"),
+    ],
+)
+def test_a_bad_value_is_named_with_its_rule(environ, variable, value, rule):
+    with pytest.raises(SettingsError) as refusal:
+        Settings.load(environ | {variable: value})
+
+    assert variable in str(refusal.value)
+    assert repr(value) in str(refusal.value)
+    assert rule in str(refusal.value)
+
+
+def test_secrets_are_shown_in_no_repr_and_no_error(environ, rsa_pem):
+    settings = Settings.load(
+        environ
+        | {
+            "JWT_SECRET_KEY": GOOD_SECRET,
+            "JWT_PUBLIC_KEY": rsa_pem,
+            "DATABASE_URL": "postgresql://floor:pass-word@db/restaurant",
+            "REDIS_URL": "redis://:pass-word@redis:6379/0",
+        }
+    )
+
+    assert GOOD_SECRET not in repr(settings)
+    assert "pass-word" not in repr(settings)
+    assert "BEGIN" not in repr(settings)
+    assert "db/restaurant" in repr(settings)
+    with pytest.raises(SettingsError) as refusal:
+        Settings.load(environ | {"DATABASE_URL": "mysql://floor:pass-word@db/x"})
+    assert "pass-word" not in str(refusal.value)
+
+
+def test_several_workers_without_redis_are_refused(environ):
+    with pytest.raises(SettingsError, match="set REDIS_URL"):
+        Settings.load(environ | {"WEB_CONCURRENCY": "2"})
+
+
+def test_redis_without_a_shared_secret_is_refused(environ):
+    with pytest.raises(SettingsError, match="JWT_SECRET_KEY"):
+        Settings.load(environ | {"REDIS_URL": "redis://localhost"})
+
+
+def test_several_workers_with_redis_and_a_secret_are_welcome(environ):
+    settings = Settings.load(
+        environ | {"WEB_CONCURRENCY": "4", "REDIS_URL": "redis://r", "JWT_SECRET_KEY": GOOD_SECRET}
+    )
+
+    assert settings.web_concurrency == 4
+
+
+def test_a_short_secret_earns_a_warning_but_is_taken(environ):
+    settings = Settings.load(environ | {"JWT_SECRET_KEY": "secret"})
+
+    assert settings.jwt_secret_key == "secret"
+    (warning,) = settings.warnings
+    assert "32 bytes" in warning
+
+
+# --- the secret that an installation makes for itself
+
+
+def test_the_secret_is_made_once_and_for_our_eyes_only(environ):
+    first = Settings.load(environ).jwt_secret_key
+    again = Settings.load(environ).jwt_secret_key
+
+    kept = Path(environ["INSTANCE_DIR"]) / "jwt-secret"
+    assert first == again == kept.read_text().strip()
+    assert len(first) >= 32
+    assert kept.stat().st_mode & 0o777 == 0o600
+    assert [path.name for path in kept.parent.iterdir()] == ["jwt-secret"]
+
+
+def test_processes_that_start_together_agree_on_the_secret(environ):
+    code = "from settings import Settings; print(Settings.load().jwt_secret_key)"
+    together = [
+        subprocess.Popen(
+            [sys.executable, "-c", code],
+            cwd=REPOSITORY,
+            env=environ,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(6)
+    ]
+    secrets = {process.communicate(timeout=30)[0].strip() for process in together}
+
+    assert len(secrets) == 1
+    assert len(secrets.pop()) >= 32
+
+
+def test_an_instance_directory_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+
+    with pytest.raises(SettingsError, match="INSTANCE_DIR"):
+        Settings.load({"INSTANCE_DIR": str(tmp_path / "file" / "instance")})
+
+
+def test_an_empty_secret_file_is_refused(environ):
+    secret = Path(environ["INSTANCE_DIR"]) / "jwt-secret"
+    secret.parent.mkdir()
+    secret.touch()
+
+    with pytest.raises(SettingsError, match="is empty"):
+        Settings.load(environ)
+
+
+# --- a platform's public key
+
+
+def test_the_public_key_decides_on_the_algorithm(environ, rsa_pem, ec_pem):
+    assert Settings.load(environ | {"JWT_PUBLIC_KEY": rsa_pem}).jwt_algorithm == "RS256"
+    assert Settings.load(environ | {"JWT_PUBLIC_KEY": ec_pem}).jwt_algorithm == "ES256"
+
+
+def test_the_public_key_may_be_a_file_or_one_line(environ, tmp_path, rsa_pem):
+    file = tmp_path / "platform.pem"
+    file.write_text(rsa_pem)
+    one_line = rsa_pem.replace("\n", "\\n")
+
+    for given in (str(file), one_line):
+        settings = Settings.load(environ | {"JWT_PUBLIC_KEY": given})
+        assert settings.jwt_public_key == rsa_pem.strip()
+
+
+def test_an_algorithm_that_does_not_fit_the_key_is_refused(environ, rsa_pem):
+    with pytest.raises(SettingsError, match="JWT_ALGORITHM=RS256"):
+        Settings.load(environ | {"JWT_PUBLIC_KEY": rsa_pem, "JWT_ALGORITHM": "ES256"})
+    with pytest.raises(SettingsError, match="set JWT_PUBLIC_KEY"):
+        Settings.load(environ | {"JWT_ALGORITHM": "RS256"})
+
+
+def test_a_private_key_is_refused_and_not_shown(environ):
+    key = ec.generate_private_key(ec.SECP256R1())
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+
+    with pytest.raises(SettingsError, match="the private one stays") as refusal:
+        Settings.load(environ | {"JWT_PUBLIC_KEY": pem})
+
+    assert pem.splitlines()[1] not in str(refusal.value)
+
+
+@pytest.mark.parametrize("given", ["/no/such/file.pem", "-----BEGIN PUBLIC KEY-----\nx"])
+def test_what_is_no_key_is_refused(environ, given):
+    with pytest.raises(SettingsError, match="JWT_PUBLIC_KEY must be a public key"):
+        Settings.load(environ | {"JWT_PUBLIC_KEY": given})

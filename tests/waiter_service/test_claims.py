@@ -1,0 +1,275 @@
+"""Several processes announce at once, and die at any moment."""
+
+import signal
+import threading
+
+import pytest
+from sqlalchemy import text
+
+from tests.support.waiting import wait_until
+from waiter_service import Database, WaiterService
+from waiter_service.clock import utc_now
+from waiter_service.errors import DatabaseUnavailable
+from waiter_service.relay_lock import RelayLock
+from waiter_service.relay_session import LOOK_SECONDS
+
+KILLED_WHILE_ANNOUNCING = """
+import os, signal, sys
+from waiter_service import Database, WaiterService, signals
+
+def die(sender, change):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+if sys.argv[2] == "in the receiver":
+    signals.request_status_changed.connect(die)
+service = WaiterService(Database(sys.argv[1]), relay=True)
+if sys.argv[2] == "before announcing":
+    signals.request_status_changed.connect(lambda sender, change: None, weak=False)
+    service.after_commit = lambda changes: die(service, changes)
+service.update_request_status("req-1", "Acknowledged")
+"""
+
+
+on_postgresql = pytest.mark.parametrize(
+    "database", [pytest.param("postgresql", marks=pytest.mark.postgres)], indirect=True
+)
+
+
+def claims(service):
+    with service.database.reading() as orm:
+        return orm.execute(text("SELECT claimed_by, claimed_until FROM outbox")).all()
+
+
+@pytest.mark.parametrize("moment", ["before announcing", "in the receiver"])
+def test_what_a_killed_process_did_not_announce_comes_once_after_the_restart(
+    service, make_service, listen, run_python, database_url, moment
+):
+    process = run_python(KILLED_WHILE_ANNOUNCING, database_url, moment)
+    _, complaints = process.communicate(timeout=30)
+    assert process.returncode == -signal.SIGKILL, complaints
+    assert service.pending_count() == 1
+
+    listener = listen()
+    restarted = make_service(relay=True, clock=utc_now)
+    assert restarted.flush() == 1
+    assert [change.version for change in listener.heard] == [2]
+    assert (restarted.flush(), restarted.pending_count()) == (0, 0)
+
+
+@on_postgresql
+def test_others_go_on_with_what_a_killed_process_was_announcing_without_waiting_for_its_lease(
+    service, make_service, listen, run_python, database_url
+):
+    """A guest would look at an old screen for half a minute."""
+    other = make_service(relay=True, clock=utc_now)
+    listener = listen()
+    service.create_request("table-5", "water")
+    assert other.flush() == 1  # it has looked for the dead, and found none
+    process = run_python(KILLED_WHILE_ANNOUNCING, database_url, "in the receiver")
+    _, complaints = process.communicate(timeout=30)
+    assert process.returncode == -signal.SIGKILL, complaints
+
+    wait_until(lambda: other.flush() == 1, LOOK_SECONDS + 2)
+
+    assert [change.version for change in listener.of("table-7")] == [2]
+
+
+@on_postgresql
+def test_a_process_that_lost_its_session_is_soon_taken_for_alive_again(
+    service, make_service, listen, caplog
+):
+    first, second = make_service(relay=True, clock=utc_now), make_service(relay=True, clock=utc_now)
+    listener = listen()
+
+    def locks():
+        with service.database.reading() as orm:
+            return orm.scalar(text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"))
+
+    assert locks() == 2
+    with service.database.writing() as orm:
+        orm.execute(
+            text(
+                "SELECT pg_terminate_backend(pid) FROM pg_locks"
+                " WHERE locktype = 'advisory' ORDER BY pid LIMIT 1"
+            )
+        )
+
+    def both_hold_their_locks():
+        # Whose it was, it is mended when there is something to announce.
+        service.create_request("table-9", f"kind {len(listener.heard)}")
+        first.flush()
+        second.flush()
+        return locks() == 2
+
+    wait_until(both_hold_their_locks, 3 * LOOK_SECONDS, interval=0.1)
+    assert "others may take our claims" in caplog.text
+
+
+def test_a_claim_that_is_overdue_is_taken_over(service, make_service, listen, clock):
+    first, second = make_service(relay=True), make_service(relay=True)
+    listener = listen()
+    first.after_commit = lambda changes: None
+    first.update_request_status("req-1", "Acknowledged")
+    assert (second.flush(), listener.heard) == (0, [])
+    clock.advance(31)
+    assert second.flush() == 1
+    # And the one who was late does not announce it again.
+    assert (first.flush(), len(listener.heard)) == (0, 1)
+
+
+def test_an_orderly_stop_gives_claims_back_at_once(service, make_service, listen):
+    first, second = make_service(relay=True), make_service(relay=True)
+    listener = listen()
+    first.after_commit = lambda changes: None
+    first.update_request_status("req-1", "Acknowledged")
+    first.stop_relaying()
+    assert not first.is_relay
+    assert (second.flush(), len(listener.heard)) == (1, 1)
+
+
+def test_a_session_one_process_is_announcing_is_left_alone_by_others(service, make_service, listen):
+    """Otherwise the second process would overtake the first."""
+    first, second = make_service(relay=True), make_service(relay=True)
+    listener = listen()
+    at_it, go_on = threading.Event(), threading.Event()
+
+    def hold(change):
+        if change.version == 2 and not at_it.is_set():
+            at_it.set()
+            assert go_on.wait(10)
+
+    listener.refuse = hold
+    slow = threading.Thread(
+        target=first.update_request_status, args=("req-1", "Acknowledged"), daemon=True
+    )
+    slow.start()
+    assert at_it.wait(10)
+    second.update_request_status("req-1", "InProgress")
+    second.create_request("table-5", "water")
+    assert second.flush() == 0
+    assert [change.session_id for change in listener.heard] == ["table-5"]
+    go_on.set()
+    slow.join(10)
+    # The first sees what has queued up behind it, and nobody needs a timer.
+    assert [change.version for change in listener.of("table-7")] == [2, 3]
+    assert service.pending_count() == 0
+
+
+def test_a_greenlet_that_is_ended_while_announcing_gives_its_rows_back(
+    service, make_service, listen
+):
+    class EndedError(BaseException):
+        """Stands for gevent.GreenletExit and gevent.Timeout, which are no Exception."""
+
+    relay = make_service(relay=True)
+    for kind in ("bill", "menu"):
+        service.create_request("table-5", kind)
+    listener = listen()
+
+    def end(change):
+        raise EndedError
+
+    listener.refuse = end
+    with pytest.raises(EndedError):
+        relay.flush()
+    assert {claim.claimed_by for claim in claims(service)} == {None}
+    listener.refuse = lambda change: False
+    assert relay.flush() == 2
+
+
+def test_a_commit_whose_announcer_is_ended_is_announced_all_the_same(
+    service, make_service, listen, clock
+):
+    class EndedError(BaseException):
+        pass
+
+    relay = make_service(relay=True)
+    listener = listen()
+
+    def end(changes):
+        raise EndedError
+
+    relay.after_commit = end
+    with pytest.raises(EndedError):
+        relay.update_request_status("req-1", "Acknowledged")
+    assert relay.flush() == 1
+    assert len(listener.heard) == 1
+
+
+def test_two_processes_announce_a_backlog_together_each_change_once_and_in_order(
+    service, make_service, listen
+):
+    tables = range(20, 30)
+    for table in tables:
+        service.open_session(table, "anna", session_id=f"t-{table}")
+        for number in range(4):
+            service.create_request(f"t-{table}", f"kind {number}")
+    listener = listen()
+    relays = [make_service(relay=True) for _ in range(3)]
+    threads = [threading.Thread(target=relay.flush, args=(7,)) for relay in relays]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    relays[0].flush()
+    assert len(listener.heard) == len(set(listener.ids)) == 50
+    for table in tables:
+        assert [change.KIND for change in listener.of(f"t-{table}")] == [
+            "session_opened",
+            *["request_status"] * 4,
+        ]
+
+
+def test_whoever_joins_the_lock_alone_may_void_claims(tmp_path):
+    voided = []
+    first, second = RelayLock(tmp_path / "lock"), RelayLock(tmp_path / "lock")
+    first.join(lambda: voided.append("first"))
+    second.join(lambda: voided.append("second"))
+    first.join(lambda: voided.append("first again"))
+    assert voided == ["first"]
+    first.leave()
+    third = RelayLock(tmp_path / "lock")
+    third.join(lambda: voided.append("third"))
+    assert voided == ["first"]
+    second.leave()
+    third.leave()
+    third.join(lambda: voided.append("third"))
+    assert voided == ["first", "third"]
+    third.leave()
+
+
+def test_a_database_lost_between_commit_and_announcement_fails_no_change(
+    service, database_url, listen, clock, caplog
+):
+    relay = WaiterService(Database(database_url), clock=clock, relay=True)
+    listener = listen()
+    writing = relay.database.writing
+
+    def lose_the_database(change):
+        relay.database.writing = None
+
+    listener.refuse = lose_the_database
+    assert relay.update_request_status("req-1", "Acknowledged").changed
+    assert "not announced yet" in caplog.text
+    relay.database.writing = writing
+    listener.refuse = lambda change: False
+    clock.advance(31)
+    # Its receivers took it, so it is not told again; only its row goes.
+    relay.flush()
+    assert (len(listener.heard), relay.pending_count()) == (1, 0)
+    relay.stop_relaying()
+    relay.database.dispose()
+
+
+def test_an_orderly_stop_succeeds_though_the_database_is_gone(make_service, service, caplog):
+    relay = make_service(relay=True)
+    writing = relay.database.writing
+
+    def unavailable():
+        raise DatabaseUnavailable("gone")
+
+    relay.database.writing = unavailable
+    relay.stop_relaying()
+    relay.database.writing = writing
+    assert not relay.is_relay
+    assert "could not be given back" in caplog.text

@@ -1,0 +1,25 @@
+import waiter_service
+from waiter_service import errors
+
+OUTSIDERS = ("flask", "gevent", "notifications", "alembic", "pydantic")
+
+
+def test_importing_the_package_pulls_in_no_web_framework_and_no_notifications(run_python):
+    source = (
+        "import sys, waiter_service\n"
+        f"print([name for name in {OUTSIDERS!r} if name in sys.modules])"
+    )
+    output, complaints = run_python(source).communicate(timeout=30)
+    assert (output.strip(), complaints) == ("[]", "")
+
+
+def test_public_names_exist():
+    for name in waiter_service.__all__:
+        assert getattr(waiter_service, name) is not None
+
+
+def test_every_error_of_the_house_is_in_the_drawn_tree():
+    drawn = errors.__doc__
+    for name, value in vars(errors).items():
+        if isinstance(value, type) and issubclass(value, errors.WaiterServiceError):
+            assert name in drawn

@@ -1,0 +1,210 @@
+"""From commit to signal: the two modes, and receivers that fail."""
+
+import logging
+
+import pytest
+from sqlalchemy import text
+
+from waiter_service import Actor, signals
+
+
+@pytest.fixture
+def relay(make_service, service):
+    """A process that relays, beside ``service``, which does not."""
+    return make_service(relay=True)
+
+
+def test_a_script_tells_its_own_receivers_and_leaves_the_rows(service, listener):
+    service.update_request_status("req-1", "Acknowledged")
+    assert (len(listener.heard), service.pending_count()) == (1, 1)
+
+
+def test_receivers_hear_only_what_is_committed(service, listener):
+    seen = []
+    listener.refuse = lambda change: seen.append(
+        service.update_request_status("req-1", change.new).version
+    )
+    service.update_request_status("req-1", "Acknowledged")
+    assert seen == [2]
+
+
+def test_the_sender_is_the_service(service, listen):
+    listener = listen()
+    signals.request_status_changed.disconnect(listener)
+    signals.request_status_changed.connect(listener, sender=service)
+    service.update_request_status("req-1", "Acknowledged")
+    assert len(listener.heard) == 1
+
+
+def test_a_process_that_relays_announces_its_own_changes_at_once(relay, listener):
+    relay.update_request_status("req-1", "Acknowledged")
+    assert (len(listener.heard), relay.pending_count()) == (1, 0)
+
+
+def test_a_process_that_relays_announces_what_a_script_has_done(service, relay, listen):
+    service.update_request_status("req-1", "Acknowledged")
+    service.update_request_status("req-1", "InProgress")
+    listener = listen()
+    assert relay.flush() == 2
+    assert [change.version for change in listener.heard] == [2, 3]
+    assert (relay.flush(), relay.pending_count()) == (0, 0)
+
+
+def test_what_a_script_left_is_announced_before_what_the_relay_does_next(service, relay, listen):
+    service.update_request_status("req-1", "Acknowledged")
+    listener = listen()
+    relay.update_request_status("req-1", "InProgress")
+    assert [change.version for change in listener.heard] == [2, 3]
+    assert relay.pending_count() == 0
+
+
+def test_a_script_that_flushes_tells_nobody_twice_but_clears_up(service, listener):
+    service.update_request_status("req-1", "Acknowledged")
+    service.flush()
+    assert (len(listener.heard), service.pending_count()) == (1, 0)
+
+
+def test_an_update_succeeds_though_a_receiver_raises(service, relay, listen, caplog):
+    failing, other = listen(), listen()
+    failing.refuse = lambda change: True
+    for process in (service, relay):
+        status = "Acknowledged" if process is service else "InProgress"
+        assert process.update_request_status("req-1", status).changed
+    assert [change.version for change in other.heard][:1] == [2]
+    assert all("req" not in record.args for record in caplog.records)
+    assert any(record.levelno == logging.ERROR for record in caplog.records)
+
+
+def test_a_refused_change_waits_and_later_ones_of_its_session_behind_it(service, relay, listen):
+    listener = listen()
+    listener.refuse = lambda change: change.session_id == "table-7"
+    relay.update_request_status("req-1", "Acknowledged")
+    relay.update_order_status("ord-1", "Acknowledged")
+    relay.create_request("table-5", "water")
+    assert [change.session_id for change in listener.heard] == ["table-5"]
+    assert (relay.flush(), relay.pending_count()) == (0, 2)
+
+    listener.refuse = lambda change: False
+    assert relay.flush() == 2
+    assert [change.KIND for change in listener.of("table-7")] == ["request_status", "order_status"]
+    assert relay.pending_count() == 0
+
+
+def test_a_retried_change_comes_again_to_all_with_the_same_id(relay, listen):
+    failing, other = listen(), listen()
+    failing.refuse = lambda change: True
+    relay.update_request_status("req-1", "Acknowledged")
+    failing.refuse = lambda change: False
+    relay.flush()
+    assert len(other.heard) == 2
+    assert set(other.ids) == set(failing.ids)
+    assert len(set(other.ids)) == 1
+
+
+def test_failures_are_counted(relay, listener):
+    listener.refuse = lambda change: True
+    relay.update_request_status("req-1", "Acknowledged")
+    relay.flush()
+    with relay.database.reading() as orm:
+        attempts, claimed_by = orm.execute(text("SELECT attempts, claimed_by FROM outbox")).one()
+    assert (attempts, claimed_by) == (2, None)
+
+
+def test_a_failing_session_is_not_tried_again_by_every_other_change(relay, listen):
+    tries = []
+    listener = listen()
+    listener.refuse = lambda change: change.session_id == "table-7" and not tries.append(change)
+    relay.update_request_status("req-1", "Acknowledged")
+    for _ in range(5):
+        relay.update_request_status("req-1", "Acknowledged")
+        relay.create_request("table-5", "water")
+        relay.update_order_status("ord-1", "Acknowledged")
+    assert len(tries) == 1
+
+
+def test_a_process_where_nobody_listens_leaves_all_rows_alone(service, relay):
+    service.update_request_status("req-1", "Acknowledged")
+    relay.update_request_status("req-1", "InProgress")
+    assert (relay.flush(), service.flush(), relay.pending_count()) == (0, 0, 2)
+    with relay.database.reading() as orm:
+        assert orm.scalar(text("SELECT max(attempts) FROM outbox")) == 0
+
+
+def test_kinds_nobody_listens_to_stay_and_hold_up_no_others(relay, listen):
+    listener = listen(signals.order_status_changed)
+    relay.update_request_status("req-1", "Acknowledged")
+    relay.update_order_status("ord-1", "Acknowledged")
+    assert [change.KIND for change in listener.heard] == ["order_status"]
+    assert relay.pending_count() == 1
+    everything = listen()
+    assert relay.flush() == 1
+    assert [change.KIND for change in everything.heard] == ["request_status"]
+
+
+def test_a_receiver_that_changes_something_itself_is_announced_after_it(relay, listen):
+    """The kitchen's printer acknowledges each order it gets."""
+    listener = listen(signals.order_status_changed)
+
+    def print_order(_sender, *, change):
+        if change.new == "New":
+            relay.update_order_status(change.order_id, "Acknowledged")
+
+    with signals.order_status_changed.connected_to(print_order):
+        order = relay.place_order("table-5", [{"name": "Tea", "quantity": 1}])
+    assert [change.new.value for change in listener.heard if change.order_id == order.id] == [
+        "New",
+        "Acknowledged",
+    ]
+
+
+def test_a_hook_that_raises_does_not_fail_the_change(service, relay, listener, caplog):
+    def hook(changes):
+        raise RuntimeError("the hook is broken")
+
+    relay.after_commit = hook
+    assert relay.update_request_status("req-1", "Acknowledged").changed
+    assert "not announced yet" in caplog.text
+    assert relay.flush() == 1
+    assert len(listener.heard) == 1
+
+
+def test_the_hook_gets_the_changes_of_one_commit_and_none_for_a_no_op(service):
+    calls = []
+    service.after_commit = calls.append
+    service.transfer_sessions(from_waiter_id="anna", to_waiter_id="ben")
+    service.transfer_sessions(from_waiter_id="anna", to_waiter_id="ben")
+    assert [[change.session_id for change in call] for call in calls] == [["table-5", "table-7"]]
+
+
+def test_a_row_that_cannot_be_read_holds_up_its_session_alone(service, relay, listen, caplog):
+    service.update_request_status("req-1", "Acknowledged")
+    with service.database.writing() as orm:
+        orm.execute(text("UPDATE outbox SET payload = '{}'"))
+    service.create_request("table-5", "water")
+    listener = listen()
+    assert relay.flush() == 1
+    assert [change.session_id for change in listener.heard] == ["table-5"]
+    assert "cannot be read" in caplog.text
+
+
+def test_how_much_waits_and_for_how_long(service, clock):
+    assert (service.pending_count(), service.oldest_age_seconds()) == (0, 0.0)
+    service.update_request_status("req-1", "Acknowledged")
+    clock.advance(12.5)
+    service.update_request_status("req-1", "InProgress")
+    assert (service.pending_count(), service.oldest_age_seconds()) == (2, 12.5)
+
+
+def test_a_long_backlog_is_announced_whole_and_in_order(service, relay, listen):
+    for number in range(12):
+        service.update_order_status("ord-1", "InProgress" if number % 2 == 0 else "Acknowledged")
+        service.create_request("table-5", f"kind {number}")
+    listener = listen()
+    assert relay.flush(limit=5) == 24
+    assert [change.version for change in listener.of("table-7")] == list(range(2, 14))
+    assert relay.pending_count() == 0
+
+
+def test_changes_by_guests_name_the_guest(relay, listener):
+    relay.update_request_status("req-1", "Cancelled", actor=Actor.guest("table-7"))
+    assert str(listener.heard[0].actor) == "guest:table-7"

@@ -1,0 +1,218 @@
+"""Whatever anybody does in whatever order: the rules hold, and the announcements tell it all."""
+
+import shutil
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
+
+from waiter_service import (
+    SYSTEM,
+    Actor,
+    ActorKind,
+    Database,
+    FloorQueries,
+    OrderStatus,
+    RequestStatus,
+    WaiterService,
+    allowed_moves,
+    signals,
+)
+from waiter_service.errors import (
+    IllegalTransition,
+    NotPermitted,
+    SessionClosedError,
+    TableOccupied,
+    VersionConflict,
+)
+
+WAITERS = ("anna", "ben")
+TABLES = st.integers(1, 3)
+KINDS = st.sampled_from(["water", "bill"])
+REQUEST_STATUSES = st.sampled_from(RequestStatus)
+ORDER_STATUSES = st.sampled_from(OrderStatus)
+ACTORS = st.sampled_from(
+    [SYSTEM, Actor.manager("mia"), *map(Actor.waiter, WAITERS), Actor.guest("SESSION")]
+)
+
+
+class Floor(RuleBasedStateMachine):
+    """A model in dictionaries beside the real thing."""
+
+    migrated: Path
+    sessions = Bundle("sessions")
+    requests = Bundle("requests")
+    orders = Bundle("orders")
+
+    def __init__(self):
+        super().__init__()
+        self.folder = tempfile.TemporaryDirectory()
+        path = Path(self.folder.name) / "restaurant.db"
+        shutil.copy(self.migrated, path)
+        self.database = Database(f"sqlite:///{path}")
+        self.service = WaiterService(
+            self.database, relay=True, clock=lambda: datetime(2024, 1, 1, tzinfo=UTC)
+        )
+        self.queries = FloorQueries(self.database)
+        for waiter in WAITERS:
+            self.service.add_waiter(waiter, waiter)
+        self.held = {}  # session -> waiter
+        self.closed = set()
+        self.tickets = {}  # id -> (session, status, version)
+        self.told = {}  # id -> (status, version), from announcements alone
+        self.told_waiter = {}
+        for signal in signals.BY_KIND.values():
+            signal.connect(self.hear)
+
+    def teardown(self):
+        for signal in signals.BY_KIND.values():
+            signal.disconnect(self.hear)
+        self.service.stop_relaying()
+        self.database.dispose()
+        self.folder.cleanup()
+
+    def hear(self, _sender, *, change):
+        self.told_waiter[change.session_id] = change.waiter_id
+        ticket_id = getattr(change, "request_id", None) or getattr(change, "order_id", None)
+        if ticket_id:
+            old = self.told.get(ticket_id, (None, 0))
+            assert (change.old, change.version) == (old[0], old[1] + 1)
+            self.told[ticket_id] = (change.new, change.version)
+
+    @rule(target=sessions, table=TABLES, waiter=st.sampled_from(WAITERS))
+    def open_session(self, table, waiter):
+        occupied = [s for s in self.held if s.startswith(f"t{table}-") and s not in self.closed]
+        session_id = f"t{table}-{len(self.held)}"
+        if occupied:
+            with pytest.raises(TableOccupied) as caught:
+                self.service.open_session(table, waiter, session_id=session_id)
+            assert [caught.value.session_id] == occupied
+            return occupied[0]
+        self.service.open_session(table, waiter, session_id=session_id)
+        self.held[session_id] = waiter
+        return session_id
+
+    @rule(session=sessions)
+    def close_session(self, session):
+        assert self.service.close_session(session).changed is (session not in self.closed)
+        self.closed.add(session)
+
+    @rule(target=requests, session=sessions, kind=KINDS)
+    def ask(self, session, kind):
+        request_id = f"r{len(self.tickets)}"
+        try:
+            result = self.service.create_request(session, kind, request_id=request_id)
+        except SessionClosedError:
+            assert session in self.closed
+            return self.ask(self.seat_somewhere(), kind)
+        assert session not in self.closed
+        if result.created:
+            self.tickets[request_id] = (session, RequestStatus.NEW, 1)
+        else:
+            assert self.tickets[result.request.id][1].is_open
+        return result.request.id
+
+    def seat_somewhere(self):
+        """Open a session at a table of its own, where a rule needs an open one."""
+        session = f"x-{len(self.held)}"
+        self.service.open_session(1000 + len(self.held), "anna", session_id=session)
+        self.held[session] = "anna"
+        return session
+
+    @rule(target=orders, session=sessions, quantity=st.integers(1, 99))
+    def order(self, session, quantity):
+        order_id = f"o{len(self.tickets)}"
+        items = [{"name": "Tea", "quantity": quantity}]
+        if session in self.closed:
+            with pytest.raises(SessionClosedError):
+                self.service.place_order(session, items)
+            session = self.seat_somewhere()
+        self.service.place_order(session, items, order_id=order_id)
+        self.tickets[order_id] = (session, OrderStatus.NEW, 1)
+        return order_id
+
+    @rule(
+        request=requests,
+        status=st.sampled_from(RequestStatus),
+        actor=ACTORS,
+        behind=st.integers(-1, 1),
+    )
+    def move_request(self, request, status, actor, behind):
+        self.move(self.service.update_request_status, request, status, actor, behind)
+
+    @rule(
+        order=orders, status=st.sampled_from(OrderStatus), actor=ACTORS, behind=st.integers(-1, 1)
+    )
+    def move_order(self, order, status, actor, behind):
+        self.move(self.service.update_order_status, order, status, actor, behind)
+
+    def move(self, update, ticket_id, status, actor, behind):
+        session, current, version = self.tickets[ticket_id]
+        if actor.kind is ActorKind.GUEST:
+            actor = Actor.guest(session)
+        expected = None if behind < 0 else max(1, version - behind)
+        allowed = allowed_moves(current, actor.kind)
+        is_stranger = actor.kind is ActorKind.WAITER and self.held[session] != actor.id
+        refusals = {
+            NotPermitted: is_stranger,
+            SessionClosedError: actor.is_guest and session in self.closed,
+            VersionConflict: expected not in (None, version),
+            IllegalTransition: status is not current and status not in allowed,
+        }
+        for error, is_expected in refusals.items():
+            if is_expected:
+                with pytest.raises(error):
+                    update(ticket_id, status, actor=actor, expected_version=expected)
+                return
+        result = update(ticket_id, status, actor=actor, expected_version=expected)
+        assert result.changed is (status is not current)
+        if result.changed:
+            self.tickets[ticket_id] = (session, status, version + 1)
+
+    @rule(giver=st.sampled_from(WAITERS), taker=st.sampled_from(WAITERS))
+    def hand_over(self, giver, taker):
+        result = self.service.transfer_sessions(from_waiter_id=giver, to_waiter_id=taker)
+        expected = {s for s, w in self.held.items() if w == giver and s not in self.closed}
+        moved = {session.id for session in result.moved}
+        assert moved == (expected if giver != taker else set())
+        self.held.update(dict.fromkeys(moved, taker))
+
+    @invariant()
+    def announcements_tell_the_whole_story(self):
+        assert self.service.pending_count() == 0
+        assert self.told == {key: value[1:] for key, value in self.tickets.items()}
+        assert self.told_waiter == self.held
+
+    @invariant()
+    def the_store_agrees(self):
+        for session_id in self.held:
+            snapshot = self.queries.session_snapshot(session_id)
+            assert snapshot.session.is_open is (session_id not in self.closed)
+            for ticket in (*snapshot.requests, *snapshot.orders):
+                assert self.tickets[ticket.id] == (session_id, ticket.status, ticket.version)
+
+
+def test_the_rules_hold_whatever_happens(tmp_path):
+    Floor.migrated = tmp_path / "migrated.db"
+    database = Database(f"sqlite:///{Floor.migrated}")
+    database.upgrade()
+    database.dispose()
+    run_state_machine_as_test(
+        Floor,
+        settings=settings(
+            max_examples=25,
+            stateful_step_count=25,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
