@@ -1,0 +1,1 @@
+"""Our notification service beside its peers: one load generator, one run, one table."""

@@ -1,0 +1,91 @@
+"""From a status change on the floor to the screens: what a waiter's tap takes to arrive."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.generator import GeneratorError
+from benchmarks.scenarios import Bench, Figures
+
+#: Of the streams, so many are waiters'; the rest are tables, one each.
+WAITERS = 10
+
+
+def status_changes(bench: Bench) -> Figures:
+    """Change orders' statuses while many tables and waiters listen; each change goes to two.
+
+    Latency counts from the call of ``update_order_status``, and once more from its commit.
+    """
+    server, generator, plan = bench.server, bench.generator, bench.plan
+    sessions = plan.fan_streams - WAITERS
+    channels = [f"floor-{n}" for n in range(sessions)] + [f"staff-{n}" for n in range(WAITERS)]
+    requests = [server.request(channel) for channel in channels]
+    generator.aim(server.port, requests, ready=server.ready)
+    floor = f"/floor?sessions={sessions}&waiters={WAITERS}"
+    if generator.publish(floor, total=0, limit_seconds=60)["answer"] is None:
+        raise GeneratorError("the floor could not be set")
+    generator.open(0, len(channels))
+    server.settle()
+    heard, made = server.dir / "heard.tsv", server.dir / "changes.tsv"
+    generator.command(f"log {heard}")
+    seconds = plan.change_events / plan.change_rate
+    with bench.cost() as cost:
+        generator.publish(
+            f"/changes?sessions={sessions}&count={plan.change_events}"
+            f"&rate={plan.change_rate}&log={made}",
+            total=0,
+            limit_seconds=30 + 3 * seconds,
+        )
+        generator.command("idle 500")
+    generator.command("log off")
+    generator.command(f"close 0 {len(channels)}")
+    return _figures(bench, made, heard, cost.cpu_seconds)
+
+
+def _figures(bench: Bench, made: Path, heard: Path, cpu_seconds: float) -> Figures:
+    """Match what was heard with what was done; count what is missing or double."""
+    changes: dict[tuple[str, int], tuple[int, int]] = {}
+    for line in made.read_text().splitlines():
+        order_id, number, called, committed = line.split("\t")
+        changes[order_id, int(number)] = int(called), int(committed)
+    arrivals: dict[tuple[str, int], list[int]] = {key: [] for key in changes}
+    last_version: dict[tuple[int, str], int] = {}
+    for arrival_ns, stream, order, version in _order_updates(heard):
+        if (order, version) not in arrivals:
+            continue
+        arrivals[order, version].append(arrival_ns)
+        if version < last_version.get((stream, order), 0):
+            bench.checks.out_of_order += 1
+        last_version[stream, order] = version
+    checks = bench.checks
+    checks.expected += 2 * len(changes)
+    checks.lost += sum(max(0, 2 - len(times)) for times in arrivals.values())
+    checks.duplicates += sum(max(0, len(times) - 2) for times in arrivals.values())
+    since_call = [at - changes[key][0] for key, times in arrivals.items() for at in times]
+    since_commit = [at - changes[key][1] for key, times in arrivals.items() for at in times]
+    return {
+        "change_p50_ms": percentile_ms(since_call, 0.5),
+        "change_p99_ms": percentile_ms(since_call, 0.99),
+        "change_since_commit_p50_ms": percentile_ms(since_commit, 0.5),
+        "change_since_commit_p99_ms": percentile_ms(since_commit, 0.99),
+        "change_cpu_ms": cpu_seconds * 1000 / len(changes),
+    }
+
+
+def _order_updates(heard: Path) -> Iterator[tuple[int, int, str, int]]:
+    """Yield arrival (ns), stream, order and version of each order update in the log."""
+    for line in heard.read_text().splitlines():
+        arrival, stream, data = line.split("\t", 2)
+        event = json.loads(data.removeprefix("data:"))
+        if "orderId" in event:
+            yield int(arrival), int(stream), event["orderId"], event["version"]
+
+
+def percentile_ms(values_ns: list[int], share: float) -> float:
+    """Return the value below which ``share`` of the values lie, in milliseconds."""
+    if not values_ns:
+        return float("nan")
+    ordered = sorted(values_ns)
+    return ordered[round(share * (len(ordered) - 1))] / 1e6

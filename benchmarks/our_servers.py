@@ -1,0 +1,118 @@
+"""Our own service: as it comes, and with PostgreSQL and Redis. Nothing is switched off."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+import uuid
+from pathlib import Path
+from urllib.request import urlopen
+
+import jwt
+
+from benchmarks import backends, install
+from benchmarks.paths import ROOT
+from benchmarks.processes import StartError
+from benchmarks.servers import Server
+
+_SECRET = "a secret for benchmarks alone, of no value to anyone"
+
+#: Channels with this prefix are tables; all others are waiters' (ours.py knows it too).
+_TABLE_PREFIXES = ("fan-", "floor-")
+
+
+class Ours(Server):
+    """SQLite and the memory broker: what ``make run`` starts."""
+
+    name = "ours"
+    label = "ours (JWT, history, heartbeat, limits)"
+    notes: tuple[str, ...] = (
+        "the project's gunicorn.conf.py and defaults, SQLite; a token of its own per stream; "
+        "each open and close is logged; only SSE_MAX_STREAMS_PER_PRINCIPAL is raised, as a "
+        "thousand streams share one table",
+        "a bench-only route calls notify_order_update, which also keeps the event in the "
+        "history of a second channel, the waiter's or the table's",
+    )
+    resumes = True
+    has_master = True
+    tells_changes = True
+
+    def environment(self) -> dict[str, str]:
+        """Return what it is configured with."""
+        return {
+            "INSTANCE_DIR": str(self.dir),
+            "JWT_SECRET_KEY": _SECRET,
+            "PORT": str(self.port),
+            "SSE_MAX_STREAMS_PER_PRINCIPAL": "2000",
+        }
+
+    def launch(self) -> None:
+        """Bring the database up to date and start gunicorn with the project's settings."""
+        environment = self.environment()
+        settings = [f"{name}={value}" for name, value in environment.items()]
+        python = Path(sys.executable)
+        flask: list[str | Path] = [python, "-m", "flask", "--app", "app", "db", "upgrade"]
+        install.run(["env", *settings, *flask], ROOT)
+        self.spawn(
+            *(python, "-m", "gunicorn", "--config", "gunicorn.conf.py", "benchmarks.ours:app"),
+            cwd=ROOT,
+            **environment,
+        )
+
+    def request(self, channel: str) -> str:
+        """Return the stream's path and a fresh token for whoever it belongs to."""
+        is_table = channel.startswith(_TABLE_PREFIXES)
+        now = int(time.time())
+        claims = {
+            "sub": channel,
+            "role": "customer" if is_table else "waiter",
+            "type": "access",
+            "iat": now,
+            "nbf": now,
+            "exp": now + 4 * 3600,
+            "jti": uuid.uuid4().hex,
+        }
+        token = jwt.encode(claims, _SECRET, algorithm="HS256")
+        kind = "session" if is_table else "waiter"
+        return f"/sse/{kind}/{channel}\tAuthorization: Bearer {token}"
+
+
+class OursWithServers(Ours):
+    """PostgreSQL and Redis, as several workers or machines need them."""
+
+    name = "ours_redis"
+    label = "ours with Redis and PostgreSQL"
+    notes = (
+        "as above, history and fan-out through Redis, the floor in PostgreSQL (fsync on); both "
+        "run on the server's core, and their CPU and memory are counted",
+    )
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._urls: dict[str, str] = {}
+
+    def install(self) -> None:
+        """Debian's Redis and PostgreSQL."""
+        backends.install_redis()
+        backends.install_postgres()
+
+    def environment(self) -> dict[str, str]:
+        """Return what it is configured with: as above, and where the two servers are."""
+        return {**super().environment(), **self._urls}
+
+    def launch(self) -> None:
+        """Start both, then the service."""
+        self._urls = {
+            "REDIS_URL": backends.launch_redis(self),
+            "DATABASE_URL": backends.launch_postgres(self),
+        }
+        super().launch()
+
+    def start(self) -> None:
+        """Start, and make sure that it is Redis which is measured."""
+        super().start()
+        with urlopen(f"http://127.0.0.1:{self.port}/sse/health", timeout=10) as answer:
+            kind = json.load(answer)["broker"]["kind"]
+        if kind != "redis":
+            raise StartError(f"REDIS_URL is set, but the broker in use is {kind!r}")

@@ -1,0 +1,12 @@
+"""Where things lie."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+#: Everything installed or built by the benchmarks; git ignores it.
+PEERS = HERE / ".peers"
+RESULTS = HERE / "results"
+PLOT = ROOT / "docs" / "images" / "benchmarks.png"
