@@ -108,7 +108,9 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     )
     app.before_request(serving.start)
     authenticator = Authenticator(revoked.is_revoked)
-    app.register_blueprint(create_blueprint(sse, authenticator, serving.health))
+    app.register_blueprint(
+        create_blueprint(sse, authenticator, serving.health, is_over=revoked.is_over)
+    )
     app.register_blueprint(
         create_api_blueprint(
             service,

@@ -6,6 +6,7 @@
     ├── AccessError
     │   ├── NotAuthenticated      no token, or none that is good
     │   └── NotAllowed            a good token, for something else
+    │       └── SessionOver       a good token, for a session that was closed
     ├── StreamRefused             not now; ``retry_after_seconds`` says when
     │   ├── TooManyStreams        the bearer has enough of them open
     │   ├── ServerFull            this process has
@@ -46,6 +47,15 @@ class NotAllowed(AccessError):
 
     def __init__(self, message: str = "This token does not give access to that.") -> None:
         super().__init__(message)
+
+
+class SessionOver(NotAllowed):
+    """The session was closed; said only to those who may hear it."""
+
+    cause = "session_closed"
+
+    def __init__(self) -> None:
+        super().__init__("The session was closed.")
 
 
 class StreamRefused(NotificationError):

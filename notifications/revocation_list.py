@@ -1,4 +1,4 @@
-"""What this process knows of withdrawn access, and the streams it ends."""
+"""What this process knows of withdrawn access and closed sessions, and the streams it ends."""
 
 from __future__ import annotations
 
@@ -30,8 +30,9 @@ class RevocationList:
         self._since = since
         self._close_streams = close_streams
         self._seen_until: datetime | None = None
-        # The newest revocation of each thing; the earlier ones say no more.
-        self._newest: dict[tuple[RevokedKind, str], Revocation] = {}
+        # The newest of each thing; the earlier ones say no more. Apart by whether
+        # the session was closed, which withdraws nobody's access.
+        self._newest: dict[tuple[RevokedKind, str, bool], Revocation] = {}
 
     def refresh(self) -> None:
         """Read what is new and close the streams whose access it withdraws.
@@ -44,7 +45,7 @@ class RevocationList:
         now = datetime.now(UTC)
         start = now - KEPT_FOR if self._seen_until is None else self._seen_until - OVERLAP
         for revocation in self._since(start):
-            key = (revocation.kind, revocation.subject)
+            key = (revocation.kind, revocation.subject, revocation.is_closing)
             if self._newest.get(key) == revocation:
                 continue
             self._newest[key] = revocation
@@ -66,12 +67,19 @@ class RevocationList:
         """Return whether the access of ``principal`` was withdrawn."""
         return bool(self._newest) and self._is_hit(principal)
 
+    def is_over(self, kind: str, channel_id: str) -> bool:
+        """Return whether a channel carries nothing any more: that of a session that was closed.
+
+        Whoever holds its token may still read what was, at the REST API.
+        """
+        return kind == "session" and (RevokedKind.SESSION, channel_id, True) in self._newest
+
     def _is_hit(self, principal: Principal) -> bool:
         for token_id in principal.token_ids:
-            if (RevokedKind.TOKEN, token_id) in self._newest:
+            if (RevokedKind.TOKEN, token_id, False) in self._newest:
                 return True
         kind = RevokedKind.SESSION if principal.role is Role.CUSTOMER else RevokedKind.WAITER
-        revocation = self._newest.get((kind, principal.subject))
+        revocation = self._newest.get((kind, principal.subject, False))
         # Tokens say when they were issued in whole seconds. One from the very
         # second of the revocation is taken for older: better twice than never.
         return revocation is not None and (principal.issued_at <= revocation.revoked_at.timestamp())

@@ -14,11 +14,12 @@ from notifications.errors import (
     AccessError,
     NotAllowed,
     NotAuthenticated,
+    SessionOver,
     StreamRefused,
     TooManyStreams,
 )
 from notifications.events import format_timestamp
-from notifications.principal import Principal
+from notifications.principal import Principal, Role
 from notifications.socket_outlet import (
     handover_socket,
     hold_greeting,
@@ -44,10 +45,21 @@ _STREAM_HEADERS = {
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 Health = Callable[[], dict[str, Any]]
+IsOver = Callable[[str, str], bool]
 
 
-def create_blueprint(sse: SseService, authenticator: Authenticator, health: Health) -> Blueprint:
-    """Return the blueprint for streams of ``sse``; ``health`` makes /sse/health's answer."""
+def create_blueprint(
+    sse: SseService,
+    authenticator: Authenticator,
+    health: Health,
+    *,
+    is_over: IsOver = lambda kind, channel_id: False,
+) -> Blueprint:
+    """Return the blueprint for streams of ``sse``.
+
+    ``health`` makes /sse/health's answer; ``is_over(kind, id)`` tells whether a
+    session was closed, whose streams are then refused.
+    """
     blueprint = Blueprint("sse", __name__, url_prefix="/sse", static_folder="static")
 
     def stream(kind: str, channel_id: str) -> Response:
@@ -61,6 +73,7 @@ def create_blueprint(sse: SseService, authenticator: Authenticator, health: Heal
         principal = _bearer(authenticator)
         if not (_ID.fullmatch(channel_id) and principal.may_hear(kind, channel_id)):
             raise NotAllowed
+        require_going_on(kind, channel_id)
         if request.method == "HEAD":
             return Response(headers=_STREAM_HEADERS)
         body = sse.open(
@@ -81,6 +94,10 @@ def create_blueprint(sse: SseService, authenticator: Authenticator, health: Heal
         # kept alive for the hours it lasts.
         return Response(body, headers=_STREAM_HEADERS, direct_passthrough=True)
 
+    def require_going_on(kind: str, channel_id: str) -> None:
+        if is_over(kind, channel_id):
+            raise SessionOver
+
     @blueprint.get("/session/<path:session_id>")
     def session_stream(session_id: str) -> Response:
         return stream("session", session_id)
@@ -94,6 +111,8 @@ def create_blueprint(sse: SseService, authenticator: Authenticator, health: Heal
         principal = authenticator.authenticate(_bearer_header())
         if principal.is_stream_token:
             raise NotAllowed("A stream token cannot be exchanged for another.")
+        if principal.role is Role.CUSTOMER:
+            require_going_on("session", principal.subject)
         stream_token, ends_at = create_stream_token(principal)
         lifetime_seconds = max(0, int((ends_at - datetime.now(UTC)).total_seconds()))
         response = jsonify(
@@ -127,6 +146,11 @@ def create_blueprint(sse: SseService, authenticator: Authenticator, health: Heal
     @blueprint.errorhandler(NotAllowed)
     def _not_allowed(error: NotAllowed) -> Response:
         return problem(403, str(error))
+
+    @blueprint.errorhandler(SessionOver)
+    def _session_over(error: SessionOver) -> Response:
+        # The code of a stream's `closing`: a client that was away learns the same.
+        return problem(403, str(error), code=error.cause)
 
     @blueprint.errorhandler(StreamRefused)
     def _refused(error: StreamRefused) -> Response:

@@ -1,4 +1,4 @@
-"""Whose access was withdrawn: of one token, or of all that somebody holds.
+"""Whose access was withdrawn, of one token or of all that somebody holds; and what was closed.
 
 Rows, and not messages: every process that serves streams reads them again a
 few times a second, so a revocation reaches all of them, survives a restart,
@@ -37,7 +37,7 @@ class RevokedKind(StrEnum):
 class Revocation:
     """Tokens of ``subject`` issued until ``revoked_at`` are good no more.
 
-    ``is_closing`` tells that the session was closed, which is no reproach.
+    Unless ``is_closing``: then the session was closed, and only its streams end.
     """
 
     kind: RevokedKind

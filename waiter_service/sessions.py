@@ -83,7 +83,8 @@ def close_session(work: UnitOfWork, session_id: str, *, reason: str | None) -> S
         return SessionUpdate(False, SessionView.of(session))
     session.closed_at = work.now
     session.version += 1
-    # Whatever the guests hold is good no more, also after a restart.
+    # Ends the session's streams in every process, and lets none be opened, also
+    # after a restart.
     revocations.add(work.orm, RevokedKind.SESSION, session.id, work.now, is_closing=True)
     work.record(
         SessionClosed(**work.facts(session, version=session.version, reason=reason)),

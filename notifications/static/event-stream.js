@@ -34,8 +34,8 @@ class StreamError extends Error {
 
   /** Read one from an answer that is not 200: problem+json, if it is ours. */
   static async from(answer, finalStatuses) {
-    const { detail, title } = await answer.json().catch(() => ({}));
-    return new StreamError(`http_${answer.status}`, detail ?? title ?? answer.statusText, {
+    const { code, detail, title } = await answer.json().catch(() => ({}));
+    return new StreamError(code ?? `http_${answer.status}`, detail ?? title ?? answer.statusText, {
       retryAfterMs: 1_000 * (Number(answer.headers.get("Retry-After")) || 0),
       isFinal: finalStatuses.includes(answer.status),
     });

@@ -124,8 +124,21 @@ def test_closing_a_session_ends_every_stream_on_it_and_says_so_kindly() -> None:
         ("table-7", CloseReason.SESSION_CLOSED),
         ("mia", CloseReason.SESSION_CLOSED),
     ]
-    # The manager lost that stream, not the access.
+    # They lost that stream, not the access: what was may still be read.
     assert not desk.list.is_revoked(MIA)
+    assert not desk.list.is_revoked(GUEST)
+
+
+def test_a_closed_session_is_over_and_stays_so_whatever_is_revoked_later() -> None:
+    desk = Desk()
+    desk.revoke(RevokedKind.SESSION, "table-5")
+    desk.revoke(RevokedKind.SESSION, "table-7", is_closing=True)
+    desk.revoke(RevokedKind.SESSION, "table-7")
+
+    assert desk.list.is_over("session", "table-7")
+    assert desk.list.is_revoked(GUEST)
+    assert not desk.list.is_over("session", "table-5")
+    assert not desk.list.is_over("waiter", "table-7")
 
 
 def test_each_look_goes_back_far_enough_for_a_transaction_that_took_its_time() -> None:

@@ -86,7 +86,21 @@ def test_closing_a_session_sends_its_last_change_and_then_ends_the_guests_stream
 
     assert guest.next("order_update").data["status"] == "InProgress"
     assert_closed(guest, "session_closed", reconnect=False)
-    assert server.get("/sse/session/table-7", token=token).status_code == 401
     refreshed = anna.next("cache_refresh").data
     assert "sessions" in refreshed["affectedData"]
     assert not anna.has_ended
+
+
+def test_a_closed_session_can_still_be_read_but_no_longer_followed(server: ServiceServer) -> None:
+    token = server.token("customer", "table-7")
+    guest = server.listen_session("table-7", token=token)
+    server.service.close_session("table-7")
+    guest.next("closing")
+
+    # Also with a token made only now, and for a manager who looks on.
+    for role, subject in (("customer", "table-7"), ("manager", "mia")):
+        refused = server.get("/sse/session/table-7", token=server.token(role, subject))
+        assert (refused.status_code, refused.json()["code"]) == (403, "session_closed")
+    assert server.post("/sse/token", token=token).status_code == 403
+    assert server.get("/api/sessions/table-7", token=token).json()["closedAt"] is not None
+    assert server.post("/sse/token", token=server.token("manager", "mia")).status_code == 200
