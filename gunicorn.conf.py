@@ -4,6 +4,7 @@
 Settings come from the environment, through ``settings.py``.
 """
 
+import mmap
 import os
 import resource
 import signal
@@ -93,6 +94,10 @@ forwarded_allow_ips = os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1,::1")
 # Not used, and one door less.
 control_socket_disable = True
 
+# One byte in memory that the master shares with its workers: whether any has
+# ever served. A reload makes another; what it starts are replacements anyway.
+_has_served = mmap.mmap(-1, 1)
+
 # Heartbeats of workers to the master are file times: keep them off slow disks.
 worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108
 
@@ -143,18 +148,20 @@ def post_worker_init(worker):
     """Start what runs beside the requests, in the process that serves them.
 
     A first worker that cannot use the database gives up, and the master with
-    it. One that replaces another waits for it: the master would end the other
-    workers, and all of their streams, for a database that is away.
+    it. Once any has served, and for one that replaces another, it waits: the
+    master would end the other workers, and all of their streams, for a database
+    that is away.
     """
     is_replacement = worker.age > worker.cfg.workers
     is_known = False
     while True:
         try:
             _serving(worker).start(is_wanted=lambda: worker.alive)
+            _has_served[0] = 1
             return
         except DatabaseError as error:
             # The sentence says what to do; a traceback would only bury it.
-            if not is_replacement:
+            if not (is_replacement or _has_served[0]):
                 worker.log.error("The service cannot start: %s", error)  # noqa: TRY400
                 sys.exit(Arbiter.WORKER_BOOT_ERROR)  # upon which the master gives up
             if not is_known:

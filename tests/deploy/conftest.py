@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import runpy
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytest
 
 from tests.support.nginx_server import NginxServer
+from tests.support.programs import REPOSITORY
 from tests.support.service_server import ServiceServer, copy_sqlite
 
 
@@ -57,3 +60,12 @@ def standing_nginx(
     nginx.start()
     yield nginx
     nginx.stop()
+
+
+@pytest.fixture(scope="session")
+def gunicorn(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """gunicorn's settings by default, as it reads them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("os.environ", {"INSTANCE_DIR": str(tmp_path_factory.mktemp("instance"))})
+        patch.setattr("sys.path", [*sys.path])  # to which it adds
+        return runpy.run_path(str(REPOSITORY / "gunicorn.conf.py"))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -13,10 +16,11 @@ from tests.support.postgres_server import PostgresServer
 from tests.support.redis_server import RedisServer
 from tests.support.service_server import ServiceServer
 from tests.support.waiting import wait_until
+from waiter_service.errors import DatabaseUnavailable
 
-pytestmark = [pytest.mark.redis, pytest.mark.postgres]
 
-
+@pytest.mark.redis
+@pytest.mark.postgres
 def test_worker_replaced_while_the_database_is_away_waits_for_it(
     redis_server: RedisServer,
     postgres_server: PostgresServer,
@@ -28,6 +32,7 @@ def test_worker_replaced_while_the_database_is_away_waits_for_it(
     )
     server.expected_errors += ["SIGKILL"]
     master = server.pid
+    wait_until(lambda: server.log.count("subscribed in Redis") == 2, 10)
     streams = [server.listen_waiter("anna") for _ in range(8)]
     doomed, survivor = server.worker_pids
 
@@ -53,6 +58,7 @@ def test_worker_replaced_while_the_database_is_away_waits_for_it(
             pass
 
 
+@pytest.mark.postgres
 def test_worker_that_waits_for_the_database_can_be_stopped(
     postgres_server: PostgresServer,
     seeded_postgres_url: str,
@@ -64,3 +70,40 @@ def test_worker_that_waits_for_the_database_can_be_stopped(
     os.kill(server.worker_pids[0], signal.SIGKILL)
     wait_until(lambda: "waits for the database" in server.log, 10)
     server.stop()
+
+
+class BootingWorker:
+    """A worker of the first two, in gunicorn's hook; its database is away as often as told."""
+
+    def __init__(self, age: int, *, times_away: int) -> None:
+        self.age = age
+        self.alive = True
+        self.cfg = SimpleNamespace(workers=2)
+        self.log = logging.getLogger("worker")
+        self.wsgi = SimpleNamespace(extensions={"serving": self})
+        self.is_serving = False
+        self._times_away = times_away
+
+    def start(self, is_wanted: Callable[[], bool]) -> None:
+        if self._times_away:
+            self._times_away -= 1
+            raise DatabaseUnavailable("the database went away")
+        self.is_serving = True
+
+    def notify(self) -> None:
+        """gunicorn's sign of life."""
+
+
+def test_worker_of_the_first_set_gives_up_only_until_another_has_served(
+    gunicorn: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    boot = gunicorn["post_worker_init"]
+    with pytest.raises(SystemExit):
+        boot(BootingWorker(1, times_away=1))
+    boot(BootingWorker(1, times_away=0))
+
+    late = BootingWorker(2, times_away=1)
+    boot(late)
+
+    assert late.is_serving
+    assert "This worker waits for the database" in caplog.text

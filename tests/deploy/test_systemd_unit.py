@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import runpy
-import sys
 from collections import defaultdict
 from typing import Any
 
@@ -25,15 +23,6 @@ def unit() -> dict[str, list[str]]:
             name, _, value = line.partition("=")
             directives[name].append(value)
     return directives
-
-
-@pytest.fixture(scope="module")
-def gunicorn(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """gunicorn's settings by default, as it reads them."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("os.environ", {"INSTANCE_DIR": str(tmp_path_factory.mktemp("instance"))})
-        patch.setattr("sys.path", [*sys.path])  # to which it adds
-        return runpy.run_path(str(REPOSITORY / "gunicorn.conf.py"))
 
 
 def test_systemd_waits_until_gunicorn_has_ended_by_itself(
