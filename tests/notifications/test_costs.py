@@ -1,0 +1,157 @@
+"""What a stream and a delivery cost, counted: a fall shows on any machine, without a clock."""
+
+from __future__ import annotations
+
+import gc
+import math
+import os
+import socket
+import tracemalloc
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import greenlet
+import pytest
+
+from notifications.brokers.memory import MemoryBroker
+from notifications.principal import Principal, Role
+from notifications.socket_outlet import HandedOver
+from notifications.sse_service import SseService
+from notifications.stream_body import Handover
+from tests.support.streams import HEARTBEAT_BODY, pass_turn, wait_in_loop
+
+STREAMS = 300
+
+#: Bytes of Python's own for one idle stream on a channel of its own: the stream,
+#: its outlet and watcher, its principal, its place in registry and broker. 1,450
+#: when this was written; a dict or a queue more for each would not fit.
+MOST_BYTES_PER_STREAM = 1_800
+
+
+class Counts:
+    """What happened while it was counted."""
+
+    def __init__(self) -> None:
+        self.writes = 0
+        self.switches = 0
+
+
+class House:
+    """Streams handed over to the event loop, their clients at the other end."""
+
+    def __init__(self) -> None:
+        self.broker = MemoryBroker()
+        self.sse = SseService(self.broker)
+        self.sse.start()
+        self.clients: list[socket.socket] = []
+
+    def listen(self, waiter_id: str) -> None:
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        anna = Principal(Role.WAITER, waiter_id, expires_at=math.inf, issued_at=0.0)
+        body = self.sse.open("waiter", waiter_id, anna, handover=Handover(ours, is_chunked=True))
+        with pytest.raises(HandedOver):
+            for _greeting in body:
+                pass
+        body.close()
+        ours.close()
+        self.clients.append(theirs)
+
+    def publish(self, waiter_id: str, key: str) -> None:
+        self.broker.publish([f"waiter:{waiter_id}"], HEARTBEAT_BODY, key=key)
+
+    def receive(self) -> list[bytes]:
+        """Return what each client has got since the last time."""
+        received = []
+        for client in self.clients:
+            client.setblocking(False)
+            try:
+                received.append(client.recv(1_000_000))
+            except BlockingIOError:
+                received.append(b"")
+        return received
+
+    def close(self) -> None:
+        self.sse.stop()
+        for client in self.clients:
+            client.close()
+
+
+@pytest.fixture
+def house() -> Iterator[House]:
+    house = House()
+    yield house
+    house.close()
+
+
+@contextmanager
+def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counts]:
+    """Count the writes to sockets and the greenlets that are switched to."""
+    counts = Counts()
+    write = os.write
+
+    def counting_write(fd: int, data: bytes) -> int:
+        counts.writes += 1
+        return write(fd, data)
+
+    def trace(_event: str, _args: object) -> None:
+        counts.switches += 1
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", counting_write)
+        before = greenlet.settrace(trace)
+        try:
+            yield counts
+        finally:
+            greenlet.settrace(before)
+
+
+def test_an_idle_stream_holds_few_bytes(house: House) -> None:
+    for number in range(STREAMS):
+        house.listen(f"early-{number}")
+    gc.collect()
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        for number in range(STREAMS):
+            house.listen(f"late-{number}")
+        house.receive()
+        gc.collect()
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (after - before) / STREAMS < MOST_BYTES_PER_STREAM
+
+
+@pytest.mark.parametrize("number", [1, 100])
+def test_one_event_to_many_streams_is_one_write_each_and_no_greenlet(
+    house: House, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    for _ in range(STREAMS):
+        house.listen("anna")
+    house.receive()
+
+    with counted(monkeypatch) as counts:
+        for event in range(number):
+            house.publish("anna", f"key-{event}")
+        wait_in_loop(lambda: counts.writes == STREAMS)
+
+    assert all(data.count(b"\nid: ") == number for data in house.receive())
+    # From the test into the event loop and back, some rounds of it: not one a stream.
+    assert counts.switches < STREAMS / 10
+
+
+def test_an_event_to_one_stream_costs_the_others_nothing(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(STREAMS):
+        house.listen(f"waiter-{number}")
+    house.receive()
+
+    with counted(monkeypatch) as counts:
+        house.publish("waiter-7", "key")
+        wait_in_loop(lambda: counts.writes)
+        pass_turn()
+
+    assert counts.writes == 1
+    assert sum(bool(data) for data in house.receive()) == 1
