@@ -246,16 +246,20 @@ def give_back(
     )
 
 
-def give_back_all(orm: Session, *, claimant: str | None) -> None:
-    """End every claim of ``claimant``; of everybody with ``None``."""
-    statement = update(OutboxRow).where(OutboxRow.claimed_by.is_not(None))
-    if claimant is not None:
-        statement = statement.where(OutboxRow.claimed_by == claimant)
+def give_back_all(orm: Session, *, claimant: str) -> None:
+    """End every claim of ``claimant``."""
     orm.execute(
-        statement.values(claimed_by=None, claimed_until=None).execution_options(
-            synchronize_session=False
-        )
+        update(OutboxRow)
+        .where(OutboxRow.claimed_by == claimant)
+        .values(claimed_by=None, claimed_until=None)
+        .execution_options(synchronize_session=False)
     )
+
+
+def claimants(orm: Session) -> list[str]:
+    """Return who has claims, dead or alive."""
+    names = orm.scalars(select(OutboxRow.claimed_by).distinct())
+    return [name for name in names if name is not None]
 
 
 def lock_of(claimant: str) -> Select[Any]:
@@ -263,18 +267,18 @@ def lock_of(claimant: str) -> Select[Any]:
     return select(func.pg_advisory_lock(_lock_number(literal(claimant))))
 
 
-def give_back_of_the_dead(orm: Session, *, now: datetime) -> None:
+def give_back_of_the_dead(orm: Session) -> None:
     """End the claims of those whose lock nobody holds, on PostgreSQL."""
     # In steps: PostgreSQL might try the locks of more rows than are asked for.
-    claimants = (
+    named = (
         select(OutboxRow.claimed_by)
-        .where(OutboxRow.claimed_until > now)
+        .where(OutboxRow.claimed_by.is_not(None))
         .distinct()
         .cte("claimants")
         .prefix_with("MATERIALIZED")
     )
-    dead = select(claimants.c.claimed_by).where(
-        func.pg_try_advisory_xact_lock(_lock_number(claimants.c.claimed_by))
+    dead = select(named.c.claimed_by).where(
+        func.pg_try_advisory_xact_lock(_lock_number(named.c.claimed_by))
     )
     orm.execute(
         update(OutboxRow)

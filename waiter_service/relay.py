@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 import uuid
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -34,6 +35,10 @@ from waiter_service.relay_lock import RelayLock
 from waiter_service.relay_session import RelaySession
 
 log = logging.getLogger(__name__)
+
+# How often to see whether our lock is still ours, and who has died. What a killed
+# process was announcing waits for this long, and for somebody's next look.
+LOOK_SECONDS = 1.0
 
 # stop() waits this long for a flush under way in another greenlet or thread.
 STOP_SECONDS = 5.0
@@ -76,8 +81,9 @@ class Relay:
         self._lock: RelayLock | RelaySession = (
             RelaySession(database.engine, self._claimant)
             if path is None
-            else RelayLock(path.with_name(f"{path.name}-relay"))
+            else RelayLock(path.with_name(f"{path.name}-relay"), self._claimant)
         )
+        self._look_at = 0.0
         self._at_it = threading.Lock()
         self._asked: deque[_Round] = deque()
         # Claimed with their insertion and committed, but not yet announced.
@@ -87,7 +93,7 @@ class Relay:
     def start(self) -> None:
         """Announce for the whole deployment from now on. Starting again is harmless."""
         with self._at_it:
-            self._lock.join(self._void_claims)
+            self._join()
             self.is_relaying = True
 
     def stop(self) -> None:
@@ -103,7 +109,7 @@ class Relay:
         except DatabaseError as error:
             log.warning("claims could not be given back; others wait for their lease: %s", error)
         finally:
-            self._lock.leave()
+            self._leave()
             self._at_it.release()
 
     def claimant_of(self, kind: str) -> str | None:
@@ -171,20 +177,25 @@ class Relay:
 
     @contextmanager
     def _joined(self) -> Iterator[None]:
-        """Let no process that starts meanwhile take our claims for a dead one's."""
-        self._lock.join(self._void_claims)
+        """Let nobody take our claims for a dead one's meanwhile."""
+        self._join()
         try:
             yield
         finally:
             if not self.is_relaying:
-                self._lock.leave()
+                self._leave()
 
-    def _void_claims(self) -> None:
-        with self._database.writing() as orm:
-            if self._database.is_sqlite:
-                outbox.give_back_all(orm, claimant=None)
-            else:
-                outbox.give_back_of_the_dead(orm, now=self._clock())
+    def _join(self) -> None:
+        if time.monotonic() < self._look_at:
+            return
+        self._look_at = time.monotonic() + LOOK_SECONDS
+        if self._lock.join():
+            with self._database.writing() as orm:
+                self._lock.give_back_of_the_dead(orm)
+
+    def _leave(self) -> None:
+        self._look_at = 0.0
+        self._lock.leave()
 
     def _round(self, asked: _Round) -> int:
         progress = _Progress()

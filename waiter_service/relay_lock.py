@@ -1,65 +1,64 @@
-"""Knowing whether a SQLite outbox's claims can belong to anybody alive."""
+"""Knowing, on SQLite, whose claims on the outbox are those of the dead."""
 
 from __future__ import annotations
 
 import fcntl
 import os
-import time
-from collections.abc import Callable
+import struct
 from pathlib import Path
 
+from sqlalchemy.orm import Session
+
+from waiter_service import outbox
 from waiter_service.errors import DatabaseUnavailable
 
-# The exclusive moment of another process is one statement long.
-WAIT_SECONDS = 5.0
-_PAUSE_SECONDS = 0.02
+# Linux's ``struct flock``: type, whence, start, length, process id.
+_FLOCK = struct.Struct("hhqqi4x")
 
 
 class RelayLock:
-    """A lock file beside the database that everyone who claims holds in common.
+    """A file beside the database, of which ``claimant`` locks the byte that its name gives.
 
-    Whoever can have it alone for a moment knows that nobody alive has claims,
-    so those in the table were left by the dead, and are void. That is how a
-    server that was killed while announcing goes on at once after its restart,
-    instead of waiting for its own lease. The kernel gives the lock up with
-    its holder, however that dies; process ids, the other way to tell the dead
-    from the living, come again, and mean nothing across containers.
+    The kernel gives a lock up with its holder, however that dies. So claims of
+    a name whose byte nobody holds were left by the dead, and are void. That
+    is how a server that was killed while announcing goes on at once after its
+    restart, or another worker in its place, instead of waiting for its lease.
+    Process ids, the other way to tell the dead from the living, come again, and
+    mean nothing across containers.
+
+    The locks are those of open files, not of processes (``F_OFD_SETLK``), so
+    that two services in one process have a lock each.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, claimant: str) -> None:
         self._path = path
+        self._claimant = claimant
         self._file: int | None = None
 
-    def join(self, void_claims: Callable[[], None]) -> None:
-        """Hold the lock in common; call ``void_claims`` first when nobody else does.
-
-        Joining again is harmless. May sleep, up to ``WAIT_SECONDS``, while
-        another process starts.
+    def join(self) -> bool:
+        """Hold the lock. Joining again is harmless; True: the living are known.
 
         Raises:
-            DatabaseUnavailable: it took longer, or the file cannot be opened.
+            DatabaseUnavailable: the file cannot be opened.
         """
-        if self._file is not None:
-            return
-        try:
-            # Reading is enough for a lock, and an operator's script may run
-            # as somebody who may not write the server's file.
-            file = os.open(self._path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        except OSError as error:
-            raise DatabaseUnavailable(f"{self._path} cannot be opened: {error.strerror}") from error
-        try:
-            if _locked(file, fcntl.LOCK_EX):
-                void_claims()
-            # Not one step: another may be alone in between. It finds no claim of ours.
-            deadline = time.monotonic() + WAIT_SECONDS
-            while not _locked(file, fcntl.LOCK_SH):
-                if time.monotonic() > deadline:
-                    raise DatabaseUnavailable(f"{self._path} is held by a process that hangs")
-                time.sleep(_PAUSE_SECONDS)
-        except BaseException:
-            os.close(file)
-            raise
-        self._file = file
+        if self._file is None:
+            try:
+                # Reading is enough for a lock in common, and an operator's script
+                # may run as somebody who may not write the server's file.
+                file = os.open(self._path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            except OSError as error:
+                raise DatabaseUnavailable(
+                    f"{self._path} cannot be opened: {error.strerror}"
+                ) from error
+            fcntl.fcntl(file, fcntl.F_OFD_SETLK, _byte_of(self._claimant, fcntl.F_RDLCK))
+            self._file = file
+        return True
+
+    def give_back_of_the_dead(self, orm: Session) -> None:
+        """End the claims of those whose lock nobody holds; whoever claims has joined before."""
+        for claimant in outbox.claimants(orm):
+            if claimant != self._claimant and not self._is_held(claimant):
+                outbox.give_back_all(orm, claimant=claimant)
 
     def leave(self) -> None:
         """Give the lock up, after the last claim."""
@@ -67,10 +66,14 @@ class RelayLock:
             os.close(self._file)
             self._file = None
 
+    def _is_held(self, claimant: str) -> bool:
+        assert self._file is not None, "ask after joining"
+        # Whether we could have it alone, which leaves it as it is.
+        asked = _byte_of(claimant, fcntl.F_WRLCK)
+        found, *_ = _FLOCK.unpack(fcntl.fcntl(self._file, fcntl.F_OFD_GETLK, asked))
+        return bool(found != fcntl.F_UNLCK)
 
-def _locked(file: int, mode: int) -> bool:
-    try:
-        fcntl.flock(file, mode | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+
+def _byte_of(claimant: str, lock_type: int) -> bytes:
+    # Files may be locked far beyond their end: 60 of the name's 128 bits.
+    return _FLOCK.pack(lock_type, os.SEEK_SET, int(claimant[:15], 16), 1, 0)

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Callable
 
 from sqlalchemy import Connection, Engine, exc, select
+from sqlalchemy.orm import Session
 
 from waiter_service import outbox
 
 log = logging.getLogger(__name__)
-
-# How often to see whether our session is still there, and who has died. What a
-# killed process was announcing waits for this long, and for somebody's next look.
-LOOK_SECONDS = 1.0
 
 
 class RelaySession:
@@ -35,29 +30,27 @@ class RelaySession:
         self._engine = engine
         self._claimant = claimant
         self._connection: Connection | None = None
-        self._look_at = 0.0
 
-    def join(self, void_claims: Callable[[], None]) -> None:
-        """Hold the lock; now and then call ``void_claims``, which ends those of the dead.
+    def join(self) -> bool:
+        """Hold the lock, anew if its session was lost; False where the database does not let us.
 
-        Joining again is harmless. Where the database does not let us, leases
-        hold, and the next call tries again. Switches greenlets.
+        Then leases hold. Joining again is harmless. Switches greenlets.
         """
-        if time.monotonic() < self._look_at:
-            return
-        self._look_at = time.monotonic() + LOOK_SECONDS
         try:
             self._keep_locked()
         except (exc.DBAPIError, exc.TimeoutError) as error:
             why = getattr(error, "orig", None) or error
             log.warning("others may take our claims for a dead one's: %s", why)
             self._hang_up()
-        else:
-            void_claims()
+            return False
+        return True
+
+    def give_back_of_the_dead(self, orm: Session) -> None:
+        """End the claims of those whose lock nobody holds; whoever claims has joined before."""
+        outbox.give_back_of_the_dead(orm)
 
     def leave(self) -> None:
         """Give the lock up, after the last claim."""
-        self._look_at = 0.0
         self._hang_up()
 
     def _keep_locked(self) -> None:

@@ -10,8 +10,7 @@ from tests.support.waiting import wait_until
 from waiter_service import Database, WaiterService
 from waiter_service.clock import utc_now
 from waiter_service.errors import DatabaseUnavailable
-from waiter_service.relay_lock import RelayLock
-from waiter_service.relay_session import LOOK_SECONDS
+from waiter_service.relay import LOOK_SECONDS
 
 KILLED_WHILE_ANNOUNCING = """
 import os, signal, sys
@@ -56,7 +55,6 @@ def test_what_a_killed_process_did_not_announce_comes_once_after_the_restart(
     assert (restarted.flush(), restarted.pending_count()) == (0, 0)
 
 
-@on_postgresql
 def test_others_go_on_with_what_a_killed_process_was_announcing_without_waiting_for_its_lease(
     service, make_service, listen, run_python, database_url
 ):
@@ -218,24 +216,6 @@ def test_two_processes_announce_a_backlog_together_each_change_once_and_in_order
             "session_opened",
             *["request_status"] * 4,
         ]
-
-
-def test_whoever_joins_the_lock_alone_may_void_claims(tmp_path):
-    voided = []
-    first, second = RelayLock(tmp_path / "lock"), RelayLock(tmp_path / "lock")
-    first.join(lambda: voided.append("first"))
-    second.join(lambda: voided.append("second"))
-    first.join(lambda: voided.append("first again"))
-    assert voided == ["first"]
-    first.leave()
-    third = RelayLock(tmp_path / "lock")
-    third.join(lambda: voided.append("third"))
-    assert voided == ["first"]
-    second.leave()
-    third.leave()
-    third.join(lambda: voided.append("third"))
-    assert voided == ["first", "third"]
-    third.leave()
 
 
 def test_a_database_lost_between_commit_and_announcement_fails_no_change(
