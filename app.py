@@ -18,7 +18,7 @@ from health import create_blueprint as create_health_blueprint
 from housekeeping import Housekeeping
 from notifications import auth
 from notifications.admission import StreamLimits
-from notifications.auth import Authenticator
+from notifications.auth import Authenticator, TokenKeys
 from notifications.brokers.base import Broker, HistoryLimits
 from notifications.brokers.memory import MemoryBroker
 from notifications.brokers.redis_streams import RedisBroker
@@ -59,12 +59,8 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.config.update(config or {})
     problems.init_app(app)
-    auth.init_app(
-        app,
-        secret_key=settings.jwt_secret_key,
-        public_key=settings.jwt_public_key,
-        algorithm=settings.jwt_algorithm,
-    )
+    keys = TokenKeys(settings.jwt_secret_key, settings.jwt_public_key, settings.jwt_algorithm)
+    auth.init_app(app, keys)
     if settings.cors_origins:
         CORS(
             app,
@@ -107,7 +103,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
         metrics=metrics,
     )
     app.before_request(serving.start)
-    authenticator = Authenticator(revoked.is_revoked)
+    authenticator = Authenticator(keys, revoked.is_revoked)
     app.register_blueprint(
         create_blueprint(sse, authenticator, serving.health, is_over=revoked.is_over)
     )

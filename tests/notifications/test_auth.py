@@ -25,6 +25,7 @@ from notifications.auth import (
     CACHED_TOKENS,
     STREAM_TOKEN_SECONDS,
     Authenticator,
+    TokenKeys,
     create_stream_token,
     create_token,
     principal_from_claims,
@@ -33,14 +34,15 @@ from notifications.errors import NotAuthenticated
 from notifications.principal import Principal, Role
 
 SECRET = "a secret of the tests, and of nothing else"
+KEYS = TokenKeys(SECRET)
 
 
 @pytest.fixture
 def authenticator() -> Iterator[Authenticator]:
     app = Flask(__name__)
-    auth.init_app(app, secret_key=SECRET, public_key=None, algorithm="HS256")
+    auth.init_app(app, KEYS)
     with app.app_context():
-        yield Authenticator()
+        yield Authenticator(KEYS)
 
 
 def claims(**changes: Any) -> dict[str, Any]:
@@ -163,7 +165,7 @@ def test_remembered_token_expires_all_the_same(authenticator: Authenticator) -> 
 
 def test_remembered_token_is_revoked_all_the_same(authenticator: Authenticator) -> None:
     revoked: set[str] = set()
-    watchful = Authenticator(lambda principal: not revoked.isdisjoint(principal.token_ids))
+    watchful = Authenticator(KEYS, lambda principal: not revoked.isdisjoint(principal.token_ids))
     token = signed(jti="lost-phone")
     watchful.authenticate(token)
     revoked.add("lost-phone")
@@ -239,6 +241,21 @@ def test_stream_token_never_outlives_the_token_it_was_made_from(
     assert authenticator.authenticate(token).expires_at <= full.expires_at + 1
 
 
+def test_stream_token_is_as_old_as_the_token_it_was_made_from(
+    authenticator: Authenticator,
+) -> None:
+    """Else one made a moment after its bearer was shut out would outlive that."""
+    full = authenticator.authenticate(signed(iat=time.time() - 100))
+    token, _ = create_stream_token(full)
+    assert authenticator.authenticate(token).issued_at <= full.issued_at
+
+
+def test_keys_are_masked_wherever_they_are_shown() -> None:
+    keys = TokenKeys(SECRET, pem(RSA), "RS256")
+    assert SECRET not in repr(keys)
+    assert "PUBLIC KEY" not in repr(keys)
+
+
 def test_claims_alone_decide_who_somebody_is() -> None:
     principal = principal_from_claims({"sub": "anna", "role": "waiter", "scope": "stream"})
     assert principal == Principal(
@@ -264,9 +281,10 @@ def pem(key: Any) -> str:
 def platform(request: pytest.FixtureRequest) -> Iterator[tuple[Authenticator, Any, str]]:
     key = RSA if request.param == "RS256" else EC
     app = Flask(__name__)
-    auth.init_app(app, secret_key=SECRET, public_key=pem(key), algorithm=request.param)
+    keys = TokenKeys(SECRET, pem(key), request.param)
+    auth.init_app(app, keys)
     with app.app_context():
-        yield Authenticator(), key, request.param
+        yield Authenticator(keys), key, request.param
 
 
 def test_platforms_token_is_good_and_so_is_ours(platform: tuple[Authenticator, Any, str]) -> None:

@@ -18,13 +18,13 @@ from werkzeug.test import TestResponse
 
 from notifications import auth
 from notifications.admission import StreamLimits
-from notifications.auth import Authenticator, create_token
+from notifications.auth import Authenticator, TokenKeys, create_token
 from notifications.brokers.memory import MemoryBroker
 from notifications.principal import Role
 from notifications.sse_blueprint import create_blueprint
 from notifications.sse_service import SseService, StreamOptions
 
-SECRET = "a secret of the tests, and of nothing else"
+KEYS = TokenKeys("a secret of the tests, and of nothing else")
 HEALTHY = {"status": "healthy"}
 
 
@@ -35,9 +35,9 @@ class Site:
         self.sse = SseService(MemoryBroker(), StreamOptions(**options))
         self.health: dict[str, Any] = dict(HEALTHY)
         self.app = Flask(__name__)
-        auth.init_app(self.app, secret_key=SECRET, public_key=None, algorithm="HS256")
+        auth.init_app(self.app, KEYS)
         self.app.register_blueprint(
-            create_blueprint(self.sse, Authenticator(), lambda: self.health)
+            create_blueprint(self.sse, Authenticator(KEYS), lambda: self.health)
         )
         self.sse.start()
         self.client: FlaskClient = self.app.test_client()
