@@ -60,7 +60,8 @@ export class EventStream {
    * Options: `url` and `tokenUrl`, absolute; `getToken()`; `types`, the event
    * types to listen for; `position()`, the id to resume after, if any;
    * `onMessage(type, data, id)`; `onState(state, detail)`; `env`, the
-   * browser's things, replaceable in tests.
+   * browser's things, replaceable in tests. From within the functions it may be
+   * started and stopped.
    */
   constructor(options) {
     this.#options = options;
@@ -70,8 +71,8 @@ export class EventStream {
   /** Open it now, whatever happened before. */
   start() {
     this.#failures = 0;
-    this.#say("connecting");
     this.#open();
+    this.#say("connecting");
   }
 
   /** Somebody looks, or the network is back: open it now, unless it is surely there. */
@@ -83,6 +84,7 @@ export class EventStream {
   /** The network is gone; trust that, but not for ever: some systems say so wrongly. */
   loseNetwork() {
     this.#close();
+    this.#failures ||= 1; // the next attempt, should it fail, is no first one
     this.#pause("offline", { code: "no_network", reason: "no network" }, LONGEST_PAUSE_MS);
   }
 
@@ -120,12 +122,14 @@ export class EventStream {
 
     this.#source?.close();
     const source = (this.#source = new this.#env.EventSource(address.href));
-    for (const type of types) source.addEventListener(type, (event) => this.#hear(event));
+    for (const type of types) {
+      source.addEventListener(type, (event) => this.#hear(source, event));
+    }
     source.onerror = () => this.#break(source);
     this.#renewAt(this.#pass.staleAt);
   }
 
-  #hear({ type, data, lastEventId }) {
+  #hear(source, { type, data, lastEventId }) {
     const payload = JSON.parse(data);
     this.#signAt = this.#env.now();
     if (type === "connection") {
@@ -134,6 +138,7 @@ export class EventStream {
     }
     this.#failAfter(this.#silenceMs);
     this.#options.onMessage(type, payload, lastEventId);
+    if (source !== this.#source) return; // stopped from within
     if (type === "connection") this.#say("live");
     if (type === "closing") {
       const { code, reason, reconnect } = payload;
@@ -174,7 +179,7 @@ export class EventStream {
     const isOurs = error instanceof StreamError;
     const { code, message, retryAfterMs, isFinal } = isOurs
       ? error
-      : new StreamError("unreachable", error.message);
+      : new StreamError("unreachable", error?.message ?? `getToken failed: ${error}`);
     if (this.#isSteady()) this.#failures = 0;
     const state = this.#failures ? "offline" : "connecting";
     this.#close();
@@ -235,7 +240,7 @@ export class EventStream {
     } catch (error) {
       if (signal.aborted) return;
       // The stream is still good: only a refusal ends it.
-      if (error.isFinal) this.#fail(error);
+      if (error?.isFinal) this.#fail(error);
       else this.#renewAt(this.#env.now() + this.#env.random() * LONGEST_PAUSE_MS);
     }
   }

@@ -90,8 +90,9 @@ export interface Options {
   /** Event types to hear besides the server's own. Default: none. */
   types?: string[];
   /**
-   * Whether the tabs of this browser that follow the same `url` share one connection.
-   * Default: true. It is opened with one tab's login, so close the feed at a logout.
+   * Whether the tabs of this browser that follow the same `url`, for the same `types`, share
+   * one connection; they can on https and localhost alone. Default: true. It is opened with
+   * one tab's login, so close the feed at a logout.
    */
   share?: boolean;
   /** Replacements for the browser's things, for tests: `EventSource`, `fetch`, `now`, `locks`, ... */
@@ -99,7 +100,8 @@ export interface Options {
 }
 
 export interface Feed {
-  readonly state: State;
+  /** As last told; `closed` after `close()`, which tells nothing. */
+  readonly state: State | "closed";
   /** Where it stands; a feed that is given this goes on from here. */
   readonly lastEventId: string | undefined;
   /** Try again now; the way back from `refused`, after a new login. */
@@ -108,5 +110,8 @@ export interface Feed {
   close(): void;
 }
 
-/** Follow one stream. Calls nothing back before it has returned. */
+/**
+ * Follow one stream. Calls nothing back before it has returned; from within its callbacks
+ * the feed may be closed and reconnected.
+ */
 export function connect(options: Options): Feed;

@@ -17,7 +17,8 @@
  * server's history does not reach back far enough, `onRefresh(["all"], [])`
  * says so. States: `connecting`; `live`; `offline`, where the server cannot
  * be reached (it keeps trying); `refused`, where trying is no use (it stops,
- * until `feed.reconnect()`). The tabs of a browser share one connection.
+ * until `feed.reconnect()`). The tabs of a browser share one connection, on
+ * https and localhost.
  */
 
 import { EventStream } from "./event-stream.js";
@@ -43,6 +44,7 @@ class Feed {
   #tabs = null; // null: this tab keeps to itself
   #ended = new AbortController();
   #isAsleep = false;
+  #isInStep = false; // the tab that leads has said where it stands
   #state = "connecting";
   #detail = {};
   #told; // the state last told, with its detail
@@ -65,9 +67,11 @@ class Feed {
       env,
     });
     if (options.share !== false && TabSharing.isSupported(env)) {
-      this.#tabs = new TabSharing(`notifications ${url.href}`, {
+      // A leader hears the types it asked for, and no others.
+      const name = ["notifications", url.href, ...[...(options.types ?? [])].sort()].join(" ");
+      this.#tabs = new TabSharing(name, {
         onLead: () => this.#stream.start(),
-        onFollow: () => this.#stream.stop(),
+        onFollow: () => this.#fallBack(),
         onAsked: (urgent) => this.#answer(urgent),
         onMessage: (message) => this.#follow(message),
         env,
@@ -77,7 +81,7 @@ class Feed {
     queueMicrotask(() => this.#join());
   }
 
-  /** `connecting`, `live`, `offline` or `refused`. */
+  /** `connecting`, `live`, `offline` or `refused`; `closed` after `close()`. */
   get state() {
     return this.#state;
   }
@@ -90,21 +94,22 @@ class Feed {
   /** Try again now; the way back from `refused`, after a new login. */
   reconnect() {
     this.#leave();
-    this.#join();
+    this.#join({ urgent: true });
   }
 
   /** End it for good; calls nothing back any more. */
   close() {
     this.#ended.abort();
     this.#leave();
+    this.#state = "closed";
   }
 
-  #join() {
+  #join({ urgent = false } = {}) {
     if (this.#ended.signal.aborted) return;
-    this.#isAsleep = false;
-    this.#show("connecting", {});
-    if (this.#tabs) this.#tabs.join();
+    this.#isAsleep = this.#isInStep = false;
+    if (this.#tabs) this.#tabs.join(urgent);
     else this.#stream.start();
+    this.#show("connecting", {}); // last: the app may close the feed from within
   }
 
   #leave() {
@@ -152,10 +157,17 @@ class Feed {
   }
 
   #enter(state, detail) {
-    this.#show(state, detail);
-    // The refusal is of our token; another tab's may be better.
+    // The refusal is of our token; another tab's may be better. Leave before
+    // it is told: the app may reconnect from within.
     if (state === "refused") this.#leave();
-    else this.#publishState();
+    this.#show(state, detail);
+    if (state !== "refused") this.#publishState();
+  }
+
+  /** Another tab took us for dead, and leads now. */
+  #fallBack() {
+    this.#stream.stop();
+    this.#isInStep = false;
   }
 
   #answer(urgent) {
@@ -168,9 +180,13 @@ class Feed {
     this.#tabs?.publish({ state: this.#state, detail: this.#detail, position });
   }
 
-  /** From the tab that leads. */
+  /**
+   * From the tab that leads. An event that comes before it has said where it
+   * stands may follow others that we have missed; taking it would hide them.
+   */
   #follow({ type, data, id, state, detail, position }) {
-    if (type) return this.#hear(type, data, id);
+    if (type) return void (this.#isInStep && this.#hear(type, data, id));
+    this.#isInStep = true;
     const isBehind = position && this.#lastEventId && !isUpTo(position, this.#lastEventId);
     if (isBehind || !this.#lastEventId) this.#lastEventId = position;
     this.#show(state, detail);
@@ -204,6 +220,7 @@ class Feed {
   }
 
   #show(state, detail) {
+    if (this.#ended.signal.aborted) return;
     this.#state = state;
     this.#detail = detail;
     const told = JSON.stringify([state, detail]);

@@ -42,11 +42,18 @@ export class TabSharing {
     return this.#abdicate !== null;
   }
 
-  join() {
-    this.#channel = new this.#env.BroadcastChannel(this.#name);
+  /** `urgent`: somebody is looking. */
+  join(urgent) {
+    this.#place = new AbortController();
+    try {
+      this.#channel = new this.#env.BroadcastChannel(this.#name);
+    } catch {
+      // Where a site may store nothing, say: this tab is on its own.
+      return void this.#lead(this.#place);
+    }
     this.#channel.onmessage = ({ data }) => this.#receive(data);
     this.#hold();
-    this.ask();
+    this.ask(urgent);
   }
 
   leave() {
@@ -57,12 +64,12 @@ export class TabSharing {
     this.#channel = this.#abdicate = null;
   }
 
-  /** Tell the others; `message` must be cloneable. */
+  /** Tell the others, while this tab leads; `message` must be cloneable. */
   publish(message) {
-    this.#channel?.postMessage({ message });
+    if (this.isLeading) this.#channel?.postMessage({ message });
   }
 
-  /** Make the leader speak, or take its place. `urgent`: somebody is looking. */
+  /** Make the leader speak, or take its place. */
   ask(urgent = false) {
     this.#channel?.postMessage({ ask: true, urgent });
     // Jitter, so that of several listeners one moves and the others hear it.

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from tests.browser import rehearsal
 from tests.browser.tcp_proxy import TcpProxy
 from tests.support.programs import find_program
 from tests.support.service_server import ServiceServer, copy_sqlite
@@ -104,6 +105,15 @@ def proxy(server: ServiceServer) -> Iterator[TcpProxy]:
     """A network between the test's client and ``server``, to be cut."""
     with TcpProxy(server.port) as proxy:
         yield proxy
+
+
+@pytest.fixture
+def page(server: ServiceServer, context: BrowserContext) -> Page:
+    """A page to rehearse in: see ``rehearsal.play``."""
+    page = context.new_page()
+    page.goto(f"{server.url}/sse/health")  # any page of the same origin will do
+    rehearsal.install(page)
+    return page
 
 
 @pytest.fixture(scope="session")

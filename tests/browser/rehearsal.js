@@ -1,13 +1,15 @@
 /**
  * The client among stand-ins: a clock that the test moves, a server that says
- * what the test lets it say. `source` is the newest event source.
+ * what the test lets it say. `source` is the newest event source; `prepare(stage)`
+ * runs before the client does, and may return options for it.
  */
-async function rehearse() {
+async function rehearse(prepare = () => {}) {
   const { connect } = await import("/sse/static/notifications.js");
   const stage = {
     sources: [], states: [], events: [], refreshes: [],
-    random: 1, detail: {}, onEvent() {},
+    random: 1, detail: {}, onEvent() {}, onRaw() {}, onState() {},
     answer: { ok: true }, // to whoever asks why a stream was rejected
+    tokenAnswer: null, // to whoever asks for a stream token; null: gets one
     get source() { return this.sources.at(-1); },
     get state() { return this.states.at(-1); },
   };
@@ -43,12 +45,21 @@ async function rehearse() {
     clearTimeout: (timer) => timers.delete(timer),
     fetch: async (url) => {
       if (!url.endsWith("/sse/token")) return stage.answer;
+      if (stage.tokenAnswer) return stage.tokenAnswer();
       return { ok: true, json: async () => ({ token: `stream-${++tokens}`, expiresIn: 600 }) };
     },
   };
 
   /** Let promises that wait for nothing but each other go on. */
   stage.settle = () => new Promise((resolve) => setTimeout(resolve));
+  /** Wait for what other tabs, or the browser's locks, have a part in. */
+  stage.until = async (isSo) => {
+    const end = performance.now() + 10_000;
+    while (!(await isSo())) {
+      if (performance.now() > end) throw new Error(`it never came to pass: ${isSo}`);
+      await stage.settle();
+    }
+  };
   /** Let time pass, timer by timer. */
   stage.pass = async (ms) => {
     const end = now + ms;
@@ -64,14 +75,17 @@ async function rehearse() {
     now = end;
   };
 
+  const options = prepare(stage) ?? {};
   stage.feed = connect({
     url: "/sse/session/table-7",
     getToken: () => "full",
     share: false,
-    onState(state, detail) { stage.states.push(state); stage.detail = detail; },
+    onState(state, detail) { stage.states.push(state); stage.detail = detail; stage.onState(state); },
     onEvent(type, data, id) { stage.events.push({ type, data, id }); stage.onEvent(); },
     onRefresh: (affectedData) => stage.refreshes.push(affectedData),
-    env,
+    onRaw: (type) => stage.onRaw(type),
+    ...options,
+    env: { ...env, ...options.env },
   });
   await stage.settle();
   return stage;

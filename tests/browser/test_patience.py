@@ -2,31 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
 import pytest
-from playwright.sync_api import BrowserContext, Page
+from playwright.sync_api import Page
 
-from tests.support.service_server import ServiceServer
+from tests.browser.rehearsal import play
 
 pytestmark = pytest.mark.browser
-
-_SCRIPT = (Path(__file__).parent / "rehearsal.js").read_text()
-
-
-@pytest.fixture
-def page(server: ServiceServer, context: BrowserContext) -> Page:
-    """A page with ``rehearse(options)``: the client among stand-ins that the test moves."""
-    page = context.new_page()
-    page.goto(f"{server.url}/sse/health")
-    page.evaluate(f"() => {{ {_SCRIPT}; window.rehearse = rehearse; }}")
-    return page
-
-
-def play(page: Page, script: str) -> Any:
-    """Run ``script`` with ``stage``, a rehearsal; return what it returns."""
-    return page.evaluate(f"async () => {{ const stage = await rehearse(); {script} }}")
 
 
 def test_pauses_double_up_to_a_cap_and_are_spread_by_jitter(page: Page) -> None:
@@ -91,6 +72,45 @@ def test_retry_after_is_waited_for_and_jitter_comes_on_top(page: Page) -> None:
     )
     assert pause["code"] == "http_503"
     assert pause["retryInMs"] == 8_000
+
+
+def test_a_network_known_to_be_away_is_said_to_be_until_the_server_is_heard(page: Page) -> None:
+    states, offline = play(
+        page,
+        """
+        stage.source.say("connection", { heartbeatSeconds: 30 });
+        stage.tokenAnswer = () => { throw new TypeError("Failed to fetch"); };
+        window.dispatchEvent(new Event("offline"));
+        await stage.pass(600_000);              // it is tried all the same: some systems lie
+        const offline = stage.states.splice(2);
+        stage.tokenAnswer = null;
+        await stage.pass(30_000);
+        stage.source.say("connection", { heartbeatSeconds: 30 });
+        return [stage.states, [...new Set(offline)]];
+        """,
+    )
+    assert states == ["connecting", "live", "live"]
+    assert offline == ["offline"]
+
+
+@pytest.mark.parametrize(
+    ("rejection", "reason"),
+    [("", "getToken failed: undefined"), ("new Error('no login')", "no login")],
+)
+def test_an_app_that_has_no_token_is_asked_again(page: Page, rejection: str, reason: str) -> None:
+    told = play(
+        page,
+        """
+        const [{ code, reason }, before] = [stage.detail, stage.sources.length];
+        stage.hasLogin = true;
+        await stage.pass(2_000);
+        return [code, reason, before, stage.sources.length];
+        """,
+        prepare=f"""(stage) => ({{
+          getToken: () => stage.hasLogin ? "full" : Promise.reject({rejection}),
+        }})""",
+    )
+    assert told == ["unreachable", reason, 0, 1]
 
 
 def test_duplicates_and_stale_versions_are_dropped_and_undo_is_not(page: Page) -> None:

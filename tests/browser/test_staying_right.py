@@ -206,3 +206,6 @@ def test_a_closed_table_is_told_so_and_not_asked_again(
     page.wait_for_state("refused")
     assert page.ask("seen.states.at(-1).code") == "session_closed"
     assert mortal.open_streams() == 0
+    late = Follower(context, mortal, wait=False)
+    late.wait_for_state("refused")
+    assert late.ask("seen.states.at(-1).code") == "session_closed"

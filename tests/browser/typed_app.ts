@@ -24,6 +24,7 @@ const feed: Feed = connect({
 
 feed.reconnect();
 feed.close();
+if (feed.state === "closed") show("bye");
 show(feed.lastEventId ?? feed.state);
 // @ts-expect-error: it cannot be had without a token
 connect({ url: "/sse/waiter/anna" });
