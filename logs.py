@@ -25,8 +25,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 # Three base64url parts, the first of which decodes to '{"': every JWT. The last
-# part may be empty ("alg": "none").
-_JWT = re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]*")
+# part may be empty ("alg": "none"). Not only at the start of a word: behind an
+# encoded "=" (token%3DeyJ...) it stands in the middle of one. A first part alone
+# is matched too, and kept: tried again from each "eyJ" within it, 60 KB of them
+# would take 5 s.
+_JWT = re.compile(r"eyJ[\w-]++(\.[\w-]++\.[\w-]*+)?")
 # In a query string, a cookie, a header, a repr; the value ends where such things end.
 _NAMED = re.compile(r"(?i)(\b\w*token=|\bbearer\s+)[^\s&;,'\"\\]+")
 
@@ -38,7 +41,8 @@ def redact(text: str) -> str:
     lowered = text.lower()
     if "eyj" not in lowered and "token=" not in lowered and "bearer" not in lowered:
         return text
-    return _NAMED.sub(r"\1[redacted]", _JWT.sub("[redacted]", text))
+    text = _JWT.sub(lambda found: "[redacted]" if found[1] else found[0], text)
+    return _NAMED.sub(r"\1[redacted]", text)
 
 
 def _timestamp(record: logging.LogRecord) -> str:

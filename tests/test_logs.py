@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from collections.abc import Iterator
 from datetime import datetime
 
@@ -49,6 +50,19 @@ def test_a_token_reaches_no_line(log_format, capsys, token, logger):
     written = capsys.readouterr().err
     assert written.count("redacted") >= 5
     assert not any(part in written for part in token.split(".") if part)
+
+
+@pytest.mark.parametrize("before", ["token%3D", "_", "x", "redirect=%2Fsse%3Ftoken%3D"])
+def test_a_token_is_found_in_the_middle_of_a_word_too(before):
+    assert logs.redact(f"GET /{before}{TOKEN} HTTP/1.1") == f"GET /{before}[redacted] HTTP/1.1"
+
+
+def test_looking_for_tokens_takes_no_longer_than_the_text_is_long():
+    # Milliseconds; a pattern that tries again from each "eyJ" took 5 s.
+    text = "eyJ" * 20_000
+    began = time.process_time()
+    assert logs.redact(text) == text
+    assert time.process_time() - began < 1.0
 
 
 def test_an_opaque_token_in_a_query_is_redacted_and_the_rest_kept(log_format, capsys):
