@@ -58,6 +58,8 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.config.update(config or {})
+    # Answers keep the order they are written in, as the documents show them.
+    app.json.sort_keys = False  # type: ignore[attr-defined]  # DefaultJSONProvider's
     problems.init_app(app)
     keys = TokenKeys(settings.jwt_secret_key, settings.jwt_public_key, settings.jwt_algorithm)
     auth.init_app(app, keys)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,6 +26,7 @@ class Process:
     """What the tests want of an application, by name."""
 
     def __init__(self, app: Flask, directory: Path) -> None:
+        self.app = app
         self.directory = directory
         self.serving: Serving = app.extensions["serving"]
         self.sse: SseService = app.extensions["sse"]
@@ -98,6 +100,12 @@ def test_drained_process_opens_no_stream_and_says_so_in_health(process: Process)
     with pytest.raises(ServerDraining):
         process.sse.open("waiter", "anna", ANNA)
     assert process.serving.health()["status"] == "draining"
+
+
+def test_health_says_first_what_matters_most(process: Process) -> None:
+    text = process.app.test_client().get("/sse/health").text
+    keys = ["status", "timestamp", "activeConnections", "broker", "cacheRefresh"]
+    assert list(json.loads(text)) == keys
 
 
 def test_draining_twice_at_once_is_draining_once(process: Process) -> None:
