@@ -20,7 +20,7 @@ class FloorListener:
     triggered twice is joined into one.
 
     After each change it lets other greenlets have their turn. A flush tells of
-    a whole backlog in one go, and SQLite never waits cooperatively: without
+    a whole backlog in one go, and SQLite switches only where it has to wait: without
     that, streams and health checks would stand still until the last change.
     """
 

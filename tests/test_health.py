@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -59,6 +62,33 @@ def test_it_is_unready_but_alive_while_the_database_is_away(
 
     postgres_server.start()
     wait_until(lambda: is_ready(server), 10)
+
+
+def test_it_goes_on_beating_and_reading_while_another_process_writes_for_long(
+    start_server: Callable[..., ServiceServer],
+) -> None:
+    server = start_server(SSE_HEARTBEAT_SECONDS=0.2)
+    stream = server.listen_session("table-7")
+    anna = server.token("waiter", "anna")
+
+    def move(status: str) -> int:
+        return server.request(
+            "PATCH", "/api/orders/ord-1", token=anna, json={"status": status}, timeout=30
+        ).status_code
+
+    with (
+        closing(sqlite3.connect(server.directory / "restaurant.db", isolation_level=None)) as other,
+        ThreadPoolExecutor() as pool,
+    ):
+        other.execute("BEGIN IMMEDIATE")
+        moves = [pool.submit(move, status) for status in ("Acknowledged", "InProgress")]
+        for _ in range(5):
+            stream.next("heartbeat", timeout=3)
+            assert server.get("/health/live", timeout=3).status_code == 200
+            assert server.get("/api/sessions/table-7", token=anna, timeout=3).status_code == 200
+        assert not any(each.done() for each in moves)
+        other.execute("ROLLBACK")
+        assert {each.result() for each in moves} <= {200, 409}
 
 
 @pytest.mark.redis

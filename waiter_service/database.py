@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
-from sqlalchemy import Connection, Engine, create_engine, event, exc
+from sqlalchemy import Engine, exc
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.orm import Session
 
 from waiter_service import schema
+from waiter_service.engines import postgresql_engine, sqlite_engine
 from waiter_service.errors import DatabaseUnavailable, DatabaseUrlInvalid, SchemaOutOfDate
+from waiter_service.write_lock import WriteLock
 
 DEFAULT_SQLITE_PATH = Path(__file__).resolve().parent.parent / "instance" / "restaurant.db"
-
-# How long a writer waits for another. A change takes about a millisecond, so
-# five seconds mean something is stuck, and a waiter has pressed twice by then.
-BUSY_TIMEOUT_MS = 5_000
-LOCK_TIMEOUT_MS = 5_000
-CONNECT_TIMEOUT_SECONDS = 5
-# A guess: a worker's greenlets hold a connection for milliseconds each. Times
-# the workers, it must stay below PostgreSQL's max_connections (100).
-POOL_SIZE = 10
-POOL_OVERFLOW = 10
-POOL_TIMEOUT_SECONDS = 10
 
 
 class Database:
@@ -37,7 +27,8 @@ class Database:
     the first use, which also checks the schema, once. Safe to share among
     threads and greenlets; make it after a fork, not before.
 
-    On PostgreSQL every call may switch greenlets, on SQLite none does.
+    On PostgreSQL every call may switch greenlets. On SQLite only one that
+    writes may, while it waits for another writer, before it has begun.
 
     Raises:
         DatabaseUrlInvalid: neither of the two, or SQLite in memory, which
@@ -47,8 +38,14 @@ class Database:
     def __init__(self, url: str | None = None) -> None:
         self.url = _usable_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        self._engine = _sqlite_engine(self.url) if self.is_sqlite else _postgresql_engine(self.url)
-        self._writer = self._engine.execution_options(starts_with="BEGIN IMMEDIATE")
+        self._turn: Callable[[], AbstractContextManager[None]] = nullcontext
+        if self.is_sqlite:
+            write_lock = WriteLock()
+            self._turn = write_lock.turn
+            self._engine = sqlite_engine(self.url, write_lock)
+        else:
+            self._engine = postgresql_engine(self.url)
+        self._writer = self._engine.execution_options(writes=True)
         self._reader = (
             self._engine
             if self.is_sqlite
@@ -92,7 +89,7 @@ class Database:
         """
         with self._translated_errors():
             self._check_once()
-            with Session(self._writer, expire_on_commit=False) as orm, orm.begin():
+            with self._turn(), Session(self._writer, expire_on_commit=False) as orm, orm.begin():
                 yield orm
 
     @contextmanager
@@ -111,7 +108,7 @@ class Database:
 
         Two processes may do it at once: the second waits for the first.
         """
-        with self._translated_errors(), self._writer.begin() as connection:
+        with self._translated_errors(), self._turn(), self._writer.begin() as connection:
             schema.upgrade(connection)
 
     def is_current(self) -> bool:
@@ -197,49 +194,3 @@ def _usable_url(url: str | None) -> URL:
             "SQLite in memory cannot be shared; name a file: sqlite:////path/to/file.db"
         )
     return parsed.set(drivername="sqlite")
-
-
-def _postgresql_engine(url: URL) -> Engine:
-    return create_engine(
-        url,
-        pool_pre_ping=True,
-        pool_size=POOL_SIZE,
-        max_overflow=POOL_OVERFLOW,
-        pool_timeout=POOL_TIMEOUT_SECONDS,
-        connect_args={
-            "connect_timeout": CONNECT_TIMEOUT_SECONDS,
-            "options": f"-c timezone=UTC -c lock_timeout={LOCK_TIMEOUT_MS}",
-        },
-    )
-
-
-def _sqlite_engine(url: URL) -> Engine:
-    Path(str(url.database)).resolve().parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_MS / 1_000})
-
-    @event.listens_for(engine, "connect")
-    def _set_up(connection: sqlite3.Connection, _record: Any) -> None:
-        # Python's sqlite3 would open transactions where it sees fit, and
-        # reads not at all; _begin below does it instead.
-        connection.isolation_level = None
-        connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
-        connection.execute("PRAGMA foreign_keys = ON")
-        # Readers do not wait for the writer. NORMAL may lose the last commits
-        # when the power fails, together with their announcements; it never
-        # loses one of the two, and a killed process loses nothing.
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        # IMMEDIATE for writers: a transaction that reads first and then finds
-        # another has written meanwhile could only fail.
-        statement = connection.get_execution_options().get("starts_with", "BEGIN")
-        raw = connection.connection.dbapi_connection
-        assert raw is not None
-        try:
-            raw.cursor().execute(statement)
-        except sqlite3.Error as error:
-            raise exc.OperationalError(statement, None, error) from error
-
-    return engine

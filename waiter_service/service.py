@@ -37,8 +37,8 @@ class WaiterService:
     Every function is one transaction: the change, its audit row and its
     announcement are committed together or not at all. Only then is the
     change announced, and nothing that goes wrong with that reaches the
-    caller. All may be called from several threads or greenlets; on
-    PostgreSQL they may switch greenlets, as may receivers of signals.
+    caller. All may be called from several threads or greenlets, and may
+    switch greenlets, as may receivers of signals.
 
     Args:
         database: where it is kept.

@@ -1,0 +1,70 @@
+"""How SQLAlchemy reaches either of the two databases."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Any, cast
+
+from sqlalchemy import Connection, Engine, create_engine, event, exc
+from sqlalchemy.engine import URL
+
+from waiter_service.write_lock import BUSY_TIMEOUT_MS, BUSY_TIMEOUT_SECONDS, WriteLock
+
+LOCK_TIMEOUT_MS = BUSY_TIMEOUT_MS
+CONNECT_TIMEOUT_SECONDS = 5
+# A guess: a worker's greenlets hold a connection for milliseconds each. Times
+# the workers, it must stay below PostgreSQL's max_connections (100).
+POOL_SIZE = 10
+POOL_OVERFLOW = 10
+POOL_TIMEOUT_SECONDS = 10
+
+
+def postgresql_engine(url: URL) -> Engine:
+    """Return an engine whose connections speak UTC and wait for no lock for ever."""
+    return create_engine(
+        url,
+        pool_pre_ping=True,
+        pool_size=POOL_SIZE,
+        max_overflow=POOL_OVERFLOW,
+        pool_timeout=POOL_TIMEOUT_SECONDS,
+        connect_args={
+            "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+            "options": f"-c timezone=UTC -c lock_timeout={LOCK_TIMEOUT_MS}",
+        },
+    )
+
+
+def sqlite_engine(url: URL, write_lock: WriteLock) -> Engine:
+    """Return an engine that makes the folder of its file, should it be missing.
+
+    With the execution option ``writes=True`` a transaction has ``write_lock``
+    from its beginning.
+    """
+    Path(str(url.database)).resolve().parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_SECONDS})
+
+    @event.listens_for(engine, "connect")
+    def _set_up(connection: sqlite3.Connection, _record: Any) -> None:
+        # Python's sqlite3 would open transactions where it sees fit, and
+        # reads not at all; _begin below does it instead.
+        connection.isolation_level = None
+        connection.execute("PRAGMA foreign_keys = ON")
+        # Readers do not wait for the writer. NORMAL may lose the last commits
+        # when the power fails, together with their announcements; it never
+        # loses one of the two, and a killed process loses nothing.
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        raw = cast("sqlite3.Connection", connection.connection.dbapi_connection)
+        try:
+            if connection.get_execution_options().get("writes"):
+                write_lock.begin(raw)
+            else:
+                raw.execute("BEGIN")
+        except sqlite3.Error as error:
+            raise exc.OperationalError("BEGIN", None, error) from error
+
+    return engine
