@@ -101,32 +101,39 @@ class Serving:
         self._drained = Flag()
         log.info("draining", extra={"fields": {"streams": sum(self._sse.counts().values())}})
         self._sse.refuse_new_streams()
-        # First deaf, then no longer relaying: what is committed from here on
-        # stays in the outbox, for the process that follows.
-        self._listener.disconnect()
-        self._cache_refresh.drain()
-        self._pump.stop()
-        self._sse.drain()
-        self._stop()
+        self._end(
+            # First deaf, then no longer relaying: what is committed from here on
+            # stays in the outbox, for the process that follows.
+            self._listener.disconnect,
+            self._cache_refresh.drain,
+            self._pump.stop,
+            self._sse.drain,
+        )
         log.info("drained")
 
     def stop(self) -> None:
         """Close and stop everything at once. Idempotent."""
         if self._is_started and self._drained is None:
             self._drained = Flag()
-            self._listener.disconnect()
-            self._cache_refresh.stop()
-            self._pump.stop()
-            self._stop()
+            self._end(self._listener.disconnect, self._cache_refresh.stop, self._pump.stop)
 
-    def _stop(self) -> None:
-        self._housekeeping.stop()
-        self._sse.stop()
-        self._metrics.stop()
-        if self._watch is not None and self._watch is not gevent.getcurrent():
-            self._watch.kill()
+    def _end(self, *steps: Callable[[], object]) -> None:
+        """Take ``steps``, stop what is left, and release those who wait for the end.
+
+        One step that fails is logged, and the others follow: the streams are
+        still to be sent away, and gunicorn would wait for us until it kills.
+        """
         assert self._drained is not None
-        self._drained.set()
+        try:
+            for step in (*steps, self._housekeeping.stop, self._sse.stop, self._metrics.stop):
+                try:
+                    step()
+                except Exception:
+                    log.exception("a step of the farewell failed; the others follow")
+            if self._watch is not None and self._watch is not gevent.getcurrent():
+                self._watch.kill()
+        finally:
+            self._drained.set()
 
     def _drain_when_unwanted(self, is_wanted: Callable[[], bool]) -> None:
         while is_wanted():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import gevent
@@ -12,6 +12,7 @@ from flask import Flask
 from sqlalchemy import text
 
 from app import create_app
+from notifications.cache_refresh import CacheRefreshService
 from notifications.errors import ServerDraining
 from notifications.notification_service import NotificationService
 from notifications.sse_service import SseService
@@ -31,6 +32,7 @@ class Process:
         self.serving: Serving = app.extensions["serving"]
         self.sse: SseService = app.extensions["sse"]
         self.service: WaiterService = app.extensions["waiter_service"]
+        self.cache_refresh: CacheRefreshService = app.extensions["cache_refresh"]
         self.notifications: NotificationService = app.extensions["notifications"]
         self.received = b""
         self._reader: gevent.Greenlet[..., None] | None = None
@@ -147,6 +149,30 @@ def test_streams_are_sent_away_even_when_the_database_is_gone(
     wait_in_loop(lambda: process.has_ended)
     assert process.event_types[-1] == "closing"
     assert "outbox" in caplog.text
+
+
+@pytest.mark.parametrize("end", [Serving.drain, Serving.stop])
+def test_a_step_that_fails_keeps_neither_the_others_nor_the_server_waiting(
+    process: Process,
+    end: Callable[[Serving], None],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fail() -> None:
+        raise RuntimeError("a bug")
+
+    process.listen()
+    monkeypatch.setattr(process.cache_refresh, "drain", fail)
+    monkeypatch.setattr(process.cache_refresh, "stop", fail)
+    end(process.serving)
+    with gevent.Timeout(5):
+        process.serving.drain()  # as the server does before the process ends
+    wait_in_loop(lambda: process.has_ended)
+    assert process.event_types[-1] == "closing"
+    assert (process.directory / "history.json").exists(), "the next process goes on with it"
+    assert "a bug" in caplog.text
+    monkeypatch.undo()
+    process.cache_refresh.stop()
 
 
 def test_stopping_twice_is_stopping_once(process: Process) -> None:
