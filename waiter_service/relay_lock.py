@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import struct
 from pathlib import Path
@@ -75,5 +76,6 @@ class RelayLock:
 
 
 def _byte_of(claimant: str, lock_type: int) -> bytes:
-    # Files may be locked far beyond their end: 60 of the name's 128 bits.
-    return _FLOCK.pack(lock_type, os.SEEK_SET, int(claimant[:15], 16), 1, 0)
+    # Files may be locked far beyond their end: 56 bits of whatever the name is.
+    digest = hashlib.blake2b(claimant.encode(), digest_size=7).digest()
+    return _FLOCK.pack(lock_type, os.SEEK_SET, int.from_bytes(digest), 1, 0)
