@@ -18,6 +18,7 @@ from typing import Any
 
 import gevent
 from gevent.event import Event as Flag
+from gevent.lock import BoundedSemaphore
 
 from housekeeping import Housekeeping
 from notifications.brokers.base import Broker
@@ -62,11 +63,12 @@ class Serving:
         self._housekeeping = housekeeping
         self._metrics = metrics
         self._watch: gevent.Greenlet[..., Any] | None = None
+        self._starting = BoundedSemaphore()
         self._is_started = False
         self._drained: Flag | None = None
 
     def start(self, is_wanted: Callable[[], bool] | None = None) -> None:
-        """Begin to serve. Idempotent.
+        """Begin to serve. Idempotent; after an error it may be tried again.
 
         ``is_wanted`` is asked about four times a second; once it says no, the
         process drains. gunicorn tells its workers of SIGTERM in no other way.
@@ -75,18 +77,26 @@ class Serving:
             DatabaseError: unreachable, or its schema is behind; says what to do.
         """
         if not self._is_started:
-            self._database.check()
-            # Before the first stream: a restart must not let anyone in again.
-            self._revoked.refresh()
-            self._is_started = True
-            self._listener.connect()
-            self._sse.start()
-            self._cache_refresh.start()
-            self._pump.start()
-            self._metrics.start()
-            self._housekeeping.start()
+            # Under other servers several first requests may come at once.
+            with self._starting:
+                self._start()
         if is_wanted is not None and self._watch is None:
             self._watch = gevent.spawn(self._drain_when_unwanted, is_wanted)
+
+    def _start(self) -> None:
+        if self._is_started:
+            return
+        self._database.check()
+        # Before the first stream: a restart must not let anyone in again.
+        self._revoked.refresh()
+        self._listener.connect()
+        self._sse.start()
+        self._cache_refresh.start()
+        # The last that needs the database: should it fail, all of this is tried again.
+        self._pump.start()
+        self._is_started = True
+        self._metrics.start()
+        self._housekeeping.start()
 
     def drain(self) -> None:
         """Send what is pending, then close every stream, and stop. Idempotent.

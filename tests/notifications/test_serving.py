@@ -21,6 +21,7 @@ from serving import Serving
 from tests.support.service_server import SECRET, copy_sqlite
 from tests.support.streams import ANNA, wait_in_loop
 from waiter_service import WaiterService
+from waiter_service.errors import DatabaseUnavailable
 
 
 class Process:
@@ -62,7 +63,8 @@ class Process:
 
 
 @pytest.fixture
-def process(seeded_sqlite: Path, tmp_path: Path) -> Iterator[Process]:
+def new_process(seeded_sqlite: Path, tmp_path: Path) -> Iterator[Process]:
+    """One that has not started yet."""
     app = create_app(
         {
             "INSTANCE_DIR": str(tmp_path),
@@ -73,10 +75,29 @@ def process(seeded_sqlite: Path, tmp_path: Path) -> Iterator[Process]:
         }
     )
     process = Process(app, tmp_path)
-    process.serving.start()
     yield process
     process.serving.stop()
     process.service.database.dispose()
+
+
+@pytest.fixture
+def process(new_process: Process) -> Process:
+    new_process.serving.start()
+    return new_process
+
+
+def test_start_that_failed_half_way_can_be_tried_again(
+    new_process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise DatabaseUnavailable("the database is locked")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(new_process.service, "start_relaying", fail)
+        with pytest.raises(DatabaseUnavailable):
+            new_process.serving.start()
+    new_process.serving.start()
+    assert new_process.service.is_relay
 
 
 def test_drain_sends_what_is_pending_then_says_goodbye(process: Process) -> None:
