@@ -83,9 +83,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     revocations = Revocations(database)
     revoked = RevocationList(revocations.since, sse.close_where)
     pump = _pump(settings, service, broker, sse, on_look=revoked.refresh)
-    if broker.may_block:
-        # A status change must not wait for a server that may be away.
-        service.after_commit = lambda changes: pump.wake()
+    service.after_commit = pump.after_commit
     metrics = Metrics(
         sse=sse,
         notifications=notifications,
@@ -166,10 +164,12 @@ def _pump(
     on_look: Callable[[], None],
 ) -> OutboxPump:
     if not isinstance(broker, MemoryBroker):
+        # No announce: a status change must not wait for a server that may be away.
         return OutboxPump(service, may_relay=lambda: not broker.is_away, on_look=on_look)
     return OutboxPump(
         service,
         lock_path=settings.instance_dir / "relay.lock",
+        announce=service.after_commit,
         on_begin=broker.restore,
         on_end=broker.save,
         on_takeover=sse.resync_all,

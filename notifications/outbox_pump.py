@@ -6,12 +6,14 @@ import fcntl
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import gevent
 from gevent.event import Event as Wakeup
+
+from waiter_service.changes import Change
 
 log = logging.getLogger("notifications.outbox")
 
@@ -45,6 +47,8 @@ class OutboxPump:
     as long as ``may_relay`` says so: with the broker away, each change would be
     tried and logged again, several times a second, for as long as that lasts.
 
+    ``announce`` announces changes where they were committed. Without it the
+    pump's own greenlet does: for a broker that may keep its caller waiting.
     ``on_look`` is called after a flush, every ``POLL_SECONDS``, and in
     processes that only wait for the lock, too.
     """
@@ -55,6 +59,7 @@ class OutboxPump:
         *,
         lock_path: Path | None = None,
         may_relay: Callable[[], bool] = lambda: True,
+        announce: Callable[[Sequence[Change]], None] | None = None,
         on_begin: Callable[[], None] = lambda: None,
         on_end: Callable[[], None] = lambda: None,
         on_takeover: Callable[[], None] = lambda: None,
@@ -64,6 +69,7 @@ class OutboxPump:
         self._lock_path = lock_path
         self._lock_fd: int | None = None
         self._may_relay = may_relay
+        self._announce = announce
         self._on_begin = on_begin
         self._on_end = on_end
         self._on_takeover = on_takeover
@@ -79,6 +85,18 @@ class OutboxPump:
         if self._greenlet is None:
             self._try_to_relay()
             self._greenlet = gevent.spawn(self._run)
+
+    def after_commit(self, changes: Sequence[Change]) -> None:
+        """See to it that ``changes``, just committed by this process, are announced.
+
+        Who only waits for the lock announces nothing, its own changes included:
+        its history ends when it takes over. The process that relays finds them
+        in the outbox.
+        """
+        if self._announce is not None and self._is_relaying:
+            self._announce(changes)
+        else:
+            self.wake()
 
     def wake(self) -> None:
         """Flush soon, in the pump's own greenlet. Never blocks."""

@@ -85,10 +85,6 @@ class Broker(ABC):
 
     kind: str
 
-    #: Whether ``publish`` may switch greenlets or wait for a server. If so, it
-    #: is kept off the paths that must not wait (a status change).
-    may_block: bool
-
     @property
     def is_away(self) -> bool:
         """Whether publishing would fail at once, for all that is known."""

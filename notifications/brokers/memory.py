@@ -108,7 +108,6 @@ class MemoryBroker(Broker):
     """
 
     kind = "memory"
-    may_block = False
 
     def __init__(
         self,
@@ -235,17 +234,21 @@ class MemoryBroker(Broker):
     def restore(self) -> None:
         """Go on where the process before left off, if it left anything.
 
-        Streams that are open already were given ids of an epoch that ends
+        What was published here meanwhile ends with that, and may be published
+        again. Streams that are open already were given ids of epochs that end
         here: the caller tells them to resync.
         """
         saved = None if self._history_path is None else history_file.take(self._history_path)
         if saved is None:
             return
-        self._keys = OrderedDict({**saved.keys, **self._keys})
-        for name, old in saved.channels.items():
-            known = self._channels.get(name)
-            channel = self._channels[name] = _Channel.restored(old, self._clock())
-            channel.is_subscribed = known is not None and known.is_subscribed
+        subscribed = [name for name, known in self._channels.items() if known.is_subscribed]
+        # Key and event go together: one without the other loses a change, or doubles it.
+        self._keys = OrderedDict(saved.keys)
+        self._channels = {
+            name: _Channel.restored(old, self._clock()) for name, old in saved.channels.items()
+        }
+        for name in subscribed:
+            self.subscribe(name)
 
     def _channel(self, name: str) -> _Channel:
         channel = self._channels.get(name)

@@ -56,7 +56,6 @@ class RedisBroker(Broker):
     """
 
     kind = "redis"
-    may_block = True
 
     def __init__(
         self, url: str, limits: HistoryLimits | None = None, *, prefix: str = "restaurant:"

@@ -50,6 +50,24 @@ def test_a_change_published_by_both_processes_is_one_event(tmp_path: Path) -> No
     assert new.tip(CHANNEL).offset == 2
 
 
+def test_what_was_published_before_taking_over_ends_with_that_and_can_be_published_again(
+    tmp_path: Path,
+) -> None:
+    old = saved(tmp_path / "history.json", events=1)
+    new = MemoryBroker(history_path=tmp_path / "history.json")
+    for channel in (CHANNEL, "waiter:anna"):
+        new.publish([channel], BODY, key=f"early-{channel}")
+    provisional = new.tip("waiter:anna")
+
+    new.restore()
+    for channel in (CHANNEL, "waiter:anna"):
+        new.publish([channel], BODY, key=f"early-{channel}")
+
+    assert len(new.read(CHANNEL, old.tip(CHANNEL), 10).events) == 1
+    assert new.tip("waiter:anna").offset == 1
+    assert new.read("waiter:anna", provisional, 10).is_gap
+
+
 def test_nothing_is_published_once_the_history_is_saved(tmp_path: Path) -> None:
     old = saved(tmp_path / "history.json", events=1)
 

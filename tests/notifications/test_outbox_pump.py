@@ -44,6 +44,7 @@ def start_pump(tmp_path: Path) -> Iterator[Callable[..., tuple[OutboxPump, Floor
             floor,
             lock_path=tmp_path / "relay.lock" if lock else None,
             may_relay=may_relay,
+            announce=(lambda changes: told.append("announce")) if lock else None,
             on_begin=lambda: told.append("begin"),
             on_end=lambda: told.append("end"),
             on_takeover=lambda: told.append("takeover"),
@@ -119,6 +120,35 @@ def test_waking_flushes_without_waiting_for_the_timer(
     pump.wake()
 
     wait_for(lambda: floor.calls.count("flush") == 2)
+
+
+def test_commits_are_announced_at_once_only_by_the_process_that_relays(start_pump) -> None:
+    first, _, first_told = start_pump()
+    second, second_floor, second_told = start_pump()
+
+    for pump in (first, second):
+        pump.after_commit(())
+    assert "announce" in first_told
+    assert "announce" not in second_told
+
+    first.stop()
+    wait_for(lambda: "flush" in second_floor.calls)
+    second.after_commit(())
+    assert "announce" in second_told
+
+
+def test_with_a_shared_history_commits_only_wake_the_pump(
+    start_pump, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("notifications.outbox_pump.POLL_SECONDS", 3600.0)
+    pump, floor, told = start_pump(lock=False)
+    wait_for(lambda: floor.calls.count("flush") == 1)
+
+    pump.after_commit(())
+    assert floor.calls.count("flush") == 1, "the caller does not wait for it"
+
+    wait_for(lambda: floor.calls.count("flush") == 2)
+    assert "announce" not in told
 
 
 def test_nothing_is_relayed_while_the_broker_is_away(start_pump) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from flask import Flask
 from sqlalchemy import text
 
 from app import create_app
+from notifications.brokers.memory import MemoryBroker
 from notifications.cache_refresh import CacheRefreshService
 from notifications.errors import ServerDraining
 from notifications.notification_service import NotificationService
@@ -38,9 +40,10 @@ class Process:
         self.received = b""
         self._reader: gevent.Greenlet[..., None] | None = None
 
-    def listen(self) -> None:
+    def listen(self, last_event_id: str | None = None) -> None:
         """Follow anna's stream; ``received`` is what came."""
-        self._reader = gevent.spawn(self._read, self.sse.open("waiter", "anna", ANNA))
+        body = self.sse.open("waiter", "anna", ANNA, last_event_id=last_event_id)
+        self._reader = gevent.spawn(self._read, body)
         wait_in_loop(lambda: b"event: connection" in self.received)
 
     def _read(self, body: StreamBody) -> None:
@@ -98,6 +101,23 @@ def test_start_that_failed_half_way_can_be_tried_again(
             new_process.serving.start()
     new_process.serving.start()
     assert new_process.service.is_relay
+
+
+def test_what_a_process_changes_before_it_takes_over_is_in_the_history_it_takes_over(
+    new_process: Process,
+) -> None:
+    before = MemoryBroker(history_path=new_process.directory / "history.json")
+    place = before.tip("waiter:anna")
+    with (new_process.directory / "relay.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        new_process.serving.start()
+        new_process.service.update_order_status("ord-1", "InProgress")
+        before.save()
+
+    wait_in_loop(lambda: new_process.service.is_relay)
+    new_process.listen(last_event_id=str(place))
+    wait_in_loop(lambda: "order_update" in new_process.event_types)
+    assert b'"resumed":true' in new_process.received
 
 
 def test_drain_sends_what_is_pending_then_says_goodbye(process: Process) -> None:
