@@ -86,7 +86,8 @@ class Relay:
         self._look_at = 0.0
         self._at_it = threading.Lock()
         self._asked: deque[_Round] = deque()
-        # Claimed with their insertion and committed, but not yet announced.
+        # Claimed and committed, but not yet announced and removed: what came with
+        # its insertion, and what a failing store has left in our hands.
         self._own: deque[Entry] = deque()
         self.is_relaying = False
 
@@ -200,7 +201,9 @@ class Relay:
     def _round(self, asked: _Round) -> int:
         progress = _Progress()
         while self._own:
-            self._announce([self._own.popleft()], progress)
+            own = list(self._own)
+            self._own.clear()
+            self._announce(own, progress)
         only = asked.only_sessions
         if only is not None:
             only -= progress.emptied | progress.stuck
@@ -233,14 +236,20 @@ class Relay:
                 entry = left[0]
                 outcome = self._announcer.tell_entry(entry)
                 if outcome is Outcome.TAKEN:
+                    self._remove(entry, progress)
                     left.popleft()
                     progress.sent += 1
-                    self._remove(entry, progress)
                 else:
                     progress.stuck.add(entry.session_id)
                     behind = [e for e in left if e.session_id == entry.session_id]
-                    left = deque(e for e in left if e.session_id != entry.session_id)
                     self._give_back(behind, failed=outcome is Outcome.FAILED)
+                    left = deque(e for e in left if e.session_id != entry.session_id)
+        except DatabaseError:
+            # The rows are still claimed, and nobody else would touch them before
+            # the lease ends. The next round goes on from here, and tells nobody again.
+            self._own.extend(left)
+            left.clear()
+            raise
         finally:
             # Overdue by now, or a greenlet was ended in the middle of it.
             if left:

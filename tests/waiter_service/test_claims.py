@@ -7,7 +7,6 @@ import pytest
 from sqlalchemy import text
 
 from tests.support.waiting import wait_until
-from waiter_service import Database, WaiterService
 from waiter_service.clock import utc_now
 from waiter_service.errors import DatabaseUnavailable
 from waiter_service.relay import LOOK_SECONDS
@@ -218,38 +217,81 @@ def test_two_processes_announce_a_backlog_together_each_change_once_and_in_order
         ]
 
 
-def test_a_database_lost_between_commit_and_announcement_fails_no_change(
-    service, database_url, listen, clock, caplog
+def gone():
+    raise DatabaseUnavailable("gone")
+
+
+@pytest.mark.parametrize("kinds", [["bill"], ["bill", "menu", "water"]])
+def test_a_database_lost_while_announcing_holds_nothing_up_once_it_is_back(
+    service, make_service, listen, kinds, monkeypatch
 ):
-    relay = WaiterService(Database(database_url), clock=clock, relay=True)
+    """Its claims would have stood until the end of their lease, and the table with them."""
+    relay = make_service(relay=True)
+    for kind in kinds:
+        service.create_request("table-5", kind)
+    service.create_request("table-9", "water")
     listener = listen()
-    writing = relay.database.writing
 
-    def lose_the_database(change):
-        relay.database.writing = None
-
-    listener.refuse = lose_the_database
-    assert relay.update_request_status("req-1", "Acknowledged").changed
-    assert "not announced yet" in caplog.text
-    relay.database.writing = writing
+    with monkeypatch.context() as patch:
+        listener.refuse = lambda change: patch.setattr(relay.database, "writing", gone)
+        for _ in range(3):
+            with pytest.raises(DatabaseUnavailable):
+                relay.flush()
+        assert len(listener.heard) == 1
     listener.refuse = lambda change: False
-    clock.advance(31)
+    relay.create_request("table-5", "candle")
+
+    assert [change.session_id for change in listener.heard] == [
+        *["table-5"] * len(kinds),
+        "table-9",
+        "table-5",
+    ]
+    assert len(set(listener.ids)) == len(listener.heard)
+    assert relay.pending_count() == 0
+
+
+def test_a_database_lost_while_a_receiver_fails_holds_nothing_up_either(
+    service, make_service, listen, monkeypatch
+):
+    relay = make_service(relay=True)
+    service.create_request("table-5", "bill")
+    service.create_request("table-5", "menu")
+    listener = listen()
+
+    with monkeypatch.context() as patch:
+
+        def lose_the_database_and_fail(change):
+            patch.setattr(relay.database, "writing", gone)
+            return True
+
+        listener.refuse = lose_the_database_and_fail
+        with pytest.raises(DatabaseUnavailable):
+            relay.flush()
+    listener.refuse = lambda change: False
+
+    assert relay.flush() == 2
+    assert relay.pending_count() == 0
+
+
+def test_a_database_lost_between_commit_and_announcement_fails_no_change(
+    service, make_service, listen, caplog, monkeypatch
+):
+    relay = make_service(relay=True)
+    listener = listen()
+    with monkeypatch.context() as patch:
+        listener.refuse = lambda change: patch.setattr(relay.database, "writing", gone)
+        assert relay.update_request_status("req-1", "Acknowledged").changed
+    assert "not announced yet" in caplog.text
+    listener.refuse = lambda change: False
     # Its receivers took it, so it is not told again; only its row goes.
     relay.flush()
     assert (len(listener.heard), relay.pending_count()) == (1, 0)
-    relay.stop_relaying()
-    relay.database.dispose()
 
 
-def test_an_orderly_stop_succeeds_though_the_database_is_gone(make_service, service, caplog):
+def test_an_orderly_stop_succeeds_though_the_database_is_gone(make_service, caplog, monkeypatch):
     relay = make_service(relay=True)
-    writing = relay.database.writing
-
-    def unavailable():
-        raise DatabaseUnavailable("gone")
-
-    relay.database.writing = unavailable
-    relay.stop_relaying()
-    relay.database.writing = writing
+    with monkeypatch.context() as patch:
+        patch.setattr(relay.database, "writing", gone)
+        relay.stop_relaying()
     assert not relay.is_relay
     assert "could not be given back" in caplog.text
