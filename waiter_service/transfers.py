@@ -109,14 +109,17 @@ def _objections(
     unknown = "unknown, or not yours" if is_waiter else "unknown"
     foreign = unknown if is_waiter else f"not held by {holder}"
     found = {session.id: session for session in sessions}
+    is_repeated = all(session.waiter_id == to_waiter_id for session in sessions)
     reasons = {}
     for session_id in wanted:
         session = found.get(session_id)
         if session is None:
             reasons[session_id] = unknown
         elif session.waiter_id == to_waiter_id and _was_given(work, session, holder):
-            # Came twice, was done once. Even if it has been closed since.
-            continue
+            # Came twice, was done once. Even if it has been closed since, unless
+            # others were to move: that call never came before.
+            if session.closed_at is not None and not is_repeated:
+                reasons[session_id] = "closed"
         elif holder is not None and session.waiter_id != holder:
             reasons[session_id] = foreign
         elif session.closed_at is not None:

@@ -91,6 +91,20 @@ def test_one_session_in_the_way_stops_all_and_is_named(
     assert queries.session_snapshot("table-5").session.waiter_id == "anna"
 
 
+@pytest.mark.parametrize("actor", [SYSTEM, ANNA])
+def test_a_session_that_was_handed_over_and_closed_is_in_the_way_of_another(
+    service, queries, actor
+):
+    service.transfer_sessions(to_waiter_id="ben", session_ids=["table-5"])
+    service.close_session("table-5")
+    with pytest.raises(TransferRefused) as caught:
+        service.transfer_sessions(
+            to_waiter_id="ben", session_ids=["table-5", "table-7"], actor=actor
+        )
+    assert caught.value.reasons == {"table-5": "closed"}
+    assert queries.session_snapshot("table-7").session.waiter_id == "anna"
+
+
 def test_a_waiter_gives_away_only_their_own_and_learns_of_no_other(service, listener):
     with pytest.raises(TransferRefused) as caught:
         service.transfer_sessions(
