@@ -67,8 +67,8 @@ def _require_may_transfer(work: UnitOfWork, to_waiter_id: str, from_waiter_id: s
         raise NotPermitted("waiter", from_waiter_id, actor)
 
 
-def _require_waiters(work: UnitOfWork, *waiter_ids: str | None) -> None:
-    given = [each for each in waiter_ids if each is not None]
+def _require_waiters(work: UnitOfWork, to_waiter_id: str, from_waiter_id: str | None) -> None:
+    given = [to_waiter_id] if from_waiter_id is None else [to_waiter_id, from_waiter_id]
     for waiter_id in given:
         if not inputs.is_identifier(waiter_id):
             raise UnknownWaiter(waiter_id)

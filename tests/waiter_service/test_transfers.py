@@ -121,6 +121,9 @@ def test_to_whom_and_from_whom_must_be_known(service):
         service.transfer_sessions(from_waiter_id="anna", to_waiter_id="nobody")
     with pytest.raises(UnknownWaiter):
         service.transfer_sessions(from_waiter_id="nobody", to_waiter_id="ben")
+    for selection in ({"from_waiter_id": "anna"}, {"session_ids": ["table-5"]}):
+        with pytest.raises(UnknownWaiter):
+            service.transfer_sessions(to_waiter_id=None, **selection)
 
 
 @pytest.mark.parametrize(
