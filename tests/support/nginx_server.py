@@ -12,16 +12,13 @@ import socket
 import ssl
 import subprocess
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import requests
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from requests.adapters import HTTPAdapter
 
+from tests.support.certificates import make_certificate
 from tests.support.programs import REPOSITORY, children_of, end, find_program, kill_group
 from tests.support.waiting import wait_until
 
@@ -50,7 +47,7 @@ class NginxServer:
         self.certificate = directory / "cert.pem"
         self._error_log = directory / "error.log"
         self._access_log = directory / "access.log"
-        _make_certificate(self.certificate, directory / "key.pem")
+        make_certificate(self.certificate, directory / "key.pem")
         shutil.copytree(SHIPPED, directory, dirs_exist_ok=True)
         # Debian's, beside its nginx.conf.
         (directory / "mime.types").write_text("types { text/html html; }\n")
@@ -73,7 +70,7 @@ class NginxServer:
         self.edit(main, "/run/nginx.pid", str(self._directory / "nginx.pid"))
         self.edit(main, "/var/log/nginx/error.log", str(self._error_log))
         self.edit(site, "/var/log/nginx/access.log", str(self._access_log))
-        self.edit(site, "/var/cache/nginx", str(self._directory / "cache"))
+        self.edit(site, "/var/lib/nginx", str(self._directory))
         self.edit(site, "notifications.example.com", "localhost")
         ours = "/etc/ssl/restaurant-notifications"
         self.edit(f"{snippets}/tls.conf", f"{ours}/fullchain.pem", str(self.certificate))
@@ -85,7 +82,6 @@ class NginxServer:
         for shipped, port in ((443, self.port), (80, self.plain_port)):
             self.edit(site, f"listen {shipped} ", f"listen 127.0.0.1:{port} ")
             self.edit(site, f"listen [::]:{shipped} ", "# ")
-        (self._directory / "cache").mkdir()
         self._rename_instances(upstream_ports)
 
     def _rename_instances(self, ports: Sequence[int]) -> None:
@@ -235,30 +231,3 @@ def _two_free_ports() -> tuple[int, int]:
         one.bind(("127.0.0.1", 0))
         other.bind(("127.0.0.1", 0))
         return one.getsockname()[1], other.getsockname()[1]
-
-
-def _make_certificate(certificate: Path, key: Path) -> None:
-    """Write a self-signed certificate for localhost, good for a day."""
-    private_key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    now = datetime.now(UTC)
-    signed = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(private_key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(minutes=5))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(private_key, hashes.SHA256())
-    )
-    certificate.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
-    key.write_bytes(
-        private_key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
