@@ -160,6 +160,24 @@ def test_storm_from_one_address_is_slowed_and_told_when_to_come_back(
     assert nginx.get("/sse/waiter/anna", outside=True).status_code == 401
 
 
+def test_storm_of_browsers_is_as_large_as_promised(
+    standing_server: ServiceServer, make_nginx: MakeNginx
+) -> None:
+    """Each fetches a token and opens a stream with it; neither may use up the other's share."""
+    nginx = make_nginx(standing_server)
+    site = "conf.d/restaurant-notifications.conf"
+    for file in (site, "snippets/restaurant-notifications/stream.conf"):
+        nginx.edit(file, "burst=2000 nodelay", "burst=2 nodelay")
+    nginx.edit(site, "rate=100r/s", "rate=1r/m")
+    nginx.start()
+
+    def come_back() -> tuple[int, int]:
+        token = nginx.request("POST", "/sse/token").status_code
+        return token, nginx.get("/sse/waiter/anna").status_code
+
+    assert [come_back() for _ in range(4)] == [(401, 401)] * 3 + [(429, 429)]
+
+
 def test_access_log_tells_what_an_operator_asks(
     standing_server: ServiceServer, standing_nginx: NginxServer
 ) -> None:
