@@ -1,4 +1,4 @@
-"""Changes committed but not yet announced, and who is announcing them.
+"""Changes committed but not yet announced.
 
 A change and its row here commit together, so neither exists without the
 other. A process that announces first *claims* rows, for ``LEASE``: nobody
@@ -9,14 +9,8 @@ Two rules keep the changes of a session in order, whoever announces them:
 
 1. They are inserted under the lock of the session's row, so that their
    ``sequence`` is the order they were committed in.
-2. A session's rows are claimed by one process at a time, oldest first.
-   On PostgreSQL, whoever claims locks the session's oldest row meanwhile
-   (``FOR UPDATE SKIP LOCKED``), so that two claims of one session cannot
-   overlap and those of different sessions do not wait for each other; on
-   SQLite writers come one at a time anyway.
-
-Claims of the dead are ended before their lease: ``relay_lock.py`` and
-``relay_session.py`` know whose they are.
+2. A session's rows are claimed by one process at a time, oldest first; see
+   ``claims.py``.
 
 Functions here run inside the caller's transaction. What is done with the
 rows is told in ``relay.py``.
@@ -24,29 +18,12 @@ rows is told in ``relay.py``.
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import (
-    ColumnElement,
-    Exists,
-    Select,
-    String,
-    Table,
-    bindparam,
-    case,
-    delete,
-    exists,
-    func,
-    insert,
-    literal,
-    null,
-    select,
-    update,
-)
-from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
+from sqlalchemy import String, Table, bindparam, case, delete, exists, func, insert, null, select
+from sqlalchemy.orm import Session
 
 from waiter_service.changes import Change, to_payload
 from waiter_service.models import OutboxRow, UtcDateTime
@@ -54,9 +31,6 @@ from waiter_service.models import OutboxRow, UtcDateTime
 # Longer than any honest round of receivers, whose waits have timeouts of a few
 # seconds; short enough that a crash is made good while the guest still waits.
 LEASE = timedelta(seconds=30)
-
-# Tells our advisory locks from those that others may have in the same database.
-_LOCKS_ARE_OURS = 0x0DDE0D0B0C
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +45,6 @@ class Entry:
     claimed_until: datetime
 
 
-# The table under the names it has in one statement. Made once: SQLAlchemy takes
-# milliseconds to describe an alias, and a floor asks several times a second.
-_head, _older, _of_kind, _claimed, _waiting = (aliased(OutboxRow) for _ in range(5))
 _ANY = select(OutboxRow.sequence).limit(1)
 
 # The two of every status change, on the table itself: put together anew by the
@@ -129,91 +100,6 @@ def add(orm: Session, change: Change, *, claimant: str | None, now: datetime) ->
     )
 
 
-def claim(
-    orm: Session,
-    *,
-    claimant: str,
-    now: datetime,
-    kinds: Collection[str],
-    limit: int,
-    only_sessions: Collection[str] | None = None,
-    without_sessions: Collection[str] = (),
-    retry: bool = True,
-) -> list[Entry]:
-    """Claim up to ``limit`` rows that nobody else is announcing, oldest first.
-
-    Args:
-        kinds: those somebody listens to here; others stay for other processes.
-        only_sessions: rows of these alone.
-        without_sessions: rows of any but these.
-        retry: also sessions whose oldest row has failed before.
-    """
-    heads = (
-        select(_head.session_id)
-        .where(
-            ~exists().where(
-                _older.session_id == _head.session_id, _older.sequence < _head.sequence
-            ),
-            _has_kind(_head.session_id, kinds),
-            ~_is_claimed(_head.session_id, now),
-        )
-        .order_by(_head.sequence)
-        .limit(limit)
-        .with_for_update(skip_locked=True, of=_head)
-    )
-    if only_sessions is not None:
-        heads = heads.where(_head.session_id.in_(only_sessions))
-    if without_sessions:
-        heads = heads.where(_head.session_id.not_in(without_sessions))
-    if not retry:
-        heads = heads.where(_head.attempts == 0)
-    sessions = orm.scalars(heads).all()
-    if not sessions:
-        return []
-
-    # The claims are looked at again: the statement above may have seen the
-    # table as it was before the lock it got was given up by another claimant.
-    free = (
-        select(_waiting.sequence)
-        .where(
-            _waiting.session_id.in_(sessions),
-            _waiting.kind.in_(kinds),
-            ~_is_claimed(_waiting.session_id, now),
-        )
-        .order_by(_waiting.sequence)
-        .limit(limit)
-    )
-    until = now + LEASE
-    claimed = orm.execute(
-        update(OutboxRow)
-        .where(OutboxRow.sequence.in_(free))
-        .values(claimed_by=claimant, claimed_until=until)
-        .returning(
-            OutboxRow.sequence,
-            OutboxRow.id,
-            OutboxRow.session_id,
-            OutboxRow.kind,
-            OutboxRow.payload,
-        )
-        .execution_options(synchronize_session=False)
-    )
-    entries = [
-        Entry(row.sequence, row.id, row.session_id, row.kind, row.payload, until) for row in claimed
-    ]
-    # RETURNING promises no order.
-    return sorted(entries, key=lambda entry: entry.sequence)
-
-
-def _has_kind(session_id: InstrumentedAttribute[str], kinds: Collection[str]) -> Exists:
-    """Tell whether a session has a row of one of these kinds."""
-    return exists().where(_of_kind.session_id == session_id, _of_kind.kind.in_(kinds))
-
-
-def _is_claimed(session_id: InstrumentedAttribute[str], now: datetime) -> Exists:
-    """Tell whether somebody is announcing a session's rows."""
-    return exists().where(_claimed.session_id == session_id, _claimed.claimed_until > now)
-
-
 def remove_last(orm: Session, entry: Entry) -> bool:
     """Remove an announced row if no other of its session waits; tell whether it is gone."""
     row = {"row": entry.sequence, "of_session": entry.session_id}
@@ -223,74 +109,6 @@ def remove_last(orm: Session, entry: Entry) -> bool:
 def remove(orm: Session, entry: Entry) -> None:
     """Remove an announced row."""
     orm.connection().execute(delete(_OUTBOX).where(_OUTBOX.c.sequence == entry.sequence))
-
-
-def give_back(
-    orm: Session, *, claimant: str, entries: Collection[Entry], failed: Entry | None = None
-) -> None:
-    """End the claim on ``entries``; count an attempt for the one that failed."""
-    attempt = OutboxRow.sequence == (failed.sequence if failed else -1)
-    orm.execute(
-        update(OutboxRow)
-        .where(
-            OutboxRow.sequence.in_([entry.sequence for entry in entries]),
-            # Not one that was overdue, and is by now claimed by another.
-            OutboxRow.claimed_by == claimant,
-        )
-        .values(
-            claimed_by=None,
-            claimed_until=None,
-            attempts=OutboxRow.attempts + case((attempt, 1), else_=0),
-        )
-        .execution_options(synchronize_session=False)
-    )
-
-
-def give_back_all(orm: Session, *, claimant: str) -> None:
-    """End every claim of ``claimant``."""
-    orm.execute(
-        update(OutboxRow)
-        .where(OutboxRow.claimed_by == claimant)
-        .values(claimed_by=None, claimed_until=None)
-        .execution_options(synchronize_session=False)
-    )
-
-
-def claimants(orm: Session) -> list[str]:
-    """Return who has claims, dead or alive."""
-    names = orm.scalars(select(OutboxRow.claimed_by).distinct())
-    return [name for name in names if name is not None]
-
-
-def lock_of(claimant: str) -> Select[Any]:
-    """Return what locks ``claimant``'s name for the session that asks, on PostgreSQL."""
-    return select(func.pg_advisory_lock(_lock_number(literal(claimant))))
-
-
-def give_back_of_the_dead(orm: Session) -> None:
-    """End the claims of those whose lock nobody holds, on PostgreSQL."""
-    # In steps: PostgreSQL might try the locks of more rows than are asked for.
-    named = (
-        select(OutboxRow.claimed_by)
-        .where(OutboxRow.claimed_by.is_not(None))
-        .distinct()
-        .cte("claimants")
-        .prefix_with("MATERIALIZED")
-    )
-    dead = select(named.c.claimed_by).where(
-        func.pg_try_advisory_xact_lock(_lock_number(named.c.claimed_by))
-    )
-    orm.execute(
-        update(OutboxRow)
-        .where(OutboxRow.claimed_by.in_(dead))
-        .values(claimed_by=None, claimed_until=None)
-        .execution_options(synchronize_session=False)
-    )
-
-
-def _lock_number(claimant: ColumnElement[str]) -> ColumnElement[int]:
-    # Advisory locks are numbers, shared by everybody in the database.
-    return func.hashtextextended(claimant, _LOCKS_ARE_OURS)
 
 
 def is_empty(orm: Session) -> bool:

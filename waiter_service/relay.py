@@ -24,7 +24,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from waiter_service import outbox
+from waiter_service import claims, outbox
 from waiter_service.announcer import Announcer, Outcome
 from waiter_service.changes import Change
 from waiter_service.clock import Clock
@@ -106,7 +106,7 @@ class Relay:
         try:
             self._own.clear()
             with self._database.writing() as orm:
-                outbox.give_back_all(orm, claimant=self._claimant)
+                claims.give_back_all(orm, claimant=self._claimant)
         except DatabaseError as error:
             log.warning("claims could not be given back; others wait for their lease: %s", error)
         finally:
@@ -217,7 +217,7 @@ class Relay:
         self, asked: _Round, only: Collection[str] | None, stuck: Collection[str]
     ) -> list[Entry]:
         with self._database.writing() as orm:
-            return outbox.claim(
+            return claims.claim(
                 orm,
                 claimant=self._claimant,
                 now=self._clock(),
@@ -265,7 +265,7 @@ class Relay:
 
     def _give_back(self, entries: Collection[Entry], *, failed: bool = False) -> None:
         with self._database.writing() as orm:
-            outbox.give_back(
+            claims.give_back(
                 orm,
                 claimant=self._claimant,
                 entries=entries,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sqlalchemy.orm import Session
 
-from waiter_service import outbox
+from waiter_service import claims
 from waiter_service.errors import DatabaseUnavailable
 
 # Linux's ``struct flock``: type, whence, start, length, process id.
@@ -57,9 +57,9 @@ class RelayLock:
 
     def give_back_of_the_dead(self, orm: Session) -> None:
         """End the claims of those whose lock nobody holds; whoever claims has joined before."""
-        for claimant in outbox.claimants(orm):
+        for claimant in claims.claimants(orm):
             if claimant != self._claimant and not self._is_held(claimant):
-                outbox.give_back_all(orm, claimant=claimant)
+                claims.give_back_all(orm, claimant=claimant)
 
     def leave(self) -> None:
         """Give the lock up, after the last claim."""

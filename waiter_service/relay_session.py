@@ -7,7 +7,7 @@ import logging
 from sqlalchemy import Connection, Engine, exc, select
 from sqlalchemy.orm import Session
 
-from waiter_service import outbox
+from waiter_service import claims
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ class RelaySession:
 
     def give_back_of_the_dead(self, orm: Session) -> None:
         """End the claims of those whose lock nobody holds; whoever claims has joined before."""
-        outbox.give_back_of_the_dead(orm)
+        claims.give_back_of_the_dead(orm)
 
     def leave(self) -> None:
         """Give the lock up, after the last claim."""
@@ -61,7 +61,7 @@ class RelaySession:
         # The pool's connections are for transactions; this one is ours alone.
         connection.detach()
         self._connection = connection
-        connection.execute(outbox.lock_of(self._claimant))
+        connection.execute(claims.lock_of(self._claimant))
 
     def _hang_up(self) -> None:
         connection, self._connection = self._connection, None
