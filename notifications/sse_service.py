@@ -6,7 +6,7 @@ import logging
 import random
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -33,8 +33,6 @@ TICK_SECONDS = 0.25
 #: A token without end still ends its stream: twelve hours, longer than a shift.
 MAX_STREAM_SECONDS = 12 * 3600.0
 
-Control = Callable[[Mapping[str, Any]], None]
-
 
 @dataclass(frozen=True, slots=True)
 class StreamOptions:
@@ -52,22 +50,12 @@ class StreamOptions:
 
 
 class SseService:
-    """The streams of one process; the sink of its broker.
+    """The streams of one process; the sink of its broker."""
 
-    ``on_control`` receives what any process of the deployment broadcasts.
-    """
-
-    def __init__(
-        self,
-        broker: Broker,
-        options: StreamOptions | None = None,
-        *,
-        on_control: Control = lambda message: None,
-    ) -> None:
+    def __init__(self, broker: Broker, options: StreamOptions | None = None) -> None:
         self.options = options or StreamOptions()
         self.stats = StreamStats()
         self._broker = broker
-        self._on_control = on_control
         self._streams = StreamRegistry(
             turns=max(1, round(self.options.heartbeat_seconds / TICK_SECONDS))
         )
@@ -249,10 +237,6 @@ class SseService:
         """Tell every stream to load everything again."""
         for channel in self._streams.channels():
             self.resync(channel, self._broker.tip(channel))
-
-    def control(self, message: Mapping[str, Any]) -> None:
-        """Pass on what some process broadcast."""
-        self._on_control(message)
 
     # -- inside ---------------------------------------------------------------
 

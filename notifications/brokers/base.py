@@ -24,7 +24,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from notifications.events import EventId, StoredEvent
 
@@ -75,9 +75,6 @@ class Sink(Protocol):
 
     def resync(self, channel: str, tip: EventId) -> None:
         """The history of ``channel`` was lost; it goes on after ``tip``."""
-
-    def control(self, message: Mapping[str, Any]) -> None:
-        """Take a message that :meth:`Broker.broadcast` sent to every process."""
 
 
 class Broker(ABC):
@@ -136,13 +133,6 @@ class Broker(ABC):
 
         Raises:
             BrokerUnavailable: the history cannot be read now.
-        """
-
-    @abstractmethod
-    def broadcast(self, message: Mapping[str, Any]) -> None:
-        """Send a small JSON message to the sink of every process, this one too.
-
-        Best effort: what must survive belongs in a store that is read again.
         """
 
     @abstractmethod

@@ -13,7 +13,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from notifications.brokers import history_file
 from notifications.brokers.base import (
@@ -181,11 +181,6 @@ class MemoryBroker(Broker):
         if not is_known_place:
             return Page(is_gap=True)
         return Page(known.after(after.offset, limit))
-
-    def broadcast(self, message: Mapping[str, Any]) -> None:
-        """Hand ``message`` to the one sink there is."""
-        if self._sink is not None:
-            self._sink.control(message)
 
     def sweep(self) -> None:
         """Trim every history; forget empty channels nobody listens to, and old keys.

@@ -13,8 +13,6 @@ class RedisKeys:
     def __init__(self, prefix: str) -> None:
         self._prefix = prefix
         self._live = (f"{prefix}{{", "}:live")
-        #: Pub/sub: what every process hears.
-        self.control = f"{prefix}control"
         #: What the processes report.
         self.reports = f"{prefix}reports"
 

@@ -19,17 +19,12 @@ keys that are evicted let an event in twice.
 
 from __future__ import annotations
 
-import json
-import logging
 import secrets
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from notifications.brokers import redis_scripts
 from notifications.brokers.base import (
     Broker,
     BrokerStatus,
-    BrokerUnavailable,
     HistoryLimits,
     Page,
     Sink,
@@ -38,12 +33,10 @@ from notifications.brokers.redis_connection import RedisConnector
 from notifications.brokers.redis_feed import RedisFeed
 from notifications.brokers.redis_history import Reading, RedisHistory
 from notifications.brokers.redis_keys import RedisKeys
-from notifications.brokers.redis_link import Call, RedisLink
+from notifications.brokers.redis_link import RedisLink
 from notifications.brokers.redis_presence import RedisPresence
 from notifications.brokers.redis_subscriber import RedisSubscriber
 from notifications.events import EventId
-
-log = logging.getLogger("notifications.redis")
 
 
 class RedisBroker(Broker):
@@ -74,7 +67,6 @@ class RedisBroker(Broker):
             keys,
             self._feed,
             process=process,
-            on_control=self._take_control,
         )
 
     @property
@@ -123,18 +115,6 @@ class RedisBroker(Broker):
         self._feed.observe(channel, reading)
         return reading.page
 
-    def broadcast(self, message: Mapping[str, Any]) -> None:
-        """Send ``message`` to every process; while Redis is away, to this one alone.
-
-        Its sink may get it twice, should Redis have taken it and not said so.
-        """
-        text = json.dumps(message)
-        try:
-            self._link.call(Call(redis_scripts.ANNOUNCE, (), [self._keys.control, text]))
-        except BrokerUnavailable as error:
-            log.warning("a broadcast reached this process alone: %s", error)
-            self._take_control(json.loads(text))
-
     def sweep(self) -> None:
         """Do nothing: Redis trims as it appends and reads, and lets keys expire."""
 
@@ -153,7 +133,3 @@ class RedisBroker(Broker):
         """Return whether commands are answered and subscriptions heard, by what is known."""
         trouble = self._link.trouble or self._subscriber.trouble
         return BrokerStatus(self.kind, is_up=trouble is None, detail=trouble)
-
-    def _take_control(self, message: Mapping[str, Any]) -> None:
-        if self._feed.sink is not None:
-            self._feed.sink.control(message)

@@ -11,11 +11,10 @@ the connection.
 
 from __future__ import annotations
 
-import json
 import logging
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import gevent
@@ -57,10 +56,7 @@ class _Waiters:
 
 
 class RedisSubscriber:
-    """Subscribes to channels, and brings the feed what they carry.
-
-    ``on_control`` takes what some process broadcast; it must not switch greenlets.
-    """
+    """Subscribes to channels, and brings the feed what they carry."""
 
     def __init__(
         self,
@@ -71,7 +67,6 @@ class RedisSubscriber:
         feed: RedisFeed,
         *,
         process: str,
-        on_control: Callable[[Mapping[str, Any]], None],
     ) -> None:
         self._new_connection = new_connection
         self._link = link
@@ -79,7 +74,6 @@ class RedisSubscriber:
         self._keys = keys
         self._feed = feed
         self._probe = RedisProbe(link, history, feed, inbox=keys.inbox(process))
-        self._on_control = on_control
         self._greenlet: gevent.Greenlet[..., Any] | None = None
         self._connection = new_connection()
         self._line: RedisPubSub | None = None
@@ -186,7 +180,6 @@ class RedisSubscriber:
     def _listen(self, line: RedisPubSub) -> None:
         for channel in self._feed.channels():
             line.want(self._keys.live(channel))
-        line.want(self._keys.control)
         # Last of all: confirmed, it says that all the others are.
         line.want(self._probe.inbox)
         while True:
@@ -225,11 +218,6 @@ class RedisSubscriber:
             head, _, event_body = data.partition(b"\n")
             epoch, _, offset = head.decode().rpartition("-")
             self._feed.hear(channel, epoch, int(offset), event_body)
-        elif name == self._keys.control:
-            try:
-                self._on_control(json.loads(data))
-            except Exception:
-                log.exception("a broadcast could not be taken")
         else:
             self._probe.hear(data)
 

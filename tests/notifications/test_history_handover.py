@@ -96,8 +96,6 @@ def test_a_channel_that_was_subscribed_meanwhile_stays_subscribed(tmp_path: Path
 
         def resync(self, channel: str, tip: object) -> None: ...
 
-        def control(self, message: object) -> None: ...
-
     new = MemoryBroker(history_path=tmp_path / "history.json")
     new.start(Sink())
     new.subscribe(CHANNEL)

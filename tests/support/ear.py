@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
-from typing import Any
 
 from notifications.events import EventId, StoredEvent
 
@@ -19,7 +17,6 @@ class Ear:
     def __init__(self) -> None:
         self.events: dict[str, list[StoredEvent]] = defaultdict(list)
         self.resyncs: list[tuple[str, EventId]] = []
-        self.controls: list[Mapping[str, Any]] = []
         self.broken_promises: list[str] = []
         self._places: dict[str, EventId] = {}
 
@@ -33,9 +30,6 @@ class Ear:
     def resync(self, channel: str, tip: EventId) -> None:
         self._places[channel] = tip
         self.resyncs.append((channel, tip))
-
-    def control(self, message: Mapping[str, Any]) -> None:
-        self.controls.append(message)
 
     def offsets(self, channel: str) -> list[int]:
         """Return the offsets heard on ``channel``, in the order they came."""

@@ -383,17 +383,6 @@ def test_what_was_read_is_not_told_later(broker: Broker, ear: Ear) -> None:
 # -- the deployment ----------------------------------------------------------------
 
 
-def test_broadcast_reaches_the_sink(broker: Broker, ear: Ear) -> None:
-    message = {
-        "close": "session",
-        "id": "table-5",
-        "text": "caf\u00e9 \u2028",
-        "numbers": [1, None],
-    }
-    broker.broadcast(message)
-    assert wait_in_loop(lambda: ear.controls) == [message]
-
-
 def test_reported_streams_are_counted(broker: Broker) -> None:
     broker.report({"session": 3, "waiter": 0})
     assert broker.deployment_counts() == {"session": 3, "waiter": 0}

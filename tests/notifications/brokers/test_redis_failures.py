@@ -200,15 +200,6 @@ def test_reporting_never_waits_and_the_last_sum_stays(
         assert broker.deployment_counts() == {"session": 7}
 
 
-def test_broadcast_reaches_at_least_ourselves(
-    broker: RedisBroker, ear: Ear, redis_server: RedisServer
-) -> None:
-    redis_server.stop()
-    wait_in_loop(lambda: is_down(broker))
-    broker.broadcast({"close": "table-5"})
-    assert ear.controls == [{"close": "table-5"}]
-
-
 def test_what_is_wrong_is_told_without_secrets(
     redis_server: RedisServer, redis_client: redis.Redis, start_redis_broker: StartBroker
 ) -> None:
@@ -466,9 +457,8 @@ def test_user_who_may_do_the_least_is_enough(
         broker = start_redis_broker(ear, url=url)
         broker.subscribe(ANNA)
         publish(broker, ANNA, times=40)
-        broker.broadcast({})
         broker.report({"session": 1})
-        wait_in_loop(lambda: len(ear.events[ANNA]) == 40 and ear.controls)
+        wait_in_loop(lambda: len(ear.events[ANNA]) == 40)
         assert broker.deployment_counts() == {"session": 1}
         broker.stop()
     finally:
@@ -551,13 +541,4 @@ def test_sink_that_raises_loses_its_own_event_and_no_other(
     broker._feed.sink = ear
     publish(broker, ANNA)
     wait_in_loop(lambda: ear.offsets(ANNA) == [2])
-    assert is_up(broker)
-
-
-def test_broadcast_that_is_no_json_is_not_taken(
-    broker: RedisBroker, ear: Ear, redis_client: redis.Redis
-) -> None:
-    redis_client.publish("restaurant:control", "no json")
-    broker.broadcast({"a": 1})
-    wait_in_loop(lambda: ear.controls == [{"a": 1}])
     assert is_up(broker)
