@@ -32,6 +32,8 @@ from notifications.refresh_batches_redis import RedisBatches
 from notifications.revocation_list import RevocationList
 from notifications.sse_blueprint import create_blueprint
 from notifications.sse_service import SseService, StreamOptions
+from notifications.stream_door import StreamDoor
+from notifications.stream_entrance import StreamEntrance
 from serving import Serving
 from settings import Settings
 from waiter_service import Database, FloorQueries, IdempotencyStore, WaiterService
@@ -104,9 +106,8 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     )
     app.before_request(serving.start)
     authenticator = Authenticator(keys, revoked.is_revoked)
-    app.register_blueprint(
-        create_blueprint(sse, authenticator, serving.health, is_over=revoked.is_over)
-    )
+    entrance = StreamEntrance(sse, authenticator, is_over=revoked.is_over)
+    app.register_blueprint(create_blueprint(entrance, sse.stats, serving.health))
     app.register_blueprint(
         create_api_blueprint(
             service,
@@ -133,6 +134,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
         cache_refresh=cache_refresh,
         sse=sse,
         serving=serving,
+        stream_door=StreamDoor(entrance),
         revocations=revocations,
     )
     return app

@@ -173,6 +173,12 @@ def post_worker_init(worker):
             sys.exit(0)
 
 
+def pre_request(worker, req):
+    """Let a stream in by the short way, before a WSGI request is made of it."""
+    if req.path.startswith("/sse/"):
+        worker.wsgi.extensions["stream_door"].answer(req)
+
+
 def worker_int(worker):
     """Close everything at once: SIGINT (Ctrl-C) and SIGQUIT ask for a quick end."""
     # Ctrl-C comes twice, from the terminal and through the master; the second

@@ -24,10 +24,6 @@ from waiter_service.statuses import OrderStatus, RequestStatus
 _LINE_BREAKERS = frozenset("\r\n\0")
 
 
-# Made once: json.dumps makes an encoder per call where separators are given.
-_to_json = json.JSONEncoder(separators=(",", ":")).encode
-
-
 class AffectedData(StrEnum):
     """What a client should load again, in the order it is listed."""
 
@@ -78,9 +74,14 @@ class Payload(BaseModel):
 
     event_type: ClassVar[str]
 
+    def to_json(self) -> str:
+        """Return the payload as JSON under its wire names, in ASCII and one line."""
+        return self.model_dump_json(by_alias=True, ensure_ascii=True)
+
     def to_wire(self) -> dict[str, Any]:
-        """Return the payload as JSON-ready values under their wire names."""
-        return self.model_dump(mode="json", by_alias=True)
+        """Return the same as values."""
+        wire: dict[str, Any] = json.loads(self.to_json())
+        return wire
 
 
 class RequestUpdate(Payload):
@@ -156,11 +157,9 @@ class Connection(Payload):
     resumed: bool
     expires_at: Timestamp
 
-    def to_wire(self) -> dict[str, Any]:
+    def to_json(self) -> str:
         """Return the payload with the one id it has: the session's or the waiter's."""
-        wire = super().to_wire()
-        del wire["waiterId" if self.waiter_id is None else "sessionId"]
-        return wire
+        return self.model_dump_json(by_alias=True, ensure_ascii=True, exclude_none=True)
 
 
 class Heartbeat(Payload):
@@ -207,8 +206,7 @@ def body(payload: Payload) -> bytes:
     Spec: WHATWG HTML 9.2.6, "Interpreting an event stream".
     """
     _refuse_line_breakers("event type", payload.event_type)
-    data = _to_json(payload.to_wire())
-    return f"event: {payload.event_type}\ndata: {data}\n".encode("ascii")
+    return f"event: {payload.event_type}\ndata: {payload.to_json()}\n".encode("ascii")
 
 
 def block(

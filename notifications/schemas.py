@@ -155,7 +155,7 @@ class _AsSent(GenerateJsonSchema):
 
 
 def _leave_out_one_id(schema: dict[str, Any]) -> None:
-    """Do as ``Connection.to_wire``: the id that it has not is left out, and never null."""
+    """Do as ``Connection.to_json``: the id that it has not is left out, and never null."""
     properties = schema["properties"]
     for name in _MEANINGS_OF_CONNECTION:
         properties[name], _null = properties[name]["anyOf"]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
+import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
 
-from notifications.auth import Authenticator, create_stream_token
 from notifications.errors import (
     AccessError,
     NotAllowed,
@@ -19,84 +18,70 @@ from notifications.errors import (
     TooManyStreams,
 )
 from notifications.events import format_timestamp
-from notifications.principal import Principal, Role
+from notifications.registry import channel_name
 from notifications.socket_outlet import (
     handover_socket,
     hold_greeting,
     own_socket,
     prepare_socket,
 )
-from notifications.sse_service import SseService
 from notifications.stream_body import Handover
+from notifications.stream_entrance import (
+    STREAM_HEADERS,
+    StreamEntrance,
+    StreamRequest,
+    client_address,
+)
+from notifications.stream_stats import StreamStats
 from problems import problem
+
+log = logging.getLogger("notifications.streams")
 
 #: The cookie that carries a stream token for a browser's own EventSource.
 COOKIE = "sse_token"
 
-_STREAM_HEADERS = {
-    "Content-Type": "text/event-stream; charset=utf-8",
-    # no-transform: a proxy that compresses would hold events back.
-    "Cache-Control": "no-store, no-transform",
-    # nginx must not collect the events, whatever its configuration says.
-    "X-Accel-Buffering": "no",
-    "X-Content-Type-Options": "nosniff",
-}
-
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-
 Health = Callable[[], dict[str, Any]]
-IsOver = Callable[[str, str], bool]
 
 
-def create_blueprint(
-    sse: SseService,
-    authenticator: Authenticator,
-    health: Health,
-    *,
-    is_over: IsOver = lambda kind, channel_id: False,
-) -> Blueprint:
-    """Return the blueprint for streams of ``sse``.
+def create_blueprint(entrance: StreamEntrance, stats: StreamStats, health: Health) -> Blueprint:
+    """Return the blueprint of ``entrance``.
 
-    ``health`` makes /sse/health's answer; ``is_over(kind, id)`` tells whether a
-    session was closed, whose streams are then refused.
+    ``stats`` counts what is refused, ``health`` makes /sse/health's answer.
     """
     blueprint = Blueprint("sse", __name__, url_prefix="/sse", static_folder="static")
 
     def stream(kind: str, channel_id: str) -> Response:
+        asked = _stream_request(kind, channel_id)
         try:
-            return open_stream(kind, channel_id)
+            return open_stream(asked)
         except (AccessError, StreamRefused) as refusal:
-            sse.stats.refused[refusal.cause] += 1
+            stats.refused[refusal.cause] += 1
+            log.info(
+                "stream refused",
+                extra={
+                    "fields": {
+                        "channel": channel_name(kind, channel_id[:64]),
+                        "client": asked.client,
+                        "cause": refusal.cause,
+                    }
+                },
+            )
             raise
 
-    def open_stream(kind: str, channel_id: str) -> Response:
-        principal = _bearer(authenticator)
-        if not (_ID.fullmatch(channel_id) and principal.may_hear(kind, channel_id)):
-            raise NotAllowed
-        require_going_on(kind, channel_id)
+    def open_stream(asked: StreamRequest) -> Response:
         if request.method == "HEAD":
-            return Response(headers=_STREAM_HEADERS)
-        body = sse.open(
-            kind,
-            channel_id,
-            principal,
-            client=request.remote_addr or "-",
-            last_event_id=request.headers.get("Last-Event-ID") or request.args.get("lastEventId"),
-            handover=_handover(),
-        )
+            entrance.admit(asked)
+            return Response(headers=STREAM_HEADERS)
+        body = entrance.open(asked, _handover())
         try:
             # Only now: the connection of a refused stream may carry others.
-            _prepare_connection(sse.options.write_deadline_seconds)
+            _prepare_connection(entrance.write_deadline_seconds)
         except OSError:
             body.close()
             raise
         # Everything the stream needs is in its body: no request context is
         # kept alive for the hours it lasts.
-        return Response(body, headers=_STREAM_HEADERS, direct_passthrough=True)
-
-    def require_going_on(kind: str, channel_id: str) -> None:
-        if is_over(kind, channel_id):
-            raise SessionOver
+        return Response(body, headers=STREAM_HEADERS, direct_passthrough=True)
 
     @blueprint.get("/session/<path:session_id>")
     def session_stream(session_id: str) -> Response:
@@ -108,12 +93,7 @@ def create_blueprint(
 
     @blueprint.post("/token")
     def token() -> Response:
-        principal = authenticator.authenticate(_bearer_header())
-        if principal.is_stream_token:
-            raise NotAllowed("A stream token cannot be exchanged for another.")
-        if principal.role is Role.CUSTOMER:
-            require_going_on("session", principal.subject)
-        stream_token, ends_at = create_stream_token(principal)
+        stream_token, ends_at = entrance.exchange(request.headers.get("Authorization"))
         lifetime_seconds = max(0, int((ends_at - datetime.now(UTC)).total_seconds()))
         response = jsonify(
             token=stream_token,
@@ -160,28 +140,16 @@ def create_blueprint(
     return blueprint
 
 
-def _bearer(authenticator: Authenticator) -> Principal:
-    """Return who asks for a stream: by header, by ``?token=``, or by cookie."""
-    if "Authorization" in request.headers:
-        return authenticator.authenticate(_bearer_header())
-    token = request.args.get("token") or request.cookies.get(COOKIE)
-    if not token:
-        raise NotAuthenticated("A token is required.")
-    principal = authenticator.authenticate(token)
-    if not principal.is_stream_token:
-        # Query strings end up in logs and histories: what stands there must
-        # be short-lived and good for nothing else.
-        raise NotAuthenticated(
-            "Only a stream token may be sent this way; POST /sse/token makes one."
-        )
-    return principal
-
-
-def _bearer_header() -> str:
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not token.strip():
-        raise NotAuthenticated("A token is required: Authorization: Bearer <token>.")
-    return token.strip()
+def _stream_request(kind: str, channel_id: str) -> StreamRequest:
+    headers, query = request.headers, request.args
+    return StreamRequest(
+        kind,
+        channel_id,
+        headers.get("Authorization"),
+        query.get("token") or request.cookies.get(COOKIE),
+        headers.get("Last-Event-ID") or query.get("lastEventId"),
+        client_address(request.remote_addr, headers.get("X-Forwarded-For")),
+    )
 
 
 def _handover() -> Handover | None:

@@ -291,5 +291,10 @@ class SseService:
 
 def _fields(stream: Stream, **more: object) -> dict[str, object]:
     """Return the ``extra`` of a log line about ``stream``."""
-    known = {"stream": stream.connection_id, "channel": stream.channel, "client": stream.client}
+    known = {
+        "stream": stream.connection_id,
+        "channel": stream.channel,
+        "bearer": stream.principal.key,
+        "client": stream.client,
+    }
     return {"fields": {**known, **more}}

@@ -23,6 +23,7 @@ from notifications.brokers.memory import MemoryBroker
 from notifications.principal import Role
 from notifications.sse_blueprint import create_blueprint
 from notifications.sse_service import SseService, StreamOptions
+from notifications.stream_entrance import StreamEntrance
 
 KEYS = TokenKeys("a secret of the tests, and of nothing else")
 HEALTHY = {"status": "healthy"}
@@ -37,7 +38,9 @@ class Site:
         self.app = Flask(__name__)
         auth.init_app(self.app, KEYS)
         self.app.register_blueprint(
-            create_blueprint(self.sse, Authenticator(KEYS), lambda: self.health)
+            create_blueprint(
+                StreamEntrance(self.sse, Authenticator(KEYS)), self.sse.stats, lambda: self.health
+            )
         )
         self.sse.start()
         self.client: FlaskClient = self.app.test_client()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import http.client
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 from tests.support.crowd import Crowd
@@ -53,3 +55,28 @@ def test_an_event_is_one_write_to_each_stream(server: ServiceServer) -> None:
         writes = write_calls(worker) - before
     # Beside them a few lines of log, and the database's own.
     assert writes < deliveries + 200
+
+
+def watched_descriptors(pid: int) -> int:
+    """Return how many descriptors the process waits for (epoll's entries)."""
+    tables = (path.read_text() for path in Path(f"/proc/{pid}/fdinfo").iterdir())
+    return sum(table.count("tfd:") for table in tables)
+
+
+def test_a_stream_on_a_used_connection_leaves_no_stale_entry_in_epoll(
+    server: ServiceServer,
+) -> None:
+    """At the first event on one, libev would register every open socket anew."""
+    [worker] = server.worker_pids
+    headers = {"Authorization": f"Bearer {server.token('customer', 'table-7')}"}
+    before = watched_descriptors(worker)
+    with ExitStack() as stack:
+        for way in ({}, {"Origin": "http://elsewhere"}) * 10:
+            wire = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+            stack.enter_context(closing(wire))
+            wire.request("POST", "/sse/token", headers=headers)
+            assert wire.getresponse().read()
+            wire.request("GET", "/sse/session/table-7", headers=headers | way)
+            answer = stack.enter_context(closing(wire.getresponse()))
+            assert answer.readline().startswith(b"retry: ")
+        assert watched_descriptors(worker) <= before + 20

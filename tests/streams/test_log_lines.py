@@ -62,6 +62,7 @@ def test_log_tells_of_streams_events_and_refreshes_and_of_no_token(
         assert connection_id in line
         assert "127.0.0.1" in line
         assert "session:table-7" in line
+        assert "customer:table-7" in line
     assert "client_gone" in closed
     assert "waiter:anna" in update
     refreshes = " ".join(lines_with(server, "refresh sent"))
@@ -78,3 +79,29 @@ def test_log_tells_of_streams_events_and_refreshes_and_of_no_token(
         stamped = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z [A-Z]+ [\w.]+: "
         assert all(re.match(stamped, line) for line in log.splitlines())
         assert "events=2" in closed
+
+
+def test_log_names_who_follows_whose_channel_from_where(server: ServiceServer) -> None:
+    """Behind a proxy every connection comes from that; it says for whom."""
+    headers = {"X-Forwarded-For": "198.51.100.1, 203.0.113.9"}
+    for more in ({}, {"Origin": "http://elsewhere"}):  # both ways to a stream
+        manager = SseClient(
+            f"{server.url}/sse/waiter/anna",
+            token=server.token("manager", "mia"),
+            headers=headers | more,
+        )
+        manager.close()
+    wait_until(lambda: len(lines_with(server, "stream closed")) == 2)
+    for line in lines_with(server, "stream closed"):
+        for said in ("waiter:anna", "manager:mia", "203.0.113.9"):
+            assert said in line
+
+
+def test_log_names_who_was_refused_and_why(server: ServiceServer) -> None:
+    server.get("/sse/waiter/anna")
+    server.get("/sse/waiter/anna", token=server.token("waiter", "ben"))
+
+    anonymous, ben = lines_with(server, "stream refused")
+    assert "not_authenticated" in anonymous
+    assert "not_allowed" in ben
+    assert "waiter:anna" in ben

@@ -1,0 +1,51 @@
+"""The short way to a stream and the long one lead to the same stream."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.streams.origins import LISTED
+from tests.support.shared_server import SharedServer
+from tests.support.sse_client import SseClient, SseRefused
+from tests.support.tables import Table
+
+#: What makes a client take each way. Only the short one says ``Connection: close``.
+WAYS = {"short": {}, "long": {"Origin": LISTED}}
+
+every_way = pytest.mark.parametrize("way", WAYS)
+
+
+@every_way
+def test_plain_clients_take_the_short_way_and_others_the_long_one(table: Table, way: str) -> None:
+    client = table.listen_guest(headers=WAYS[way])
+    assert (client.headers.get("connection") == "close") == (way == "short")
+    assert ("access-control-allow-origin" in client.headers) == (way == "long")
+
+
+@every_way
+def test_either_way_is_resumed_and_followed_in_the_same_words(table: Table, way: str) -> None:
+    first = table.listen_guest()
+    table.toggle_order(3)
+    for _ in range(3):
+        first.next("order_update")
+    place = first.of_type("order_update")[0].id
+
+    client = table.listen_guest(headers=WAYS[way], last_event_id=place)
+    table.toggle_order(1)
+
+    assert client.of_type("connection")[0].data["resumed"] is True
+    versions = [client.next("order_update").data["version"] for _ in range(3)]
+    assert versions == [3, 4, 5]
+
+
+@every_way
+def test_either_way_is_refused_in_the_same_words(
+    house: SharedServer, table: Table, way: str
+) -> None:
+    url = f"{house.url}/sse/session/{table.session_id}"
+    with pytest.raises(SseRefused) as foreign:
+        SseClient(url, token=house.token("customer", "another"), headers=WAYS[way])
+    assert (foreign.value.status, foreign.value.problem["status"]) == (403, 403)
+    with pytest.raises(SseRefused) as nobody:
+        SseClient(url, headers=WAYS[way])
+    assert (nobody.value.status, nobody.value.problem["status"]) == (401, 401)
