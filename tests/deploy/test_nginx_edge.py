@@ -17,6 +17,12 @@ from tests.support.waiting import wait_until
 pytestmark = pytest.mark.nginx
 
 
+class Nobody:
+    """An instance that is away."""
+
+    port = 9  # discard: nobody listens there
+
+
 def test_nginx_accepts_the_shipped_configuration_without_a_warning(make_nginx: MakeNginx) -> None:
     class Instance:
         port = 8001
@@ -57,9 +63,6 @@ def test_outsiders_learn_whether_it_is_healthy_and_no_more(
 
 
 def test_outsiders_learn_that_it_is_not_healthy(make_nginx: MakeNginx) -> None:
-    class Nobody:
-        port = 9  # discard: nobody listens there
-
     nginx = make_nginx(Nobody())
     nginx.start()
     outside = nginx.get("/sse/health", outside=True)
@@ -122,6 +125,33 @@ def test_body_limit_is_the_services_own(
     assert too_large.status_code == 413
     assert too_large.headers["Content-Type"] == "application/problem+json"
     assert too_large.json()["detail"] == "The body is larger than 64 KB."
+
+
+def test_token_in_a_query_is_written_down_by_nobody_who_complains(make_nginx: MakeNginx) -> None:
+    """Each of these would have its line in the error log, and the request in it."""
+    nginx = make_nginx(Nobody())
+    nginx.start()
+    plain = f"http://127.0.0.1:{nginx.plain_port}"
+    for method, path, status in (
+        ("GET", "/sse/waiter/anna?token=eyJ.eyJ.x", 502),
+        ("GET", "/sse/waiter/anna?%74oken=eyJ.eyJ.x", 502),
+        ("POST", "/sse/token?token=eyJ.eyJ.x", 400),
+        ("GET", "/api/waiters/anna/floor?token=eyJ.eyJ.x", 400),
+        ("GET", "/sse/static/notifications.js?token=eyJ.eyJ.x", 400),
+        ("GET", "/health/ready?token=eyJ.eyJ.x", 400),
+    ):
+        answer = nginx.request(method, path)
+        assert (answer.status_code, answer.json()["status"]) == (status, status), path
+        too_large = nginx.request(method, path, data=b"x" * 100_000)
+        assert too_large.status_code == 400, path
+        assert requests.request(method, plain + path, data=b"x" * 100_000).status_code == 403
+    assert "eyJ" not in nginx.error_log
+
+    # It has not merely been switched off.
+    nginx.get("/api/waiters/anna/floor")
+    nginx.get("/sse/waiter/anna", data=b"x" * 100_000)
+    assert "Connection refused" in nginx.error_log
+    assert "too large body" in nginx.error_log
 
 
 def test_browser_modules_are_kept_for_minutes_and_survive_the_service(
