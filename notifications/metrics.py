@@ -49,6 +49,7 @@ _CAUSES = tuple(
     for error in (
         errors.NotAuthenticated,
         errors.NotAllowed,
+        errors.SessionOver,
         errors.TooManyStreams,
         errors.ServerFull,
         errors.ServerBusy,

@@ -16,7 +16,12 @@ import gevent
 from notifications.admission import RETRY_AFTER_SECONDS, Admission, StreamLimits
 from notifications.brokers.base import Broker, BrokerUnavailable
 from notifications.delivery import Delivery
-from notifications.errors import HistoryUnavailable, NotAuthenticated, ServerDraining
+from notifications.errors import (
+    HistoryUnavailable,
+    NotAuthenticated,
+    ServerDraining,
+    SessionOver,
+)
 from notifications.events import EventId, Frame, Heartbeat, StoredEvent, block
 from notifications.principal import Principal
 from notifications.registry import StreamRegistry, channel_name
@@ -132,7 +137,7 @@ class SseService:
 
         Raises:
             StreamRefused: over a limit, draining, or the broker is away.
-            NotAuthenticated: the access ended while the stream waited.
+            AccessError: the access or the session ended while the stream waited.
         """
         if self._is_draining:
             raise ServerDraining("This server is restarting.", retry_after_seconds=1)
@@ -241,10 +246,15 @@ class SseService:
     # -- inside ---------------------------------------------------------------
 
     def _refuse_if_closed(self, stream: Stream) -> None:
-        if stream.close_reason is CloseReason.DRAINING:
-            raise ServerDraining("This server is restarting.", retry_after_seconds=1)
-        if stream.close_reason is not None:
-            raise NotAuthenticated(f"While this stream waited, {stream.close_reason.sentence}.")
+        match stream.close_reason:
+            case None:
+                return
+            case CloseReason.DRAINING:
+                raise ServerDraining("This server is restarting.", retry_after_seconds=1)
+            case CloseReason.SESSION_CLOSED:
+                raise SessionOver
+            case reason:
+                raise NotAuthenticated(f"While this stream waited, {reason.sentence}.")
 
     def _give_up(self, stream: Stream) -> None:
         """Forget a stream that could not be opened, unless it was closed first."""

@@ -12,6 +12,7 @@ from pathlib import Path
 import prometheus_client
 import pytest
 
+from notifications import errors
 from notifications.brokers.memory import MemoryBroker
 from notifications.cache_refresh import CacheRefreshService
 from notifications.metrics import Metrics
@@ -153,6 +154,15 @@ def test_replays_and_resyncs_are_counted(server: ServiceServer) -> None:
 
 
 # --- in one process
+
+
+@pytest.mark.parametrize(
+    "cause",
+    sorted({each.cause for each in vars(errors).values() if hasattr(each, "cause")}),
+)
+def test_every_cause_of_a_refusal_starts_at_zero(kitchen: Kitchen, cause: str) -> None:
+    """A series that begins with its first refusal has no rise for an alert to see."""
+    assert kitchen.figures.value("streams_refused_total", cause=cause) == 0
 
 
 def test_page_names_no_guest_and_no_waiter(kitchen: Kitchen) -> None:

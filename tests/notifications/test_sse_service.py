@@ -20,6 +20,7 @@ from notifications.errors import (
     NotAuthenticated,
     NotificationError,
     ServerDraining,
+    SessionOver,
     TooManyStreams,
 )
 from notifications.events import EventId
@@ -422,6 +423,22 @@ def test_stream_whose_token_expires_while_it_waits_for_its_turn_is_refused(
 
     assert isinstance(waiting.value, NotAuthenticated)
     assert "the token expired" in str(waiting.value)
+    assert house.open_streams == 0
+    assert house.broker.subscribed == frozenset()
+
+
+def test_stream_whose_session_closes_while_it_waits_for_its_turn_is_told_so(
+    build: Callable[..., House],
+) -> None:
+    """Not that its token is no good: with that, a client would ask for another and come back."""
+    house = build(limits=StreamLimits(opens_per_second=10))
+    greenlets = open_at_once(house, 12)
+    waiting = [greenlet for greenlet in greenlets if not greenlet.dead]
+    house.sse.close_where(lambda stream: True, CloseReason.SESSION_CLOSED)
+    gevent.joinall(greenlets, timeout=5)
+
+    assert len(waiting) >= 5
+    assert all(isinstance(greenlet.value, SessionOver) for greenlet in waiting)
     assert house.open_streams == 0
     assert house.broker.subscribed == frozenset()
 
