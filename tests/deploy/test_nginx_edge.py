@@ -142,9 +142,9 @@ def test_token_in_a_query_is_written_down_by_nobody_who_complains(make_nginx: Ma
     ):
         answer = nginx.request(method, path)
         assert (answer.status_code, answer.json()["status"]) == (status, status), path
-        too_large = nginx.request(method, path, data=b"x" * 100_000)
-        assert too_large.status_code == 400, path
-        assert requests.request(method, plain + path, data=b"x" * 100_000).status_code == 403
+        body = b"x" * 100_000
+        assert nginx.request(method, path, data=body).status_code == 400, path
+        assert requests.request(method, plain + path, data=body, timeout=5).status_code == 403
     assert "eyJ" not in nginx.error_log
 
     # It has not merely been switched off.
