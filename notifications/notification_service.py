@@ -227,7 +227,7 @@ def _parse_status(kind: type[S], field: str, value: object) -> S:
     try:
         return kind.parse(value)
     except UnknownStatus as error:
-        raise InvalidNotification(field, str(error)) from None
+        raise InvalidNotification(field, error.message) from None
 
 
 def _parse_previous(kind: type[S], value: object) -> S | None:

@@ -287,9 +287,16 @@ def test_refresh_for_nobody_is_refused(
     assert broker.history == {}
 
 
-def test_unknown_status_error_lists_the_legal_ones(service: NotificationService) -> None:
-    with pytest.raises(InvalidNotification, match="Acknowledged, InProgress, Complete, Delivered"):
-        service.notify_order_update(**ORDER | {"status": "Lost"})
+@pytest.mark.parametrize("field", ["status", "previous_status"])
+def test_unknown_status_error_names_its_field_once_and_lists_the_legal_ones(
+    service: NotificationService, field: str
+) -> None:
+    with pytest.raises(InvalidNotification) as caught:
+        service.notify_order_update(**ORDER | {field: "Lost"})
+    assert str(caught.value) == (
+        f"{field}: 'Lost' is none of New, Acknowledged, InProgress, Complete, Delivered, Paid, "
+        "Cancelled, Rejected"
+    )
 
 
 def test_missing_field_is_a_programming_error(service: NotificationService) -> None:
