@@ -6,6 +6,9 @@ UPDATE SKIP LOCKED``), so that two claims of one session cannot overlap and
 those of different sessions do not wait for each other; on SQLite writers come
 one at a time anyway.
 
+A change that could not be announced is *paused*: it is claimed by nobody, until
+it is worth another try, and its session waits with it.
+
 Claims of the dead are ended before their lease: ``relay_lock.py`` and
 ``relay_session.py`` know whose they are.
 
@@ -15,14 +18,21 @@ Functions here run inside the caller's transaction.
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Exists, Select, case, exists, func, literal, select, update
+from sqlalchemy import ColumnElement, Exists, Select, Update, exists, func, literal, select, update
 from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
 from waiter_service.models import OutboxRow
 from waiter_service.outbox import LEASE, Entry
+
+# How long a change rests that could not be announced for the first, the second
+# ... time, and every time after the last. Twice at once, for a receiver that only
+# stumbled; then ever more rarely, since one that nobody can take, or even read,
+# would be tried and logged four times a second for ever. Half a minute is how
+# long a table may stand still once the cause is mended.
+PAUSES_SECONDS = (0, 0, 2, 4, 8, 16, 30)
 
 # Tells our advisory locks from those that others may have in the same database.
 _LOCKS_ARE_OURS = 0x0DDE0D0B0C
@@ -97,11 +107,13 @@ def claim(
             OutboxRow.session_id,
             OutboxRow.kind,
             OutboxRow.payload,
+            OutboxRow.attempts,
         )
         .execution_options(synchronize_session=False)
     )
     entries = [
-        Entry(row.sequence, row.id, row.session_id, row.kind, row.payload, until) for row in claimed
+        Entry(row.sequence, row.id, row.session_id, row.kind, row.payload, until, row.attempts)
+        for row in claimed
     ]
     # RETURNING promises no order.
     return sorted(entries, key=lambda entry: entry.sequence)
@@ -113,26 +125,36 @@ def _has_kind(session_id: InstrumentedAttribute[str], kinds: Collection[str]) ->
 
 
 def _is_claimed(session_id: InstrumentedAttribute[str], now: datetime) -> Exists:
-    """Tell whether somebody is announcing a session's rows."""
+    """Tell whether somebody is announcing a session's rows, or one of them is paused."""
     return exists().where(_claimed.session_id == session_id, _claimed.claimed_until > now)
 
 
-def give_back(
-    orm: Session, *, claimant: str, entries: Collection[Entry], failed: Entry | None = None
-) -> None:
-    """End the claim on ``entries``; count an attempt for the one that failed."""
-    attempt = OutboxRow.sequence == (failed.sequence if failed else -1)
+def give_back(orm: Session, *, claimant: str, entries: Collection[Entry]) -> None:
+    """End the claim on ``entries``."""
+    orm.execute(_of(claimant, entries).values(claimed_by=None, claimed_until=None))
+
+
+def pause(orm: Session, *, claimant: str, failed: Entry, now: datetime) -> None:
+    """End the claim on the one that ``failed``, and let nobody try again too soon."""
+    attempts = failed.attempts + 1
+    seconds = PAUSES_SECONDS[min(attempts, len(PAUSES_SECONDS)) - 1]
     orm.execute(
+        _of(claimant, [failed]).values(
+            # Nobody's, so that it outlives the one who tried.
+            claimed_by=None,
+            claimed_until=now + timedelta(seconds=seconds),
+            attempts=attempts,
+        )
+    )
+
+
+def _of(claimant: str, entries: Collection[Entry]) -> Update:
+    return (
         update(OutboxRow)
         .where(
             OutboxRow.sequence.in_([entry.sequence for entry in entries]),
             # Not one that was overdue, and is by now claimed by another.
             OutboxRow.claimed_by == claimant,
-        )
-        .values(
-            claimed_by=None,
-            claimed_until=None,
-            attempts=OutboxRow.attempts + case((attempt, 1), else_=0),
         )
         .execution_options(synchronize_session=False)
     )

@@ -35,7 +35,10 @@ LEASE = timedelta(seconds=30)
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One row, as claimed: announce it before ``claimed_until``."""
+    """One row, as claimed: announce it before ``claimed_until``.
+
+    ``attempts`` is how often that has failed before.
+    """
 
     sequence: int
     id: str
@@ -43,6 +46,7 @@ class Entry:
     kind: str
     payload: dict[str, Any]
     claimed_until: datetime
+    attempts: int = 0
 
 
 _ANY = select(OutboxRow.sequence).limit(1)

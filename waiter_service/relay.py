@@ -242,7 +242,7 @@ class Relay:
                 else:
                     progress.stuck.add(entry.session_id)
                     behind = [e for e in left if e.session_id == entry.session_id]
-                    self._give_back(behind, failed=outcome is Outcome.FAILED)
+                    self._give_back(behind, failed=entry if outcome is Outcome.FAILED else None)
                     left = deque(e for e in left if e.session_id != entry.session_id)
         except DatabaseError:
             # The rows are still claimed, and nobody else would touch them before
@@ -263,11 +263,8 @@ class Relay:
                 outbox.remove(orm, entry)
         self._announcer.forget(entry.id)
 
-    def _give_back(self, entries: Collection[Entry], *, failed: bool = False) -> None:
+    def _give_back(self, entries: Collection[Entry], *, failed: Entry | None = None) -> None:
         with self._database.writing() as orm:
-            claims.give_back(
-                orm,
-                claimant=self._claimant,
-                entries=entries,
-                failed=next(iter(entries)) if failed else None,
-            )
+            if failed is not None:
+                claims.pause(orm, claimant=self._claimant, failed=failed, now=self._clock())
+            claims.give_back(orm, claimant=self._claimant, entries=entries)

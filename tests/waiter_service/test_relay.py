@@ -110,6 +110,32 @@ def test_failures_are_counted(relay, listener):
     assert (attempts, claimed_by) == (2, None)
 
 
+def test_what_fails_again_and_again_is_tried_ever_more_rarely_and_other_tables_go_on(
+    service, make_service, relay, listen, clock
+):
+    service.update_request_status("req-1", "Acknowledged")
+    service.update_request_status("req-1", "InProgress")
+    tries = []
+    listener = listen()
+    listener.refuse = lambda change: change.session_id == "table-7" and not tries.append(clock.now)
+    started = clock.now
+    for second in range(100):
+        relay.create_request("table-5", f"kind {second}")
+        relay.flush()
+        clock.advance(1)
+    tried_after = [(when - started).total_seconds() for when in tries]
+    assert tried_after == [0, 1, 2, 4, 8, 16, 32, 62, 92]
+    assert len(listener.of("table-5")) == 100
+
+    listener.refuse = lambda change: False
+    # Nobody takes the pause for a dead one's claim, and anybody may go on after it.
+    other = make_service(relay=True)
+    assert other.flush() == 0
+    clock.advance(30)
+    assert other.flush() == 2
+    assert [change.version for change in listener.of("table-7")] == [2, 3]
+
+
 def test_a_failing_session_is_not_tried_again_by_every_other_change(relay, listen):
     tries = []
     listener = listen()
