@@ -60,8 +60,10 @@ preload_app = False
 timeout = 30
 
 # Seconds a stopping worker has before SIGKILL. The streams are sent away within
-# SSE_DRAIN_SECONDS; the rest is for `finally` blocks and a last database write.
-graceful_timeout = int(_settings.drain_seconds) + 10
+# SSE_DRAIN_SECONDS; before that, pending refreshes, a flush under way and its
+# claims may keep it waiting 5 s each, where the database or Redis hangs. With
+# 10 s more a hung flush alone left half a second: the last stream went at 19.3.
+graceful_timeout = int(_settings.drain_seconds) + 20
 
 # Never recycled by count: a stream is one request, and ending ten thousand of
 # them to cure a leak would hide the leak.

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from notifications import cache_refresh, outbox_pump
 from settings import Settings
 from tests.support.programs import REPOSITORY
+from waiter_service import relay
 
 SYSTEMD = REPOSITORY / "deploy" / "systemd"
 
@@ -32,6 +34,16 @@ def test_systemd_waits_until_gunicorn_has_ended_by_itself(
     # The master looks up once a second, and then still has its own goodbye.
     assert int(stop_seconds) >= gunicorn["graceful_timeout"] + 10
     assert unit["KillMode"] == ["mixed"], "the master decides when its workers stop"
+
+
+def test_worker_can_send_its_streams_away_even_if_all_it_waits_for_first_hangs(
+    gunicorn: dict[str, Any],
+) -> None:
+    hung_seconds = sum(
+        (cache_refresh._STOP_TIMEOUT_SECONDS, outbox_pump.STOP_SECONDS, relay.STOP_SECONDS)
+    )
+    drain_seconds = gunicorn["_settings"].drain_seconds
+    assert gunicorn["graceful_timeout"] > hung_seconds + drain_seconds
 
 
 def test_every_stream_may_have_its_file(
