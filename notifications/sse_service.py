@@ -304,7 +304,7 @@ def _fields(stream: Stream, **more: object) -> dict[str, object]:
     known = {
         "stream": stream.connection_id,
         "channel": stream.channel,
-        "bearer": stream.principal.key,
+        "who": stream.principal.key,
         "client": stream.client,
     }
     return {"fields": {**known, **more}}
