@@ -242,10 +242,20 @@ def transfer(
         click.echo(f"Nothing to hand over to {to_waiter_id}.")
 
 
+def _checked_url(_ctx: click.Context, _option: click.Parameter, url: str | None) -> str | None:
+    if url is not None and not watch.is_address(url):
+        raise click.BadParameter("must be such as http://127.0.0.1:8000 or https://example.com")
+    return url
+
+
 @click.command("watch")
 @click.argument("kind", type=click.Choice(["session", "waiter"]))
 @click.argument("subject", metavar="ID")
-@click.option("--url", help="Where the service is. Default: http://127.0.0.1:$PORT")
+@click.option(
+    "--url",
+    callback=_checked_url,
+    help="Where the service is. Default: http://127.0.0.1:$PORT",
+)
 @with_appcontext
 def watch_stream(kind: str, subject: str, url: str | None) -> None:
     """Show a live stream in the terminal, until Ctrl-C.
@@ -260,8 +270,10 @@ def watch_stream(kind: str, subject: str, url: str | None) -> None:
     settings: Settings = current_app.extensions["settings"]
     role = "customer" if kind == "session" else "waiter"
     base = (url or f"http://127.0.0.1:{settings.port}").rstrip("/")
+    watch.interrupt_when_unread()
     try:
-        watch.follow(f"{base}/sse/{kind}/{subject}", mint=lambda: _mint(role, subject))
+        for line in watch.follow(f"{base}/sse/{kind}/{subject}", mint=lambda: _mint(role, subject)):
+            click.echo(line)
     except watch.Refused as error:
         raise click.ClickException(str(error)) from error
     except KeyboardInterrupt:

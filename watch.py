@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import http.client
 import json
+import select
+import signal
+import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -43,10 +47,23 @@ class _Event:
         return loaded if isinstance(loaded, dict) else {"message": loaded}
 
 
-def follow(url: str, *, mint: Callable[[], str]) -> None:
-    """Print the stream's events as they come, reconnecting until interrupted.
+def is_address(url: str) -> bool:
+    """Tell whether one can connect to ``url``: http or https, a host, a port if any."""
+    try:
+        parts = urlsplit(url)
+        # Each raises ValueError where connecting would fail again and again.
+        host, _port = (parts.hostname or "").encode("idna"), parts.port
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(host)
 
-    ``mint`` is asked for a fresh token before each attempt.
+
+def follow(url: str, *, mint: Callable[[], str]) -> Iterator[str]:
+    """Yield a line for each of the stream's events as they come, reconnecting for ever.
+
+    ``url`` must be an address; see above. ``mint`` is asked for a fresh token
+    before each attempt. The caller prints: in here, an error in writing would be
+    taken for one of the connection.
 
     Raises:
         Refused: 401, 403, or anything else that is not a reason to wait.
@@ -54,7 +71,7 @@ def follow(url: str, *, mint: Callable[[], str]) -> None:
     progress = _Progress()
     while True:
         try:
-            _listen(url, mint(), progress)
+            yield from _listen(url, mint(), progress)
             why = "the stream ended"
         except (OSError, http.client.HTTPException) as error:
             why = str(error) or type(error).__name__
@@ -62,8 +79,24 @@ def follow(url: str, *, mint: Callable[[], str]) -> None:
         time.sleep(progress.retry_seconds)
 
 
-def _listen(url: str, token: str, progress: _Progress) -> None:
-    """Print events until the connection ends."""
+def interrupt_when_unread() -> None:
+    """Have this process interrupted, as by Ctrl-C, once nobody reads it: ``... | head -1``.
+
+    To write would fail then, but a quiet stream has nothing to write.
+    """
+    main_thread = threading.get_ident()
+
+    def wait() -> None:
+        reader = select.poll()
+        reader.register(sys.stdout, 0)  # no event but that it is gone, which always counts
+        reader.poll()
+        signal.pthread_kill(main_thread, signal.SIGINT)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def _listen(url: str, token: str, progress: _Progress) -> Iterator[str]:
+    """Yield events, each as a line, until the connection ends."""
     parts = urlsplit(url)
     connect = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     connection = connect(parts.netloc, timeout=FIRST_BYTE_TIMEOUT_SECONDS)
@@ -82,7 +115,7 @@ def _listen(url: str, token: str, progress: _Progress) -> None:
             if event.type == "connection":
                 wire.settimeout(2 * float(event.payload.get("heartbeatSeconds", 30)) + 5)
             if event.type != "heartbeat":
-                click.echo(_line(event))
+                yield _line(event)
     finally:
         connection.close()
 

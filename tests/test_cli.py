@@ -201,6 +201,35 @@ def test_watch_shows_what_happens_and_comes_back_after_a_restart(server, tmp_pat
     end(watching, 5)
 
 
+def test_watch_ends_when_nobody_reads_it_any_more(server):
+    watching = subprocess.Popen(
+        [sys.executable, "-m", "flask", "--app", "app", "watch", "session", "table-7"],
+        cwd=REPOSITORY,
+        env=server.env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert "listening to table-7" in watching.stdout.readline()
+    watching.stdout.close()
+
+    assert watching.wait(10) == 1
+    assert watching.stderr.read() == ""
+    watching.stderr.close()
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["notaurl", "ftp://127.0.0.1", "http://", "127.0.0.1:8000", "http://[::1", "http://x:99999",
+     "http://..", f"http://{'a' * 64}.example"],
+)  # fmt: skip
+def test_watch_refuses_what_nobody_can_connect_to(run, url):
+    result = run("watch", "session", "table-7", "--url", url)
+
+    assert result.exit_code == 2
+    assert "such as http://127.0.0.1:8000" in result.stderr
+
+
 def test_watch_says_why_it_may_not(server):
     result = subprocess.run(
         [sys.executable, "-m", "flask", "--app", "app", "watch", "session", "table-7"],
