@@ -21,7 +21,18 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Exists, Select, Update, exists, func, literal, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Exists,
+    Select,
+    Update,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
 from waiter_service.models import OutboxRow
@@ -64,11 +75,12 @@ def claim(
     heads = (
         select(_head.session_id)
         .where(
-            ~exists().where(
-                _older.session_id == _head.session_id, _older.sequence < _head.sequence
-            ),
+            # Grouped, not "none is older": PostgreSQL knows nothing of a backlog that is
+            # new, and would compare each row of a session with each: 5 s for 3,000 rows.
+            _head.sequence.in_(select(func.min(_older.sequence)).group_by(_older.session_id)),
             _has_kind(_head.session_id, kinds),
-            ~_is_claimed(_head.session_id, now),
+            # Of a session that is claimed or paused, the oldest row is.
+            or_(_head.claimed_until.is_(None), _head.claimed_until <= now),
         )
         .order_by(_head.sequence)
         .limit(limit)
@@ -91,7 +103,9 @@ def claim(
         .where(
             _waiting.session_id.in_(sessions),
             _waiting.kind.in_(kinds),
-            ~_is_claimed(_waiting.session_id, now),
+            _waiting.session_id.not_in(
+                select(_claimed.session_id).where(_claimed.claimed_until > now)
+            ),
         )
         .order_by(_waiting.sequence)
         .limit(limit)
@@ -122,11 +136,6 @@ def claim(
 def _has_kind(session_id: InstrumentedAttribute[str], kinds: Collection[str]) -> Exists:
     """Tell whether a session has a row of one of these kinds."""
     return exists().where(_of_kind.session_id == session_id, _of_kind.kind.in_(kinds))
-
-
-def _is_claimed(session_id: InstrumentedAttribute[str], now: datetime) -> Exists:
-    """Tell whether somebody is announcing a session's rows, or one of them is paused."""
-    return exists().where(_claimed.session_id == session_id, _claimed.claimed_until > now)
 
 
 def give_back(orm: Session, *, claimant: str, entries: Collection[Entry]) -> None:
