@@ -7,7 +7,6 @@ stderr and exit code 1.
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 import click
@@ -15,6 +14,8 @@ from flask import Flask, current_app
 from flask.cli import AppGroup, with_appcontext
 
 import watch
+from notifications import auth
+from notifications.principal import Role
 from settings import Settings
 from waiter_service import WaiterService
 from waiter_service.errors import WaiterServiceError
@@ -51,22 +52,8 @@ def _service() -> WaiterService:
     return service
 
 
-def _mint(role: str, subject: str, expires_in_seconds: int = DEFAULT_TOKEN_SECONDS) -> str:
-    # Here and not above: no other command needs what it imports.
-    from flask_jwt_extended import create_access_token
-
-    try:
-        minted: str = create_access_token(
-            identity=subject,
-            additional_claims={"role": role},
-            expires_delta=timedelta(seconds=expires_in_seconds),
-        )
-    except RuntimeError as error:
-        # Only the platform's public key is known here.
-        raise click.ClickException(
-            "tokens are signed by the platform here (JWT_PUBLIC_KEY is set): ask it for one"
-        ) from error
-    return minted
+def _mint(role: str, subject: str, lifetime_seconds: int = DEFAULT_TOKEN_SECONDS) -> str:
+    return auth.create_token(Role(role), subject, lifetime_seconds=lifetime_seconds)
 
 
 @click.group("token", cls=_Group)
