@@ -19,7 +19,7 @@ from notifications.principal import Role
 from settings import Settings
 from waiter_service import WaiterService
 from waiter_service.errors import WaiterServiceError
-from waiter_service.revocations import Revocations
+from waiter_service.revocations import KEPT_FOR, Revocations
 
 ROLES = {
     "customer": "ID is the session's.",
@@ -72,7 +72,8 @@ def _add_token_command(role: str, what_id_is: str) -> None:
     @click.argument("subject", metavar="ID")
     @click.option(
         "--expires-in",
-        type=click.IntRange(min=1),
+        # A revocation is forgotten by then; the token it withdrew must have ended.
+        type=click.IntRange(1, int(KEPT_FOR.total_seconds())),
         default=DEFAULT_TOKEN_SECONDS,
         show_default=True,
         metavar="SECONDS",

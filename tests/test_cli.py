@@ -58,6 +58,15 @@ def test_a_token_of_the_command_line_opens_a_stream(server):
     assert server.listen_waiter("anna", token=token).status == 200
 
 
+@pytest.mark.parametrize("seconds", ["0", "2592001", "99999999999999"])
+def test_a_token_lives_no_longer_than_it_can_be_revoked(run, seconds):
+    result = run("token", "waiter", "anna", "--expires-in", seconds)
+
+    assert result.exit_code == 2
+    assert "1<=x<=2592000" in result.stderr
+    assert run("token", "waiter", "anna", "--expires-in", "2592000").exit_code == 0
+
+
 def test_an_unknown_role_is_refused(run):
     result = run("token", "cook", "anna")
 
