@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from tests.support.server_log import check_log
 from tests.support.service_server import ServiceServer
 from tests.support.sse_client import SseClient
 from tests.support.waiting import wait_until
@@ -29,7 +30,4 @@ class SharedServer(ServiceServer):
                 client.close()
             self._clients.clear()
         wait_until(lambda: self.open_streams() == 0, message="streams are left open")
-        log = self.log[written:]
-        assert "eyJ" not in log, "a token in the server's log"
-        bad = [line for line in log.splitlines() if " ERROR " in line or "Traceback (" in line]
-        assert not bad, f"errors in the server's log:\n{log[-5000:]}"
+        check_log(self.log[written:])
