@@ -17,7 +17,7 @@ import watch
 from notifications import auth
 from notifications.principal import Role
 from settings import Settings
-from waiter_service import WaiterService
+from waiter_service import Actor, WaiterService, inputs
 from waiter_service.errors import WaiterServiceError
 from waiter_service.revocations import KEPT_FOR, Revocations
 
@@ -53,6 +53,11 @@ def _service() -> WaiterService:
 
 
 def _mint(role: str, subject: str, lifetime_seconds: int = DEFAULT_TOKEN_SECONDS) -> str:
+    # A token for what nobody can be called would open nothing.
+    if role == Role.MANAGER:
+        Actor.manager(subject)
+    else:
+        inputs.identifier("ID", subject)
     return auth.create_token(Role(role), subject, lifetime_seconds=lifetime_seconds)
 
 
@@ -262,7 +267,7 @@ def watch_stream(kind: str, subject: str, url: str | None) -> None:
     try:
         for line in watch.follow(f"{base}/sse/{kind}/{subject}", mint=lambda: _mint(role, subject)):
             click.echo(line)
-    except watch.Refused as error:
+    except (watch.Refused, WaiterServiceError) as error:
         raise click.ClickException(str(error)) from error
     except KeyboardInterrupt:
         click.echo()

@@ -67,6 +67,26 @@ def test_a_token_lives_no_longer_than_it_can_be_revoked(run, seconds):
     assert run("token", "waiter", "anna", "--expires-in", "2592000").exit_code == 0
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(("token", "waiter", name) for name in ("", "a b/../c", "x\ny", "x" * 300, "\udce9")),
+        *(("token", "manager", name) for name in (" ", "x\0y", "x" * 129, "\udce9")),
+        ("token", "customer", "table 7"),
+    ],
+)
+def test_what_nobody_can_be_called_gets_no_token(run, words):
+    result = run(*words)
+
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith(("Error: ID: must be", "Error: actor: must not"))
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_manager_may_be_called_as_the_platform_likes(run):
+    assert run("token", "manager", "Mia Müller <mia@example.com>").exit_code == 0
+
+
 def test_an_unknown_role_is_refused(run):
     result = run("token", "cook", "anna")
 
@@ -239,11 +259,18 @@ def test_watch_refuses_what_nobody_can_connect_to(run, url):
     assert "such as http://127.0.0.1:8000" in result.stderr
 
 
-def test_watch_says_why_it_may_not(server):
+@pytest.mark.parametrize(
+    ("subject", "secret", "why"),
+    [
+        ("table-7", "another secret than the server's, by mistake", "401"),
+        ("../health", SECRET, "ID: must be"),
+    ],
+)
+def test_watch_says_why_it_may_not(server, subject, secret, why):
     result = subprocess.run(
-        [sys.executable, "-m", "flask", "--app", "app", "watch", "session", "table-7"],
+        [sys.executable, "-m", "flask", "--app", "app", "watch", "session", subject],
         cwd=REPOSITORY,
-        env=server.env | {"JWT_SECRET_KEY": "another secret than the server's, by mistake"},
+        env=server.env | {"JWT_SECRET_KEY": secret},
         capture_output=True,
         text=True,
         timeout=20,
@@ -251,4 +278,4 @@ def test_watch_says_why_it_may_not(server):
     )
 
     assert result.returncode == 1
-    assert result.stderr.startswith("Error: 401")
+    assert result.stderr.startswith(f"Error: {why}")
