@@ -17,7 +17,7 @@ from pathlib import Path
 log = logging.getLogger("notifications.broker")
 
 #: Raised whenever the layout changes: a file of another version is not read.
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class SavedChannel:
 
 @dataclass(frozen=True, slots=True)
 class SavedHistory:
-    """All channels by name, and the keys with the moment each may be forgotten."""
+    """All channels by name, and the keys of each with the moment it may be forgotten."""
 
     channels: dict[str, SavedChannel]
     keys: dict[str, float]

@@ -7,6 +7,7 @@ the next process gives out the ids that follow.
 
 from __future__ import annotations
 
+import logging
 import secrets
 import time
 from collections import OrderedDict, deque
@@ -27,9 +28,15 @@ from notifications.brokers.base import (
 from notifications.brokers.history_file import SavedChannel, SavedHistory
 from notifications.events import EventId, StoredEvent
 
-#: A key is needed while its change may be announced again: seconds. This many
-#: are minutes at any rate one process can publish, in some 15 MB.
-MAX_KEYS = 100_000
+log = logging.getLogger("notifications.broker")
+
+#: Keys are remembered for this long at least, however short the history is: a
+#: change whose announcer died is announced again after half a minute.
+MIN_KEEP_SECONDS = 120.0
+
+#: And this many at most, each for one channel: minutes' worth at any rate one
+#: process can publish, in some 30 MB.
+MAX_KEYS = 200_000
 
 
 class _Channel:
@@ -122,7 +129,7 @@ class MemoryBroker(Broker):
         self._clock = clock
         self._new_epoch = new_epoch
         self._channels: dict[str, _Channel] = {}
-        # Keys in the order they came, with the moment each may be forgotten.
+        # "channel key" in the order they came, with the moment each may be forgotten.
         self._keys: OrderedDict[str, float] = OrderedDict()
         self._counts: Mapping[str, int] = {}
         self._sink: Sink | None = None
@@ -137,25 +144,37 @@ class MemoryBroker(Broker):
         self._sink = None
 
     def publish(self, channels: Sequence[str], event_body: bytes, *, key: str) -> None:
-        """Append ``event_body`` to each channel, unless ``key`` was published before.
+        """Append ``event_body`` to each channel that does not have ``key``.
 
         Raises:
             BrokerUnavailable: the history was saved for the next process.
         """
         if self._is_saved:
             raise BrokerUnavailable("the history has gone over to the next process")
-        if key in self._keys:
-            return
         now = self._clock()
-        self._keys[key] = now + self._limits.max_age_seconds
-        if len(self._keys) > MAX_KEYS:
-            self._keys.popitem(last=False)
         for name in channels:
+            # Channels are named without blanks.
+            if (noted := f"{name} {key}") in self._keys:
+                continue
+            self._note(noted, now)
             channel = self._channel(name)
             event = channel.append(now, event_body)
             channel.trim(now, self._limits)
-            if channel.is_subscribed and self._sink is not None:
-                self._sink.deliver(name, event)
+            if channel.is_subscribed:
+                self._tell(name, event)
+
+    def _note(self, noted: str, now: float) -> None:
+        self._keys[noted] = now + max(self._limits.max_age_seconds, MIN_KEEP_SECONDS)
+        if len(self._keys) > MAX_KEYS:
+            self._keys.popitem(last=False)
+
+    def _tell(self, channel: str, event: StoredEvent) -> None:
+        if self._sink is not None:
+            try:
+                self._sink.deliver(channel, event)
+            except Exception:
+                # It is in the history: what one sink chokes on, others must not miss.
+                log.exception("event %s of %s could not be delivered", event.event_id, channel)
 
     def subscribe(self, channel: str) -> None:
         """Make everything published on ``channel`` from now on reach the sink."""

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from notifications.brokers.base import BrokerUnavailable
+from notifications.brokers.history_file import VERSION
 from notifications.brokers.memory import MemoryBroker
 
 CHANNEL = "session:table-7"
@@ -105,7 +106,7 @@ def test_a_channel_that_was_subscribed_meanwhile_stays_subscribed(tmp_path: Path
     assert [event.offset for event in heard] == [2]  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"version": 0}', '{"version": 1}'])
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"version": 0}', f'{{"version": {VERSION}}}'])
 def test_an_unreadable_file_means_a_fresh_start(tmp_path: Path, content: str) -> None:
     path = tmp_path / "history.json"
     path.write_text(content)
@@ -119,4 +120,4 @@ def test_the_file_is_for_its_owner_alone(tmp_path: Path) -> None:
     saved(path, events=1)
 
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert json.loads(path.read_text())["version"] == 1
+    assert json.loads(path.read_text())["version"] == VERSION

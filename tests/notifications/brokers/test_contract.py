@@ -247,6 +247,13 @@ def test_key_is_remembered_when_its_event_is_no_longer_kept(make_broker: MakeBro
     assert broker.tip(ANNA).offset == 4
 
 
+def test_repeated_publication_reaches_the_channels_that_do_not_have_it(broker: Broker) -> None:
+    broker.publish([ANNA], BODY, key="change-1")
+    broker.publish([ANNA, BEN], BODY, key="change-1")
+    assert history(broker, ANNA) == [1]
+    assert history(broker, BEN) == [1]
+
+
 def test_keys_of_eighty_odd_characters_are_told_apart(broker: Broker) -> None:
     for last in "ab":
         for _ in range(2):
@@ -255,6 +262,20 @@ def test_keys_of_eighty_odd_characters_are_told_apart(broker: Broker) -> None:
 
 
 # -- the sink ----------------------------------------------------------------------
+
+
+def test_sink_that_raises_costs_no_channel_its_event(
+    broker: Broker, ear: Ear, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(channel: str, event: object) -> None:
+        raise RuntimeError("no")
+
+    monkeypatch.setattr(ear, "deliver", refuse)
+    broker.subscribe(ANNA)
+    broker.publish([ANNA, TABLE], BODY, key="change-1")
+    broker.publish([ANNA, TABLE], BODY, key="change-1")
+    assert history(broker, ANNA) == [1]
+    assert history(broker, TABLE) == [1]
 
 
 def test_sink_hears_what_it_is_subscribed_to(broker: Broker, ear: Ear) -> None:

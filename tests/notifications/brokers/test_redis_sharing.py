@@ -60,16 +60,6 @@ def test_deployments_with_different_prefixes_share_nothing(redis_server: RedisSe
         broker.stop()
 
 
-def test_repeated_publication_reaches_the_channels_that_do_not_have_it(
-    start_redis_broker: StartBroker,
-) -> None:
-    one, other = start_redis_broker(Ear()), start_redis_broker(Ear())
-    one.publish([ANNA], BODY, key="change-1")
-    other.publish([ANNA, BEN], BODY, key="change-1")
-    assert one.tip(ANNA).offset == 1
-    assert one.tip(BEN).offset == 1
-
-
 def test_streams_of_all_processes_are_summed(start_redis_broker: StartBroker) -> None:
     brokers = [start_redis_broker(Ear()) for _ in range(3)]
     for broker in brokers:
