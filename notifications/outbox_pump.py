@@ -75,6 +75,8 @@ class OutboxPump:
         self._on_takeover = on_takeover
         self._on_look = on_look
         self._next_look_at = 0.0
+        # The kinds of failures told since all last went well.
+        self._said: set[type[Exception]] = set()
         self._wakeup = Wakeup()
         self._greenlet: gevent.Greenlet[..., Any] | None = None
         self._is_relaying = False
@@ -130,19 +132,31 @@ class OutboxPump:
         while not self._is_stopping:
             self._wakeup.clear()
             try:
-                if not self._may_relay():
-                    self._pause()
-                elif not self._is_relaying and self._try_to_relay():
-                    self._say_why()
-                    self._on_takeover()
-                if self._is_relaying:
-                    self._service.flush()
-                self._look()
-            except Exception:
-                # The changes stay in the outbox; the next look tries again.
-                log.exception("the outbox could not be flushed")
+                self._flush()
+                has_looked = self._look()
+            except Exception as failure:
+                # The changes stay in the outbox; the next round tries again. Told
+                # once for each kind: with the database away for five seconds, a
+                # traceback a round was 2,500 lines.
+                if type(failure) not in self._said:
+                    self._said.add(type(failure))
+                    log.exception("the outbox could not be flushed; it is tried again")
+            else:
+                # Others may only have woken it, and it is the look that fails.
+                if has_looked and self._said:
+                    self._said.clear()
+                    log.info("the outbox can be flushed again")
             if not self._is_stopping:
                 self._wakeup.wait(POLL_SECONDS)
+
+    def _flush(self) -> None:
+        if not self._may_relay():
+            self._pause()
+        elif not self._is_relaying and self._try_to_relay():
+            self._say_why()
+            self._on_takeover()
+        if self._is_relaying:
+            self._service.flush()
 
     def _say_why(self) -> None:
         if self._lock_path is None:
@@ -156,11 +170,14 @@ class OutboxPump:
             self._is_relaying = False
             self._service.stop_relaying()
 
-    def _look(self) -> None:
+    def _look(self) -> bool:
+        """Look if it is time to; return whether it was."""
         # On the timer alone: a busy floor wakes the pump hundreds of times a second.
-        if (now := time.monotonic()) >= self._next_look_at:
-            self._next_look_at = now + POLL_SECONDS
-            self._on_look()
+        if (now := time.monotonic()) < self._next_look_at:
+            return False
+        self._next_look_at = now + POLL_SECONDS
+        self._on_look()
+        return True
 
     def _try_to_relay(self) -> bool:
         if self._lock_path is not None:

@@ -9,6 +9,7 @@ import gevent
 import pytest
 
 from notifications.outbox_pump import OutboxPump
+from waiter_service.errors import DatabaseUnavailable
 
 
 class Floor:
@@ -27,8 +28,7 @@ class Floor:
     def flush(self) -> int:
         self.calls.append("flush")
         if self.failure is not None:
-            failure, self.failure = self.failure, None
-            raise failure
+            raise self.failure
         return 0
 
 
@@ -37,9 +37,17 @@ def start_pump(tmp_path: Path) -> Iterator[Callable[..., tuple[OutboxPump, Floor
     pumps = []
 
     def start(
-        *, lock: bool = True, may_relay: Callable[[], bool] = lambda: True
+        *,
+        lock: bool = True,
+        may_relay: Callable[[], bool] = lambda: True,
+        on_look: Callable[[], None] = lambda: None,
     ) -> tuple[OutboxPump, Floor, list[str]]:
         floor, told = Floor(), []
+
+        def look() -> None:
+            told.append("look")
+            on_look()
+
         pump = OutboxPump(
             floor,
             lock_path=tmp_path / "relay.lock" if lock else None,
@@ -48,7 +56,7 @@ def start_pump(tmp_path: Path) -> Iterator[Callable[..., tuple[OutboxPump, Floor
             on_begin=lambda: told.append("begin"),
             on_end=lambda: told.append("end"),
             on_takeover=lambda: told.append("takeover"),
-            on_look=lambda: told.append("look"),
+            on_look=look,
         )
         pumps.append(pump)
         pump.start()
@@ -97,17 +105,46 @@ def test_with_a_shared_history_every_process_relays(start_pump) -> None:
     wait_for(lambda: "flush" in first_floor.calls and "flush" in second_floor.calls)
 
 
-def test_a_flush_that_fails_is_tried_again(start_pump, caplog: pytest.LogCaptureFixture) -> None:
-    pump, floor, _ = start_pump()
+def test_a_flush_that_fails_is_tried_again_and_told_when_it_begins_and_ends(
+    start_pump, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "notifications.outbox")
+    pump, floor, told = start_pump()
     wait_for(lambda: "flush" in floor.calls)
-    floor.failure = RuntimeError("the database is away")
-    pump.wake()
-    wait_for(lambda: floor.failure is None)
-    seen = floor.calls.count("flush")
-    pump.wake()
 
-    wait_for(lambda: floor.calls.count("flush") > seen)
-    assert "could not be flushed" in caplog.text
+    floor.failure = DatabaseUnavailable("the database is away")
+    for _ in range(5):
+        tries = floor.calls.count("flush")
+        pump.wake()
+        wait_for(lambda tries=tries: floor.calls.count("flush") > tries)
+    floor.failure = ZeroDivisionError("something else")
+    wait_for(lambda: "something else" in caplog.text)
+    floor.failure = None
+    wait_for(lambda: "again" in caplog.messages[-1])
+    told.clear()
+    wait_for(lambda: told.count("look") == 2)
+
+    levels = [record.levelname for record in caplog.records]
+    assert levels == ["ERROR", "ERROR", "INFO"], caplog.messages
+    assert "the database is away" in caplog.text
+
+
+def test_a_look_that_fails_is_told_once_however_often_the_pump_is_woken(
+    start_pump, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "notifications.outbox")
+    looks = []
+
+    def fail() -> None:
+        looks.append("look")
+        raise DatabaseUnavailable("the database is away")
+
+    pump, floor, _ = start_pump(on_look=fail)
+    while len(looks) < 3:
+        tries = floor.calls.count("flush")
+        pump.wake()
+        wait_for(lambda tries=tries: floor.calls.count("flush") > tries)
+    assert len(caplog.records) == 1, caplog.messages
 
 
 def test_waking_flushes_without_waiting_for_the_timer(
