@@ -13,6 +13,9 @@ from waiter_service.write_lock import BUSY_TIMEOUT_MS, BUSY_TIMEOUT_SECONDS, Wri
 
 LOCK_TIMEOUT_MS = BUSY_TIMEOUT_MS
 CONNECT_TIMEOUT_SECONDS = 5
+# What is sent unacknowledged for so long, or asked by keepalives in vain, was sent
+# to nobody: longer than a failover of the network, shorter than anyone waits.
+VANISHED_MS = 15_000
 # A guess: a worker's greenlets hold a connection for milliseconds each. Times
 # the workers, it must stay below PostgreSQL's max_connections (100).
 POOL_SIZE = 10
@@ -30,19 +33,36 @@ def postgresql_engine(url: URL) -> Engine:
         pool_timeout=POOL_TIMEOUT_SECONDS,
         connect_args={
             "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+            # A machine that vanishes says nothing. Without these, whoever has asked it
+            # something waits for TCP to give up, a quarter of an hour. A server that
+            # is frozen, and whose kernel still answers, is not found out.
+            "keepalives_idle": 5,
+            "keepalives_interval": 5,
+            "keepalives_count": 2,
+            "tcp_user_timeout": VANISHED_MS,
             "options": f"-c timezone=UTC -c lock_timeout={LOCK_TIMEOUT_MS}",
         },
     )
 
 
 def sqlite_engine(url: URL, write_lock: WriteLock) -> Engine:
-    """Return an engine that makes the folder of its file, should it be missing.
+    """Return an engine that makes the file, and the folder it lies in, where they are missing.
 
     With the execution option ``writes=True`` a transaction has ``write_lock``
     from its beginning.
     """
-    Path(str(url.database)).resolve().parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_SECONDS})
+
+    @event.listens_for(engine, "do_connect")
+    def _make_folder(*_: Any) -> None:
+        folder = Path(str(url.database)).resolve().parent
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            # As the driver says it of a file that it cannot open.
+            raise sqlite3.OperationalError(
+                f"the folder {folder} cannot be made: {error.strerror}"
+            ) from error
 
     @event.listens_for(engine, "connect")
     def _set_up(connection: sqlite3.Connection, _record: Any) -> None:

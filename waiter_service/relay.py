@@ -189,8 +189,10 @@ class Relay:
     def _join(self) -> None:
         if time.monotonic() < self._look_at:
             return
+        # Whoever could not join must not go on without the lock.
+        are_living_known = self._lock.join()
         self._look_at = time.monotonic() + LOOK_SECONDS
-        if self._lock.join():
+        if are_living_known:
             with self._database.writing() as orm:
                 self._lock.give_back_of_the_dead(orm)
 

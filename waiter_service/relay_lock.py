@@ -40,19 +40,15 @@ class RelayLock:
         """Hold the lock. Joining again is harmless; True: the living are known.
 
         Raises:
-            DatabaseUnavailable: the file cannot be opened.
+            DatabaseUnavailable: the file cannot be opened or locked.
         """
         if self._file is None:
             try:
-                # Reading is enough for a lock in common, and an operator's script
-                # may run as somebody who may not write the server's file.
-                file = os.open(self._path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+                self._file = self._open_and_lock()
             except OSError as error:
                 raise DatabaseUnavailable(
-                    f"{self._path} cannot be opened: {error.strerror}"
+                    f"{self._path} cannot be locked: {error.strerror}"
                 ) from error
-            fcntl.fcntl(file, fcntl.F_OFD_SETLK, _byte_of(self._claimant, fcntl.F_RDLCK))
-            self._file = file
         return True
 
     def give_back_of_the_dead(self, orm: Session) -> None:
@@ -66,6 +62,17 @@ class RelayLock:
         if self._file is not None:
             os.close(self._file)
             self._file = None
+
+    def _open_and_lock(self) -> int:
+        # Reading is enough for a lock in common, and an operator's script may run
+        # as somebody who may not write the server's file.
+        file = os.open(self._path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.fcntl(file, fcntl.F_OFD_SETLK, _byte_of(self._claimant, fcntl.F_RDLCK))
+        except OSError:
+            os.close(file)
+            raise
+        return file
 
     def _is_held(self, claimant: str) -> bool:
         assert self._file is not None, "ask after joining"

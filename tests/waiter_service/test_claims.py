@@ -2,11 +2,13 @@
 
 import signal
 import threading
+from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
 from tests.support.waiting import wait_until
+from waiter_service import Database, WaiterService
 from waiter_service import claims as claims_of
 from waiter_service.clock import utc_now
 from waiter_service.errors import DatabaseUnavailable
@@ -320,3 +322,21 @@ def test_a_long_backlog_of_one_session_is_claimed_as_fast_as_a_short_one(service
             orm, claimant="one", now=utc_now(), kinds=["request_status"], limit=100
         )
     assert len(claimed) == 100
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_whoever_cannot_have_the_lock_announces_nothing(service, listen, database_url):
+    """Else others would take its claims for a dead one's."""
+    lock = Path(f"{service.database.sqlite_path}-relay")
+    relay = WaiterService(Database(database_url))
+    lock.unlink(missing_ok=True)
+    lock.mkdir()
+    listener = listen()
+    service.create_request("table-5", "water")
+    for _ in range(3):
+        with pytest.raises(DatabaseUnavailable, match="cannot be locked"):
+            relay.flush()
+    assert listener.heard == []
+    lock.rmdir()
+    assert relay.flush() == 1
+    relay.database.dispose()
