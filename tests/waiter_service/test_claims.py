@@ -331,8 +331,8 @@ def test_whoever_cannot_have_the_lock_announces_nothing(service, listen, databas
     relay = WaiterService(Database(database_url))
     lock.unlink(missing_ok=True)
     lock.mkdir()
-    listener = listen()
     service.create_request("table-5", "water")
+    listener = listen()
     for _ in range(3):
         with pytest.raises(DatabaseUnavailable, match="cannot be locked"):
             relay.flush()
