@@ -8,7 +8,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import ssl
 import subprocess
 from collections.abc import Sequence
@@ -19,7 +18,14 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from tests.support.certificates import make_certificate
-from tests.support.programs import REPOSITORY, children_of, end, find_program, kill_group
+from tests.support.programs import (
+    REPOSITORY,
+    children_of,
+    end,
+    find_program,
+    free_port,
+    kill_group,
+)
 from tests.support.waiting import wait_until
 
 SHIPPED = REPOSITORY / "deploy" / "nginx"
@@ -42,7 +48,7 @@ class NginxServer:
         self._program = find_program("nginx")
         self._directory = directory
         self._process: subprocess.Popen[bytes] | None = None
-        self.port, self.plain_port = _two_free_ports()
+        self.port, self.plain_port = free_port(), free_port()
         self.url = f"https://localhost:{self.port}"
         self.certificate = directory / "cert.pem"
         self._error_log = directory / "error.log"
@@ -223,11 +229,3 @@ class _From(HTTPAdapter):
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs, source_address=(self._address, 0))
-
-
-def _two_free_ports() -> tuple[int, int]:
-    """Return two TCP ports of 127.0.0.1, free and not the same."""
-    with socket.socket() as one, socket.socket() as other:
-        one.bind(("127.0.0.1", 0))
-        other.bind(("127.0.0.1", 0))
-        return one.getsockname()[1], other.getsockname()[1]

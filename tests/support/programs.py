@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import shutil
 import signal
 import socket
@@ -27,12 +28,19 @@ def find_program(name: str) -> str:
     return found
 
 
+# Below those that outgoing connections get (from 32768, net.ipv4.ip_local_port_range's
+# default): one of these would take a server's port while the server is stopped. Each is
+# given once, in an order that differs between test runs beside each other.
+_ports = iter(random.sample(range(20_000, 32_768), 12_768))
+
+
 def free_port() -> int:
-    """Return a TCP port of 127.0.0.1 that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a TCP port of 127.0.0.1 that is free, and stays so while its server is stopped."""
+    for port in _ports:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port is left")
 
 
 def end(process: subprocess.Popen[bytes], timeout: float, stop: int = signal.SIGTERM) -> int:
@@ -62,3 +70,18 @@ def kill_group(process: subprocess.Popen[bytes]) -> None:
 def children_of(pid: int) -> list[int]:
     """Return the process ids of a process's children (Linux)."""
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def connections(pid: int, port: int) -> int:
+    """Return how many established connections to its own ``port`` a process holds (Linux)."""
+    established = "01"
+    inodes = set()
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        _, local, _, state, _, _, _, _, _, inode, *_ = line.split()
+        if state == established and int(local.rpartition(":")[2], 16) == port:
+            inodes.add(f"socket:[{inode}]")
+    count = 0
+    for each in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            count += str(each.readlink()) in inodes
+    return count
