@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Self
 
 from tests.support.nginx_server import NginxServer
 from tests.support.postgres_server import PostgresServer
+from tests.support.programs import connections
 from tests.support.redis_server import RedisServer
 from tests.support.service_server import ServiceServer
 from tests.support.waiting import wait_until
@@ -83,6 +83,14 @@ class Deployment:
         """Return the process ids of all workers of all instances."""
         return [pid for instance in self.instances for pid in instance.worker_pids]
 
+    def connections(self) -> dict[int, int]:
+        """Return how many clients are connected to each worker, by its process id."""
+        return {
+            pid: connections(pid, instance.port)
+            for instance in self.instances
+            for pid in instance.worker_pids
+        }
+
     def open_streams(self) -> int:
         """Return how many streams are open in the whole deployment."""
         health = self.nginx.get("/sse/health").json()
@@ -91,10 +99,10 @@ class Deployment:
 
     def wait_ready(self, timeout: float = 20.0) -> None:
         """Wait until every worker of every instance is ready, and as many as there should be."""
-        # Any worker of an instance may answer: ask often enough to have met both.
         wait_until(
             lambda: (
-                all(len(instance.worker_pids) == 2 for instance in self.instances)
+                all(instance.has_all_workers() for instance in self.instances)
+                # Any worker of an instance may answer: ask often enough to have met both.
                 and all(self._says("ready", 200) for _ in range(4))
             ),
             timeout,
@@ -114,14 +122,3 @@ class Deployment:
             self.nginx.get(f"/instances/{instance.port}/health/{page}").status_code == status
             for instance in self.instances
         )
-
-
-def open_sockets(pid: int) -> int:
-    """Return how many sockets a process holds."""
-    count = 0
-    for each in Path(f"/proc/{pid}/fd").iterdir():
-        try:
-            count += str(each.readlink()).startswith("socket:")
-        except FileNotFoundError:  # closed meanwhile
-            continue
-    return count

@@ -37,3 +37,14 @@ def wait_until(
             said = message() if callable(message) else message
             raise AssertionError(f"not within {timeout:g} s: {said or condition}; last: {last!r}")
         time.sleep(interval)
+
+
+def stays_true(condition: Callable[[], object], seconds: float, interval: float = 0.05) -> None:
+    """Assert that ``condition()`` holds all the while: what must not happen has no end to wait for.
+
+    Blocks the thread, as ``wait_until`` does.
+    """
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        assert condition(), f"not for {seconds:g} s: {condition}"
+        time.sleep(interval)
