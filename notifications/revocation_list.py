@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 from notifications.principal import Principal, Role
 from notifications.registry import channel_name
 from notifications.stream import CloseReason, Stream
-from waiter_service.revocations import KEPT_FOR, Revocation, RevokedKind
+from waiter_service.revocations import CLOSING_KEPT_FOR, KEPT_FOR, Revocation, RevokedKind
 
 #: Each look goes back this far behind the newest it has seen: on PostgreSQL a
 #: transaction may be committed some time after the moment it wrote down.
 OVERLAP = timedelta(seconds=30)
 
 CloseStreams = Callable[[Callable[[Stream], bool], CloseReason], object]
+
+Key = TypeVar("Key")
 
 
 class RevocationList:
@@ -30,9 +34,11 @@ class RevocationList:
         self._since = since
         self._close_streams = close_streams
         self._seen_until: datetime | None = None
-        # The newest of each thing; the earlier ones say no more. Apart by whether
-        # the session was closed, which withdraws nobody's access.
-        self._newest: dict[tuple[RevokedKind, str, bool], Revocation] = {}
+        # When access was last withdrawn, oldest first; the times before say no more.
+        self._withdrawn: OrderedDict[tuple[RevokedKind, str], datetime] = OrderedDict()
+        # The channels of closed sessions, and when, likewise. Apart, since that
+        # withdraws nobody's access, and there are thousands a day.
+        self._over: OrderedDict[str, datetime] = OrderedDict()
 
     def refresh(self) -> None:
         """Read what is new and close the streams whose access it withdraws.
@@ -44,47 +50,59 @@ class RevocationList:
         """
         now = datetime.now(UTC)
         start = now - KEPT_FOR if self._seen_until is None else self._seen_until - OVERLAP
+        is_withdrawn, closed = False, set()
         for revocation in self._since(start):
-            key = (revocation.kind, revocation.subject, revocation.is_closing)
-            if self._newest.get(key) == revocation:
-                continue
-            self._newest[key] = revocation
-            self._close(revocation)
+            if revocation.is_closing:
+                channel = channel_name("session", revocation.subject)
+                if _note(self._over, channel, revocation.revoked_at):
+                    closed.add(channel)
+            else:
+                key = (revocation.kind, revocation.subject)
+                is_withdrawn |= _note(self._withdrawn, key, revocation.revoked_at)
         self._seen_until = now
-        self._forget_old(now - KEPT_FOR)
-
-    def _close(self, revocation: Revocation) -> None:
-        if not revocation.is_closing:
+        if is_withdrawn:
             self._close_streams(
                 lambda stream: self._is_hit(stream.principal), CloseReason.TOKEN_REVOKED
             )
-            return
-        # A manager who looks on has nothing more to see there either.
-        channel = channel_name("session", revocation.subject)
-        self._close_streams(lambda stream: stream.channel == channel, CloseReason.SESSION_CLOSED)
+        if closed:
+            # A manager who looks on has nothing more to see there either.
+            self._close_streams(lambda stream: stream.channel in closed, CloseReason.SESSION_CLOSED)
+        _forget(self._withdrawn, now - KEPT_FOR)
+        _forget(self._over, now - CLOSING_KEPT_FOR)
 
     def is_revoked(self, principal: Principal) -> bool:
         """Return whether the access of ``principal`` was withdrawn."""
-        return bool(self._newest) and self._is_hit(principal)
+        return bool(self._withdrawn) and self._is_hit(principal)
 
     def is_over(self, kind: str, channel_id: str) -> bool:
         """Return whether a channel carries nothing any more: that of a session that was closed.
 
         Whoever holds its token may still read what was, at the REST API.
         """
-        return kind == "session" and (RevokedKind.SESSION, channel_id, True) in self._newest
+        return channel_name(kind, channel_id) in self._over
 
     def _is_hit(self, principal: Principal) -> bool:
         for token_id in principal.token_ids:
-            if (RevokedKind.TOKEN, token_id, False) in self._newest:
+            if (RevokedKind.TOKEN, token_id) in self._withdrawn:
                 return True
         kind = RevokedKind.SESSION if principal.role is Role.CUSTOMER else RevokedKind.WAITER
-        revocation = self._newest.get((kind, principal.subject, False))
+        revoked_at = self._withdrawn.get((kind, principal.subject))
         # Tokens say when they were issued in whole seconds. One from the very
         # second of the revocation is taken for older: better twice than never.
-        return revocation is not None and (principal.issued_at <= revocation.revoked_at.timestamp())
+        return revoked_at is not None and principal.issued_at <= revoked_at.timestamp()
 
-    def _forget_old(self, before: datetime) -> None:
-        old = [key for key, each in self._newest.items() if each.revoked_at < before]
-        for key in old:
-            del self._newest[key]
+
+def _note(moments: OrderedDict[Key, datetime], key: Key, moment: datetime) -> bool:
+    """Put ``key`` last with its ``moment``; return False where that is known, or a later one."""
+    known = moments.get(key)
+    if known is not None and known >= moment:
+        return False
+    moments[key] = moment
+    moments.move_to_end(key)
+    return True
+
+
+def _forget(moments: OrderedDict[Key, datetime], before: datetime) -> None:
+    # From the front, four times a second: never a walk through what stays.
+    while moments and next(iter(moments.values())) < before:
+        moments.popitem(last=False)

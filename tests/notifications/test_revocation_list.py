@@ -12,7 +12,7 @@ import pytest
 from notifications.principal import Principal, Role
 from notifications.revocation_list import RevocationList
 from notifications.stream import CloseReason
-from waiter_service.revocations import Revocation, RevokedKind
+from waiter_service.revocations import CLOSING_KEPT_FOR, KEPT_FOR, Revocation, RevokedKind
 
 NOW = datetime.now(UTC)
 GUEST = Principal(
@@ -46,10 +46,18 @@ class Desk:
         self.streams = list(streams)
         self.closed: list[tuple[str, CloseReason]] = []
         self.asked_since: list[datetime] = []
+        self.walks = 0
         self.list = RevocationList(self._since, self._close)
 
-    def revoke(self, kind: RevokedKind, subject: str, *, is_closing: bool = False) -> None:
-        self.rows.append(Revocation(kind, subject, NOW, is_closing))
+    def revoke(
+        self,
+        kind: RevokedKind,
+        subject: str,
+        *,
+        is_closing: bool = False,
+        ago: timedelta = timedelta(0),
+    ) -> None:
+        self.rows.append(Revocation(kind, subject, NOW - ago, is_closing))
         self.list.refresh()
 
     def _since(self, moment: datetime) -> list[Revocation]:
@@ -57,6 +65,7 @@ class Desk:
         return [row for row in self.rows if row.revoked_at >= moment]
 
     def _close(self, condition: Callable, reason: CloseReason) -> None:
+        self.walks += 1
         for stream in [each for each in self.streams if condition(each)]:
             self.streams.remove(stream)
             self.closed.append((stream.principal.subject, reason))
@@ -139,6 +148,47 @@ def test_a_closed_session_is_over_and_stays_so_whatever_is_revoked_later() -> No
     assert desk.list.is_revoked(GUEST)
     assert not desk.list.is_over("session", "table-5")
     assert not desk.list.is_over("waiter", "table-7")
+
+
+def test_a_closing_is_remembered_for_a_day_and_withdrawn_access_for_thirty() -> None:
+    desk = Desk()
+    hour = timedelta(hours=1)
+    for table, ago in (("table-7", CLOSING_KEPT_FOR - hour), ("table-5", CLOSING_KEPT_FOR + hour)):
+        desk.rows.append(Revocation(RevokedKind.SESSION, table, NOW - ago, is_closing=True))
+    desk.rows.append(Revocation(RevokedKind.TOKEN, "anna-jti", NOW - KEPT_FOR + hour))
+    desk.rows.append(Revocation(RevokedKind.TOKEN, "mia-jti", NOW - KEPT_FOR - hour))
+    desk.rows.sort(key=lambda row: row.revoked_at)
+    desk.list.refresh()
+
+    assert desk.list.is_over("session", "table-7")
+    assert not desk.list.is_over("session", "table-5")
+    assert desk.list.is_revoked(ANNA)
+    assert not desk.list.is_revoked(MIA)
+
+
+def test_a_closing_time_costs_one_walk_through_the_streams() -> None:
+    desk = Desk(stream(GUEST, "session:table-7"), stream(ANNA, "waiter:anna"))
+    for number in range(200):
+        session_id = f"table-{number}"
+        desk.rows.append(Revocation(RevokedKind.SESSION, session_id, NOW, is_closing=True))
+    for _ in range(4):
+        desk.list.refresh()
+
+    assert desk.closed == [("table-7", CloseReason.SESSION_CLOSED)]
+    assert desk.walks == 1
+
+
+def test_a_revocation_that_is_committed_late_does_not_replace_a_newer_one() -> None:
+    desk = Desk()
+    desk.revoke(RevokedKind.WAITER, "anna")
+    desk.revoke(RevokedKind.WAITER, "anna", ago=timedelta(seconds=20))
+    desk.rows.reverse()  # the store tells in the order of the moments
+
+    between = dataclasses.replace(ANNA, issued_at=NOW.timestamp() - 10)
+    assert desk.list.is_revoked(between)
+    walks = desk.walks
+    desk.list.refresh()
+    assert desk.walks == walks, "both are known"
 
 
 def test_each_look_goes_back_far_enough_for_a_transaction_that_took_its_time() -> None:
