@@ -22,7 +22,8 @@ def seed(service: WaiterService) -> bool:
     service.open_session(5, "anna", session_id="table-5")
     service.open_session(7, "anna", session_id="table-7")
     service.open_session(9, "ben", session_id="table-9")
-    service.create_request("table-7", "water", request_id="req-1")
+    # Nothing that the demo page's guest can ask for: a table waits for one of a kind.
+    service.create_request("table-7", "napkins", request_id="req-1")
     service.place_order(
         "table-7",
         [{"name": "Margherita", "quantity": 2}, {"name": "Lemonade", "quantity": 1}],

@@ -54,7 +54,7 @@ def test_a_session_shows_all_that_was_asked_for(guest):
     [request] = session["requests"]
     assert request["id"] == "req-1"
     assert request["sessionId"] == "table-7"
-    assert request["kind"] == "water"
+    assert request["kind"] == "napkins"
     assert request["status"] == "New"
     assert request["allowed"] == ["Cancelled"]
     assert request["version"] == 1

@@ -65,7 +65,7 @@ class Floor(RuleBasedStateMachine):
             "table-9": Sitting(9, "ben"),
         }
         self.model.tickets = {
-            "req-1": Ticket("requests", "table-7", "water"),
+            "req-1": Ticket("requests", "table-7", "napkins"),
             "ord-1": Ticket("orders", "table-7"),
         }
 

@@ -143,7 +143,7 @@ def test_what_changes_nothing_is_not_told(house: House) -> None:
     house.service.update_order_status("ord-1", "New")
     with pytest.raises(IllegalTransition):
         house.service.update_order_status("ord-1", "Paid")
-    house.service.create_request("table-7", "water")
+    house.service.create_request("table-7", "napkins")
     house.pass_seconds(60)
     assert house.broker.history == {}
 
