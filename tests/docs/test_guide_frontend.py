@@ -134,6 +134,24 @@ def test_by_hand_a_refusal_ends_it(open_page, server):
     wait_until(lambda: page.evaluate("heard") == ["refused"])
 
 
+def test_by_hand_nothing_is_opened_once_it_is_closed(open_page, server):
+    page = open_page("followByHand")
+    with page.expect_response("**/sse/token"):
+        page.evaluate(
+            """() => {
+              window.opened = 0;
+              window.EventSource = class { constructor() { opened += 1; } };
+              const close = example.followByHand({
+                streamUrl: "/sse/session/table-7", getToken, hear() {},
+              });
+              close();
+            }"""
+        )
+    page.evaluate("fetch('/sse/health').then((answer) => answer.text())")  # comes after it
+
+    assert page.evaluate("opened") == 0
+
+
 def test_an_event_is_taken_only_when_it_is_news(open_page):
     page = open_page("apply")
     taken = page.evaluate(
