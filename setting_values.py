@@ -12,6 +12,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from waiter_service.database import usable_url
+from waiter_service.errors import DatabaseUrlInvalid
+
 
 class BadValue(ValueError):
     """The rule that a value breaks. Never the value: it may be a secret."""
@@ -85,6 +88,16 @@ def url(*schemes: str) -> Callable[[object], str]:
         return text
 
     return parse
+
+
+def database_url(value: object) -> str:
+    """Return a URL of which a ``Database`` can be made."""
+    text = str(value).strip()
+    try:
+        usable_url(text)
+    except DatabaseUrlInvalid as error:
+        raise BadValue(f"a database's URL that can be used: {error}") from None
+    return text
 
 
 def without_password(text: object) -> str:

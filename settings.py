@@ -61,11 +61,7 @@ class Settings:
     instance_dir: Path = _setting("INSTANCE_DIR", values.path, _HERE / "instance")
 
     # SQLite or PostgreSQL. Default: restaurant.db in the instance directory.
-    database_url: str = _setting(
-        "DATABASE_URL",
-        values.url("sqlite:", "postgresql:", "postgres:", "postgresql+psycopg:"),
-        show=values.without_password,
-    )
+    database_url: str = _setting("DATABASE_URL", values.database_url, show=values.without_password)
     # Not set: history and fan-out stay in this one process's memory.
     redis_url: str | None = _setting(
         "REDIS_URL",

@@ -187,18 +187,26 @@ def test_the_command_line_patches_nothing(tmp_path):
     )
 
 
-def test_a_wrong_setting_is_one_line_without_a_traceback(tmp_path):
+@pytest.mark.parametrize(
+    ("variable", "value", "why"),
+    [
+        ("WEB_CONCURRENCY", "2", "WEB_CONCURRENCY is 2, but"),
+        ("DATABASE_URL", "sqlite://", "DATABASE_URL is 'sqlite://', but must be"),
+        ("DATABASE_URL", "sqlite:////proc/no/folder.db", "the database sqlite:////proc/no/"),
+    ],
+)
+def test_a_wrong_setting_is_one_line_without_a_traceback(tmp_path, variable, value, why):
     result = subprocess.run(
-        [sys.executable, "-m", "flask", "--app", "app", "token", "waiter", "anna"],
+        [sys.executable, "-m", "flask", "--app", "app", "db", "upgrade"],
         cwd=REPOSITORY,
-        env={"INSTANCE_DIR": str(tmp_path), "WEB_CONCURRENCY": "2"},
+        env={"INSTANCE_DIR": str(tmp_path), variable: value},
         capture_output=True,
         text=True,
         check=False,
     )
 
     assert result.returncode == 1
-    assert result.stderr.startswith("Error: WEB_CONCURRENCY is 2, but")
+    assert result.stderr.startswith(f"Error: {why}")
     assert result.stderr.count("\n") == 1
 
 

@@ -134,6 +134,8 @@ def test_ctrl_c_stops_quietly(make_run):
         ({"WEB_CONCURRENCY": "2"}, "set REDIS_URL, or WEB_CONCURRENCY=1"),
         ({"REDIS_URL": "redis://127.0.0.1"}, "set the same JWT_SECRET_KEY"),
         ({"PORT": "http"}, "PORT is 'http', but must be a whole number"),
+        ({"DATABASE_URL": "sqlite://"}, "name a file: sqlite:////path/to/file.db"),
+        ({"DATABASE_URL": "sqlite:////proc/no/folder.db"}, "/proc/no cannot be made"),
         ({"DATABASE_URL": "sqlite:///{}/new.db"}, "run: flask --app app db upgrade"),
         ({"DATABASE_URL": "postgresql://127.0.0.1:1/none"}, "is DATABASE_URL right?"),
     ],
@@ -143,7 +145,8 @@ def test_the_server_refuses_to_start_in_one_sentence(env, sentence, start_server
     server = start_server(start=False, **given)
     if "REDIS_URL" in env:
         del server.env["JWT_SECRET_KEY"]
-    server.expected_errors.append(sentence)
+    # And what gunicorn has to say of it.
+    server.expected_errors += [sentence, "exited with code", "Shutting down", "failed to boot"]
 
     server.start(wait=False)
 

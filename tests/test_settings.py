@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from settings import Settings, SettingsError
 from tests.support.programs import REPOSITORY
+from waiter_service import Database
 
 GOOD_SECRET = "x" * 48
 
@@ -91,7 +92,11 @@ def test_a_misspelt_override_is_refused_with_the_right_name(environ):
         ("DEMO", "maybe", "1 or 0"),
         ("LOG_FORMAT", "xml", "one of text, json"),
         ("LOG_LEVEL", "LOUD", "one of DEBUG, INFO"),
-        ("DATABASE_URL", "mysql://db/x", "starts with sqlite:// or postgresql://"),
+        ("DATABASE_URL", "mysql://db/x", "use sqlite or postgresql"),
+        ("DATABASE_URL", "nonsense", "use sqlite:////path/to/file.db or postgresql://"),
+        ("DATABASE_URL", "sqlite://", "name a file: sqlite:////path/to/file.db"),
+        ("DATABASE_URL", "sqlite:///:memory:", "name a file: sqlite:////path/to/file.db"),
+        ("DATABASE_URL", "postgresql://db:port/x", "use sqlite:////path/to/file.db or postgresql"),
         ("REDIS_URL", "localhost:6379", "starts with redis://"),
         ("CORS_ORIGINS", "*", "origins such as"),
         ("CORS_ORIGINS", "https://a.example/", "origins such as"),
@@ -105,6 +110,14 @@ def test_a_bad_value_is_named_with_its_rule(environ, variable, value, rule):
     assert variable in str(refusal.value)
     assert repr(value) in str(refusal.value)
     assert rule in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["sqlite+pysqlite:////tmp/floor.db", "postgres://db/floor", "postgresql+psycopg2://db/x"]
+)
+def test_a_database_that_a_script_can_use_is_good_for_the_server_too(environ, url):
+    assert Settings.load(environ | {"DATABASE_URL": url}).database_url == url
+    Database(url)
 
 
 def test_secrets_are_shown_in_no_repr_and_no_error(environ, rsa_pem):

@@ -18,6 +18,10 @@ from waiter_service.write_lock import WriteLock
 
 DEFAULT_SQLITE_PATH = Path(__file__).resolve().parent.parent / "instance" / "restaurant.db"
 
+# The plain DatabaseError is SQLite's, of a file that is damaged or no database.
+# What derives from it and is not here means that we have asked for something wrong.
+_STORE_FAILED = {exc.OperationalError, exc.InterfaceError, exc.TimeoutError, exc.DatabaseError}
+
 
 class Database:
     """A SQLite file or a PostgreSQL database, and transactions on it.
@@ -36,7 +40,7 @@ class Database:
     """
 
     def __init__(self, url: str | None = None) -> None:
-        self.url = _usable_url(url)
+        self.url = usable_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._turn: Callable[[], AbstractContextManager[None]] = nullcontext
         if self.is_sqlite:
@@ -149,7 +153,9 @@ class Database:
     def _translated_errors(self) -> Iterator[None]:
         try:
             yield
-        except (exc.OperationalError, exc.InterfaceError, exc.TimeoutError) as error:
+        except exc.SQLAlchemyError as error:
+            if type(error) not in _STORE_FAILED:
+                raise
             # The driver's own words, not SQLAlchemy's, which would show the
             # statement and with it what guests have written.
             cause = getattr(error, "orig", None) or error
@@ -173,12 +179,17 @@ def url_from(environ: Mapping[str, str]) -> str | None:
     return f"sqlite:///{Path(instance_dir).resolve() / 'restaurant.db'}" if instance_dir else None
 
 
-def _usable_url(url: str | None) -> URL:
+def usable_url(url: str | None) -> URL:
+    """Return ``url`` as SQLAlchemy is to see it, whichever driver it names.
+
+    Raises:
+        DatabaseUrlInvalid: see ``Database``. Tells nothing of the URL, which may hold a password.
+    """
     if not url:
         return URL.create("sqlite", database=str(DEFAULT_SQLITE_PATH))
     try:
         parsed = make_url(url)
-    except exc.ArgumentError as error:
+    except (exc.ArgumentError, ValueError) as error:  # a port that is no number, for one
         raise DatabaseUrlInvalid(
             "DATABASE_URL is not a URL; use sqlite:////path/to/file.db or "
             "postgresql://user:password@host/name"

@@ -106,6 +106,7 @@ def test_every_spelling_of_postgresql_is_understood(scheme):
         "sqlite:///:memory:",
         "mysql://db/floor",
         "nonsense",
+        "postgresql://db:port/floor",
         "sqlite:///file:x?mode=memory",
     ],
 )
@@ -116,7 +117,13 @@ def test_a_url_that_cannot_work_is_refused_with_one_that_can(url):
 
 @pytest.mark.parametrize(
     "url",
-    ["sqlite:////proc/nowhere.db", "postgresql://guest:secret@127.0.0.1:1/floor"],
+    [
+        "sqlite:////proc/nowhere.db",
+        "sqlite:////proc/no/folder.db",
+        f"sqlite:///{__file__}",  # no database at all
+        f"sqlite:///{__file__}/folder.db",
+        "postgresql://guest:secret@127.0.0.1:1/floor",
+    ],
 )
 def test_a_database_that_does_not_answer_is_named_without_its_password(url):
     with pytest.raises(DatabaseUnavailable) as caught:
