@@ -175,8 +175,10 @@ def url_from(environ: Mapping[str, str]) -> str | None:
     """Return the URL that an environment asks for; None stands for the default."""
     if url := environ.get("DATABASE_URL"):
         return url
-    instance_dir = environ.get("INSTANCE_DIR")
-    return f"sqlite:///{Path(instance_dir).resolve() / 'restaurant.db'}" if instance_dir else None
+    if instance_dir := environ.get("INSTANCE_DIR"):
+        # As settings.py reads it: "~" is nobody's folder of that name.
+        return f"sqlite:///{Path(instance_dir).expanduser().resolve() / 'restaurant.db'}"
+    return None
 
 
 def usable_url(url: str | None) -> URL:

@@ -5,6 +5,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import text
 
+from settings import Settings
 from waiter_service import Database, WaiterService
 from waiter_service.database import DEFAULT_SQLITE_PATH
 from waiter_service.errors import DatabaseUnavailable, DatabaseUrlInvalid, SchemaOutOfDate
@@ -163,12 +164,15 @@ def test_a_reader_sees_one_moment_while_others_write(service, queries):
         assert orm.scalar(text("SELECT version FROM orders WHERE id = 'ord-1'")) == before
 
 
-def test_a_script_that_sets_the_instance_directory_alone_finds_the_same_database(
-    tmp_path: Path,
+@pytest.mark.parametrize("spelled", ["{home}/floor", "~/floor"])
+def test_a_script_that_sets_the_instance_directory_alone_finds_the_servers_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spelled: str
 ) -> None:
-    Database(f"sqlite:///{tmp_path / 'restaurant.db'}").upgrade()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    environ = {"INSTANCE_DIR": spelled.format(home=tmp_path)}
+    Database(Settings.load(environ).database_url).upgrade()
 
-    service = WaiterService.from_env({"INSTANCE_DIR": str(tmp_path)})
+    service = WaiterService.from_env(environ)
 
-    assert service.database.sqlite_path == tmp_path / "restaurant.db"
+    assert service.database.sqlite_path == tmp_path / "floor" / "restaurant.db"
     service.database.dispose()
