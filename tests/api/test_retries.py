@@ -146,6 +146,20 @@ def test_what_was_done_before_its_answer_was_kept_is_found_again(anna, service, 
     assert found["id"] == made["id"]
 
 
+def test_a_key_that_comes_again_after_its_day_opens_no_session_that_is_closed(anna, service):
+    body = {"tableNumber": 3}
+    first = anna.post("/api/sessions", body, headers=KEY)
+    anna.post(f"/api/sessions/{first.json['session']['id']}/close")
+    with service.database.writing() as orm:
+        orm.execute(delete(IdempotencyRow))
+    again = anna.post("/api/sessions", body, headers=KEY)
+
+    assert again.status_code == 409
+    assert "send a new key" in again.json["detail"]
+    other = anna.post("/api/sessions", body, headers={"Idempotency-Key": "another"})
+    assert (other.status_code, other.json["session"]["closedAt"]) == (201, None)
+
+
 def test_a_request_found_again_may_have_been_dealt_with_by_then(anna, service):
     path = "/api/sessions/table-7/requests"
     first = anna.post(path, {"kind": "bill"}, headers=KEY)

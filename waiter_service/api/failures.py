@@ -16,6 +16,7 @@ from waiter_service.errors import (
     DatabaseUnavailable,
     IdempotencyKeyBusy,
     IdempotencyKeyReused,
+    IdTaken,
     Missing,
     SessionClosedError,
     StatusConflict,
@@ -85,6 +86,15 @@ def table_occupied(error: TableOccupied) -> Response:
     return problem(409, str(error), tableNumber=error.table_number, sessionId=error.session_id)
 
 
+def id_taken(error: IdTaken) -> Response:
+    """409. Ids are chosen by keys here, see ``Call.chosen_id``, so the key is what to change."""
+    return problem(
+        409,
+        f"A {error.thing} was made with this Idempotency-Key before, and is over; "
+        "send a new key for a new one.",
+    )
+
+
 def transfer_refused(error: TransferRefused) -> Response:
     """409, naming each session that stands in the way."""
     refused = [{"sessionId": each, "reason": why} for each, why in error.reasons.items()]
@@ -117,6 +127,7 @@ HANDLERS: dict[type[Exception], Callable[[Any], Response]] = {
     StatusConflict: status_conflict,
     SessionClosedError: session_closed,
     TableOccupied: table_occupied,
+    IdTaken: id_taken,
     TransferRefused: transfer_refused,
     IdempotencyKeyBusy: key_busy,
     IdempotencyKeyReused: key_reused,

@@ -82,6 +82,10 @@ class FloorApi:
             if chosen_id is None or not is_ours:
                 raise
             view = self._snapshot(chosen_id, actor).session
+            if not view.is_open:
+                # The key is forgotten after a day, the session it has made is not. Its
+                # guests have left; whoever opens a table now must not get that one.
+                raise
         return Answer.of(201, Session.of(view))
 
     def seat(self, answer: Answer) -> Answer:

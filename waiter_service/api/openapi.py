@@ -168,7 +168,7 @@ def _conflict(operation: Operation) -> Response:
     if operation.is_retried_safely:
         description += (
             f" Or the first call with this {HEADER} is still under way (then with Retry-After), "
-            "or was another."
+            "was another, or has made what is over by now."
         )
     return _refusal(
         description.strip(),
