@@ -5,11 +5,9 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable
-from datetime import datetime, timedelta
 
 from waiter_service.api.bodies import Body
 from waiter_service.api.call import Answer, Call
-from waiter_service.clock import Clock, utc_now
 from waiter_service.errors import DatabaseError, ValidationError
 from waiter_service.idempotency import IdempotencyStore
 
@@ -22,9 +20,6 @@ REPLAYED_HEADER = "Idempotent-Replayed"
 MAX_KEY_CHARS = 200
 KEY_PATTERN = rf"^[!-~]{{1,{MAX_KEY_CHARS}}}$"
 _KEY = re.compile(KEY_PATTERN.strip("^$"))
-
-# Old keys do no harm, they only lie about.
-PRUNE_EVERY = timedelta(hours=1)
 
 
 def checked_key(key: str | None) -> str | None:
@@ -48,10 +43,8 @@ class Retries:
     kept is found again by its id, see ``Call.chosen_id``.
     """
 
-    def __init__(self, store: IdempotencyStore, *, clock: Clock = utc_now) -> None:
+    def __init__(self, store: IdempotencyStore) -> None:
         self._store = store
-        self._clock = clock
-        self._pruned_at: datetime | None = None
 
     def once(self, call: Call[Body | None], do: Callable[[], Answer]) -> Answer:
         """Return ``do()``'s answer, or the kept one.
@@ -72,14 +65,7 @@ class Retries:
         self._quietly(
             lambda: self._store.finish(call.key or "", call.actor, answer.status, answer.body)
         )
-        self._quietly(self._prune_now_and_then)
         return answer
-
-    def _prune_now_and_then(self) -> None:
-        now = self._clock()
-        if self._pruned_at is None or now - self._pruned_at >= PRUNE_EVERY:
-            self._pruned_at = now
-            self._store.prune()
 
     def _quietly(self, write: Callable[[], None]) -> None:
         """Never let the book-keeping change what the client is told."""
