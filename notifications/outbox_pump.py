@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import gevent
 from gevent.event import Event as Wakeup
 
+from notifications.repeated_failure import RepeatedFailure
 from waiter_service.changes import Change
 
 log = logging.getLogger("notifications.outbox")
@@ -49,8 +50,9 @@ class OutboxPump:
 
     ``announce`` announces changes where they were committed. Without it the
     pump's own greenlet does: for a broker that may keep its caller waiting.
-    ``on_look`` is called after a flush, every ``POLL_SECONDS``, and in
-    processes that only wait for the lock, too.
+    ``on_look`` looks for withdrawn access every ``POLL_SECONDS``, and in processes
+    that only wait for the lock, too. A flush follows each time, so that what was
+    committed before the things it sees has been announced when it is called again.
     """
 
     def __init__(
@@ -75,8 +77,17 @@ class OutboxPump:
         self._on_takeover = on_takeover
         self._on_look = on_look
         self._next_look_at = 0.0
-        # The kinds of failures told since all last went well.
-        self._said: set[type[Exception]] = set()
+        # With the database away for five seconds, a traceback a round was 2,500 lines.
+        self._look_failure = RepeatedFailure(
+            log,
+            begins="withdrawn access could not be looked for; it is tried again",
+            ends="withdrawn access can be looked for again",
+        )
+        self._flush_failure = RepeatedFailure(
+            log,
+            begins="the outbox could not be flushed; it is tried again",
+            ends="the outbox can be flushed again",
+        )
         self._wakeup = Wakeup()
         self._greenlet: gevent.Greenlet[..., Any] | None = None
         self._is_relaying = False
@@ -131,21 +142,12 @@ class OutboxPump:
     def _run(self) -> None:
         while not self._is_stopping:
             self._wakeup.clear()
-            try:
+            # Apart: neither may keep the other from being tried.
+            if self._is_time_to_look():
+                with self._look_failure.told():
+                    self._on_look()
+            with self._flush_failure.told():
                 self._flush()
-                has_looked = self._look()
-            except Exception as failure:
-                # The changes stay in the outbox; the next round tries again. Told
-                # once for each kind: with the database away for five seconds, a
-                # traceback a round was 2,500 lines.
-                if type(failure) not in self._said:
-                    self._said.add(type(failure))
-                    log.exception("the outbox could not be flushed; it is tried again")
-            else:
-                # Others may only have woken it, and it is the look that fails.
-                if has_looked and self._said:
-                    self._said.clear()
-                    log.info("the outbox can be flushed again")
             if not self._is_stopping:
                 self._wakeup.wait(POLL_SECONDS)
 
@@ -170,13 +172,11 @@ class OutboxPump:
             self._is_relaying = False
             self._service.stop_relaying()
 
-    def _look(self) -> bool:
-        """Look if it is time to; return whether it was."""
+    def _is_time_to_look(self) -> bool:
         # On the timer alone: a busy floor wakes the pump hundreds of times a second.
         if (now := time.monotonic()) < self._next_look_at:
             return False
         self._next_look_at = now + POLL_SECONDS
-        self._on_look()
         return True
 
     def _try_to_relay(self) -> bool:

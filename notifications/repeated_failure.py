@@ -1,0 +1,35 @@
+"""A failure that comes again and again, told when it begins and when it ends."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class RepeatedFailure:
+    """Keeps a log readable while something that is tried several times a second fails.
+
+    ``begins`` is logged with the traceback, once for each kind of exception
+    until it goes well again; then ``ends`` is.
+    """
+
+    def __init__(self, logger: logging.Logger, *, begins: str, ends: str) -> None:
+        self._logger = logger
+        self._begins = begins
+        self._ends = ends
+        self._kinds: set[type[Exception]] = set()
+
+    @contextmanager
+    def told(self) -> Iterator[None]:
+        """Try what is within; what it raises is logged, and goes no further."""
+        try:
+            yield
+        except Exception as failure:
+            if type(failure) not in self._kinds:
+                self._kinds.add(type(failure))
+                self._logger.exception(self._begins)
+        else:
+            if self._kinds:
+                self._kinds.clear()
+                self._logger.info(self._ends)
