@@ -25,7 +25,10 @@ class RevocationList:
     """Answers whether access still stands, from memory.
 
     ``since`` reads the store. :meth:`refresh`, called a few times a second,
-    brings what is new and ends the streams it concerns.
+    brings what is new and ends the streams it concerns: at once where access
+    was withdrawn, and at the next call where a session was closed. Between the
+    two the outbox is flushed (:class:`OutboxPump`), and the guests hear of the
+    last change before they are shown out.
     """
 
     def __init__(
@@ -39,23 +42,26 @@ class RevocationList:
         # The channels of closed sessions, and when, likewise. Apart, since that
         # withdraws nobody's access, and there are thousands a day.
         self._over: OrderedDict[str, datetime] = OrderedDict()
+        # Those of them whose streams are to end at the next look.
+        self._ending: set[str] = set()
 
     def refresh(self) -> None:
-        """Read what is new and close the streams whose access it withdraws.
+        """Read what is new and close the streams it concerns.
 
         May switch greenlets while it reads.
 
         Raises:
             DatabaseError: nothing was read; what is known stands.
         """
+        self._end_closed()
         now = datetime.now(UTC)
         start = now - KEPT_FOR if self._seen_until is None else self._seen_until - OVERLAP
-        is_withdrawn, closed = False, set()
+        is_withdrawn = False
         for revocation in self._since(start):
             if revocation.is_closing:
                 channel = channel_name("session", revocation.subject)
                 if _note(self._over, channel, revocation.revoked_at):
-                    closed.add(channel)
+                    self._ending.add(channel)
             else:
                 key = (revocation.kind, revocation.subject)
                 is_withdrawn |= _note(self._withdrawn, key, revocation.revoked_at)
@@ -64,18 +70,21 @@ class RevocationList:
             self._close_streams(
                 lambda stream: self._is_hit(stream.principal), CloseReason.TOKEN_REVOKED
             )
-        if closed:
-            # A manager who looks on has nothing more to see there either.
-            self._close_streams(lambda stream: stream.channel in closed, CloseReason.SESSION_CLOSED)
         _forget(self._withdrawn, now - KEPT_FOR)
         _forget(self._over, now - CLOSING_KEPT_FOR)
+
+    def _end_closed(self) -> None:
+        if self._ending:
+            ending, self._ending = self._ending, set()
+            # A manager who looks on has nothing more to see there either.
+            self._close_streams(lambda stream: stream.channel in ending, CloseReason.SESSION_CLOSED)
 
     def is_revoked(self, principal: Principal) -> bool:
         """Return whether the access of ``principal`` was withdrawn."""
         return bool(self._withdrawn) and self._is_hit(principal)
 
     def is_over(self, kind: str, channel_id: str) -> bool:
-        """Return whether a channel carries nothing any more: that of a session that was closed.
+        """Return whether nothing new follows on a channel: that of a session that was closed.
 
         Whoever holds its token may still read what was, at the REST API.
         """

@@ -128,6 +128,7 @@ def test_closing_a_session_ends_every_stream_on_it_and_says_so_kindly() -> None:
     )
 
     desk.revoke(RevokedKind.SESSION, "table-7", is_closing=True)
+    desk.list.refresh()
 
     assert desk.closed == [
         ("table-7", CloseReason.SESSION_CLOSED),
@@ -136,6 +137,28 @@ def test_closing_a_session_ends_every_stream_on_it_and_says_so_kindly() -> None:
     # They lost that stream, not the access: what was may still be read.
     assert not desk.list.is_revoked(MIA)
     assert not desk.list.is_revoked(GUEST)
+
+
+def test_a_closed_session_is_over_at_once_but_its_streams_end_at_the_next_look() -> None:
+    """Between two looks the outbox is flushed: what came last before the closing is told."""
+    desk = Desk(stream(GUEST, "session:table-7"))
+
+    desk.revoke(RevokedKind.SESSION, "table-7", is_closing=True)
+    assert desk.list.is_over("session", "table-7")
+    assert desk.closed == []
+
+    desk.list.refresh()
+    assert desk.closed == [("table-7", CloseReason.SESSION_CLOSED)]
+
+
+def test_streams_of_a_closed_session_end_even_if_the_store_fails_meanwhile() -> None:
+    desk = Desk(stream(GUEST, "session:table-7"))
+    desk.revoke(RevokedKind.SESSION, "table-7", is_closing=True)
+
+    del desk.rows
+    with pytest.raises(AttributeError):
+        desk.list.refresh()
+    assert desk.closed == [("table-7", CloseReason.SESSION_CLOSED)]
 
 
 def test_a_closed_session_is_over_and_stays_so_whatever_is_revoked_later() -> None:

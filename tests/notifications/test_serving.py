@@ -10,6 +10,7 @@ from pathlib import Path
 import gevent
 import pytest
 from flask import Flask
+from gevent.event import Event as Flag
 from sqlalchemy import text
 
 from app import create_app
@@ -22,7 +23,7 @@ from notifications.stream_body import StreamBody
 from serving import Serving
 from tests.support.service_server import SECRET, copy_sqlite
 from tests.support.streams import ANNA, wait_in_loop
-from waiter_service import WaiterService
+from waiter_service import Database, WaiterService
 from waiter_service.errors import DatabaseUnavailable
 
 
@@ -40,9 +41,11 @@ class Process:
         self.received = b""
         self._reader: gevent.Greenlet[..., None] | None = None
 
-    def listen(self, last_event_id: str | None = None) -> None:
-        """Follow anna's stream; ``received`` is what came."""
-        body = self.sse.open("waiter", "anna", ANNA, last_event_id=last_event_id)
+    def listen(
+        self, kind: str = "waiter", channel_id: str = "anna", last_event_id: str | None = None
+    ) -> None:
+        """Follow a stream, anna's unless told otherwise; ``received`` is what came."""
+        body = self.sse.open(kind, channel_id, ANNA, last_event_id=last_event_id)
         self._reader = gevent.spawn(self._read, body)
         wait_in_loop(lambda: b"event: connection" in self.received)
 
@@ -118,6 +121,30 @@ def test_what_a_process_changes_before_it_takes_over_is_in_the_history_it_takes_
     new_process.listen(last_event_id=str(place))
     wait_in_loop(lambda: "order_update" in new_process.event_types)
     assert b'"resumed":true' in new_process.received
+
+
+def test_guests_are_told_of_the_last_change_before_they_are_shown_out(
+    process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    till = WaiterService(Database(str(process.service.database.url)))
+    # It is another process: nobody there hears of its changes.
+    till.after_commit = lambda changes: None
+    flush = process.service.flush
+    is_done = Flag()
+
+    def flush_and_then_something_happens() -> int:
+        sent = flush()
+        if not is_done.is_set():
+            is_done.set()
+            till.update_order_status("ord-1", "InProgress")
+            till.close_session("table-7")
+        return sent
+
+    process.listen("session", "table-7")
+    monkeypatch.setattr(process.service, "flush", flush_and_then_something_happens)
+    wait_in_loop(lambda: process.has_ended)
+    till.database.dispose()
+    assert process.event_types == ["connection", "order_update", "cache_refresh", "closing"]
 
 
 def test_drain_sends_what_is_pending_then_says_goodbye(process: Process) -> None:
