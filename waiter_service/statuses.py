@@ -31,9 +31,9 @@ class Status(StrEnum):
         if isinstance(value, cls):
             return value
         if isinstance(value, str):
-            wanted = value.casefold().translate(_SEPARATORS)
+            wanted = value.lower().translate(_SEPARATORS)
             for status in cls:
-                if status.value.casefold() == wanted:
+                if status.value.lower() == wanted:
                     return status
         raise UnknownStatus(value, tuple(status.value for status in cls))
 

@@ -65,7 +65,7 @@ def test_a_status_is_understood_in_any_usual_spelling(spelling):
 
 
 @pytest.mark.parametrize(
-    "nonsense", ["", "Finished", "Complete", "\0", None, 3, ["New"], "x" * 9999]
+    "nonsense", ["", "Finished", "Complete", "\0", None, 3, ["New"], "x" * 9999, "InProgre\xdf"]
 )
 def test_an_unknown_status_is_refused_with_the_legal_ones(nonsense):
     with pytest.raises(UnknownStatus) as caught:
