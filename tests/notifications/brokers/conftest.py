@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+import gevent
 import gevent.socket
 import pytest
 import redis
@@ -63,19 +64,55 @@ def redis_client(redis_server: RedisServer) -> Iterator[redis.Redis]:
         yield client
 
 
+class Clock:
+    """Stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = 1_700_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """What the memory broker takes for the time."""
+    return Clock()
+
+
 @pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.redis)])
-def make_broker(request: pytest.FixtureRequest, ear: Ear) -> Callable[..., Broker]:
+def kind(request: pytest.FixtureRequest) -> str:
+    """The kind of broker under test."""
+    return str(request.param)
+
+
+@pytest.fixture
+def make_broker(
+    kind: str, request: pytest.FixtureRequest, ear: Ear, clock: Clock
+) -> Callable[..., Broker]:
     """Start a broker of each kind, feeding ``ear``: ``make_broker(max_events=3)``."""
-    if request.param == "redis":
+    if kind == "redis":
         start = request.getfixturevalue("start_redis_broker")
         return lambda **limits: start(ear, HistoryLimits(**limits))
 
     def start_memory(**limits: float) -> MemoryBroker:
-        broker = MemoryBroker(HistoryLimits(**limits))
+        broker = MemoryBroker(HistoryLimits(**limits), clock=clock)
         broker.start(ear)
         return broker
 
     return start_memory
+
+
+@pytest.fixture
+def grow_older(kind: str, clock: Clock) -> Callable[[float], None]:
+    """Let what is kept grow older by some seconds; Redis goes by its own clock."""
+
+    def pass_by(seconds: float) -> None:
+        clock.now += seconds
+        if kind == "redis":
+            gevent.sleep(seconds)
+
+    return pass_by
 
 
 @pytest.fixture
