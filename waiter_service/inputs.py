@@ -109,8 +109,13 @@ def table_number(value: object) -> int:
 
 
 def expected_version(value: object) -> int | None:
-    """Return the version somebody saw last, or ``None`` if they do not care."""
-    return None if value is None else _whole_number("expected_version", value, MAX_VERSION)
+    """Return the version somebody saw last, or ``None`` if they do not care.
+
+    Nothing has version 0, so whoever expects that has seen something else.
+    """
+    if value is None:
+        return None
+    return _whole_number("expected_version", value, MAX_VERSION, smallest=0)
 
 
 def order_items(value: object) -> tuple[OrderItem, ...]:
@@ -136,8 +141,8 @@ def _order_item(field: str, line: object) -> OrderItem:
     )
 
 
-def _whole_number(field: str, value: object, largest: int) -> int:
+def _whole_number(field: str, value: object, largest: int, *, smallest: int = 1) -> int:
     # True is an int to Python, and table 1 to a careless caller.
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= largest:
-        raise ValidationError(field, f"must be a whole number from 1 to {largest}")
+    if isinstance(value, bool) or not isinstance(value, int) or not smallest <= value <= largest:
+        raise ValidationError(field, f"must be a whole number from {smallest} to {largest}")
     return value

@@ -63,7 +63,7 @@ def test_a_wrong_body_is_refused_by_field(guest, path, body, wrong):
         (MOVE, {}, ["status"]),
         (MOVE, {"status": "Delivered"}, ["status"]),
         (MOVE, {"status": "\u2028"}, ["status"]),
-        (MOVE, {"status": "New", "expectedVersion": 0}, ["expectedVersion"]),
+        (MOVE, {"status": "New", "expectedVersion": -1}, ["expectedVersion"]),
         (MOVE, {"status": "New", "expectedVersion": 2**31}, ["expectedVersion"]),
         (MOVE, {"status": "New", "expected_version": 1}, ["expected_version"]),
         (MOVE, {"status": "New", "reason": "\x07"}, ["reason"]),

@@ -57,6 +57,12 @@ def test_who_comes_second_is_told_what_has_happened(anna, manager):
     assert "Rejected" in refused.json["allowed"]
 
 
+def test_a_client_that_counts_from_zero_is_told_where_it_stands(anna):
+    refused = anna.patch("/api/orders/ord-1", {"status": "Acknowledged", "expectedVersion": 0})
+
+    assert (refused.status_code, refused.json["version"]) == (409, 1)
+
+
 def test_guests_cancel_while_nobody_is_on_it(guest, anna):
     anna.patch("/api/requests/req-1", {"status": "InProgress"})
     refused = guest.patch("/api/requests/req-1", {"status": "Cancelled"})

@@ -108,7 +108,7 @@ def test_an_order_that_makes_no_sense_is_refused_by_the_line(service, items, fie
     assert service.pending_count() == 0
 
 
-@pytest.mark.parametrize("version", [0, -1, True, "1", 1.0, 2**31])
+@pytest.mark.parametrize("version", [-1, True, "1", 1.0, 2**31])
 def test_an_expected_version_that_cannot_be_is_refused(service, version):
     with pytest.raises(ValidationError) as caught:
         service.update_request_status("req-1", "Acknowledged", expected_version=version)

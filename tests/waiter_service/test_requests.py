@@ -104,6 +104,12 @@ def test_of_two_who_saw_the_same_version_the_second_hears_of_the_first(service):
     assert "InProgress" in error.allowed
 
 
+def test_what_nobody_can_have_seen_is_a_version_that_has_changed_since(service):
+    with pytest.raises(VersionConflict) as caught:
+        service.update_request_status("req-1", "Acknowledged", expected_version=0)
+    assert (caught.value.expected, caught.value.actual) == (0, 1)
+
+
 def test_a_refused_change_leaves_nothing_behind(service, listener, queries):
     before = queries.session_snapshot("table-7")
     for status, version in (("Done", None), ("Acknowledged", 9)):

@@ -12,11 +12,11 @@ from waiter_service.api.fields import (
     AnyOrderStatus,
     AnyRequestStatus,
     DishName,
+    ExpectedVersion,
     Id,
     Kind,
     Quantity,
     TableNumber,
-    Version,
     Words,
 )
 from waiter_service.inputs import MAX_ORDER_LINES
@@ -72,7 +72,7 @@ class PlaceOrder(Body):
 class ChangeStatus(Body):
     """What moving a request and moving an order have in common."""
 
-    expected_version: Version | None = Field(
+    expected_version: ExpectedVersion | None = Field(
         default=None,
         description="The version you saw: the move is refused if it is no longer that one.",
     )

@@ -64,6 +64,7 @@ Version = Annotated[
     ),
     _WHOLE,
 ]
+ExpectedVersion = Annotated[int, Field(ge=0, le=MAX_VERSION), _WHOLE]
 Quantity = Annotated[int, Field(ge=1, le=MAX_QUANTITY), _WHOLE]
 Kind = Annotated[
     str,
