@@ -14,6 +14,7 @@ from waiter_service.announcer import Announcer
 from waiter_service.changes import Change
 from waiter_service.clock import Clock, utc_now
 from waiter_service.database import Database, url_from
+from waiter_service.errors import ValidationError
 from waiter_service.inputs import OrderItem
 from waiter_service.relay import Relay
 from waiter_service.statuses import OrderStatus, RequestStatus
@@ -277,6 +278,8 @@ class WaiterService:
     @contextmanager
     def _work(self, actor: Actor) -> Iterator[UnitOfWork]:
         """Run one transaction, then announce what it has changed."""
+        if not isinstance(actor, Actor):
+            raise ValidationError("actor", "must be an Actor, such as Actor.waiter('anna')")
         with self.database.writing() as orm:
             work = UnitOfWork(
                 orm, actor=actor, clock=self._clock, claimant_of=self._relay.claimant_of

@@ -2,7 +2,7 @@
 
 import pytest
 
-from waiter_service import Actor
+from waiter_service import Actor, ActorKind
 from waiter_service.errors import UnknownOrder, UnknownRequest, UnknownSession, ValidationError
 
 PIZZA = [{"name": "Pizza", "quantity": 1}]
@@ -120,6 +120,17 @@ def test_a_request_for_nothing_in_particular_is_refused(service, kind):
     with pytest.raises(ValidationError) as caught:
         service.create_request("table-5", kind)
     assert caught.value.field == "kind"
+
+
+@pytest.mark.parametrize("actor", [None, "anna", ActorKind.WAITER])
+def test_who_is_no_actor_is_told_how_to_be_one(service, actor):
+    for change in (
+        lambda: service.update_order_status("ord-1", "Acknowledged", actor=actor),
+        lambda: service.open_session(3, "anna", actor=actor),
+    ):
+        with pytest.raises(ValidationError, match=r"Actor\.waiter\('anna'\)") as caught:
+            change()
+        assert caught.value.field == "actor"
 
 
 def test_an_actor_needs_an_id_and_a_known_kind():
