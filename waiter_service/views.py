@@ -126,6 +126,14 @@ class SessionUpdate:
     changed: bool
     session: SessionView
 
+    @property
+    def id(self) -> str:
+        return self.session.id
+
+    @property
+    def version(self) -> int:
+        return self.session.version
+
 
 @dataclass(frozen=True, slots=True)
 class RequestCreated:
@@ -134,6 +142,18 @@ class RequestCreated:
     created: bool
     request: RequestView
 
+    @property
+    def id(self) -> str:
+        return self.request.id
+
+    @property
+    def status(self) -> RequestStatus:
+        return self.request.status
+
+    @property
+    def version(self) -> int:
+        return self.request.version
+
 
 @dataclass(frozen=True, slots=True)
 class RequestUpdate:
@@ -141,6 +161,10 @@ class RequestUpdate:
 
     changed: bool
     request: RequestView
+
+    @property
+    def id(self) -> str:
+        return self.request.id
 
     @property
     def status(self) -> RequestStatus:
@@ -157,6 +181,10 @@ class OrderUpdate:
 
     changed: bool
     order: OrderView
+
+    @property
+    def id(self) -> str:
+        return self.order.id
 
     @property
     def status(self) -> OrderStatus:

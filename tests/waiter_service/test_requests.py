@@ -167,3 +167,15 @@ def test_only_a_manager_cancels_what_is_cooked(service):
     with pytest.raises(IllegalTransition):
         service.update_order_status("ord-1", "Cancelled", actor=ANNA)
     assert service.update_order_status("ord-1", "Cancelled", actor=Actor.manager("mia")).changed
+
+
+def test_what_comes_back_tells_at_first_sight_what_it_is_about(service):
+    made = service.create_request("table-5", "water")
+    moved = service.update_request_status(made.id, "Completed")
+    order = service.update_order_status("ord-1", "Acknowledged")
+    closed = service.close_session("table-5")
+
+    assert (made.id, made.status, made.version) == (made.request.id, "New", 1)
+    assert (moved.id, moved.status, moved.version) == (made.id, "Completed", 2)
+    assert (order.id, order.status, order.version) == ("ord-1", "Acknowledged", 2)
+    assert (closed.id, closed.version) == ("table-5", 2)
