@@ -42,6 +42,8 @@ class Desk:
     """A revocation list over a list, and the streams it has closed."""
 
     def __init__(self, *streams: SimpleNamespace) -> None:
+        # The test's own present: a module is imported long before its tests run.
+        self.now = datetime.now(UTC)
         self.rows: list[Revocation] = []
         self.streams = list(streams)
         self.closed: list[tuple[str, CloseReason]] = []
@@ -57,7 +59,7 @@ class Desk:
         is_closing: bool = False,
         ago: timedelta = timedelta(0),
     ) -> None:
-        self.rows.append(Revocation(kind, subject, NOW - ago, is_closing))
+        self.rows.append(Revocation(kind, subject, self.now - ago, is_closing))
         self.list.refresh()
 
     def _since(self, moment: datetime) -> list[Revocation]:
@@ -107,7 +109,7 @@ def test_a_token_issued_after_the_revocation_is_good() -> None:
     desk = Desk()
     desk.revoke(RevokedKind.WAITER, "anna")
 
-    later = dataclasses.replace(ANNA, issued_at=NOW.timestamp() + 1)
+    later = dataclasses.replace(ANNA, issued_at=desk.now.timestamp() + 1)
 
     assert desk.list.is_revoked(ANNA)
     assert not desk.list.is_revoked(later)
@@ -177,9 +179,9 @@ def test_a_closing_is_remembered_for_a_day_and_withdrawn_access_for_thirty() -> 
     desk = Desk()
     hour = timedelta(hours=1)
     for table, ago in (("table-7", CLOSING_KEPT_FOR - hour), ("table-5", CLOSING_KEPT_FOR + hour)):
-        desk.rows.append(Revocation(RevokedKind.SESSION, table, NOW - ago, is_closing=True))
-    desk.rows.append(Revocation(RevokedKind.TOKEN, "anna-jti", NOW - KEPT_FOR + hour))
-    desk.rows.append(Revocation(RevokedKind.TOKEN, "mia-jti", NOW - KEPT_FOR - hour))
+        desk.rows.append(Revocation(RevokedKind.SESSION, table, desk.now - ago, is_closing=True))
+    desk.rows.append(Revocation(RevokedKind.TOKEN, "anna-jti", desk.now - KEPT_FOR + hour))
+    desk.rows.append(Revocation(RevokedKind.TOKEN, "mia-jti", desk.now - KEPT_FOR - hour))
     desk.rows.sort(key=lambda row: row.revoked_at)
     desk.list.refresh()
 
@@ -193,7 +195,7 @@ def test_a_closing_time_costs_one_walk_through_the_streams() -> None:
     desk = Desk(stream(GUEST, "session:table-7"), stream(ANNA, "waiter:anna"))
     for number in range(200):
         session_id = f"table-{number}"
-        desk.rows.append(Revocation(RevokedKind.SESSION, session_id, NOW, is_closing=True))
+        desk.rows.append(Revocation(RevokedKind.SESSION, session_id, desk.now, is_closing=True))
     for _ in range(4):
         desk.list.refresh()
 
@@ -207,7 +209,7 @@ def test_a_revocation_that_is_committed_late_does_not_replace_a_newer_one() -> N
     desk.revoke(RevokedKind.WAITER, "anna", ago=timedelta(seconds=20))
     desk.rows.reverse()  # the store tells in the order of the moments
 
-    between = dataclasses.replace(ANNA, issued_at=NOW.timestamp() - 10)
+    between = dataclasses.replace(ANNA, issued_at=desk.now.timestamp() - 10)
     assert desk.list.is_revoked(between)
     walks = desk.walks
     desk.list.refresh()
