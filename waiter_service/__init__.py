@@ -8,7 +8,8 @@ Usable from any Python process::
     service.update_order_status("ord-1", "InProgress")
 
 Knows nothing of Flask, of notifications, or of how anything reaches a screen.
-Errors are in ``waiter_service.errors``, signals in ``waiter_service.signals``.
+The errors a caller may handle are here, all of them in ``waiter_service.errors``;
+signals are in ``waiter_service.signals``.
 """
 
 from waiter_service import errors, signals
@@ -23,6 +24,22 @@ from waiter_service.changes import (
     SessionTransfer,
 )
 from waiter_service.database import Database
+from waiter_service.errors import (
+    Conflict,
+    DatabaseError,
+    DatabaseUnavailable,
+    IdTaken,
+    IllegalTransition,
+    Missing,
+    SessionClosedError,
+    TableOccupied,
+    TransferRefused,
+    UnknownStatus,
+    UnknownWaiter,
+    ValidationError,
+    VersionConflict,
+    WaiterServiceError,
+)
 from waiter_service.idempotency import IdempotencyStore, StoredAnswer
 from waiter_service.inputs import OrderItem
 from waiter_service.queries import FloorQueries, SessionSnapshot, WaiterFloor
@@ -45,10 +62,16 @@ __all__ = [
     "ActorKind",
     "Analytics",
     "Change",
+    "Conflict",
     "Database",
+    "DatabaseError",
+    "DatabaseUnavailable",
     "Figures",
     "FloorQueries",
+    "IdTaken",
     "IdempotencyStore",
+    "IllegalTransition",
+    "Missing",
     "OrderItem",
     "OrderStatus",
     "OrderStatusChange",
@@ -60,15 +83,23 @@ __all__ = [
     "RequestUpdate",
     "RequestView",
     "SessionClosed",
+    "SessionClosedError",
     "SessionOpened",
     "SessionSnapshot",
     "SessionTransfer",
     "SessionUpdate",
     "SessionView",
     "StoredAnswer",
+    "TableOccupied",
+    "TransferRefused",
     "TransferResult",
+    "UnknownStatus",
+    "UnknownWaiter",
+    "ValidationError",
+    "VersionConflict",
     "WaiterFloor",
     "WaiterService",
+    "WaiterServiceError",
     "allowed_moves",
     "errors",
     "signals",
