@@ -36,7 +36,8 @@ from notifications.stream_door import StreamDoor
 from notifications.stream_entrance import StreamEntrance
 from serving import Serving
 from settings import Settings
-from waiter_service import Database, FloorQueries, IdempotencyStore, WaiterService
+from waiter_service import Database, DatabaseError, FloorQueries, IdempotencyStore, WaiterService
+from waiter_service.api.failures import database_failed
 from waiter_service.blueprint import create_blueprint as create_api_blueprint
 from waiter_service.revocations import Revocations
 
@@ -49,7 +50,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
 
     Nothing runs and no socket is opened until it serves: gunicorn's
     ``post_worker_init`` starts ``app.extensions["serving"]``, under any other
-    server the first request does.
+    server the first request to /sse or /api does.
 
     Raises:
         SettingsError: a setting is missing or wrong; says which and what to do.
@@ -104,20 +105,22 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
         housekeeping=Housekeeping([idempotency.prune, revocations.prune]),
         metrics=metrics,
     )
-    app.before_request(serving.start)
     authenticator = Authenticator(keys, revoked.is_revoked)
     entrance = StreamEntrance(sse, authenticator, is_over=revoked.is_over)
-    app.register_blueprint(create_blueprint(entrance, sse.stats, serving.health))
-    app.register_blueprint(
-        create_api_blueprint(
-            service,
-            FloorQueries(database),
-            idempotency,
-            authenticate=api_access.actors(authenticator),
-            cursor_of=api_access.cursors(broker),
-            guest_token=api_access.guest_token,
-        )
+    streams = create_blueprint(entrance, sse.stats, serving.health)
+    floor = create_api_blueprint(
+        service,
+        FloorQueries(database),
+        idempotency,
+        authenticate=api_access.actors(authenticator),
+        cursor_of=api_access.cursors(broker),
+        guest_token=api_access.guest_token,
     )
+    for blueprint in (streams, floor):
+        # Not of the whole app: a process that cannot start must still tell its health.
+        blueprint.before_request(serving.start)
+        app.register_blueprint(blueprint)
+    app.register_error_handler(DatabaseError, database_failed)
     readiness = Readiness(sse=sse, broker=broker, database=database)
     app.register_blueprint(create_health_blueprint(readiness, metrics))
     if settings.demo:

@@ -15,6 +15,7 @@ from health import Readiness
 from notifications.brokers.base import BrokerStatus
 from notifications.brokers.memory import MemoryBroker
 from notifications.sse_service import SseService
+from tests.api.calling import close_app, open_app
 from tests.support.postgres_server import PostgresServer
 from tests.support.redis_server import RedisServer
 from tests.support.service_server import ServiceServer, copy_sqlite
@@ -115,6 +116,32 @@ def test_it_is_unready_but_alive_while_redis_is_away(
 
 
 # --- in one process
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/health/live", 200),
+        ("/health/ready", 503),
+        ("/metrics", 200),
+        ("/sse/health", 503),
+        ("/api/waiters/anna/floor", 503),
+        ("/nope", 404),
+    ],
+)
+def test_without_its_tables_it_is_alive_and_says_what_it_cannot(
+    tmp_path: Path, path: str, status: int
+) -> None:
+    app = open_app(tmp_path, f"sqlite:///{tmp_path / 'empty.db'}")
+
+    answer = app.test_client().get(path)
+
+    assert answer.status_code == status
+    if status != 200:
+        assert answer.content_type == "application/problem+json"
+    if path == "/health/ready":
+        assert "db upgrade" in answer.json["detail"]
+    close_app(app)
 
 
 class LostBroker(MemoryBroker):
