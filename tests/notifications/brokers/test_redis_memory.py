@@ -37,8 +37,8 @@ def publish(broker: Broker, *channels: str, times: int = 1) -> None:
 
 @pytest.fixture
 def short_lives(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let keys and epochs live for a moment instead of minutes."""
-    monkeypatch.setattr(redis_history, "MIN_KEEP_SECONDS", 0.4)
+    """Let keys and epochs live for seconds instead of minutes."""
+    monkeypatch.setattr(redis_history, "MIN_KEEP_SECONDS", 2.0)
     monkeypatch.setattr(redis_probe, "PROBE_SECONDS", 0.05)
 
 

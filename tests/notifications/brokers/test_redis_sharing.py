@@ -20,7 +20,7 @@ from tests.support.deaf_proxy import DeafProxy
 from tests.support.ear import Ear
 from tests.support.publisher import Publisher
 from tests.support.redis_server import RedisServer
-from tests.support.streams import pass_turn, wait_in_loop
+from tests.support.streams import wait_in_loop
 
 pytestmark = pytest.mark.redis
 
@@ -52,10 +52,13 @@ def test_deployments_with_different_prefixes_share_nothing(redis_server: RedisSe
     north.publish([ANNA], BODY, key="key")
     north.report({"session": 1})
     wait_in_loop(lambda: ears[0].events[ANNA])
-    pass_turn()
+    # What the south hears of its own comes behind what it might hear of the north's.
+    south.subscribe(BEN)
+    south.publish([BEN], BODY, key="key")
+    wait_in_loop(lambda: ears[1].events[BEN])
+    assert set(ears[1].events) == {BEN}
     assert south.tip(ANNA).offset == 0
     assert south.deployment_counts() == {}
-    assert ears[1].events == {}
     for broker in brokers:
         broker.stop()
 
@@ -93,7 +96,7 @@ def test_process_that_dies_is_forgotten(
         wait_in_loop(lambda: broker.deployment_counts() == {"session": 1})
         process.kill()
         wait_in_loop(
-            lambda: broker.deployment_counts() == {}, timeout=redis_presence.REPORT_SECONDS + 1
+            lambda: broker.deployment_counts() == {}, timeout=redis_presence.REPORT_SECONDS + 5
         )
 
 
@@ -115,10 +118,9 @@ def test_ten_thousand_publications_of_four_processes_have_one_order(
         wait_in_loop(lambda: len(ear.events[ANNA]) == 7500, timeout=60)
         for process in processes:
             process.expect("done")
-    pass_turn()
+    assert broker.tip(ANNA) == EventId(ear.events[ANNA][0].epoch, 7500)
     assert ear.offsets(ANNA) == list(range(1, 7501))
     assert ear.resyncs == []
-    assert broker.tip(ANNA) == EventId(ear.events[ANNA][0].epoch, 7500)
 
 
 def test_every_event_is_heard_once_whatever_happens_to_the_connections(
@@ -163,7 +165,7 @@ def test_every_event_is_heard_once_whatever_happens_to_the_connections(
     gevent.joinall(publishing, raise_error=True)
     trouble.kill()
     wait_in_loop(lambda: all(len(ear.events[each]) == 100 for each in channels), timeout=15)
-    pass_turn()
+    assert all(listener.tip(each).offset == 100 for each in channels)
     assert all(ear.offsets(each) == list(range(1, 101)) for each in channels)
     assert ear.resyncs == []
     listener.stop()
