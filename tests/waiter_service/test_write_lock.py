@@ -11,12 +11,7 @@ from waiter_service import WaiterService, write_lock
 from waiter_service.errors import DatabaseUnavailable
 
 
-@pytest.fixture
-def database(migrated_sqlite):
-    with migrated_sqlite.writing() as orm:
-        for table in ("outbox", "waiters"):
-            orm.execute(text(f"DELETE FROM {table}"))
-    return migrated_sqlite
+pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
 
 @pytest.fixture
@@ -52,9 +47,8 @@ other.close()
 """
 
 
-def test_greenlets_run_and_read_while_others_wait_to_write(database, run_python):
-    url = f"sqlite:///{database.sqlite_path}"
-    output, complaints = run_python(GREENLETS, url).communicate(timeout=60)
+def test_greenlets_run_and_read_while_others_wait_to_write(database_url, run_python):
+    output, complaints = run_python(GREENLETS, database_url).communicate(timeout=60)
     assert output.split() == ["50", "50", "0", "20"], complaints
 
 
