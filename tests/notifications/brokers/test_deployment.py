@@ -61,6 +61,12 @@ class Screen:
         return [each.data["version"] for each in self.events if each.type == "order_update"]
 
     @property
+    def is_told_to_load(self) -> bool:
+        """Whether the last it heard is that it should load the order again."""
+        last = self.events[-1]
+        return last.type == "cache_refresh" and ORDER in last.data["affectedIds"]
+
+    @property
     def resyncs(self) -> int:
         return sum(
             each.type == "cache_refresh" and each.data["affectedData"] == ["all"]
@@ -113,6 +119,14 @@ class Deployment:
                 os.kill(random.choice(random.choice(self.servers).worker_pids), signal.SIGKILL)
                 return
 
+    def kill_every_worker(self) -> None:
+        """Kill all of them at once, and wait until gunicorn has missed them."""
+        killed = {pid for server in self.servers for pid in server.worker_pids}
+        for pid in killed:
+            os.kill(pid, signal.SIGKILL)
+        for server in self.servers:
+            wait_until(lambda server=server: not killed & set(server.worker_pids))
+
     def wait_for(self, condition: Callable[[Screen], object], timeout: float = 20.0) -> None:
         """Wait until it holds for every screen; those that are cut off come back."""
 
@@ -125,7 +139,10 @@ class Deployment:
 
     def wait_until_ready(self) -> None:
         for server in self.servers:
-            wait_until(lambda server=server: server.get("/health/ready").ok, 20)
+            wait_until(
+                lambda server=server: server.has_all_workers() and server.get("/health/ready").ok,
+                20,
+            )
 
     def wait_until_up_to_date(self) -> None:
         """Wait until the order's present version is on every screen."""
@@ -195,6 +212,19 @@ def test_workers_may_die_in_the_middle_of_everything(deployment: Deployment) -> 
         deployment.kill_some_worker()
         versions += deployment.toggle_order(5)
     deployment.wait_until_up_to_date()
+    deployment.wait_for(lambda screen: screen.is_told_to_load)
+    for screen in deployment.screens:
+        assert screen.versions == versions
+        assert screen.resyncs == 0
+        screen.assert_gapless()
+
+
+def test_refresh_outlives_every_worker_that_could_send_it(deployment: Deployment) -> None:
+    versions = deployment.toggle_order(1)
+    deployment.wait_until_up_to_date()
+    # Within the quiet time, unless the machine is slow: the refresh is still to come.
+    deployment.kill_every_worker()
+    deployment.wait_for(lambda screen: screen.is_told_to_load)
     for screen in deployment.screens:
         assert screen.versions == versions
         assert screen.resyncs == 0
