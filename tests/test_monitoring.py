@@ -18,6 +18,7 @@ from tests.support.service_server import SECRET, copy_sqlite
 DASHBOARD = REPOSITORY / "deploy/grafana/dashboard.json"
 ALERTS = REPOSITORY / "deploy/prometheus/alerts.yml"
 SCRAPE = REPOSITORY / "deploy/prometheus/prometheus.yml"
+UPSTREAMS = REPOSITORY / "deploy/nginx/snippets/restaurant-notifications/upstreams.conf"
 TABLE = REPOSITORY / "docs/operations/metrics.md"
 
 # A metric in a query, and the braces behind it.
@@ -119,6 +120,13 @@ def test_alerts_watch_the_job_that_is_scraped(alerts: list[dict[str, Any]]) -> N
     assert job["metrics_path"] == "/metrics"
     assert config["rule_files"] == [ALERTS.name]
     assert any(f'up{{job="{job["job_name"]}"}}' in alert["expr"] for alert in alerts)
+
+
+def test_every_instance_that_nginx_serves_is_scraped() -> None:
+    (job,) = yaml.safe_load(SCRAPE.read_text())["scrape_configs"]
+    (group,) = job["static_configs"]
+    served = re.findall(r"^ *server (\S+) ", UPSTREAMS.read_text(), re.M)
+    assert set(group["targets"]) == set(served)
 
 
 def test_table_lists_exactly_the_metrics_there_are(figures: Figures) -> None:
