@@ -87,6 +87,27 @@ class CacheRefreshService:
             order_ids=order_ids,
         )
 
+    def trigger_status_change_refresh(
+        self,
+        *,
+        session_id: str,
+        waiter_id: str,
+        affected_data: Iterable[str],
+        affected_ids: Iterable[str],
+        reason: str | None = None,
+    ) -> None:
+        """Have what changed loaded again (high), and the figures it counts in (medium).
+
+        The same as a trigger for ``affected_data`` and one for each side's
+        analytics, in one step: with a shared store, one round trip instead of four.
+        """
+        targets = _targets(session_id=session_id, waiter_id=waiter_id)
+        changed = Trigger.checked(
+            affected_data, Priority.HIGH, reason=reason, affected_ids=affected_ids
+        )
+        figures = Trigger.checked([AffectedData.ANALYTICS], Priority.MEDIUM, reason=reason)
+        self._add([(target, trigger) for target in targets for trigger in (changed, figures)])
+
     def trigger_session_transfer_refresh(
         self,
         *,
@@ -263,9 +284,12 @@ class CacheRefreshService:
     ) -> None:
         """Add one trigger for each target; ``affected_ids`` goes by its caller's name for it."""
         trigger = Trigger.checked(affected_data, priority, reason=reason, **affected_ids)
-        for target in targets:
-            due_at = self._batches.add(target, trigger, self._clock())
-            self._triggers[trigger.priority] += 1
+        self._add([(target, trigger) for target in targets])
+
+    def _add(self, additions: list[tuple[str, Trigger]]) -> None:
+        if additions:
+            due_at = self._batches.add_all(additions, self._clock())
+            self._triggers.update(trigger.priority for _, trigger in additions)
             self._sender.expect(due_at)
 
 

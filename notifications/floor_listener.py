@@ -8,6 +8,7 @@ import gevent
 
 from notifications import messages
 from notifications.cache_refresh import CacheRefreshService
+from notifications.events import AffectedData
 from notifications.notification_service import NotificationService
 from waiter_service import changes, signals
 
@@ -62,14 +63,13 @@ class FloorListener:
             occurred_at=change.occurred_at,
             key=change.id,
         )
-        reason = messages.status_change_reason("Request", change.request_id, change.new)
-        self._cache_refresh.trigger_requests_refresh(
+        self._cache_refresh.trigger_status_change_refresh(
             session_id=change.session_id,
             waiter_id=change.waiter_id,
-            request_ids=[change.request_id],
-            reason=reason,
+            affected_data=[AffectedData.REQUESTS],
+            affected_ids=[change.request_id],
+            reason=messages.status_change_reason("Request", change.request_id, change.new),
         )
-        self._refresh_analytics(change, reason)
         gevent.sleep(0)
 
     def _on_order_status_changed(
@@ -87,25 +87,14 @@ class FloorListener:
             occurred_at=change.occurred_at,
             key=change.id,
         )
-        reason = messages.status_change_reason("Order", change.order_id, change.new)
-        self._cache_refresh.trigger_orders_refresh(
+        self._cache_refresh.trigger_status_change_refresh(
             session_id=change.session_id,
             waiter_id=change.waiter_id,
-            order_ids=[change.order_id],
-            reason=reason,
+            affected_data=[AffectedData.ORDERS],
+            affected_ids=[change.order_id],
+            reason=messages.status_change_reason("Order", change.order_id, change.new),
         )
-        self._refresh_analytics(change, reason)
         gevent.sleep(0)
-
-    def _refresh_analytics(self, change: changes.Change, reason: str) -> None:
-        # The same reason as the change's own refresh, which this one joins:
-        # each reason is said once.
-        self._cache_refresh.trigger_session_analytics_refresh(
-            session_id=change.session_id, reason=reason
-        )
-        self._cache_refresh.trigger_waiter_analytics_refresh(
-            waiter_id=change.waiter_id, reason=reason
-        )
 
     def _on_session_transferred(self, _sender: object, *, change: changes.SessionTransfer) -> None:
         # What is still pending for the previous waiter may name this session:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -42,6 +42,9 @@ class BatchStore(Protocol):
 
     def add(self, target: str, trigger: Trigger, now: float) -> float:
         """Let ``trigger`` join the target's batch, and return when that is due."""
+
+    def add_all(self, additions: Sequence[tuple[str, Trigger]], now: float) -> float:
+        """Do the same for several (target, trigger) at once; return when the first is due."""
 
     def claim_due(self, now: float, limit: int) -> list[Batch]:
         """Claim up to ``limit`` batches that are due, the longest due first."""
@@ -100,6 +103,9 @@ class MemoryBatches:
         self._collecting[target] = batch
         self._note(target)
         return batch.due_at
+
+    def add_all(self, additions: Sequence[tuple[str, Trigger]], now: float) -> float:
+        return min(self.add(target, trigger, now) for target, trigger in additions)
 
     def claim_due(self, now: float, limit: int) -> list[Batch]:
         claimed: list[Batch] = []

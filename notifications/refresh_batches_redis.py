@@ -18,7 +18,7 @@ from __future__ import annotations
 import json
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -66,10 +66,10 @@ local function claim(target, now_ms, lease_ms)
 end
 """
 
-# ARGV: the batch that the trigger would open, max ids, max reasons, keep.
+# ARGV: the batches that the triggers would open, max ids, max reasons, keep.
 # The rule is that of Batch.joined_by; the tests hold the two together.
 _ADD = """
-local added, max_ids, max_reasons = cjson.decode(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local max_ids, max_reasons = tonumber(ARGV[2]), tonumber(ARGV[3])
 
 local function union(values, more)
   local seen = {}
@@ -82,7 +82,7 @@ local function union(values, more)
   end
 end
 
-local function join(batch)
+local function join(batch, added)
   if added.rank < batch.rank then
     batch.latest_ms = math.min(batch.due_ms, added.latest_ms)
     batch.rank = added.rank
@@ -105,15 +105,19 @@ local function join(batch)
   return batch
 end
 
-local target = added.target
-local found = redis.call('HGET', collecting, target)
-local batch = found and join(cjson.decode(found)) or added
-redis.call('HSET', collecting, target, cjson.encode(batch))
-if redis.call('HEXISTS', sending, target) == 0 then
-  redis.call('ZADD', due, batch.due_ms, target)
+local first_due_ms
+for _, added in ipairs(cjson.decode(ARGV[1])) do
+  local target = added.target
+  local found = redis.call('HGET', collecting, target)
+  local batch = found and join(cjson.decode(found), added) or added
+  redis.call('HSET', collecting, target, cjson.encode(batch))
+  if redis.call('HEXISTS', sending, target) == 0 then
+    redis.call('ZADD', due, batch.due_ms, target)
+  end
+  first_due_ms = math.min(first_due_ms or batch.due_ms, batch.due_ms)
 end
 keep(ARGV[4])
-return batch.due_ms
+return first_due_ms
 """
 
 # ARGV: now, lease, limit, keep.
@@ -198,9 +202,19 @@ class RedisBatches:
         self._postpone = client.register_script(_COMMON + _POSTPONE)
 
     def add(self, target: str, trigger: Trigger, now: float) -> float:
-        added = _dump(Batch.opened(target, trigger, now))
-        due_ms = self._add(self._keys(target), [added, MAX_AFFECTED_IDS, MAX_REASONS, KEEP_SECONDS])
-        return float(due_ms) / 1000
+        return self.add_all([(target, trigger)], now)
+
+    def add_all(self, additions: Sequence[tuple[str, Trigger]], now: float) -> float:
+        by_shard: dict[int, list[dict[str, Any]]] = {}
+        for target, trigger in additions:
+            batch = _fields(Batch.opened(target, trigger, now))
+            by_shard.setdefault(self._shard(target), []).append(batch)
+        limits = [MAX_AFFECTED_IDS, MAX_REASONS, KEEP_SECONDS]
+        moments = [
+            float(self._add(self._shards[shard], [json.dumps(batches), *limits]))
+            for shard, batches in by_shard.items()
+        ]
+        return min(moments) / 1000
 
     def claim_due(self, now: float, limit: int) -> list[Batch]:
         claimed: list[Batch] = []
@@ -247,7 +261,10 @@ class RedisBatches:
         return sum(counts)
 
     def _keys(self, target: str) -> list[str]:
-        return self._shards[zlib.crc32(target.encode()) % len(self._shards)]
+        return self._shards[self._shard(target)]
+
+    def _shard(self, target: str) -> int:
+        return zlib.crc32(target.encode()) % len(self._shards)
 
 
 def _ms(seconds: float) -> int:
@@ -255,12 +272,12 @@ def _ms(seconds: float) -> int:
     return round(seconds * 1000)
 
 
-def _dump(batch: Batch) -> str:
+def _fields(batch: Batch) -> dict[str, Any]:
     fields = asdict(batch)
     fields["rank"] = _PRIORITIES.index(fields.pop("priority"))
     for name in ("first", "due", "latest"):
         fields[f"{name}_ms"] = _ms(fields.pop(f"{name}_at"))
-    return json.dumps(fields)
+    return fields
 
 
 def _load(stored: str | bytes) -> Batch:

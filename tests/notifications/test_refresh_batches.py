@@ -60,6 +60,20 @@ def test_batch_can_be_claimed_from_its_due_moment_on(store: BatchStore) -> None:
     assert (batch.target, batch.affected_ids, batch.attempts) == (ANNA, ("ord-1",), 1)
 
 
+def test_triggers_that_come_together_join_as_one_by_one(store: BatchStore) -> None:
+    additions = [
+        (target, each)
+        for target in (ANNA, BEN)
+        for each in (trigger("ord-1"), trigger(kind="analytics", priority="medium"))
+    ]
+    assert store.add_all(additions, NOW) == at(0.2)
+    for batch in store.claim_due(NOW + 0.2, 10):
+        assert batch.affected_data == ("orders", "analytics")
+        assert batch.affected_ids == ("ord-1",)
+        assert batch.triggers == 2
+    assert store.pending() == 2
+
+
 def test_triggers_join_and_move_the_moment(store: BatchStore) -> None:
     store.add(ANNA, trigger("s-1", kind="sessions", priority="low", reason="a"), NOW)
     assert store.add(ANNA, trigger("ord-1", reason="b"), NOW + 1) == at(1.2)
