@@ -1,5 +1,8 @@
 /** The REST API, as one signed-in person speaks it. */
 
+// A guess: longer than any answer takes, shorter than people believe in a button.
+const ANSWER_WITHIN_MS = 10_000;
+
 /** An answer that is no success, with the fields of its problem document. */
 export class Problem extends Error {
   constructor(status, document) {
@@ -8,6 +11,13 @@ export class Problem extends Error {
   }
 }
 
+/** A key for `post`: sent again with the same one, a thing is done once. */
+export function newKey() {
+  // Not crypto.randomUUID(): a phone may have opened the page over plain http.
+  return [...crypto.getRandomValues(new Uint32Array(4))].join("-");
+}
+
+/** Each call answers {status, document}, or throws: a Problem, or what kept the server away. */
 export class Api {
   #token;
 
@@ -19,20 +29,27 @@ export class Api {
     return this.#ask("GET", path);
   }
 
-  post(path, body) {
-    return this.#ask("POST", path, body);
+  post(path, body, key) {
+    return this.#ask("POST", path, body, key && { "Idempotency-Key": key });
   }
 
   patch(path, body) {
     return this.#ask("PATCH", path, body);
   }
 
-  async #ask(method, path, body) {
-    const headers = { Authorization: `Bearer ${this.#token}` };
-    if (body) headers["Content-Type"] = "application/json";
-    const answer = await fetch(path, { method, headers, body: JSON.stringify(body) });
+  async #ask(method, path, body, headers) {
+    const answer = await fetch(path, {
+      method,
+      headers: {
+        Authorization: `Bearer ${this.#token}`,
+        ...(body && { "Content-Type": "application/json" }),
+        ...headers,
+      },
+      body: JSON.stringify(body),
+      signal: AbortSignal.timeout(ANSWER_WITHIN_MS),
+    });
     const document = await answer.json().catch(() => ({}));
     if (!answer.ok) throw new Problem(answer.status, document);
-    return document;
+    return { status: answer.status, document };
   }
 }

@@ -5,7 +5,6 @@ export class Chime {
 
   enable() {
     this.#audio ??= new AudioContext();
-    this.#audio.resume();
     this.isOn = true;
     this.ring();
   }
@@ -16,6 +15,7 @@ export class Chime {
 
   ring() {
     if (!this.isOn) return;
+    this.#audio.resume(); // a phone call, or its sleep, may have suspended it
     this.#note(659.3, 0); // E5
     this.#note(880, 0.18); // A5
   }

@@ -3,14 +3,14 @@
 import { Chime } from "./chime.js";
 import { part, setText } from "./render.js";
 import { Screen } from "./screen.js";
-import { Tickets } from "./tickets.js";
-import { formatAge, STATUS_LABELS, titleOf, WAITER_MOVES } from "./words.js";
+import { ticketsOf } from "./tickets.js";
+import { counted, formatAge, STATUS_LABELS, titleOf, WAITER_MOVES } from "./words.js";
 
 // After two minutes a guest looks round for the waiter, after five they are cross. A guess.
 const LATE_SECONDS = 120;
 const TOO_LATE_SECONDS = 300;
-// Between two events of a replay. A guess: they come in one piece.
-const REPLAY_GAP_MS = 500;
+// The tables of one handover come in one piece; those of two do not. A guess.
+const HANDOVER_MS = 500;
 const FINISHED = new Set(["Completed", "Delivered"]);
 const GONE = new Set(["Done", "Cancelled", "Paid", "Rejected"]);
 
@@ -22,8 +22,8 @@ export class FloorScreen extends Screen {
   #known = null; // keys of the tickets of the last snapshot; null before the first
   #unseen = new Set();
   #clockAheadMs = 0;
-  #caughtUp = 0;
-  #caughtUpAt = null; // when the newest part of a replay came
+  #arrived = []; // tables of the newest handover to us
+  #arrivedAt = 0;
 
   /** `colleague` {id, name} takes over; `onUnseen()` hears when `unseenCount` may have changed. */
   constructor(root, me, log, { colleague, onUnseen }) {
@@ -33,7 +33,9 @@ export class FloorScreen extends Screen {
     this.#colleague = colleague;
     this.#onUnseen = onUnseen;
     part(root, "sound").onclick = () => this.#toggleSound();
-    part(root, "transfer").onclick = () => this.attempt(() => this.#handOver());
+    part(root, "transfer").onclick = () => {
+      if (this.#canHandOver) this.attempt("transfer", () => this.#handOver());
+    };
     part(root, "sleep").onclick = () => this.#toggleSleep();
     for (const type of ["pointerdown", "focusin"]) {
       root.addEventListener(type, ({ target }) => this.#see(target.closest(".ticket")));
@@ -49,11 +51,12 @@ export class FloorScreen extends Screen {
     // Ages by the server's clock: a tablet's may be minutes off.
     this.#clockAheadMs = Date.now() - Date.parse(takenAt);
     this.#tables = sessions.map(({ tableNumber }) => tableNumber);
-    this.tickets.replace(sessions.flatMap(Tickets.of));
+    this.tickets.replace(sessions.flatMap(ticketsOf));
     if (this.#known === null) this.#loadFigures();
-    const waiting = this.#waiting;
-    const fresh = this.#known ? waiting.filter(({ key }) => !this.#known.has(key)) : [];
-    this.#known = new Set(waiting.map(({ key }) => key));
+    const isFresh = ({ key }) => this.#known !== null && !this.#known.has(key);
+    const fresh = this.#waiting.filter(isFresh);
+    // The finished ones too: what is taken back is no new call.
+    this.#known = new Set(this.tickets.all.map(({ key }) => key));
     if (fresh.length === 0) return;
     for (const { key } of fresh) this.#unseen.add(key);
     const news = fresh.map((ticket) => `${titleOf(ticket)} at table ${ticket.tableNumber}`);
@@ -66,39 +69,28 @@ export class FloorScreen extends Screen {
     if (affectedData.includes("analytics") || affectedData.includes("all")) this.#loadFigures();
   }
 
-  becomeLive() {
-    // What the first connection brings is no news: the page has just been opened.
-    this.#caughtUpAt = this.#caughtUpAt === null ? 0 : Date.now();
-    this.#caughtUp = 0;
-  }
-
-  hearUpdate() {
-    this.#countCaughtUp();
-  }
-
   hearTransfer({ sessionId, tableNumber, waiterId }) {
     if (waiterId === this.id) {
-      this.say(`Table ${tableNumber} is yours now`);
+      this.#welcome(tableNumber);
       this.reload();
     } else {
       this.#tables = this.#tables.filter((table) => table !== tableNumber);
       this.tickets.dropSession(sessionId);
     }
-    this.#countCaughtUp();
   }
 
-  /** What follows a connection closely, or follows such an event closely, is its replay. */
-  #countCaughtUp() {
-    if (Date.now() - this.#caughtUpAt > REPLAY_GAP_MS) return;
-    this.#caughtUpAt = Date.now();
-    this.#caughtUp += 1;
-    this.say(`Caught up on ${this.#caughtUp} ${this.#caughtUp === 1 ? "update" : "updates"}`);
+  #welcome(tableNumber) {
+    if (Date.now() - this.#arrivedAt > HANDOVER_MS) this.#arrived = [];
+    this.#arrivedAt = Date.now();
+    this.#arrived.push(tableNumber);
+    const verb = this.#arrived.length === 1 ? "is" : "are";
+    this.say(`${namesOf(this.#arrived)} ${verb} yours now`);
   }
 
   async #loadFigures() {
     let figures;
     try {
-      figures = await this.api.get(`/api/waiters/${this.id}/analytics`);
+      ({ document: figures } = await this.api.get(`/api/waiters/${this.id}/analytics`));
     } catch {
       return; // they can wait for the next change
     }
@@ -106,39 +98,43 @@ export class FloorScreen extends Screen {
     const count = requests.total + orders.total;
     const seconds = requests.averageSecondsToAcknowledge;
     const pace = seconds === null ? "" : `, seen after ${formatAge(seconds)} on average`;
-    const calls = count === 1 ? "1 call" : `${count} calls`;
-    setText(part(this.root, "figures"), count ? `${calls} so far${pace}` : "");
+    setText(part(this.root, "figures"), count ? `${counted(count, "call")} so far${pace}` : "");
   }
 
   get #waiting() {
     return this.tickets.all.filter(({ status }) => !FINISHED.has(status) && !GONE.has(status));
   }
 
+  get #canHandOver() {
+    return this.#tables.length > 0 && !this.phone.isAsleep;
+  }
+
   async #handOver() {
     const { id, name } = this.#colleague;
-    const count = this.#tables.length;
-    if (count === 0) return this.say("No tables to hand over");
-    const transfer = { toWaiterId: id, reason: "Shift change" };
-    await this.api.post(`/api/waiters/${this.id}/transfers`, transfer);
-    this.say(`${count} ${count === 1 ? "table" : "tables"} handed to ${name}`);
+    const path = `/api/waiters/${this.id}/transfers`;
+    const wish = { toWaiterId: id, reason: "Shift change" };
+    const { document: transfer } = await this.api.post(path, wish);
+    this.say(`${counted(transfer.moved.length, "table")} handed to ${name}`);
     await this.reload();
   }
 
   #toggleSound() {
     if (this.#chime.isOn) this.#chime.disable();
     else this.#chime.enable();
-    part(this.root, "sound").ariaPressed = String(this.#chime.isOn);
+    part(this.root, "sound").ariaChecked = String(this.#chime.isOn);
+    setText(part(this.root, "sound-word"), this.#chime.isOn ? "Sound on" : "Sound off");
   }
 
   #toggleSleep() {
     const isAsleep = !this.phone.isAsleep;
     if (isAsleep) this.phone.sleep();
     else this.phone.wake();
-    const button = part(this.root, "sleep");
-    button.ariaPressed = String(isAsleep);
-    setText(button, isAsleep ? "Wake the phone" : "Put phone to sleep");
+    setText(part(this.root, "sleep"), isAsleep ? "Wake the phone" : "Put phone to sleep");
     part(this.root, "dark").hidden = !isAsleep;
     for (const name of ["bar", "scroll"]) this.root.querySelector(`.${name}`).inert = isAsleep;
+    // The bar cannot be heard any more.
+    setText(part(this.root, "news"), isAsleep ? "The phone is asleep" : "The phone is awake");
+    this.render();
   }
 
   #see(card) {
@@ -178,9 +174,8 @@ export class FloorScreen extends Screen {
     this.#onUnseen();
 
     const tables = this.#tables;
-    const names = `${tables.length === 1 ? "Table" : "Tables"} ${tables.join(", ")}`;
-    setText(part(this.root, "tables"), tables.length ? names : "No tables");
-    part(this.root, "transfer").ariaDisabled = String(tables.length === 0);
+    setText(part(this.root, "tables"), tables.length ? namesOf(tables) : "No tables");
+    part(this.root, "transfer").ariaDisabled = String(!this.#canHandOver || this.isBusy("transfer"));
     const empty = part(this.root, "empty");
     empty.hidden = waiting.length > 0;
     setText(empty, tables.length ? "Nobody is waiting." : "No tables. Enjoy the break.");
@@ -204,3 +199,5 @@ export class FloorScreen extends Screen {
     (card ?? this.root).querySelector(".moves button")?.focus();
   }
 }
+
+const namesOf = (tables) => `${tables.length === 1 ? "Table" : "Tables"} ${tables.join(", ")}`;

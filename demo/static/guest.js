@@ -1,9 +1,10 @@
 /** The guest's phone: ask for something, order, and see what becomes of it. */
 
+import { newKey } from "./api.js";
 import { copyOf, part, renderList, setText } from "./render.js";
 import { Screen } from "./screen.js";
-import { Tickets } from "./tickets.js";
-import { GUEST_MOVES, guestSentence, STAGES, STATUS_LABELS } from "./words.js";
+import { ticketOf, ticketsOf } from "./tickets.js";
+import { counted, GUEST_MOVES, guestSentence, STAGES, STATUS_LABELS } from "./words.js";
 
 const DISHES = ["Margherita", "Green salad", "Lemonade"];
 const NAMES = { anna: "Anna", ben: "Ben" };
@@ -12,29 +13,37 @@ const MAX_SETTLED = 2;
 const SETTLED = new Set(["Done", "Cancelled", "Paid", "Rejected"]);
 
 export class GuestScreen extends Screen {
+  asleepWord = "Paused";
+  #tableNumber;
   #waiter = "your waiter";
   #counts = new Map(DISHES.map((dish) => [dish, 0]));
+  #orderKey = null; // of what is chosen, once somebody has tried to order it
 
   constructor(root, me, log) {
     super(root, me, log);
     this.streamPath = `/sse/session/${me.id}`;
     this.snapshotPath = `/api/sessions/${me.id}`;
-    for (const button of root.querySelectorAll("[data-kind]")) {
-      button.onclick = () => this.attempt(() => this.#call(button.dataset.kind));
+    for (const button of this.#calls) {
+      const { kind } = button.dataset;
+      button.onclick = () => this.attempt(kind, () => this.#call(kind));
     }
     part(root, "menu").onsubmit = (event) => {
       event.preventDefault();
-      this.attempt(() => this.#order());
+      this.attempt("order", () => this.#order());
     };
+    part(root, "pause").onclick = () => this.#togglePause();
     this.#renderMenu();
   }
 
-  takeSnapshot(snapshot) {
-    this.#greet(snapshot.waiterId);
-    this.tickets.replace(Tickets.of(snapshot));
+  get #calls() {
+    return this.root.querySelectorAll("[data-kind]");
   }
 
-  becomeLive() {}
+  takeSnapshot(snapshot) {
+    this.#tableNumber = snapshot.tableNumber;
+    this.#greet(snapshot.waiterId);
+    this.tickets.replace(ticketsOf(snapshot));
+  }
 
   hearUpdate({ message }) {
     this.say(message);
@@ -50,23 +59,38 @@ export class GuestScreen extends Screen {
   }
 
   async #call(kind) {
-    await this.api.post(`/api/sessions/${this.id}/requests`, { kind });
-    await this.reload();
+    const path = `/api/sessions/${this.id}/requests`;
+    const { status, document: request } = await this.api.post(path, { kind });
+    this.tickets.add(ticketOf("request", this.#tableNumber, request));
+    if (status === 200) this.say(`${this.#waiter} already knows.`); // it was open before
   }
 
   async #order() {
     const chosen = [...this.#counts].filter(([, quantity]) => quantity > 0);
     const items = chosen.map(([name, quantity]) => ({ name, quantity }));
-    await this.api.post(`/api/sessions/${this.id}/orders`, { items });
+    // Where the answer was lost, the order may have been placed all the same.
+    this.#orderKey ??= newKey();
+    const path = `/api/sessions/${this.id}/orders`;
+    const { document: order } = await this.api.post(path, { items }, this.#orderKey);
+    this.tickets.add(ticketOf("order", this.#tableNumber, order));
     for (const dish of this.#counts.keys()) this.#counts.set(dish, 0);
     this.#renderMenu();
     const menu = this.root.querySelector(".menu");
     menu.open = false;
     menu.querySelector("summary").focus();
-    await this.reload();
+  }
+
+  /** A screen that is behind: what it offers may be too late by then, and the answer says so. */
+  #togglePause() {
+    const isPaused = !this.phone.isAsleep;
+    setText(part(this.root, "pause"), isPaused ? "Resume live updates" : "Pause live updates");
+    this.say(isPaused ? "Paused. What you see here may be out of date." : "");
+    if (isPaused) this.phone.sleep();
+    else this.phone.wake();
   }
 
   #choose(dish, change) {
+    this.#orderKey = null; // another choice is another order
     this.#counts.set(dish, Math.min(9, Math.max(0, this.#counts.get(dish) + change)));
     this.#renderMenu();
   }
@@ -85,11 +109,12 @@ export class GuestScreen extends Screen {
     const total = dishes.reduce((sum, { count }) => sum + count, 0);
     const submit = menu.querySelector("[type=submit]");
     submit.disabled = total === 0;
-    const items = total === 1 ? "1 item" : `${total} items`;
-    setText(submit, total ? `Order ${items}` : "Choose something");
+    setText(submit, total ? `Order ${counted(total, "item")}` : "Choose something");
   }
 
   render() {
+    for (const call of this.#calls) call.ariaDisabled = String(this.isBusy(call.dataset.kind));
+    this.root.querySelector("[type=submit]").ariaDisabled = String(this.isBusy("order"));
     setText(part(this.root, "waiter"), `${this.#waiter} is looking after you`);
     const newestFirst = this.tickets.all.reverse();
     const settled = newestFirst.filter(({ status }) => SETTLED.has(status));

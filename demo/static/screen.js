@@ -5,10 +5,13 @@
 
 import { connect } from "notifications";
 import { Api, Problem } from "./api.js";
+import { renderCards } from "./cards.js";
+import { CatchUp } from "./catch-up.js";
 import { Phone } from "./phone.js";
-import { copyOf, part, renderList, setText } from "./render.js";
+import { Refusals } from "./refusals.js";
+import { part, setText } from "./render.js";
 import { Tickets } from "./tickets.js";
-import { refusalSentence, titleOf } from "./words.js";
+import { counted, endSentence, LINK_WORDS, sentenceOf } from "./words.js";
 
 const RETRY_SNAPSHOT_MS = 3_000;
 const TOAST_MS = 6_000;
@@ -16,24 +19,20 @@ const TOAST_MS = 6_000;
 // not do both. 500 ms is what desktops allow a double click to take.
 const DOUBLE_TAP_MS = 500;
 const SNAPSHOT_DATA = new Set(["requests", "orders", "sessions", "all"]);
-const LINK_LABELS = {
-  connecting: "Connecting",
-  live: "Live",
-  offline: "Offline",
-  refused: "Signed out",
-};
-const NO_CONNECTION = "No connection. Please try again.";
+const FINAL_STATUSES = [401, 403, 404];
 
 export class Screen {
   tickets = new Tickets();
   phone = new Phone();
+  asleepWord = "Asleep";
   #feed = null;
   #token;
   #log;
   #loading = null;
   #isStale = false;
   #busy = new Set();
-  #refusals = new Map();
+  #refusals = new Refusals();
+  #catchUp = new CatchUp();
   #toastTimer;
 
   /** `me`: {id, token}; `log(type, data, id)` hears every message. */
@@ -43,6 +42,8 @@ export class Screen {
     this.api = new Api(me.token);
     this.#token = me.token;
     this.#log = log;
+    // The page comes with fresh tokens.
+    part(root, "again").onclick = () => location.reload();
   }
 
   /** Load the snapshot, and follow the stream from its cursor on. */
@@ -60,8 +61,9 @@ export class Screen {
         env: { document: this.phone, window: this.phone },
       });
     } catch (error) {
-      this.#showState("offline", { reason: error.message });
-      setTimeout(() => this.start(), RETRY_SNAPSHOT_MS);
+      const isFinal = FINAL_STATUSES.includes(error.status);
+      this.#showState(isFinal ? "refused" : "offline", { reason: error.message });
+      if (!isFinal) setTimeout(() => this.start(), RETRY_SNAPSHOT_MS);
     }
   }
 
@@ -88,7 +90,7 @@ export class Screen {
   async #load() {
     this.#isStale = false;
     try {
-      const snapshot = await this.api.get(this.snapshotPath);
+      const { document: snapshot } = await this.api.get(this.snapshotPath);
       this.takeSnapshot(snapshot);
       this.render();
       return snapshot;
@@ -105,17 +107,25 @@ export class Screen {
       if (!this.tickets.apply(data)) this.reload();
       this.hearUpdate(data);
     }
+    const caughtUp = this.#catchUp.add();
+    if (caughtUp) this.say(`Caught up on ${counted(caughtUp, "update")}`);
     this.render();
   }
 
+  /** Somebody may want to say more of an update than its ticket shows. */
+  hearUpdate() {}
+
   #showState(state, { code, reason }) {
     const link = part(this.root, "link");
-    link.dataset.state = state;
-    link.title = reason ?? "";
-    setText(link, code === "asleep" ? "Asleep" : LINK_LABELS[state]);
-    this.root.dataset.state = state;
+    link.dataset.state = this.root.dataset.state = state;
+    setText(link, code === "asleep" ? this.asleepWord : LINK_WORDS[code] ?? LINK_WORDS[state]);
+    part(this.root, "notice").hidden = state !== "refused";
+    setText(part(this.root, "reason"), state === "refused" ? endSentence(code, reason) : "");
+    part(this.root, "again").hidden = code === "session_closed"; // for good
     if (state !== "live") return;
-    this.becomeLive();
+    this.#catchUp.begin();
+    this.#refusals.forgetLost();
+    this.render();
     if (this.#isStale) this.reload();
   }
 
@@ -127,82 +137,62 @@ export class Screen {
     this.#toastTimer = setTimeout(() => setText(toast, ""), TOAST_MS);
   }
 
-  /** Do what a button asks for; what is refused says why, and is looked at again. */
-  async attempt(action) {
+  /**
+   * Do what a button asks for, once however often it is tapped. `key` is the
+   * button's; `explain(error)` tells why it could not be done.
+   */
+  async attempt(key, action, explain = (error) => this.say(sentenceOf(error))) {
+    if (this.#busy.has(key)) return;
+    this.#busy.add(key);
     try {
-      return await action();
+      const doing = action();
+      this.render();
+      await doing;
+      this.#comeBack();
     } catch (error) {
-      this.say(sentenceOf(error));
-      if (error instanceof Problem) this.reload();
-    }
-  }
-
-  /** Move a ticket; a refusal is shown on it. */
-  async move(ticket, status) {
-    if (this.#busy.has(ticket.key)) return;
-    this.#busy.add(ticket.key);
-    this.#refusals.delete(ticket.key);
-    this.render();
-    try {
-      await this.api.patch(`/api/${ticket.type}s/${ticket.id}`, {
-        status,
-        expectedVersion: ticket.version,
-      });
-    } catch (error) {
-      this.#refusals.set(ticket.key, sentenceOf(error));
+      explain(error);
       if (error instanceof Problem) await this.reload();
     }
     this.render();
     setTimeout(() => {
-      this.#busy.delete(ticket.key);
+      this.#busy.delete(key);
       this.render();
     }, DOUBLE_TAP_MS);
   }
 
-  /** Show `tickets` in `list`, each with the `movesOf` it. */
-  renderTickets(list, tickets, movesOf, update) {
-    renderList(list, tickets, () => copyOf("ticket"), (card, ticket) => {
-      card.dataset.status = ticket.status;
-      card.dataset.type = ticket.type;
-      setText(part(card, "table"), String(ticket.tableNumber));
-      setText(part(card, "title"), titleOf(ticket));
-      setText(part(card, "lines"), linesOf(ticket));
-      this.#renderRefusal(card, ticket);
-      this.#renderMoves(card, ticket, movesOf(ticket));
-      update(card, ticket);
-    });
+  isBusy(key) {
+    return this.#busy.has(key);
   }
 
-  #renderRefusal(card, { key }) {
-    const refusal = part(card, "refusal");
-    const isNews = refusal.hidden && this.#refusals.has(key);
-    refusal.hidden = !this.#refusals.has(key);
-    setText(refusal, this.#refusals.get(key) ?? "");
-    if (isNews) refusal.scrollIntoView({ block: "nearest" });
+  /** The server has answered: do not wait until the stream's next attempt is due. */
+  #comeBack() {
+    if (this.#feed?.state === "offline" && !this.phone.isAsleep) this.#feed.reconnect();
   }
 
-  #renderMoves(card, ticket, moves) {
-    const items = moves.map(([status, label], index) => ({ key: String(index), status, label }));
-    const create = () => {
-      const button = document.createElement("button");
-      button.type = "button";
-      return button;
+  /** Move a ticket; a refusal is shown on it, and what it tells of the ticket. */
+  move(ticket, status) {
+    const { key, type, id, version: expectedVersion } = ticket;
+    const patch = async () => {
+      this.#refusals.forget(ticket);
+      const path = `/api/${type}s/${id}`;
+      const { document: moved } = await this.api.patch(path, { status, expectedVersion });
+      this.tickets.update(key, moved);
     };
-    renderList(part(card, "moves"), items, create, (button, { key, status, label }) => {
-      button.className = key === "0" ? "primary" : "quiet";
-      button.ariaDisabled = String(this.#busy.has(ticket.key));
-      button.ariaLabel = `${label}: ${titleOf(ticket)}, table ${ticket.tableNumber}`;
-      button.onclick = () => this.move(ticket, status);
-      setText(button, label);
+    return this.attempt(key, patch, (error) => {
+      this.#refusals.add(ticket, error);
+      const { currentStatus, version, allowed } = error.document ?? {};
+      if (currentStatus) this.tickets.update(key, { status: currentStatus, version, allowed });
     });
   }
-}
 
-function sentenceOf(error) {
-  return error instanceof Problem ? refusalSentence(error) : NO_CONNECTION;
-}
-
-function linesOf({ items = [], note }) {
-  const lines = items.map(({ name, quantity }) => (quantity > 1 ? `${quantity} × ${name}` : name));
-  return [...lines, note].filter(Boolean).join(", ");
+  /** Show `tickets` in `list`, each with the `movesOf` it; `update(card, ticket)` draws the rest. */
+  renderTickets(list, tickets, movesOf, update) {
+    renderCards(list, tickets, {
+      movesOf,
+      isBusy: ({ key }) => this.#busy.has(key),
+      refusalOf: (ticket) => this.#refusals.of(ticket),
+      move: (ticket, status) => this.move(ticket, status),
+      update,
+    });
+  }
 }

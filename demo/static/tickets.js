@@ -6,6 +6,18 @@
  */
 
 const keyOf = (type, id) => `${type} ${id}`;
+const newer = (ours, theirs) => (ours?.version > theirs.version ? ours : theirs);
+
+/** A request or an order, as the API answers it. */
+export const ticketOf = (type, tableNumber, data) => ({
+  ...data, type, tableNumber, key: keyOf(type, data.id),
+});
+
+/** The tickets of a table, as a snapshot has it. */
+export const ticketsOf = ({ tableNumber, requests, orders }) => [
+  ...requests.map((request) => ticketOf("request", tableNumber, request)),
+  ...orders.map((order) => ticketOf("order", tableNumber, order)),
+];
 
 export class Tickets {
   #byKey = new Map();
@@ -15,33 +27,32 @@ export class Tickets {
     return [...this.#byKey.values()].sort((a, b) => a.createdAt.localeCompare(b.createdAt));
   }
 
-  /** The tickets of a table, as a snapshot has it. */
-  static of({ tableNumber, requests, orders }) {
-    const ticket = (type, data) => ({ ...data, type, tableNumber, key: keyOf(type, data.id) });
-    return [
-      ...requests.map((request) => ticket("request", request)),
-      ...orders.map((order) => ticket("order", order)),
-    ];
-  }
-
   /** Show these and no others; what events have told since is kept. */
   replace(tickets) {
     const known = this.#byKey;
     this.#byKey = new Map();
     for (const ticket of tickets) {
-      const ours = known.get(ticket.key);
-      this.#byKey.set(ticket.key, ours?.version > ticket.version ? ours : ticket);
+      this.#byKey.set(ticket.key, newer(known.get(ticket.key), ticket));
     }
+  }
+
+  add(ticket) {
+    this.#byKey.set(ticket.key, newer(this.#byKey.get(ticket.key), ticket));
+  }
+
+  /** Take in what is newer than ours; false: there is none of that key, or no more. */
+  update(key, news) {
+    const ticket = this.#byKey.get(key);
+    if (ticket && news.version > ticket.version) this.#byKey.set(key, { ...ticket, ...news });
+    return Boolean(ticket);
   }
 
   /** Take in a request_update or order_update; false: only a snapshot can tell more. */
   apply({ requestId, orderId, status, version, timestamp }) {
+    if (!version) return false;
     const key = requestId ? keyOf("request", requestId) : keyOf("order", orderId);
-    const ticket = this.#byKey.get(key);
-    if (!ticket || !version) return false;
-    const isNews = version > ticket.version;
-    if (isNews) this.#byKey.set(key, { ...ticket, status, version, updatedAt: timestamp });
-    return true;
+    // What is allowed from here on, the snapshot that follows will say.
+    return this.update(key, { status, version, updatedAt: timestamp, allowed: undefined });
   }
 
   /** Their table has gone to another waiter. */

@@ -1,6 +1,22 @@
 /** What people read, and which moves the screens offer. The server decides which are legal. */
 
-const KINDS = { water: "Water", bill: "The bill", waiter: "Waiter" };
+import { Problem } from "./api.js";
+
+const KINDS = { water: "Water", bill: "The bill", waiter: "Waiter", napkins: "Napkins" };
+
+/** How the connection is, by the feed's state, or by the code where that says more. */
+export const LINK_WORDS = {
+  connecting: "Connecting",
+  live: "Live",
+  offline: "Offline",
+  refused: "Signed out",
+  session_closed: "Closed",
+};
+
+const ENDINGS = {
+  session_closed: "This table is closed. Thank you, and see you soon!",
+  token_revoked: "This phone’s access was withdrawn.",
+};
 
 export const STATUS_LABELS = {
   New: "New",
@@ -36,16 +52,12 @@ export const WAITER_MOVES = {
 
 const CANCEL = [["Cancelled", "Cancel"]];
 
-/**
- * For guests. "Cancel" is offered while anything can still happen: a screen
- * may be a moment behind, and the answer says why it is too late.
- */
+/** For guests, likewise. */
 export const GUEST_MOVES = {
   request: {
-    New: CANCEL, Acknowledged: CANCEL, InProgress: CANCEL, OnHold: CANCEL,
-    Completed: [["Done", "Thank you"]],
+    New: CANCEL, Acknowledged: CANCEL, OnHold: CANCEL, Completed: [["Done", "Thank you"]],
   },
-  order: { New: CANCEL, Acknowledged: CANCEL, InProgress: CANCEL },
+  order: { New: CANCEL },
 };
 
 /** What a guest reads under a ticket; `waiter` is a name. */
@@ -80,15 +92,21 @@ export const STAGES = {
   order: ["New", "Acknowledged", "InProgress", "Complete", "Delivered"],
 };
 
-export function titleOf({ kind, itemCount }) {
+/** An order is told from another by its dishes. */
+export function titleOf({ kind, items }) {
   if (kind) return KINDS[kind] ?? kind;
-  return itemCount === 1 ? "1 item" : `${itemCount} items`;
+  const dishes = items.map(({ name, quantity }) => (quantity > 1 ? `${quantity} × ${name}` : name));
+  return dishes.join(", ");
 }
 
-/** Why a move was refused, in words for the person who tried it. */
-export function refusalSentence({ document, message }) {
-  const { currentStatus, requestedStatus, allowed = [] } = document ?? {};
-  if (!currentStatus) return message;
+/** Why a screen follows nothing any more. */
+export const endSentence = (code, reason) => ENDINGS[code] ?? reason ?? "";
+
+/** Why something could not be done, in words for the person who tried it. */
+export function sentenceOf(error) {
+  if (!(error instanceof Problem)) return "No connection. Please try again.";
+  const { currentStatus, requestedStatus, allowed = [] } = error.document;
+  if (!currentStatus) return error.message;
   const now = `It is “${STATUS_LABELS[currentStatus] ?? currentStatus}” by now`;
   if (allowed.includes(requestedStatus)) return `${now}: somebody else was faster.`;
   const others = allowed.map((status) => `“${STATUS_LABELS[status] ?? status}”`);
@@ -96,6 +114,9 @@ export function refusalSentence({ document, message }) {
     ? `${now}. Possible from there: ${others.join(", ")}.`
     : `${now}, and cannot be changed from here.`;
 }
+
+/** 1 table, 2 tables. */
+export const counted = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
 
 /** 2:05, as on a kitchen timer. */
 export function formatAge(seconds) {

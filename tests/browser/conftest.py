@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from tests.browser import rehearsal
+from tests.browser.demo import DESKTOP, Demo
 from tests.browser.tcp_proxy import TcpProxy
 from tests.support.programs import find_program
 from tests.support.service_server import ServiceServer, copy_sqlite
@@ -98,6 +99,18 @@ def server(
 def mortal(start_server: Callable[..., ServiceServer]) -> ServiceServer:
     """A server of the test's own."""
     return start_server(**HEARTBEAT)
+
+
+@pytest.fixture
+def demo_server(start_server: Callable[..., ServiceServer]) -> ServiceServer:
+    """The service with the demo page, and a restaurant as it is on the first day."""
+    return start_server(DEMO=1, **HEARTBEAT)
+
+
+@pytest.fixture
+def demo(demo_server: ServiceServer, new_context: Callable[..., BrowserContext]) -> Demo:
+    """The demo page on a desk."""
+    return Demo(new_context(viewport=DESKTOP), demo_server)
 
 
 @pytest.fixture

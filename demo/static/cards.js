@@ -1,0 +1,47 @@
+/** Tickets as people see them: a card each, with its moves, and why the last one failed. */
+
+import { copyOf, part, renderList, setText } from "./render.js";
+import { titleOf } from "./words.js";
+
+/**
+ * Show `tickets` in `list`. Of each ticket, `movesOf` tells the moves as
+ * [status, label], `isBusy` whether one is on its way, `refusalOf` why the last
+ * failed, or ""; `move(ticket, status)` is called when one is pressed, and
+ * `update(card, ticket)` draws the rest.
+ */
+export function renderCards(list, tickets, { movesOf, isBusy, refusalOf, move, update }) {
+  renderList(list, tickets, () => copyOf("ticket"), (card, ticket) => {
+    card.dataset.status = ticket.status;
+    card.dataset.type = ticket.type;
+    setText(part(card, "table"), String(ticket.tableNumber));
+    setText(part(card, "title"), titleOf(ticket));
+    setText(part(card, "note"), ticket.note ?? "");
+    renderRefusal(part(card, "refusal"), refusalOf(ticket));
+    const moves = movesOf(ticket).filter(([status]) => isAllowed(ticket, status));
+    const items = moves.map(([status, label], index) => ({ key: String(index), status, label }));
+    renderList(part(card, "moves"), items, createButton, (button, { key, status, label }) => {
+      button.className = key === "0" ? "primary" : "quiet";
+      button.ariaDisabled = String(isBusy(ticket));
+      button.ariaLabel = `${label}: ${titleOf(ticket)}, table ${ticket.tableNumber}`;
+      button.onclick = () => move(ticket, status);
+      setText(button, label);
+    });
+    update(card, ticket);
+  });
+}
+
+/** After an event, and until the next snapshot, only the usual moves are known. */
+const isAllowed = ({ allowed }, status) => allowed?.includes(status) ?? true;
+
+function createButton() {
+  const button = document.createElement("button");
+  button.type = "button";
+  return button;
+}
+
+function renderRefusal(element, sentence) {
+  const isNews = element.hidden && sentence;
+  element.hidden = !sentence;
+  setText(element, sentence);
+  if (isNews) element.scrollIntoView({ block: "nearest" });
+}

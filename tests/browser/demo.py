@@ -1,0 +1,54 @@
+"""The demo page, as its users see it."""
+
+from __future__ import annotations
+
+import re
+
+from playwright.sync_api import BrowserContext, Locator, Page, ViewportSize, expect
+
+from tests.support.service_server import ServiceServer
+
+DESKTOP: ViewportSize = {"width": 1440, "height": 900}
+PHONE: ViewportSize = {"width": 390, "height": 844}
+
+# The order of the seed, by its dishes.
+ORDER = "2 × Margherita, Lemonade"
+
+# A reconnect may take some seconds.
+expect.set_options(timeout=20_000)
+
+
+class Demo:
+    """The page, once all of its three screens are live."""
+
+    def __init__(self, context: BrowserContext, server: ServiceServer) -> None:
+        self.page: Page = context.new_page()
+        self.page.goto(f"{server.url}/demo")
+        self.guest, self.anna, self.ben = (
+            self.page.get_by_role("region", name=name, exact=True)
+            for name in ("Table 7", "Anna", "Ben")
+        )
+        self.screens = (self.guest, self.anna, self.ben)
+        self.expect_links("Live")
+
+    def expect_links(self, state: str) -> None:
+        """Wait until all three screens show this state of their connection."""
+        for screen in self.screens:
+            expect(screen.locator(".link")).to_have_text(state)
+
+    def order(self, dish: str) -> Locator:
+        """Choose one of a dish; return the button that orders it."""
+        self.guest.get_by_text("Order from the menu").click()
+        press(self.guest, f"One more: {dish}")
+        return self.guest.get_by_role("button", name="Order 1 item")
+
+
+def card(screen: Locator, title: str) -> Locator:
+    """Return the ticket of this title."""
+    heading = screen.page.get_by_role("heading", name=title, exact=True)
+    return screen.locator(".ticket").filter(has=heading)
+
+
+def press(screen: Locator, label: str) -> None:
+    """Press the button whose label begins so."""
+    screen.get_by_role("button", name=re.compile(f"^{re.escape(label)}")).click()

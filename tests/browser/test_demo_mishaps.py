@@ -1,0 +1,158 @@
+"""What goes wrong on an evening, and what the demo page says and does then."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Route, expect
+
+from tests.browser.demo import ORDER, Demo, card, press
+from tests.support.service_server import ServiceServer
+from tests.support.waiting import wait_until
+from waiter_service.revocations import Revocations
+
+pytestmark = pytest.mark.browser
+
+
+def test_a_double_tap_moves_a_ticket_once(demo: Demo) -> None:
+    demo.anna.get_by_role("button", name="Acknowledge: Napkins").dblclick()
+    expect(card(demo.anna, "Napkins")).to_contain_text("Acknowledged")
+    expect(demo.anna.get_by_role("button", name="Complete: Napkins")).to_be_enabled()
+    expect(card(demo.guest, "Napkins")).to_contain_text("has seen it")
+
+
+def test_a_double_tap_calls_once(demo: Demo) -> None:
+    calls = []
+    demo.page.on("request", lambda each: calls.append(each) if each.method == "POST" else None)
+    water = demo.guest.get_by_role("button", name="Water", exact=True)
+    water.dblclick()
+    expect(card(demo.guest, "Water")).to_be_visible()
+    expect(water).to_be_enabled()
+    assert len([each for each in calls if each.url.endswith("/requests")]) == 1
+
+
+def test_a_double_tap_orders_once(demo: Demo, demo_server: ServiceServer) -> None:
+    demo.order("Lemonade").dblclick()
+    expect(card(demo.anna, "Lemonade")).to_be_visible()
+    press(demo.guest, "Water")
+    expect(card(demo.anna, "Water")).to_be_visible()
+    assert orders(demo_server) == [ORDER, "Lemonade"]
+
+
+def test_an_order_whose_answer_was_lost_is_placed_once(
+    demo: Demo, demo_server: ServiceServer
+) -> None:
+    def lose_the_answer(route: Route) -> None:
+        route.fetch()
+        route.abort()
+
+    demo.page.route("**/orders", lose_the_answer)
+    order = demo.order("Lemonade")
+    order.click()
+    expect(demo.guest.get_by_text("No connection. Please try again.")).to_be_visible()
+    demo.page.unroute("**/orders")
+    expect(order).to_be_enabled()
+    order.click()
+    expect(order).to_be_hidden()
+    assert orders(demo_server) == [ORDER, "Lemonade"]
+
+    # The next one is another, though it is the same.
+    demo.order("Lemonade").click()
+    wait_until(lambda: orders(demo_server) == [ORDER, "Lemonade", "Lemonade"])
+
+
+def orders(server: ServiceServer) -> list[str]:
+    """Return the dishes of each order at the table, as the server has them."""
+    snapshot = server.get("/api/sessions/table-7", token=server.token("manager", "mia")).json()
+    return [
+        ", ".join(
+            item["name"] if item["quantity"] == 1 else f"{item['quantity']} × {item['name']}"
+            for item in order["items"]
+        )
+        for order in snapshot["orders"]
+    ]
+
+
+def test_a_screen_that_is_behind_is_told_why_its_move_came_too_late(demo: Demo) -> None:
+    order = card(demo.guest, ORDER)
+    press(demo.guest, "Pause live updates")
+    expect(demo.guest.locator(".link")).to_have_text("Paused")
+    press(demo.anna, f"Acknowledge: {ORDER}")
+    press(demo.anna, f"Start cooking: {ORDER}")
+    expect(card(demo.anna, ORDER)).to_contain_text("In progress")
+    expect(order).to_contain_text("Sent.")
+
+    press(order, "Cancel")
+    reason = order.get_by_role("alert")
+    expect(reason).to_have_text("It is “In progress” by now, and cannot be changed from here.")
+    expect(order).to_contain_text("Being prepared.")
+    expect(order.get_by_role("button")).to_have_count(0)
+
+    press(demo.guest, "Resume live updates")
+    expect(demo.guest.get_by_text("Caught up on 2 updates")).to_be_visible()
+    expect(reason).to_be_visible()
+    press(demo.anna, f"Ready: {ORDER}")
+    expect(order).to_contain_text("on its way")
+    expect(reason).to_be_hidden()
+
+
+def test_a_screen_that_is_behind_shows_what_it_asks_for_itself(demo: Demo) -> None:
+    press(demo.guest, "Pause live updates")
+    press(demo.guest, "Water")
+    water = card(demo.guest, "Water")
+    expect(water).to_contain_text("Sent to Anna.")
+    press(water, "Cancel")
+    expect(water).to_contain_text("Cancelled.")
+
+
+def test_a_lost_server_is_shown_and_everything_is_right_when_it_is_back(
+    demo: Demo, demo_server: ServiceServer
+) -> None:
+    demo_server.kill()
+    demo.expect_links("Offline")
+    press(demo.anna, "Acknowledge: Napkins")
+    lost = card(demo.anna, "Napkins").get_by_role("alert")
+    expect(lost).to_contain_text("No connection")
+    demo_server.service.create_request("table-5", "bill")
+    demo_server.start()
+    demo.expect_links("Live")
+    expect(card(demo.anna, "The bill")).to_be_visible()
+    expect(lost).to_be_hidden()
+
+
+def test_a_press_that_succeeds_brings_the_stream_back(demo: Demo) -> None:
+    # Half a minute would go by, and nobody says that the network is back.
+    demo.page.evaluate("window.dispatchEvent(new Event('offline'))")
+    demo.expect_links("Offline")
+    press(demo.anna, "Acknowledge: Napkins")
+    expect(demo.anna.locator(".link")).to_have_text("Live")
+    expect(demo.ben.locator(".link")).to_have_text("Offline")
+
+
+def test_a_withdrawn_login_says_why_and_a_new_one_is_a_tap_away(
+    demo: Demo, demo_server: ServiceServer
+) -> None:
+    Revocations(demo_server.service.database).revoke_waiter("anna")
+    expect(demo.anna.locator(".link")).to_have_text("Signed out")
+    notice = demo.anna.get_by_role("alert").filter(has_text="This phone’s access was withdrawn.")
+    expect(notice).to_be_visible()
+    expect(demo.ben.locator(".link")).to_have_text("Live")
+
+    def is_live_again() -> bool:
+        with demo.page.expect_navigation():
+            press(demo.anna, "Reload")
+        state = "document.querySelector('#anna').dataset.state"
+        demo.page.wait_for_function(f"['live', 'refused'].includes({state})")
+        return bool(demo.page.evaluate(f"{state} === 'live'"))
+
+    # What was issued within the second of the revocation is withdrawn as well.
+    wait_until(is_live_again, 30)
+
+
+def test_a_closed_table_says_goodbye(demo: Demo, demo_server: ServiceServer) -> None:
+    demo_server.service.close_session("table-7")
+    for _ in ("as it is closed", "when it is loaded later"):
+        expect(demo.guest.locator(".link")).to_have_text("Closed")
+        expect(demo.guest.get_by_text("This table is closed.")).to_be_visible()
+        expect(demo.guest.get_by_role("button", name="Reload")).to_be_hidden()
+        expect(demo.guest.get_by_role("button")).to_have_count(0)
+        demo.page.reload()
