@@ -10,7 +10,6 @@ from sqlalchemy import text
 from waiter_service import WaiterService, write_lock
 from waiter_service.errors import DatabaseUnavailable
 
-
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
 
