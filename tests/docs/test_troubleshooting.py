@@ -108,6 +108,8 @@ def log_lines():
             if isinstance(node, ast.Call) and re.match(r"(log|logger)\.\w+\(", ast.unparse(node)):
                 texts = [each.value for each in node.args if isinstance(each, ast.Constant)]
                 yield from ((logger, text) for text in texts[:1])
+            elif isinstance(node, ast.Call) and ast.unparse(node.func) == "RepeatedFailure":
+                yield from ((logger, keyword.value.value) for keyword in node.keywords)
 
 
 def is_logger(node):
