@@ -98,8 +98,7 @@ class CacheRefreshService:
     ) -> None:
         """Have what changed loaded again (high), and the figures it counts in (medium).
 
-        The same as a trigger for ``affected_data`` and one for each side's
-        analytics, in one step: with a shared store, one round trip instead of four.
+        In one step: with a shared store, one round trip instead of four.
         """
         targets = _targets(session_id=session_id, waiter_id=waiter_id)
         changed = Trigger.checked(
