@@ -8,8 +8,6 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any
 
 import gevent
 
@@ -22,18 +20,15 @@ from notifications.errors import (
     ServerDraining,
     SessionOver,
 )
-from notifications.events import EventId, Frame, Heartbeat, StoredEvent, block
+from notifications.events import EventId, StoredEvent
 from notifications.principal import Principal
+from notifications.pulse import TICK_SECONDS, Pulse
 from notifications.registry import StreamRegistry, channel_name
 from notifications.stream import CloseReason, Stream
 from notifications.stream_body import Handover, StreamBody, begin, farewell, resync_event
 from notifications.stream_stats import StreamStats
 
 log = logging.getLogger("notifications.streams")
-
-#: Seconds between two rounds of the one greenlet that beats, expires and
-#: notices stalled writes; how late an expired token may end its stream.
-TICK_SECONDS = 0.25
 
 #: A token without end still ends its stream: twelve hours, longer than a shift.
 MAX_STREAM_SECONDS = 12 * 3600.0
@@ -71,24 +66,29 @@ class SseService:
             stats=self.stats,
         )
         self._admission = Admission(self.options.limits)
-        self._pulse: gevent.Greenlet[..., Any] | None = None
+        self._pulse = Pulse(
+            self._streams,
+            self._delivery,
+            write_deadline_seconds=self.options.write_deadline_seconds,
+            close_stream=self.close,
+            every_second=self._tell_broker,
+        )
         self._is_draining = False
 
     # -- life -----------------------------------------------------------------
 
     def start(self) -> None:
         """Begin to serve: be fed by the broker, beat and sweep. Idempotent."""
-        if self._pulse is None and not self._is_draining:
-            self._pulse = gevent.spawn(self._run_pulse)
+        if not self._pulse.is_running and not self._is_draining:
+            self._pulse.start()
             self._broker.start(self)
 
     def stop(self) -> None:
         """Close what is open, at once, and stop. Idempotent; switches greenlets."""
         self.refuse_new_streams()
         self.close_where(lambda stream: True, CloseReason.DRAINING)
-        if self._pulse is not None:
-            self._pulse.kill()
-            self._pulse = None
+        if self._pulse.is_running:
+            self._pulse.stop()
             self._broker.stop()
 
     def refuse_new_streams(self) -> None:
@@ -266,37 +266,9 @@ class SseService:
         if self._streams.remove(stream):
             self._broker.unsubscribe(stream.channel)
 
-    def _run_pulse(self) -> None:
-        turn = 0
-        while True:
-            gevent.sleep(TICK_SECONDS)
-            turn += 1
-            try:
-                self._beat(turn)
-                self._sweep(time.time(), time.monotonic())
-                if turn % round(1 / TICK_SECONDS) == 0:
-                    self._broker.sweep()
-                    self._broker.report(self.counts())
-            except Exception:
-                # Without its pulse a process would keep dead streams for ever.
-                log.exception("the round of beats and sweeps failed; the next one follows")
-
-    def _beat(self, turn: int) -> None:
-        if streams := self._streams.with_turn(turn):
-            heartbeat = Frame(block(Heartbeat(timestamp=datetime.now(UTC))))
-            self._delivery.beat(streams, heartbeat)
-
-    def _sweep(self, now: float, monotonic_now: float) -> None:
-        stalled_before = monotonic_now - self.options.write_deadline_seconds
-        for stream in self._streams:
-            if stream.expires_at <= now:
-                self.close(stream, CloseReason.TOKEN_EXPIRED)
-            elif (
-                (outlet := stream.outlet) is not None
-                and outlet.blocked_since is not None
-                and outlet.blocked_since < stalled_before
-            ):
-                self.close(stream, CloseReason.WRITE_STALLED)
+    def _tell_broker(self) -> None:
+        self._broker.sweep()
+        self._broker.report(self.counts())
 
 
 def _fields(stream: Stream, **more: object) -> dict[str, object]:
