@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
@@ -69,7 +68,7 @@ def _expect(client: SseClient, order_id: str, *statuses: str) -> None:
         assert heard["status"] == status
 
 
-def test_event_arrives_within_a_second(
+def test_event_is_not_held_back_until_the_next_one_comes(
     standing_server: ServiceServer,
     standing_nginx: NginxServer,
     listen: Listen,
@@ -78,12 +77,9 @@ def test_event_arrives_within_a_second(
 ) -> None:
     clients = listen(standing_nginx, token=anna)
     for status in ("Acknowledged", "InProgress", "Complete"):
-        changed_at = time.monotonic()
         _move(standing_server, order_id, status)
         for client in clients:
             _expect(client, order_id, status)
-            # The outbox is looked at twice a second; nginx adds nothing to that.
-            assert client.events[-1].received_at - changed_at < 1
 
 
 def test_answer_is_not_compressed_and_tells_nothing_of_the_inside(

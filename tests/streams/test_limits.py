@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -90,19 +90,18 @@ def test_limits_hold_and_a_full_server_still_answers(server: ServiceServer) -> N
 
 def test_storm_is_let_in_at_a_steady_rate(server: ServiceServer) -> None:
     """Half a second's worth at once, and the others in their turn."""
-    greeted: dict[Member, float] = {}
     with Crowd(server.url) as crowd:
         started = time.monotonic()
         members = crowd.join(guests(server, PER_WORKER))
         crowd.wait_for_all(members, lambda member: bool(member.events))
-        greeted = {member: member.events[0].received_at - started for member in members}
-    moments = sorted(greeted.values())
-    # 20 a second, 10 or 11 of them at once: the last of 30 about a second later.
-    assert 0.7 < moments[-1] < 3.0
-    in_each_half_second = [
-        sum(start <= moment < start + 0.5 for moment in moments) for start in (0.5, 1.0)
-    ]
-    assert all(number <= 13 for number in in_each_half_second), moments
+    assert_let_in_at(20, started, members)
+
+
+def assert_let_in_at(per_second: float, started: float, members: Sequence[Member]) -> None:
+    """Assert that nobody was greeted before its turn; a busy machine may be later."""
+    moments = sorted(member.events[0].received_at - started for member in members)
+    for turn, moment in enumerate(moments):
+        assert moment >= turn / per_second - 0.5, moments
 
 
 def test_who_would_wait_too_long_is_told_to_come_back(
@@ -110,8 +109,11 @@ def test_who_would_wait_too_long_is_told_to_come_back(
 ) -> None:
     server = start_own(SSE_OPENS_PER_SECOND=2)
     with Crowd(server.url) as crowd:
+        started = time.monotonic()
         members = crowd.join(guests(server, 20))
-        # Turns are half a second apart, and nobody waits for more than five.
-        crowd.wait_for_all(members[13:], lambda member: member.status == 503, timeout=3)
+        # Turns are half a second apart, and nobody waits for more than five: there is
+        # none for everybody.
+        wait_until(lambda: any(member.status == 503 for member in members))
         assert server.get("/sse/health").ok
-        assert sum(member.status == 503 for member in members) in (8, 9)
+        crowd.wait_for_all(members, lambda member: member.status == 503 or bool(member.events))
+    assert_let_in_at(2, started, [member for member in members if member.events])
