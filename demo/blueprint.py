@@ -5,14 +5,15 @@ Registered only where ``DEMO=1``: it hands tokens to whoever opens it.
 
 from __future__ import annotations
 
-from datetime import timedelta
 from pathlib import Path
 
 from flask import Blueprint, Response, make_response, render_template
-from flask_jwt_extended import create_access_token
+
+from notifications.auth import create_token
+from notifications.principal import Role
 
 # A long shift: whoever leaves the page open over lunch finds it alive.
-TOKEN_LIFETIME = timedelta(hours=12)
+TOKEN_SECONDS = 12 * 3600
 
 blueprint = Blueprint(
     "demo",
@@ -27,17 +28,14 @@ blueprint = Blueprint(
 def page() -> Response:
     """Return the page, with a token for each of the three screens on it."""
     screens = {
-        "guest": {"id": "table-7", "token": _token("customer", "table-7")},
-        "anna": {"id": "anna", "name": "Anna", "token": _token("waiter", "anna")},
-        "ben": {"id": "ben", "name": "Ben", "token": _token("waiter", "ben")},
+        "guest": {"id": "table-7", "token": _token(Role.CUSTOMER, "table-7")},
+        "anna": {"id": "anna", "name": "Anna", "token": _token(Role.WAITER, "anna")},
+        "ben": {"id": "ben", "name": "Ben", "token": _token(Role.WAITER, "ben")},
     }
     response = make_response(render_template("page.html", screens=screens))
     response.headers["Cache-Control"] = "no-store"
     return response
 
 
-def _token(role: str, subject: str) -> str:
-    token: str = create_access_token(
-        identity=subject, additional_claims={"role": role}, expires_delta=TOKEN_LIFETIME
-    )
-    return token
+def _token(role: Role, subject: str) -> str:
+    return create_token(role, subject, lifetime_seconds=TOKEN_SECONDS)
