@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import (
@@ -18,9 +19,9 @@ from benchmarks import (
     selfcheck,
     table,
 )
-from benchmarks.paths import HERE, PEERS, PLOT, RESULTS
+from benchmarks.paths import HERE, LATEST, PEERS, PLOT, RESULTS
 from benchmarks.plan import FULL, QUICK
-from benchmarks.run import SCENARIOS, run, say
+from benchmarks.run import SCENARIOS, Outcome, run, say
 from benchmarks.servers import Server
 
 SERVERS: tuple[type[Server], ...] = (
@@ -41,10 +42,10 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
         description=__doc__,
-        epilog="A full run takes about half an hour and writes results/latest.json and the plot; "
-        "any other writes results/partial.json. Peers are installed below benchmarks/.peers/ "
-        "(PyPI, npm; nginx, Redis and PostgreSQL from Debian, as root). Two cores are needed, "
-        "idle ones if the figures are to mean anything.",
+        epilog="A full run takes about half an hour and writes docs/benchmarks.json and the plot; "
+        "any other writes benchmarks/results/partial.json. Peers are installed below "
+        "benchmarks/.peers/ (PyPI, npm; nginx, Redis and PostgreSQL from Debian, as root). Two cores "
+        "are needed, idle ones if the figures are to mean anything.",
     )
     parser.add_argument("--quick", action="store_true", help="one round, smaller crowds")
     parser.add_argument(
@@ -104,10 +105,14 @@ def main() -> int:
     say("the generator: does it see faults, and what is its ceiling?")
     selfcheck.check()
     limits = ceiling.measure()
-    outcomes = run(servers, plan, arguments.scenarios or list(SCENARIOS))
+    target = arguments.output or (LATEST if is_full else RESULTS / "partial.json")
+
+    def keep(outcomes: Sequence[Outcome]) -> None:
+        # Round by round: one that is cut short after half an hour leaves something.
+        results.save(results.collect(outcomes, plan, limits), target)
+
+    outcomes = run(servers, plan, arguments.scenarios or list(SCENARIOS), on_round=keep)
     found = results.collect(outcomes, plan, limits)
-    target = arguments.output or RESULTS / ("latest.json" if is_full else "partial.json")
-    results.save(found, target)
     print(table.markdown(found))
     say(f"results: {target}")
     if is_full:

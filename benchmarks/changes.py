@@ -46,6 +46,8 @@ def status_changes(bench: Bench) -> Figures:
 
 def _figures(bench: Bench, made: Path, heard: Path, cpu_seconds: float) -> Figures:
     """Match what was heard with what was done; count what is missing or double."""
+    if not made.exists():
+        raise GeneratorError("the changes were not all made in time")
     changes: dict[tuple[str, int], tuple[int, int]] = {}
     for line in made.read_text().splitlines():
         order_id, number, called, committed = line.split("\t")

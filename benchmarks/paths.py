@@ -9,4 +9,6 @@ ROOT = HERE.parent
 #: Everything installed or built by the benchmarks; git ignores it.
 PEERS = HERE / ".peers"
 RESULTS = HERE / "results"
+#: What a full run leaves for readers.
+LATEST = ROOT / "docs" / "benchmarks.json"
 PLOT = ROOT / "docs" / "images" / "benchmarks.png"

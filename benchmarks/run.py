@@ -80,9 +80,14 @@ def measure(server: Server, generator: Generator, plan: Plan, groups: Sequence[s
     return Outcome(server, figures, checks, max(0.0, busy - ours) / wall if wall else 0.0)
 
 
-def run(servers: Sequence[Server], plan: Plan, groups: Sequence[str]) -> list[Outcome]:
-    """Measure all servers, ``plan.rounds`` times, alternating."""
-    outcomes = []
+def run(
+    servers: Sequence[Server],
+    plan: Plan,
+    groups: Sequence[str],
+    on_round: Callable[[Sequence[Outcome]], None],
+) -> list[Outcome]:
+    """Measure all servers, ``plan.rounds`` times, alternating; tell each time what there is."""
+    outcomes: list[Outcome] = []
     for number in range(plan.rounds):
         for server in servers:
             began = time.monotonic()
@@ -91,4 +96,5 @@ def run(servers: Sequence[Server], plan: Plan, groups: Sequence[str]) -> list[Ou
             with Generator() as generator:
                 outcomes.append(measure(server, generator, plan, groups))
             say(f"    {time.monotonic() - began:.0f} s")
+        on_round(outcomes)
     return outcomes
