@@ -44,8 +44,8 @@ def parse_arguments() -> argparse.Namespace:
         description=__doc__,
         epilog="A full run takes about half an hour and writes docs/benchmarks.json and the plot; "
         "any other writes benchmarks/results/partial.json. Peers are installed below "
-        "benchmarks/.peers/ (PyPI, npm; nginx, Redis and PostgreSQL from Debian, as root). Two cores "
-        "are needed, idle ones if the figures are to mean anything.",
+        "benchmarks/.peers/ (PyPI, npm; nginx, Redis and PostgreSQL from Debian, as root). Two "
+        "cores are needed, idle ones if the figures are to mean anything.",
     )
     parser.add_argument("--quick", action="store_true", help="one round, smaller crowds")
     parser.add_argument(
