@@ -108,10 +108,10 @@ def main() -> int:
     target = arguments.output or (LATEST if is_full else RESULTS / "partial.json")
 
     def keep(outcomes: Sequence[Outcome]) -> None:
-        # Round by round: one that is cut short after half an hour leaves something.
+        # Bit by bit: a run that is cut short after half an hour leaves something.
         results.save(results.collect(outcomes, plan, limits), target)
 
-    outcomes = run(servers, plan, arguments.scenarios or list(SCENARIOS), on_round=keep)
+    outcomes = run(servers, plan, arguments.scenarios or list(SCENARIOS), on_outcome=keep)
     found = results.collect(outcomes, plan, limits)
     print(table.markdown(found))
     say(f"results: {target}")

@@ -84,9 +84,9 @@ def run(
     servers: Sequence[Server],
     plan: Plan,
     groups: Sequence[str],
-    on_round: Callable[[Sequence[Outcome]], None],
+    on_outcome: Callable[[Sequence[Outcome]], None],
 ) -> list[Outcome]:
-    """Measure all servers, ``plan.rounds`` times, alternating; tell each time what there is."""
+    """Measure all servers, ``plan.rounds`` times, alternating; after each tell what there is."""
     outcomes: list[Outcome] = []
     for number in range(plan.rounds):
         for server in servers:
@@ -96,5 +96,5 @@ def run(
             with Generator() as generator:
                 outcomes.append(measure(server, generator, plan, groups))
             say(f"    {time.monotonic() - began:.0f} s")
-        on_round(outcomes)
+            on_outcome(outcomes)
     return outcomes
