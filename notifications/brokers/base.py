@@ -28,6 +28,10 @@ from typing import Protocol
 
 from notifications.events import EventId, StoredEvent
 
+#: Seconds that a key is remembered at least, however short the history is: a
+#: change whose announcer died is announced again after half a minute.
+MIN_KEEP_SECONDS = 120.0
+
 
 class BrokerUnavailable(Exception):
     """The store behind the broker does not answer; nothing was published."""
@@ -44,6 +48,11 @@ class HistoryLimits:
     max_events: int = 1000
     max_age_seconds: float = 3600.0
     max_bytes: int = 1 << 20
+
+    @property
+    def keep_seconds(self) -> float:
+        """How long a key is remembered, and in Redis an epoch too."""
+        return max(self.max_age_seconds, MIN_KEEP_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)

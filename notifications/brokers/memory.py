@@ -30,11 +30,7 @@ from notifications.events import EventId, StoredEvent
 
 log = logging.getLogger("notifications.broker")
 
-#: Keys are remembered for this long at least, however short the history is: a
-#: change whose announcer died is announced again after half a minute.
-MIN_KEEP_SECONDS = 120.0
-
-#: And this many at most, each for one channel: minutes' worth at any rate one
+#: Keys that are remembered, each for one channel: minutes' worth at any rate one
 #: process can publish, in some 30 MB.
 MAX_KEYS = 200_000
 
@@ -164,7 +160,7 @@ class MemoryBroker(Broker):
                 self._tell(name, event)
 
     def _note(self, noted: str, now: float) -> None:
-        self._keys[noted] = now + max(self._limits.max_age_seconds, MIN_KEEP_SECONDS)
+        self._keys[noted] = now + self._limits.keep_seconds
         if len(self._keys) > MAX_KEYS:
             self._keys.popitem(last=False)
 

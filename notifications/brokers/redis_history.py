@@ -13,10 +13,6 @@ from notifications.brokers.redis_keys import RedisKeys
 from notifications.brokers.redis_link import Call, RedisLink
 from notifications.events import EventId, StoredEvent
 
-#: Seconds that keys and epochs are kept, however short the history is: an
-#: outbox row claimed by a process that died is sent again after 30 s.
-MIN_KEEP_SECONDS = 120.0
-
 
 @dataclass(frozen=True, slots=True)
 class Reading:
@@ -43,7 +39,7 @@ class RedisHistory:
         self._link = link
         self._keys = keys
         self._new_epoch = new_epoch
-        self.keep_seconds = max(limits.max_age_seconds, MIN_KEEP_SECONDS)
+        self.keep_seconds = limits.keep_seconds
         self._limits = (
             limits.max_events,
             round(limits.max_age_seconds * 1000),

@@ -13,7 +13,7 @@ import pytest
 import redis
 from redis.crc import key_slot
 
-from notifications.brokers import redis_history, redis_probe
+from notifications.brokers import base, redis_probe
 from notifications.brokers.base import Broker, HistoryLimits
 from notifications.brokers.redis_streams import RedisBroker
 from notifications.events import EventId, Heartbeat, body
@@ -40,7 +40,7 @@ def publish(broker: Broker, *channels: str, times: int = 1) -> None:
 @pytest.fixture
 def short_lives(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let keys and epochs live for seconds instead of minutes."""
-    monkeypatch.setattr(redis_history, "MIN_KEEP_SECONDS", 2.0)
+    monkeypatch.setattr(base, "MIN_KEEP_SECONDS", 2.0)
     monkeypatch.setattr(redis_probe, "PROBE_SECONDS", 0.05)
 
 
