@@ -1,8 +1,8 @@
 """The short way to a stream: in gunicorn's hook, before there is a WSGI request.
 
-Of what a client costs that connects, two thirds were Flask's and gunicorn's
-making of a request and a response for it, and after an outage clients that
-connect are all there is. So gunicorn's ``pre_request`` asks here first. A
+Of what a client costs that connects, a third was the making of a WSGI request
+and response and Flask's way around them, and after an outage clients that connect
+are all there is. So gunicorn's ``pre_request`` asks here first. A
 plain request for a stream is answered on its socket and handed over; all that
 is out of the ordinary, and every refusal, goes the long way, through the
 blueprint, which can answer anything.
@@ -35,8 +35,7 @@ from notifications.stream_entrance import (
 #: Nothing percent-encoded, nothing that needs normalising.
 _PATH = re.compile(r"/sse/(session|waiter)/([A-Za-z0-9._-]+)")
 
-#: What only Flask knows how to answer: another origin, a token in a cookie, a
-#: body, a change of protocol.
+#: What only Flask knows how to answer: another origin, a body, a change of protocol.
 _LONG_WAY_HEADERS = frozenset(
     {"ORIGIN", "CONTENT-LENGTH", "TRANSFER-ENCODING", "UPGRADE", "EXPECT"}
 )
@@ -108,7 +107,7 @@ def _stream_request(request: ParsedRequest) -> StreamRequest | None:
             return None
     authorization, bare_token = headers.get("AUTHORIZATION"), query.get("token")
     if authorization is None and bare_token is None:
-        return None
+        return None  # none at all, or in a cookie
     peer = request.peer_addr
     return StreamRequest(
         path[1],

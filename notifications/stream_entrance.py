@@ -19,6 +19,7 @@ from notifications.errors import NotAllowed, NotAuthenticated, SessionOver
 from notifications.principal import Principal, Role
 from notifications.sse_service import SseService
 from notifications.stream_body import Handover, StreamBody
+from waiter_service.inputs import is_identifier
 
 STREAM_HEADERS = {
     "Content-Type": "text/event-stream; charset=utf-8",
@@ -29,7 +30,6 @@ STREAM_HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _ADDRESS = re.compile(r"[0-9A-Fa-f.:]{2,45}")
 
 IsOver = Callable[[str, str], bool]
@@ -75,8 +75,8 @@ class StreamEntrance:
             NotAllowed: a good one, for something else, or for what is over.
         """
         principal = self._bearer(asked)
-        is_id = _ID.fullmatch(asked.channel_id)
-        if not (is_id and principal.may_hear(asked.kind, asked.channel_id)):
+        is_theirs = principal.may_hear(asked.kind, asked.channel_id)
+        if not (is_theirs and is_identifier(asked.channel_id)):
             raise NotAllowed
         self._require_going_on(asked.kind, asked.channel_id)
         return principal
