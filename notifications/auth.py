@@ -2,23 +2,28 @@
 
 Another platform's claims are one change, in :func:`principal_from_claims`.
 Tokens are made by flask-jwt-extended, and verified (algorithm, signature, times)
-by the library beneath it, PyJWT.
+by joserfc. It takes half the time that the library beneath flask-jwt-extended does,
+and verifying was a third of what a client costs that comes back after a restart.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
-import jwt
 from flask import Flask
 from flask_jwt_extended import JWTManager, create_access_token
+from joserfc import jws
+from joserfc.errors import BadSignatureError, ExpiredTokenError, InvalidPayloadError, JoseError
+from joserfc.jwk import Key, OctKey, import_key
+from joserfc.jwt import JWTClaimsRegistry
 
 from notifications.errors import NotAuthenticated
 from notifications.principal import Principal, Role
@@ -33,6 +38,12 @@ STREAM_TOKEN_SECONDS = 600
 #: Verified tokens remembered. In a storm of reconnects each is verified once;
 #: a third of a connect's CPU was that. About 4 MB when full.
 CACHED_TOKENS = 10_000
+
+#: As long as a header of a request may be; see gunicorn.conf.py.
+MAX_TOKEN_CHARS = 8190
+
+#: What each algorithm's key is, in JOSE's words (RFC 7518, section 6.1).
+_KEY_TYPES: Mapping[str, Literal["RSA", "EC"]] = {"RS256": "RSA", "ES256": "EC"}
 
 IsRevoked = Callable[[Principal], bool]
 
@@ -76,21 +87,40 @@ class TokenKeys:
     public_key: str | None = field(default=None, repr=False)
     algorithm: str = "HS256"
 
+
+class TokenVerifier:
+    """Verifies what tokens claim, against the keys of this deployment."""
+
+    def __init__(self, keys: TokenKeys) -> None:
+        # The key follows from the algorithm, never the other way round: a
+        # public key must not verify what was "signed" with it as a secret.
+        self._keys: dict[str, Key] = {"HS256": OctKey.import_key(keys.secret_key)}
+        if keys.public_key is not None:
+            self._keys[keys.algorithm] = import_key(keys.public_key, _KEY_TYPES[keys.algorithm])
+        # A platform's tokens may have header parameters of its own, and long ones.
+        self._rules = jws.JWSRegistry(algorithms=list(self._keys), strict_check_header=False)
+        self._rules.max_header_length = MAX_TOKEN_CHARS
+        # It goes by whole seconds, and a token made in this one may name a fraction;
+        # nor are two machines' clocks ever quite the same. Authenticator sees to it
+        # that no token outlives its end by that.
+        self._times = JWTClaimsRegistry(leeway=2)
+
     def claims_of(self, token: str) -> dict[str, Any]:
         """Return what ``token`` claims, once its signature and times are verified.
 
         Raises:
-            jwt.InvalidTokenError: something of it is not as it should be.
+            JoseError, ValueError, KeyError, TypeError, RecursionError: something of it is
+                not as it should be.
         """
-        key, algorithm = self.secret_key, "HS256"
-        # The key follows from the algorithm, never the other way round: a
-        # public key must not verify what was "signed" with it as a secret.
-        if self.public_key is not None and jwt.get_unverified_header(token)["alg"] != "HS256":
-            key, algorithm = self.public_key, self.algorithm
-        # Not flask-jwt-extended's decode_token: it decodes each token three
-        # times with this same function, 230 us instead of 75, and that was a
-        # third of what a client costs that comes back after a restart.
-        return jwt.decode(token, key, algorithms=[algorithm], options={"verify_aud": False})
+        signed = jws.extract_compact(token.encode(), registry=self._rules)
+        key = self._keys[signed.protected["alg"]]
+        if not jws.validate_compact(signed, key, registry=self._rules):
+            raise BadSignatureError
+        claims: dict[str, Any] = json.loads(signed.payload)
+        if not isinstance(claims, dict):
+            raise InvalidPayloadError
+        self._times.validate(claims)
+        return claims
 
 
 def init_app(app: Flask, keys: TokenKeys) -> None:
@@ -104,7 +134,7 @@ class Authenticator:
     """Verifies tokens, remembering those it has verified."""
 
     def __init__(self, keys: TokenKeys, is_revoked: IsRevoked = lambda principal: False) -> None:
-        self._keys = keys
+        self._verifier = TokenVerifier(keys)
         self._is_revoked = is_revoked
         self._verified: OrderedDict[bytes, Principal] = OrderedDict()
 
@@ -130,10 +160,10 @@ class Authenticator:
 
     def _verify(self, token: str) -> Principal:
         try:
-            return principal_from_claims(self._keys.claims_of(token))
-        except jwt.ExpiredSignatureError:
+            return principal_from_claims(self._verifier.claims_of(token))
+        except ExpiredTokenError:
             raise NotAuthenticated("The token has expired.") from None
-        except (jwt.InvalidTokenError, ValueError, TypeError, KeyError):
+        except (JoseError, ValueError, KeyError, TypeError, RecursionError):
             raise NotAuthenticated("The token is not valid.") from None
 
 
