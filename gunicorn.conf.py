@@ -161,6 +161,7 @@ def post_worker_init(worker):
         try:
             _serving(worker).start(is_wanted=lambda: worker.alive)
             _has_served[0] = 1
+            _ask_at_the_door(worker)
             _spare_the_collector()
             return
         except DatabaseError as error:
@@ -175,12 +176,6 @@ def post_worker_init(worker):
         time.sleep(1)  # gevent's, since the worker has patched it
         if not worker.alive:
             sys.exit(0)
-
-
-def pre_request(worker, req):
-    """Let a stream in by the short way, before a WSGI request is made of it."""
-    if req.path.startswith("/sse/"):
-        worker.wsgi.extensions["stream_door"].answer(req)
 
 
 def worker_int(worker):
@@ -207,6 +202,18 @@ def child_exit(server, worker):
 def on_exit(server):
     """Tidy up after the last worker."""
     metrics_directory.remove()
+
+
+def _ask_at_the_door(worker):
+    """Let streams in by the short way, before gunicorn makes a request of a connection."""
+    door, handle = worker.wsgi.extensions["stream_door"], worker.handle
+
+    def ask_first(listener, client, address):
+        client.settimeout(worker.cfg.keepalive)
+        if not door.answer(client, address):
+            handle(listener, client, address)
+
+    worker.handle = ask_first
 
 
 def _spare_the_collector():

@@ -1,11 +1,11 @@
-"""The short way to a stream: in gunicorn's hook, before there is a WSGI request.
+"""The short way to a stream: at the connection, before gunicorn makes a request of it.
 
-Of what a client costs that connects, a third was the making of a WSGI request
-and response and Flask's way around them, and after an outage clients that connect
-are all there is. So gunicorn's ``pre_request`` asks here first. A
-plain request for a stream is answered on its socket and handed over; all that
-is out of the ordinary, and every refusal, goes the long way, through the
-blueprint, which can answer anything.
+Of what a client costs that connects, most was the making of a request, of a WSGI
+environment and of Flask's way around them, and after an outage clients that connect
+are all there is. So each new connection is asked for here first. One that
+begins with a plain request for a stream is answered on its socket and handed over;
+all that is out of the ordinary, and every refusal, goes the long way, through
+gunicorn and the blueprint, which can answer anything.
 
 ``docs/decisions/0006-a-short-way-to-a-stream.md`` has the figures.
 """
@@ -13,17 +13,20 @@ blueprint, which can answer anything.
 from __future__ import annotations
 
 import re
+import socket
 import ssl
 import time
 from contextlib import closing, suppress
 from email.utils import formatdate
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import parse_qsl
+
+import gunicorn_h1c  # type: ignore[import-untyped]
 
 from notifications.errors import AccessError, StreamRefused
 from notifications.events import Frame
-from notifications.socket_outlet import LAST_CHUNK, HandedOver, prepare_socket
+from notifications.socket_outlet import LAST_CHUNK, prepare_socket
 from notifications.stream_body import Handover
 from notifications.stream_entrance import (
     STREAM_HEADERS,
@@ -32,28 +35,22 @@ from notifications.stream_entrance import (
     client_address,
 )
 
+#: How a connection begins that is looked at more closely.
+_BEGINNING = b"GET /sse/"
+
 #: Nothing percent-encoded, nothing that needs normalising.
-_PATH = re.compile(r"/sse/(session|waiter)/([A-Za-z0-9._-]+)")
+_TARGET = re.compile(rb"/sse/(session|waiter)/([A-Za-z0-9._-]+)(?:\?([^#]*))?")
 
 #: What only Flask knows how to answer: another origin, a body, a change of protocol.
 _LONG_WAY_HEADERS = frozenset(
-    {"ORIGIN", "CONTENT-LENGTH", "TRANSFER-ENCODING", "UPGRADE", "EXPECT"}
+    {b"ORIGIN", b"CONTENT-LENGTH", b"TRANSFER-ENCODING", b"UPGRADE", b"EXPECT"}
 )
+
+#: Bytes of a request's head; a longer one is left to gunicorn, and to its limits.
+_MAX_HEAD_BYTES = 4000
 
 #: Parameters in a query; ours has two.
 _MAX_PARAMETERS = 10
-
-
-class ParsedRequest(Protocol):
-    """What we need of gunicorn's request, whose headers' names are in capitals."""
-
-    method: str
-    path: str
-    query: str
-    version: tuple[int, int]
-    headers: list[tuple[str, str]]
-    peer_addr: Any
-    unreader: Any
 
 
 class StreamDoor:
@@ -62,63 +59,78 @@ class StreamDoor:
     def __init__(self, entrance: StreamEntrance) -> None:
         self._entrance = entrance
 
-    def answer(self, request: ParsedRequest) -> None:
-        """Serve ``request`` if it is for a stream and nothing stands in the way.
+    def answer(self, sock: socket.socket, address: Any) -> bool:
+        """Serve the new connection ``sock`` if it asks for a stream and nothing stands in the way.
 
-        Switches greenlets. Returns where Flask is to answer.
-
-        Raises:
-            HandedOver: it was answered; the connection is no longer the server's.
+        Return whether that settles it: if not, gunicorn is to read what is there,
+        all of it. Switches greenlets, and waits for the client's first bytes as long
+        as the socket's timeout says.
         """
-        asked = _stream_request(request)
-        sock = getattr(request.unreader, "sock", None)
-        if asked is None or sock is None or isinstance(sock, ssl.SSLSocket):
-            return
+        if isinstance(sock, ssl.SSLSocket):
+            return False
+        try:
+            head = sock.recv(_MAX_HEAD_BYTES, socket.MSG_PEEK)
+        except OSError:
+            return True  # it is silent, or gone
+        asked = _stream_request(head, address) if head.startswith(_BEGINNING) else None
+        if asked is None:
+            return False
         try:
             body = self._entrance.open(asked, Handover(sock, is_chunked=True))
         except (AccessError, StreamRefused):
-            return
-        head = _head(int(time.time()))
+            return False
         # A client that is gone or does not read has been noted by the body.
         with closing(body), suppress(OSError):
+            sock.recv(len(head))
             prepare_socket(sock, write_timeout_seconds=self._entrance.write_deadline_seconds)
+            start = _head(int(time.time()))
             for block in body:
-                sock.sendall(head + Frame(block).chunk)
-                head = b""
+                sock.sendall(start + Frame(block).chunk)
+                start = b""
             # It was closed before it was live, and has said so.
             sock.sendall(LAST_CHUNK)
-        raise HandedOver
+        return True
 
 
-def _stream_request(request: ParsedRequest) -> StreamRequest | None:
+def _stream_request(head: bytes, address: Any) -> StreamRequest | None:
     """Return what is asked for, or None if that is no stream or takes the long way."""
-    path = _PATH.fullmatch(request.path)
-    if path is None or request.method != "GET" or request.version != (1, 1):
+    try:
+        request = gunicorn_h1c.parse_request(head)
+    except (gunicorn_h1c.ParseError, gunicorn_h1c.IncompleteError):
         return None
-    headers = dict(request.headers)
-    if len(headers) != len(request.headers) or not _LONG_WAY_HEADERS.isdisjoint(headers):
+    target = _TARGET.fullmatch(request["path"])
+    if target is None or request["minor_version"] != 1 or request["consumed"] != len(head):
+        return None
+    headers = {name.upper(): value for name, value in request["headers"]}
+    if len(headers) != len(request["headers"]) or not _LONG_WAY_HEADERS.isdisjoint(headers):
         return None
     query: dict[str, str] = {}
-    if request.query:
+    if target[3]:
         try:
             # The first of a name counts, as it does for Flask.
-            query = dict(reversed(parse_qsl(request.query, max_num_fields=_MAX_PARAMETERS)))
+            pairs = parse_qsl(target[3].decode("latin-1"), max_num_fields=_MAX_PARAMETERS)
+            query = dict(reversed(pairs))
         except ValueError:
             return None
-    authorization, bare_token = headers.get("AUTHORIZATION"), query.get("token")
+    authorization, bare_token = _text(headers.get(b"AUTHORIZATION")), query.get("token")
     if authorization is None and bare_token is None:
         return None  # none at all, or in a cookie
-    peer = request.peer_addr
     return StreamRequest(
-        path[1],
-        path[2],
+        target[1].decode("ascii"),
+        target[2].decode("ascii"),
         authorization,
         bare_token,
-        headers.get("LAST-EVENT-ID") or query.get("lastEventId"),
+        _text(headers.get(b"LAST-EVENT-ID")) or query.get("lastEventId"),
         client_address(
-            peer[0] if isinstance(peer, tuple) else None, headers.get("X-FORWARDED-FOR")
+            address[0] if isinstance(address, tuple) else None,
+            _text(headers.get(b"X-FORWARDED-FOR")),
         ),
     )
+
+
+def _text(value: bytes | None) -> str | None:
+    # As WSGI has it.
+    return None if value is None else value.decode("latin-1")
 
 
 @lru_cache(maxsize=1)

@@ -1,12 +1,12 @@
-"""The short way to a stream, beneath Flask, and what is left to the long one."""
+"""The short way to a stream, beneath gunicorn, and what is left to the long one."""
 
 from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterator
-from types import SimpleNamespace
 from typing import Any
 
+import gevent
 import gevent.socket
 import jwt
 import pytest
@@ -14,7 +14,6 @@ import pytest
 from notifications.admission import StreamLimits
 from notifications.auth import Authenticator, TokenKeys
 from notifications.brokers.memory import MemoryBroker
-from notifications.socket_outlet import HandedOver
 from notifications.sse_service import SseService, StreamOptions
 from notifications.stream import CloseReason
 from notifications.stream_door import StreamDoor
@@ -30,6 +29,21 @@ def token(subject: str = "anna", **claims: Any) -> str:
     return jwt.encode(payload, KEYS.secret_key, algorithm="HS256")
 
 
+def bearer(subject: str = "anna") -> str:
+    return f"Authorization: Bearer {token(subject)}"
+
+
+def request_of(
+    *more: str,
+    line: str = "GET /sse/waiter/anna HTTP/1.1",
+    access: str | None = None,
+    body: bytes = b"",
+) -> bytes:
+    """Return a plain request for anna's stream, or what is made of it."""
+    lines = [line, "Host: localhost", bearer() if access is None else access, *more]
+    return "\r\n".join([*filter(None, lines), "", ""]).encode() + body
+
+
 class Doorstep:
     """A door, and one connection that stands before it."""
 
@@ -43,31 +57,10 @@ class Doorstep:
         self.client = gevent.socket.socket(fileno=theirs.detach())
         self.client.settimeout(5)
 
-    def request(self, *headers: tuple[str, str], **changes: Any) -> SimpleNamespace:
-        """Return what gunicorn makes of a plain request for anna's stream."""
-        return SimpleNamespace(
-            **{
-                "method": "GET",
-                "path": "/sse/waiter/anna",
-                "query": "",
-                "version": (1, 1),
-                "headers": [
-                    ("HOST", "localhost"),
-                    ("AUTHORIZATION", f"Bearer {token()}"),
-                    *headers,
-                ],
-                "peer_addr": ("192.0.2.1", 4711),
-                "unreader": SimpleNamespace(sock=self.server),
-            }
-            | changes
-        )
-
-    def is_answered(self, request: SimpleNamespace) -> bool:
-        try:
-            self.door.answer(request)
-        except HandedOver:
-            return True
-        return False
+    def is_answered(self, request: bytes) -> bool:
+        self.request = request
+        self.client.sendall(request)
+        return self.door.answer(self.server, ("192.0.2.1", 4711))
 
     def receive_until(self, end: bytes) -> bytes:
         received = b""
@@ -80,13 +73,11 @@ class Doorstep:
         return sum(self.sse.counts().values())
 
     def is_untouched(self) -> bool:
-        """Nothing was written to the connection, and no stream is open."""
+        """Nothing was read from the connection or written to it, and no stream is open."""
         self.client.setblocking(False)
-        try:
+        with pytest.raises(BlockingIOError):
             self.client.recv(1)
-        except BlockingIOError:
-            return self.open_streams == 0 and self.server.fileno() >= 0
-        return False
+        return self.open_streams == 0 and self.server.recv(65_536) == self.request
 
     def close(self) -> None:
         self.sse.stop()
@@ -113,7 +104,7 @@ def doorstep(build: Callable[..., Doorstep]) -> Doorstep:
 
 
 def test_plain_request_is_answered_and_its_connection_taken_over(doorstep: Doorstep) -> None:
-    assert doorstep.is_answered(doorstep.request())
+    assert doorstep.is_answered(request_of())
 
     head, _, rest = doorstep.receive_until(b"\n\n\r\n").partition(b"\r\n\r\n")
     lines = head.decode().split("\r\n")
@@ -126,77 +117,113 @@ def test_plain_request_is_answered_and_its_connection_taken_over(doorstep: Doors
     assert b"id: e1-1" in doorstep.receive_until(b"\n\n\r\n")
 
 
-def test_place_is_resumed_from_header_or_query(build: Callable[..., Doorstep]) -> None:
-    ways = (
-        {"headers": [("AUTHORIZATION", f"Bearer {token()}"), ("LAST-EVENT-ID", "e1-1")]},
-        {"query": "lastEventId=e1-1"},
-    )
-    for way in ways:
-        doorstep = build()
-        for number in range(3):
-            doorstep.broker.publish(["waiter:anna"], HEARTBEAT_BODY, key=str(number))
-        assert doorstep.is_answered(doorstep.request(**way))
-        received = doorstep.receive_until(b"id: e1-3\n\n\r\n")
-        assert b"id: e1-2" in received
-        assert b"id: e1-1\n" not in received
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        request_of("Last-Event-ID: e1-1"),
+        request_of("last-event-id: e1-1"),
+        request_of(line="GET /sse/waiter/anna?lastEventId=e1-1 HTTP/1.1"),
+        request_of("Last-Event-ID: e1-1", line="GET /sse/waiter/anna?lastEventId=e1-3 HTTP/1.1"),
+    ],
+)
+def test_place_is_resumed_from_header_or_query(doorstep: Doorstep, request_bytes: bytes) -> None:
+    for number in range(3):
+        doorstep.broker.publish(["waiter:anna"], HEARTBEAT_BODY, key=str(number))
+    assert doorstep.is_answered(request_bytes)
+    received = doorstep.receive_until(b"id: e1-3\n\n\r\n")
+    assert b"id: e1-2" in received
+    assert b"id: e1-1\n" not in received
 
 
 def test_stream_token_may_stand_in_the_query(doorstep: Doorstep) -> None:
-    query = f"token={token(scope='stream')}"
-    assert doorstep.is_answered(doorstep.request(headers=[("HOST", "localhost")], query=query))
+    line = f"GET /sse/waiter/anna?token={token(scope='stream')} HTTP/1.1"
+    assert doorstep.is_answered(request_of(line=line, access=""))
 
 
-EXTRAORDINARY: dict[str, dict[str, Any]] = {
-    "another method": {"method": "HEAD"},
-    "HTTP/1.0": {"version": (1, 0)},
-    "HTTP/2": {"version": (2, 0)},
-    "another path": {"path": "/sse/health"},
-    "a path to be decoded": {"path": "/sse/waiter/%61nna"},
-    "a longer path": {"path": "/sse/waiter/anna/more"},
-    "no token": {"headers": [("HOST", "localhost")]},
-    "too many parameters": {"query": "&".join(f"p{number}=1" for number in range(11))},
-    "a header twice": {"headers": [("AUTHORIZATION", f"Bearer {token()}")] * 2},
-    "no socket": {"unreader": SimpleNamespace()},
+def test_connection_through_a_socket_file_is_answered_too(doorstep: Doorstep) -> None:
+    doorstep.client.sendall(request_of())
+    assert doorstep.door.answer(doorstep.server, b"")
+    assert doorstep.open_streams == 1
+
+
+@pytest.mark.parametrize("first_bytes", [b"", b"GET /sse/"])
+def test_request_that_comes_late_is_waited_for(doorstep: Doorstep, first_bytes: bytes) -> None:
+    """Only for its beginning: gunicorn puts the pieces of a request together."""
+    doorstep.server.settimeout(5)
+    doorstep.client.sendall(first_bytes)
+    answer = gevent.spawn(doorstep.door.answer, doorstep.server, ("192.0.2.1", 4711))
+    gevent.idle()
+    doorstep.client.sendall(request_of()[len(first_bytes) :])
+    assert answer.get(timeout=5) is (first_bytes == b"")
+
+
+def test_client_that_says_nothing_is_let_go_of(doorstep: Doorstep) -> None:
+    doorstep.server.settimeout(0.01)
+    assert doorstep.door.answer(doorstep.server, ("192.0.2.1", 4711))
+    assert doorstep.open_streams == 0
+
+
+TOO_MANY = "&".join(f"p{number}=1" for number in range(11))
+EXTRAORDINARY: dict[str, bytes] = {
+    "another method": request_of(line="HEAD /sse/waiter/anna HTTP/1.1"),
+    "HTTP/1.0": request_of(line="GET /sse/waiter/anna HTTP/1.0"),
+    "no HTTP": b"GET /sse/waiter/anna\r\n\r\n",
+    "another path": request_of(line="GET /sse/health HTTP/1.1"),
+    "the API": request_of(line="GET /api/sessions HTTP/1.1"),
+    "a path to be decoded": request_of(line="GET /sse/waiter/%61nna HTTP/1.1"),
+    "a longer path": request_of(line="GET /sse/waiter/anna/more HTTP/1.1"),
+    "a whole URL": request_of(line="GET http://localhost/sse/waiter/anna HTTP/1.1"),
+    "a fragment": request_of(line="GET /sse/waiter/anna?a=b#c HTTP/1.1"),
+    "no token": request_of(access=""),
+    "a token in a cookie": request_of(f"Cookie: sse_token={token(scope='stream')}", access=""),
+    "too many parameters": request_of(line=f"GET /sse/waiter/anna?{TOO_MANY} HTTP/1.1"),
+    "a header twice": request_of(bearer()),
+    "a header twice, spelled otherwise": request_of(bearer().replace("Auth", "auth")),
+    "a bad header": request_of("No colon"),
+    "a head without end": request_of()[:-2],
+    "a head that is long": request_of(f"X-Filler: {4000 * 'x'}"),
+    "more than a head": request_of(body=b"more"),
+    "a second request": request_of(body=request_of()),
+    **{
+        f"with {name}": request_of(f"{name}: x")
+        for name in ("Origin", "content-length", "Transfer-Encoding", "UPGRADE", "Expect")
+    },
 }
 
 
 @pytest.mark.parametrize("name", EXTRAORDINARY)
-def test_whatever_is_out_of_the_ordinary_is_left_to_flask(doorstep: Doorstep, name: str) -> None:
-    assert not doorstep.is_answered(doorstep.request(**EXTRAORDINARY[name]))
+def test_whatever_is_out_of_the_ordinary_is_left_to_gunicorn(doorstep: Doorstep, name: str) -> None:
+    assert not doorstep.is_answered(EXTRAORDINARY[name])
     assert doorstep.is_untouched()
 
 
-@pytest.mark.parametrize(
-    "header", ["ORIGIN", "CONTENT-LENGTH", "TRANSFER-ENCODING", "UPGRADE", "EXPECT"]
-)
-def test_whatever_needs_another_answer_is_left_to_flask(doorstep: Doorstep, header: str) -> None:
-    assert not doorstep.is_answered(doorstep.request((header, "x")))
-    assert doorstep.is_untouched()
-
-
-REFUSED: dict[str, dict[str, Any]] = {
-    "forged token": {"headers": [("AUTHORIZATION", f"Bearer {token()[:-3]}AAA")]},
-    "another's stream": {"path": "/sse/waiter/ben"},
-    "full token in the query": {"headers": [], "query": f"token={token()}"},
-    "no id": {"path": "/sse/waiter/-"},
+REFUSED: dict[str, bytes] = {
+    "forged token": request_of(access=f"{bearer()[:-3]}AAA"),
+    "another's stream": request_of(line="GET /sse/waiter/ben HTTP/1.1"),
+    "full token in the query": request_of(
+        line=f"GET /sse/waiter/anna?token={token()} HTTP/1.1", access=""
+    ),
+    "no id": request_of(line="GET /sse/waiter/- HTTP/1.1", access=bearer("-")),
+    "no text": request_of(access="Authorization: Bearer \u00ff\u0100"),
 }
 
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_refusal_is_left_to_flask_to_tell(doorstep: Doorstep, name: str) -> None:
-    assert not doorstep.is_answered(doorstep.request(**REFUSED[name]))
+    assert not doorstep.is_answered(REFUSED[name])
     assert doorstep.is_untouched()
 
 
 def test_server_that_is_full_leaves_it_to_flask_to_say_so(build: Callable[..., Doorstep]) -> None:
     doorstep = build(limits=StreamLimits(max_streams=0))
-    assert not doorstep.is_answered(doorstep.request())
+    assert not doorstep.is_answered(request_of())
     assert doorstep.is_untouched()
 
 
 def test_client_that_is_gone_by_then_leaves_nothing_behind(doorstep: Doorstep) -> None:
+    doorstep.client.sendall(request_of())
     doorstep.client.close()
-    assert doorstep.is_answered(doorstep.request())
+    assert doorstep.door.answer(doorstep.server, ("192.0.2.1", 4711))
     wait_in_loop(lambda: doorstep.open_streams == 0)
     assert doorstep.sse.stats.closed == {"client_gone": 1}
 
@@ -211,7 +238,7 @@ def test_stream_that_ends_before_it_is_live_says_why_and_ends_as_http_has_it(
         doorstep.sse.close_where(lambda stream: True, CloseReason.SESSION_CLOSED)
 
     monkeypatch.setattr(gevent.socket.socket, "sendall", close_meanwhile)
-    assert doorstep.is_answered(doorstep.request())
+    assert doorstep.is_answered(request_of())
     received = doorstep.receive_until(END)
     assert received.count(b"event: closing") == 1
     assert received.endswith(END)
