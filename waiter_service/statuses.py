@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from types import MappingProxyType
-from typing import Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from waiter_service.actors import ActorKind
 from waiter_service.errors import UnknownStatus
@@ -31,10 +32,9 @@ class Status(StrEnum):
         if isinstance(value, cls):
             return value
         if isinstance(value, str):
-            wanted = value.lower().translate(_SEPARATORS)
-            for status in cls:
-                if status.value.lower() == wanted:
-                    return status
+            status: Self | None = _by_spelling(cls).get(_spelling(value))
+            if status is not None:
+                return status
         raise UnknownStatus(value, tuple(status.value for status in cls))
 
     @property
@@ -86,6 +86,15 @@ class OrderStatus(Status):
 
 _SEPARATORS = str.maketrans("", "", " _-")
 S = TypeVar("S", bound=Status)
+
+
+def _spelling(text: str) -> str:
+    return text.lower().translate(_SEPARATORS)
+
+
+@cache
+def _by_spelling(kind: type[Status]) -> Mapping[str, Any]:
+    return {_spelling(status.value): status for status in kind}
 
 
 @dataclass(frozen=True, slots=True)
