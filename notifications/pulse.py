@@ -21,8 +21,9 @@ from notifications.stream import CloseReason, Stream
 
 log = logging.getLogger("notifications.streams")
 
+TICKS_PER_SECOND = 4
 #: Seconds between two rounds; how late an expired token may end its stream.
-TICK_SECONDS = 0.25
+TICK_SECONDS = 1 / TICKS_PER_SECOND
 
 
 class Pulse:
@@ -70,8 +71,8 @@ class Pulse:
             turn += 1
             try:
                 self._beat(turn)
-                self._sweep(time.time(), time.monotonic())
-                if turn % round(1 / TICK_SECONDS) == 0:
+                self._sweep(turn, time.time(), time.monotonic())
+                if turn % TICKS_PER_SECOND == 0:
                     self._every_second()
             except Exception:
                 # Without its pulse a process would keep dead streams for ever.
@@ -82,12 +83,13 @@ class Pulse:
             heartbeat = Frame(block(Heartbeat(timestamp=datetime.now(UTC))))
             self._delivery.beat(streams, heartbeat)
 
-    def _sweep(self, now: float, monotonic_now: float) -> None:
+    def _sweep(self, turn: int, now: float, monotonic_now: float) -> None:
+        for stream in self._streams.expired(now):
+            self._close_stream(stream, CloseReason.TOKEN_EXPIRED)
+        # Their deadline bears a second more, so each is looked at once in that.
         stalled_before = monotonic_now - self._write_deadline_seconds
-        for stream in self._streams:
-            if stream.expires_at <= now:
-                self._close_stream(stream, CloseReason.TOKEN_EXPIRED)
-            elif (
+        for stream in self._streams.share(turn, TICKS_PER_SECOND):
+            if (
                 (outlet := stream.outlet) is not None
                 and outlet.blocked_since is not None
                 and outlet.blocked_since < stalled_before

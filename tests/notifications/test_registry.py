@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from notifications.registry import StreamRegistry
 from tests.support.streams import make_stream
 
@@ -71,3 +73,45 @@ def test_turns_are_spread_so_that_heartbeats_do_not_come_in_one_burst() -> None:
     for stream in streams:
         registry.add(stream)
     assert max(len(registry.with_turn(turn)) for turn in range(10)) < 300
+
+
+def test_expired_streams_are_found_to_the_moment_and_no_others() -> None:
+    registry = StreamRegistry(turns=4)
+    ends = [100.0, 119.5, 120.0, 120.5, 3600.0]
+    streams = [make_stream(expires_at=end) for end in ends]
+    for stream in streams:
+        registry.add(stream)
+    assert registry.expired(99.9) == []
+    assert set(registry.expired(120.0)) == set(streams[:3])
+    registry.remove(streams[0])
+    assert set(registry.expired(120.0)) == set(streams[1:3])
+    for stream in registry.expired(1e9):
+        registry.remove(stream)
+    assert registry.expired(1e9) == []
+    assert not registry._by_last_minute, "what is gone takes no memory"
+
+
+def test_looking_for_expired_streams_looks_at_none_that_has_long_to_live() -> None:
+    class Watched(float):
+        looks = 0
+
+        def __le__(self, other: float) -> bool:
+            Watched.looks += 1
+            return float(self) <= other
+
+    registry = StreamRegistry(turns=4)
+    for end in range(1_000):
+        registry.add(make_stream(expires_at=Watched(6_000 + end)))
+    assert registry.expired(5_000) == []
+    assert Watched.looks == 0
+
+
+@pytest.mark.parametrize("turns", [1, 3, 120])
+def test_each_stream_is_in_one_share(turns: int) -> None:
+    registry = StreamRegistry(turns=turns)
+    streams = {make_stream() for _ in range(300)}
+    for stream in streams:
+        registry.add(stream)
+    shares = [stream for turn in range(5, 9) for stream in registry.share(turn, 4)]
+    assert len(shares) == 300
+    assert set(shares) == streams

@@ -22,7 +22,9 @@ HEARTBEAT_BODY = body(Heartbeat(timestamp=datetime(2024, 1, 15, 10, 30, tzinfo=U
 ANNA = Principal(Role.WAITER, "anna", expires_at=2e9, issued_at=0.0)
 
 
-def make_stream(channel: str = "waiter:anna", *, is_live: bool = True) -> Stream:
+def make_stream(
+    channel: str = "waiter:anna", *, is_live: bool = True, expires_at: float | None = None
+) -> Stream:
     """Return a stream that nobody has registered; a live one has nothing to replay."""
     now = time.time()
     stream = Stream(
@@ -31,7 +33,7 @@ def make_stream(channel: str = "waiter:anna", *, is_live: bool = True) -> Stream
         ANNA,
         client="192.0.2.1",
         opened_at=now,
-        expires_at=now + 3600,
+        expires_at=now + 3600 if expires_at is None else expires_at,
     )
     stream.is_replaying = not is_live
     return stream
