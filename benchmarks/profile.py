@@ -1,0 +1,217 @@
+"""Show where the time of each hot path goes: python -m benchmarks.profile.
+
+The scenarios of the comparison are run against our own service, while py-spy looks
+500 times a second at what its worker is doing. What the operating system says the
+worker has used is then split by those looks, so that a cell is microseconds of CPU
+for one connect, one delivery, one heartbeat or one change. The looking itself adds a
+tenth or so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from benchmarks import changes, generator, install, our_servers, processes, scenarios
+from benchmarks.generator import GENERATOR_CORE, Generator
+from benchmarks.paths import HERE, PEERS
+from benchmarks.plan import FULL, Plan
+from benchmarks.run import say
+from benchmarks.scenarios import Bench, Cost, Figures
+
+LOOKS_PER_SECOND = 500
+
+#: Enough of everything for some thousand looks.
+PLAN = dataclasses.replace(FULL, sizes=(10_000,), idle_seconds=30, bursts=1, resume_streams=5_000)
+
+#: For each scenario what its measured blocks are, in order, and how often each does it.
+BLOCKS: tuple[tuple[Callable[[Bench], Figures], Mapping[str, int]], ...] = (
+    (
+        scenarios.idle_streams,
+        {
+            "connect": PLAN.sizes[-1],
+            "heartbeat": round(PLAN.sizes[-1] * PLAN.idle_seconds / 30),
+            "one of 10,000": PLAN.single_events,
+            "to nobody": 1000,
+        },
+    ),
+    (
+        scenarios.fan_out,
+        {
+            "one of 1,000": PLAN.fan_streams * PLAN.fan_events,
+            "burst": PLAN.fan_streams * our_servers.Ours.burst_events,
+        },
+    ),
+    (scenarios.resume, {"resume": PLAN.resume_streams}),
+    (changes.status_changes, {"change": PLAN.change_events}),
+)
+
+#: What code belongs to, by its file. The innermost call that is listed counts, so
+#: that what a library does is put down to who has asked for it.
+PARTS = {
+    "notifications/auth.py": "token",
+    "logs.py": "log lines",
+    "logging/": "log lines",
+    "notifications/stream_door.py": "reading the request",
+    "notifications/stream_entrance.py": "opening the stream",
+    "notifications/sse_service.py": "opening the stream",
+    "notifications/stream_body.py": "opening the stream",
+    "notifications/socket_outlet.py": "writing",
+    "gevent/_socketcommon.py": "writing",
+    "notifications/delivery.py": "delivering",
+    "notifications/pulse.py": "heartbeats",
+    "notifications/events.py": "wording and encoding",
+    "notifications/messages.py": "wording and encoding",
+    "notifications/notification_service.py": "wording and encoding",
+    "notifications/brokers/": "history and fan-out",
+    "notifications/refresh": "refreshes",
+    "notifications/cache_refresh.py": "refreshes",
+    "notifications/debouncer.py": "refreshes",
+    "waiter_service/outbox.py": "outbox and relay",
+    "waiter_service/relay": "outbox and relay",
+    "waiter_service/claims.py": "outbox and relay",
+    "waiter_service/announcer.py": "outbox and relay",
+    "notifications/outbox_pump.py": "outbox and relay",
+    "waiter_service/": "the change itself",
+    "gunicorn/": "gunicorn and Flask",
+    "flask/": "gunicorn and Flask",
+    "gevent/": "event loop and greenlets",
+}
+OTHER = "other"
+
+#: Microseconds of CPU, by part.
+Split = dict[str, float]
+
+
+def part_of(stack: str) -> str:
+    """Return the part that a stack (``name (file:line);...``, outermost first) belongs to."""
+    for call in reversed(stack.split(";")):
+        for file, part in PARTS.items():
+            if f"({file}" in call or f"/{file}" in call:
+                return part
+    return OTHER
+
+
+class ProfiledBench(Bench):
+    """A bench whose measured blocks are looked into."""
+
+    def watch(self, py_spy: Path) -> list[Split]:
+        """Return the list that each measured block will add its split to."""
+        self._py_spy = py_spy
+        self.splits: list[Split] = []
+        return self.splits
+
+    @contextmanager
+    def cost(self) -> Iterator[Cost]:
+        """Measure as ever, and split what the worker has used."""
+        by_name = _pids_by_name(self.server.pids())
+        worker = by_name["worker"]
+        raw = PEERS / "profile.raw"
+        looking = subprocess.Popen(
+            [
+                *("taskset", "--cpu-list", str(GENERATOR_CORE), self._py_spy, "record"),
+                *("--pid", str(worker[0]), "--rate", str(LOOKS_PER_SECOND)),
+                *("--duration", "unlimited", "--format", "raw", "--output", raw),
+            ],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        self.generator.command("idle 500")
+        before = {name: processes.cpu_seconds(pids) for name, pids in by_name.items()}
+        with super().cost() as cost:
+            yield cost
+        used = {
+            name: 1e6 * (processes.cpu_seconds(pids) - before[name])
+            for name, pids in by_name.items()
+        }
+        looking.send_signal(signal.SIGINT)
+        looking.wait()
+        looks: Counter[str] = Counter()
+        for line in raw.read_text().splitlines():
+            stack, _, count = line.rpartition(" ")
+            looks[part_of(stack)] += int(count)
+        split = {part: used["worker"] * n / looks.total() for part, n in looks.items()}
+        self.splits.append(split | {name: us for name, us in used.items() if name != "worker"})
+
+
+def _pids_by_name(pids: list[int]) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = {}
+    gunicorns = []
+    for pid in pids:
+        name = Path(f"/proc/{pid}/comm").read_text().strip()
+        if name == "gunicorn" or name.startswith("python"):
+            gunicorns.append(pid)
+        else:
+            found.setdefault({"redis-server": "Redis", "postgres": "PostgreSQL"}[name], []).append(
+                pid
+            )
+    # The master was there first, and does nothing.
+    return {"worker": [max(gunicorns)], **found}
+
+
+def profile(server: our_servers.Ours, plan: Plan, py_spy: Path) -> dict[str, Split]:
+    """Run every hot path on ``server``; return each one's split, for one of what it does."""
+    paths: dict[str, Split] = {}
+    for scenario, blocks in BLOCKS:
+        say(f"{server.label}: {', '.join(blocks)}")
+        with Generator() as load:
+            bench = ProfiledBench(server, load, plan, scenarios.Checks())
+            splits = bench.watch(py_spy)
+            try:
+                server.start()
+                scenario(bench)
+            finally:
+                server.stop()
+        for (name, times), split in zip(blocks.items(), splits, strict=True):
+            paths[name] = {part: us / times for part, us in split.items()}
+    return paths
+
+
+def table(paths: Mapping[str, Split]) -> str:
+    """Return a markdown table: a row per part, the most expensive first, a column per path."""
+    shares: dict[str, float] = {}
+    for split in paths.values():
+        for part, us in split.items():
+            shares[part] = shares.get(part, 0.0) + us / sum(split.values())
+    lines = ["| us of CPU | " + " | ".join(paths) + " |", "|---" * (len(paths) + 1) + "|"]
+    for part in sorted(shares, key=shares.__getitem__, reverse=True):
+        cells = [split.get(part, 0) for split in paths.values()]
+        lines.append(f"| {part} | " + " | ".join(map(_cell, cells)) + " |")
+    sums = [sum(split.values()) for split in paths.values()]
+    lines.append("| **all** | " + " | ".join(map(_cell, sums)) + " |")
+    return "\n".join(lines)
+
+
+def _cell(us: float) -> str:
+    return f"{us:,.0f}" if us >= 10 else f"{us:.1f}" if us >= 0.05 else ""
+
+
+def main() -> int:
+    """Profile the service on SQLite and with Redis and PostgreSQL; print both tables."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.profile",
+        description=__doc__,
+        epilog="Takes five minutes. Root, or ptrace of one's own processes, is needed.",
+    )
+    servers = {cls.name: cls for cls in (our_servers.Ours, our_servers.OursWithServers)}
+    parser.add_argument("--only", nargs="+", choices=servers, default=list(servers))
+    arguments = parser.parse_args()
+    PEERS.mkdir(exist_ok=True)
+    generator.raise_file_limit()
+    py_spy = install.venv("profile", HERE / "profile_requirements.txt") / "py-spy"
+    for name in arguments.only:
+        server = servers[name]()
+        server.install()
+        print(f"\n{server.label}\n\n{table(profile(server, PLAN, py_spy))}", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
