@@ -209,7 +209,8 @@ def _ask_at_the_door(worker):
     door, handle = worker.wsgi.extensions["stream_door"], worker.handle
 
     def ask_first(listener, client, address):
-        client.settimeout(worker.cfg.keepalive)
+        # As long as gunicorn would wait for a head.
+        client.settimeout(worker.cfg.keepalive or None)
         if not door.answer(client, address):
             handle(listener, client, address)
 
