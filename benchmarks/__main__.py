@@ -17,9 +17,10 @@ from benchmarks import (
     peer_servers,
     results,
     selfcheck,
+    summary,
     table,
 )
-from benchmarks.paths import HERE, LATEST, PEERS, PLOT, RESULTS
+from benchmarks.paths import HERE, LATEST, PEERS, PLOT, RESULTS, TABLE
 from benchmarks.plan import FULL, QUICK
 from benchmarks.run import SCENARIOS, Outcome, run, say
 from benchmarks.servers import Server
@@ -42,10 +43,10 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
         description=__doc__,
-        epilog="A full run takes about half an hour and writes docs/benchmarks.json and the plot; "
-        "any other writes benchmarks/results/partial.json. Peers are installed below "
-        "benchmarks/.peers/ (PyPI, npm; nginx, Redis and PostgreSQL from Debian, as root). Two "
-        "cores are needed, idle ones if the figures are to mean anything.",
+        epilog="A full run takes three quarters of an hour and writes docs/benchmarks.json, its "
+        "table and the plot; any other writes benchmarks/results/partial.json. Peers are installed "
+        "below benchmarks/.peers/ (PyPI, npm; nginx, Redis and PostgreSQL from Debian, as root). "
+        "Two cores are needed, idle ones if the figures are to mean anything.",
     )
     parser.add_argument("--quick", action="store_true", help="one round, smaller crowds")
     parser.add_argument(
@@ -61,6 +62,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help="rounds per server; 3 by default")
     parser.add_argument("--output", type=Path, help="where to write the results (JSON)")
     parser.add_argument("--show", type=Path, help="print the table of a results file, and end")
+    parser.add_argument("--summary", type=Path, help="print the README's short table of one")
     parser.add_argument("--plot", type=Path, help="draw a results file, and end")
     return parser.parse_args()
 
@@ -92,6 +94,9 @@ def main() -> int:
     if arguments.show:
         print(table.markdown(json.loads(arguments.show.read_text())))
         return 0
+    if arguments.summary:
+        print(summary.markdown(json.loads(arguments.summary.read_text())))
+        return 0
     PEERS.mkdir(exist_ok=True)
     if arguments.plot:
         plot(arguments.plot, PLOT)
@@ -116,6 +121,7 @@ def main() -> int:
     print(table.markdown(found))
     say(f"results: {target}")
     if is_full:
+        TABLE.write_text(f"# The comparison, whole\n\n{table.markdown(found)}\n")
         plot(target, PLOT)
     return 1 if any(server["failures"] for server in found["servers"].values()) else 0
 

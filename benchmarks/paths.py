@@ -11,4 +11,5 @@ PEERS = HERE / ".peers"
 RESULTS = HERE / "results"
 #: What a full run leaves for readers.
 LATEST = ROOT / "docs" / "benchmarks.json"
+TABLE = ROOT / "docs" / "benchmarks.md"
 PLOT = ROOT / "docs" / "images" / "benchmarks.png"
