@@ -93,5 +93,6 @@ def change_orders() -> dict[str, float]:
             lines.append(f"{order_id}\t{update.version}\t{called_ns}\t{committed_ns[0]}\n")
     finally:
         service.after_commit = announce
+    elapsed_ms = (time.monotonic() - began) * 1000
     Path(ask["log"]).write_text("".join(lines))
-    return {"changed": count, "elapsed_ms": (time.monotonic() - began) * 1000}
+    return {"changed": count, "elapsed_ms": elapsed_ms}

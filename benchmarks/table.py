@@ -40,6 +40,7 @@ def rows(plan: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield f"{change}, from the call: p99 (ms)", "change_p99_ms"
     yield f"{change}, from the commit: p50 (ms)", "change_since_commit_p50_ms"
     yield f"{change}, from the commit: p99 (ms)", "change_since_commit_p99_ms"
+    yield f"{change}: rate reached (/s)", "change_reached_per_s"
 
 
 def markdown(results: Results) -> str:
