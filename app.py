@@ -169,8 +169,14 @@ def _pump(
     on_look: Callable[[], None],
 ) -> OutboxPump:
     if not isinstance(broker, MemoryBroker):
-        # No announce: a status change must not wait for a server that may be away.
-        return OutboxPump(service, may_relay=lambda: not broker.is_away, on_look=on_look)
+        return OutboxPump(
+            service,
+            announce=service.after_commit,
+            # A status change must not wait for a server that may be away.
+            may_wait=True,
+            may_relay=lambda: not broker.is_away,
+            on_look=on_look,
+        )
     return OutboxPump(
         service,
         lock_path=settings.instance_dir / "relay.lock",

@@ -48,8 +48,9 @@ class OutboxPump:
     as long as ``may_relay`` says so: with the broker away, each change would be
     tried and logged again, several times a second, for as long as that lasts.
 
-    ``announce`` announces changes where they were committed. Without it the
-    pump's own greenlet does: for a broker that may keep its caller waiting.
+    ``announce`` announces changes that this process has committed: at once, by
+    whoever committed them, or with ``may_wait`` in the pump's own greenlet, for a
+    broker that may keep its caller waiting. All others' changes are found on the timer.
     ``on_look`` looks for withdrawn access every ``POLL_SECONDS``, and in processes
     that only wait for the lock, too. A flush follows each time, so that what was
     committed before the things it sees has been announced when it is called again.
@@ -61,7 +62,8 @@ class OutboxPump:
         *,
         lock_path: Path | None = None,
         may_relay: Callable[[], bool] = lambda: True,
-        announce: Callable[[Sequence[Change]], None] | None = None,
+        announce: Callable[[Sequence[Change]], object],
+        may_wait: bool = False,
         on_begin: Callable[[], None] = lambda: None,
         on_end: Callable[[], None] = lambda: None,
         on_takeover: Callable[[], None] = lambda: None,
@@ -72,11 +74,15 @@ class OutboxPump:
         self._lock_fd: int | None = None
         self._may_relay = may_relay
         self._announce = announce
+        self._may_wait = may_wait
+        # Committed by this process, and still to be announced by the greenlet.
+        self._committed: list[Change] = []
         self._on_begin = on_begin
         self._on_end = on_end
         self._on_takeover = on_takeover
         self._on_look = on_look
         self._next_look_at = 0.0
+        self._is_flush_wanted = False
         # With the database away for five seconds, a traceback a round was 2,500 lines.
         self._look_failure = RepeatedFailure(
             log,
@@ -106,13 +112,17 @@ class OutboxPump:
         its history ends when it takes over. The process that relays finds them
         in the outbox.
         """
-        if self._announce is not None and self._is_relaying:
-            self._announce(changes)
-        else:
+        if not self._is_relaying:
             self.wake()
+        elif self._may_wait:
+            self._committed.extend(changes)
+            self._wakeup.set()
+        else:
+            self._announce(changes)
 
     def wake(self) -> None:
         """Flush soon, in the pump's own greenlet. Never blocks."""
+        self._is_flush_wanted = True
         self._wakeup.set()
 
     def stop(self) -> None:
@@ -147,18 +157,25 @@ class OutboxPump:
                 with self._look_failure.told():
                     self._on_look()
             with self._flush_failure.told():
-                self._flush()
+                self._relay()
             if not self._is_stopping:
-                self._wakeup.wait(POLL_SECONDS)
+                self._wakeup.wait(max(0.0, self._next_look_at - time.monotonic()))
 
-    def _flush(self) -> None:
+    def _relay(self) -> None:
         if not self._may_relay():
             self._pause()
         elif not self._is_relaying and self._try_to_relay():
             self._say_why()
             self._on_takeover()
         if self._is_relaying:
-            self._service.flush()
+            committed, self._committed = self._committed, []
+            if self._is_flush_wanted:
+                self._is_flush_wanted = False
+                self._service.flush()
+            elif committed:
+                # A search through the outbox for what else there is costs as much as
+                # an announcement, and on a busy floor we are woken hundreds of times a second.
+                self._announce(committed)
 
     def _say_why(self) -> None:
         if self._lock_path is None:
@@ -174,9 +191,11 @@ class OutboxPump:
 
     def _is_time_to_look(self) -> bool:
         # On the timer alone: a busy floor wakes the pump hundreds of times a second.
+        # A flush follows, for what others have committed.
         if (now := time.monotonic()) < self._next_look_at:
             return False
         self._next_look_at = now + POLL_SECONDS
+        self._is_flush_wanted = True
         return True
 
     def _try_to_relay(self) -> bool:

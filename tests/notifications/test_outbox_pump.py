@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import gevent
 import pytest
 
 from notifications.outbox_pump import OutboxPump
+from waiter_service.actors import SYSTEM
+from waiter_service.changes import SessionOpened
 from waiter_service.errors import DatabaseUnavailable
+
+CHANGE = SessionOpened(
+    id="c-1",
+    session_id="table-7",
+    waiter_id="anna",
+    table_number=7,
+    version=1,
+    actor=SYSTEM,
+    occurred_at=datetime.now(UTC),
+)
 
 
 class Floor:
@@ -52,7 +65,8 @@ def start_pump(tmp_path: Path) -> Iterator[Callable[..., tuple[OutboxPump, Floor
             floor,
             lock_path=tmp_path / "relay.lock" if lock else None,
             may_relay=may_relay,
-            announce=(lambda changes: told.append("announce")) if lock else None,
+            announce=lambda changes: told.append("announce"),
+            may_wait=not lock,
             on_begin=lambda: told.append("begin"),
             on_end=lambda: told.append("end"),
             on_takeover=lambda: told.append("takeover"),
@@ -182,18 +196,43 @@ def test_commits_are_announced_at_once_only_by_the_process_that_relays(start_pum
     assert "announce" in second_told
 
 
-def test_with_a_shared_history_commits_only_wake_the_pump(
+def test_with_a_shared_history_commits_are_announced_by_the_pump(
     start_pump, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("notifications.outbox_pump.POLL_SECONDS", 3600.0)
     pump, floor, told = start_pump(lock=False)
     wait_for(lambda: floor.calls.count("flush") == 1)
 
-    pump.after_commit(())
-    assert floor.calls.count("flush") == 1, "the caller does not wait for it"
+    pump.after_commit([CHANGE])
+    assert "announce" not in told, "the caller does not wait for it"
 
-    wait_for(lambda: floor.calls.count("flush") == 2)
+    wait_for(lambda: "announce" in told)
+    assert floor.calls.count("flush") == 1, "nor is the outbox searched for each commit"
+
+
+def test_a_busy_floor_is_searched_for_others_changes_all_the_same(start_pump) -> None:
+    pump, floor, told = start_pump(lock=False)
+    with gevent.Timeout(5):
+        while floor.calls.count("flush") < 3:
+            pump.after_commit([CHANGE])
+            gevent.sleep(0.005)
+    assert told.count("announce") > 3
+
+
+def test_a_commit_is_left_in_the_outbox_while_the_broker_is_away(start_pump) -> None:
+    is_away = False
+    pump, floor, told = start_pump(lock=False, may_relay=lambda: not is_away)
+    wait_for(lambda: "flush" in floor.calls)
+
+    is_away = True
+    pump.after_commit([CHANGE])
+    wait_for(lambda: floor.calls[-1] == "stop")
+    pump.after_commit([CHANGE])
+    gevent.sleep(0.01)
     assert "announce" not in told
+
+    is_away = False
+    wait_for(lambda: floor.calls[-1] == "flush")
 
 
 def test_nothing_is_relayed_while_the_broker_is_away(start_pump) -> None:
