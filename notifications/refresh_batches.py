@@ -59,8 +59,8 @@ class BatchStore(Protocol):
     def targets(self) -> list[str]:
         """Return every target that has a batch."""
 
-    def done(self, batch: Batch) -> None:
-        """Forget ``batch``: it has been published."""
+    def done(self, *batches: Batch) -> None:
+        """Forget ``batches``: they have been published."""
 
     def postpone(self, batch: Batch, until: float) -> None:
         """Offer ``batch`` again at ``until``: publishing it has failed."""
@@ -122,8 +122,8 @@ class MemoryBatches:
     def targets(self) -> list[str]:
         return list(dict.fromkeys([*self._claims, *self._collecting]))
 
-    def done(self, batch: Batch) -> None:
-        if self._holds(batch):
+    def done(self, *batches: Batch) -> None:
+        for batch in filter(self._holds, batches):
             del self._claims[batch.target]
             self._note(batch.target)
 

@@ -142,16 +142,20 @@ keep(ARGV[4])
 return claim(ARGV[1], ARGV[2], ARGV[3])
 """
 
-# ARGV: target, batch id.
+# ARGV: of each batch its target and id.
 _DONE = """
-local found = redis.call('HGET', sending, ARGV[1])
-if not found or cjson.decode(found).id ~= ARGV[2] then return end
-redis.call('HDEL', sending, ARGV[1])
-local next = redis.call('HGET', collecting, ARGV[1])
-if next then
-  redis.call('ZADD', due, cjson.decode(next).due_ms, ARGV[1])
-else
-  redis.call('ZREM', due, ARGV[1])
+for index = 1, #ARGV, 2 do
+  local target, id = ARGV[index], ARGV[index + 1]
+  local found = redis.call('HGET', sending, target)
+  if found and cjson.decode(found).id == id then
+    redis.call('HDEL', sending, target)
+    local next = redis.call('HGET', collecting, target)
+    if next then
+      redis.call('ZADD', due, cjson.decode(next).due_ms, target)
+    else
+      redis.call('ZREM', due, target)
+    end
+  end
 end
 """
 
@@ -241,8 +245,12 @@ class RedisBatches:
                 )
         return list(found)
 
-    def done(self, batch: Batch) -> None:
-        self._done(self._keys(batch.target), [batch.target, batch.id])
+    def done(self, *batches: Batch) -> None:
+        by_shard: dict[int, list[str]] = {}
+        for batch in batches:
+            by_shard.setdefault(self._shard(batch.target), []).extend((batch.target, batch.id))
+        for shard, args in by_shard.items():
+            self._done(self._shards[shard], args)
 
     def postpone(self, batch: Batch, until: float) -> None:
         self._postpone(self._keys(batch.target), [batch.target, batch.id, _ms(until), KEEP_SECONDS])
