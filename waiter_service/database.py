@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Self
 
-from sqlalchemy import Engine, exc
+from sqlalchemy import Connection, Engine, exc
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.orm import Session
 
@@ -50,6 +50,11 @@ class Database:
         else:
             self._engine = postgresql_engine(self.url)
         self._writer = self._engine.execution_options(writes=True)
+        self._committer = (
+            self._writer
+            if self.is_sqlite
+            else self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        )
         self._reader = (
             self._engine
             if self.is_sqlite
@@ -95,6 +100,21 @@ class Database:
             self._check_once()
             with self._turn(), Session(self._writer, expire_on_commit=False) as orm, orm.begin():
                 yield orm
+
+    @contextmanager
+    def committing(self) -> Iterator[Connection]:
+        """Open a connection for statements that each change something by itself.
+
+        Where one is all there is to do, that spares PostgreSQL the round trips of
+        BEGIN and COMMIT: each is committed as it is carried out. On SQLite it is a
+        transaction like any other.
+
+        Raises: like ``writing``.
+        """
+        with self._translated_errors():
+            self._check_once()
+            with self._turn(), self._committer.begin() as connection:
+                yield connection
 
     @contextmanager
     def reading(self) -> Iterator[Session]:

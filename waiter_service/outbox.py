@@ -18,11 +18,25 @@ rows is told in ``relay.py``.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import String, Table, bindparam, case, delete, exists, func, insert, null, select
+from sqlalchemy import (
+    BindParameter,
+    Connection,
+    String,
+    Table,
+    bindparam,
+    case,
+    delete,
+    exists,
+    func,
+    insert,
+    null,
+    select,
+)
 from sqlalchemy.orm import Session
 
 from waiter_service.changes import Change, to_payload
@@ -64,12 +78,11 @@ _ADD = (
     )
     .returning(_OUTBOX.c.sequence, _OUTBOX.c.claimed_until)
 )
-_REMOVE_LAST = delete(_OUTBOX).where(
-    _OUTBOX.c.sequence == bindparam("row"),
-    ~exists().where(
-        _THERE.c.session_id == bindparam("of_session"), _THERE.c.sequence > bindparam("row")
-    ),
-)
+_ROWS: BindParameter[list[int]] = bindparam("rows", expanding=True)
+_REMOVE = delete(_OUTBOX).where(_OUTBOX.c.sequence.in_(_ROWS))
+_REMOVE_LAST = _REMOVE.where(
+    ~exists().where(_THERE.c.session_id == _OUTBOX.c.session_id, _THERE.c.sequence.not_in(_ROWS))
+).returning(_OUTBOX.c.session_id)
 
 
 def add(orm: Session, change: Change, *, claimant: str | None, now: datetime) -> Entry | None:
@@ -104,15 +117,17 @@ def add(orm: Session, change: Change, *, claimant: str | None, now: datetime) ->
     )
 
 
-def remove_last(orm: Session, entry: Entry) -> bool:
-    """Remove an announced row if no other of its session waits; tell whether it is gone."""
-    row = {"row": entry.sequence, "of_session": entry.session_id}
-    return orm.connection().execute(_REMOVE_LAST, row).rowcount > 0
+def remove(connection: Connection, entries: Collection[Entry]) -> set[str]:
+    """Remove announced rows; return the sessions of which nothing waits any more.
 
-
-def remove(orm: Session, entry: Entry) -> None:
-    """Remove an announced row."""
-    orm.connection().execute(delete(_OUTBOX).where(_OUTBOX.c.sequence == entry.sequence))
+    One statement does for both, unless something has come in behind them. Each may
+    be committed by itself: a row that stays behind is announced again, under its key.
+    """
+    rows = {"rows": [entry.sequence for entry in entries]}
+    emptied = connection.execute(_REMOVE_LAST, rows).scalars().all()
+    if len(emptied) < len(entries):
+        connection.execute(_REMOVE, rows)
+    return set(emptied)
 
 
 def is_empty(orm: Session) -> bool:

@@ -58,6 +58,8 @@ class _Progress:
     """How far one round has come."""
 
     sent: int = 0
+    # Announced, with rows that are still to be removed.
+    told: list[Entry] = field(default_factory=list)
     # Sessions of which nothing waits any more.
     emptied: set[str] = field(default_factory=set)
     # Sessions whose oldest row was not taken: what follows in them must wait.
@@ -202,18 +204,31 @@ class Relay:
 
     def _round(self, asked: _Round) -> int:
         progress = _Progress()
+        try:
+            self._announce_all(asked, progress)
+        finally:
+            # The store has failed, or a greenlet was ended: still in our hands. The
+            # next round goes on from here, and tells nobody again.
+            self._own.extend(progress.told)
+        return progress.sent
+
+    def _announce_all(self, asked: _Round, progress: _Progress) -> None:
         while self._own:
             own = list(self._own)
             self._own.clear()
             self._announce(own, progress)
+            # What was committed meanwhile comes first; but rows must not pile up.
+            if len(progress.told) >= asked.limit:
+                self._remove(progress)
+        self._remove(progress)
         only = asked.only_sessions
         if only is not None:
             only -= progress.emptied | progress.stuck
             if not only:
-                return progress.sent
+                return
         while entries := self._claim(asked, only, progress.stuck):
             self._announce(entries, progress)
-        return progress.sent
+            self._remove(progress)
 
     def _claim(
         self, asked: _Round, only: Collection[str] | None, stuck: Collection[str]
@@ -238,8 +253,7 @@ class Relay:
                 entry = left[0]
                 outcome = self._announcer.tell_entry(entry)
                 if outcome is Outcome.TAKEN:
-                    self._remove(entry, progress)
-                    left.popleft()
+                    progress.told.append(left.popleft())
                     progress.sent += 1
                 else:
                     progress.stuck.add(entry.session_id)
@@ -257,13 +271,15 @@ class Relay:
             if left:
                 self._give_back(left)
 
-    def _remove(self, entry: Entry, progress: _Progress) -> None:
-        with self._database.writing() as orm:
-            if outbox.remove_last(orm, entry):
-                progress.emptied.add(entry.session_id)
-            else:
-                outbox.remove(orm, entry)
-        self._announcer.forget(entry.id)
+    def _remove(self, progress: _Progress) -> None:
+        """Remove the rows of what was told, together: a commit costs as much as an announcement."""
+        if not progress.told:
+            return
+        with self._database.committing() as connection:
+            progress.emptied |= outbox.remove(connection, progress.told)
+        for entry in progress.told:
+            self._announcer.forget(entry.id)
+        progress.told.clear()
 
     def _give_back(self, entries: Collection[Entry], *, failed: Entry | None = None) -> None:
         with self._database.writing() as orm:
