@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, TypeVar
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 
 from waiter_service import inputs
 from waiter_service.actors import Actor
 from waiter_service.errors import IllegalTransition, NotFound, VersionConflict
-from waiter_service.models import SessionRow, TicketColumns
+from waiter_service.models import OrderRow, RequestRow, SessionRow, TicketColumns
 from waiter_service.statuses import OrderStatus, RequestStatus, S, allowed_moves
-from waiter_service.unit_of_work import UnitOfWork
+from waiter_service.unit_of_work import WANTED, UnitOfWork, session_lock
 
 T = TypeVar("T", bound=TicketColumns)
 
@@ -29,6 +30,13 @@ _UNDERWAY = frozenset(
         RequestStatus.ON_HOLD.value,
     }
 )
+
+_LOCKS: Mapping[type[TicketColumns], Select[SessionRow]] = {
+    row_type: session_lock(
+        SessionRow.id == select(row_type.session_id).where(row_type.id == WANTED).scalar_subquery()
+    )
+    for row_type in (RequestRow, OrderRow)
+}
 
 
 def is_move(
@@ -91,10 +99,7 @@ def move(
     expected_version = inputs.expected_version(expected_version)
     if not inputs.is_identifier(ticket_id):
         raise unknown(ticket_id)
-    session = work.lock_session(
-        SessionRow.id
-        == select(row_type.session_id).where(row_type.id == ticket_id).scalar_subquery()
-    )
+    session = work.lock_session(_LOCKS[row_type], ticket_id)
     if session is None:
         raise unknown(ticket_id)
     work.require_permission(session, unknown.thing, ticket_id)

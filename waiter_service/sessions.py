@@ -17,8 +17,10 @@ from waiter_service.errors import (
 )
 from waiter_service.models import SessionRow, WaiterRow
 from waiter_service.revocations import RevokedKind
-from waiter_service.unit_of_work import UnitOfWork
+from waiter_service.unit_of_work import WANTED, UnitOfWork, session_lock
 from waiter_service.views import SessionUpdate, SessionView
+
+_LOCK = session_lock(SessionRow.id == WANTED)
 
 
 def lock_for_something_new(work: UnitOfWork, session_id: str) -> SessionRow:
@@ -98,7 +100,7 @@ def close_session(work: UnitOfWork, session_id: str, *, reason: str | None) -> S
 def _lock(work: UnitOfWork, session_id: str) -> SessionRow:
     if not inputs.is_identifier(session_id):
         raise UnknownSession(session_id)
-    session = work.lock_session(SessionRow.id == session_id)
+    session = work.lock_session(_LOCK, session_id)
     if session is None:
         raise UnknownSession(session_id)
     work.require_permission(session, "session", session_id)

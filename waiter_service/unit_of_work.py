@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Table, insert, select
+from sqlalchemy import ColumnElement, Select, String, Table, bindparam, insert, select
 from sqlalchemy.orm import Session
 
 from waiter_service import outbox
@@ -21,6 +21,21 @@ from waiter_service.outbox import Entry
 
 # On the table itself: nobody reads the row back, so the ORM need not know it.
 _ADD_AUDIT = insert(cast("Table", AuditRow.__table__))
+
+
+#: Stands for the id that a session is looked up by.
+WANTED = bindparam("wanted", type_=String)
+
+
+def session_lock(which: ColumnElement[bool]) -> Select[SessionRow]:
+    """Return what locks the session that ``which`` tells by ``WANTED``.
+
+    Made once for each way to look it up: put together anew for each change, it cost
+    more than to carry it out.
+    """
+    # Not FOR UPDATE: the id stays, and rows that refer to it are inserted by
+    # ourselves only.
+    return select(SessionRow).where(which).with_for_update(key_share=True)
 
 
 class UnitOfWork:
@@ -53,13 +68,9 @@ class UnitOfWork:
         """When it happens: one moment for all of it. Ask for it after the lock is held."""
         return self._clock()
 
-    def lock_session(self, which: ColumnElement[bool]) -> SessionRow | None:
-        """Lock the one session ``which`` names, waiting for whoever changes it now."""
-        return self.orm.scalar(
-            # Not FOR UPDATE: the id stays, and rows that refer to it are
-            # inserted by ourselves only.
-            select(SessionRow).where(which).with_for_update(key_share=True)
-        )
+    def lock_session(self, lock: Select[SessionRow], wanted: str) -> SessionRow | None:
+        """Lock the one session that ``lock`` finds for ``wanted``, once nobody else changes it."""
+        return self.orm.scalar(lock, {"wanted": wanted})
 
     def require_permission(self, session: SessionRow, thing: str, thing_id: str) -> None:
         """Raise ``NotPermitted`` unless the actor may act in ``session``."""
