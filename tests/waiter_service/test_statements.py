@@ -33,6 +33,15 @@ def test_a_status_change_takes_six_statements_with_its_announcement(
     assert len(statements) <= most, "\n".join(statements)
 
 
+def test_what_was_announced_together_is_removed_together(service, make_service, listener):
+    for table in range(20, 40):
+        service.open_session(table, "anna", session_id=f"t-{table}")
+    process = make_service(relay=True)
+    with counted(process) as statements:
+        assert process.flush() == 20
+    assert sum(statement.startswith("DELETE") for statement in statements) == 1
+
+
 def test_a_no_op_only_looks(service):
     with counted(service) as statements:
         service.update_request_status("req-1", "New")
