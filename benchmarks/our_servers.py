@@ -7,6 +7,8 @@ import sys
 import time
 import uuid
 from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import jwt
@@ -110,9 +112,23 @@ class OursWithServers(Ours):
         super().launch()
 
     def start(self) -> None:
-        """Start, and make sure that it is Redis which is measured."""
+        """Start, wait until it is healthy, and make sure that it is Redis which is measured."""
         super().start()
-        with urlopen(f"http://127.0.0.1:{self.port}/sse/health", timeout=10) as answer:
-            kind = json.load(answer)["broker"]["kind"]
+        deadline = time.monotonic() + 10
+        while (health := self._health())["status"] != "healthy":
+            if time.monotonic() > deadline:
+                raise StartError(f"unhealthy: {health['reason']}")
+            time.sleep(0.05)
+        kind = health["broker"]["kind"]
         if kind != "redis":
             raise StartError(f"REDIS_URL is set, but the broker in use is {kind!r}")
+
+    def _health(self) -> dict[str, Any]:
+        try:
+            answer = urlopen(f"http://127.0.0.1:{self.port}/sse/health", timeout=10)
+        except HTTPError as unhealthy:
+            # In its first moments, before it is subscribed in Redis.
+            answer = unhealthy
+        with answer:
+            found: dict[str, Any] = json.load(answer)
+        return found
