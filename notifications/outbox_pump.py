@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import gevent
 from gevent.event import Event as Wakeup
+from gevent.pool import Pool
 
 from notifications.repeated_failure import RepeatedFailure
 from waiter_service.changes import Change
@@ -26,10 +27,43 @@ POLL_SECONDS = 0.25
 STOP_SECONDS = 5.0
 
 
+SideBySide = Callable[[Sequence[Callable[[], None]]], None]
+
+#: Announcements under way at once, for a broker that keeps its caller waiting. Their
+#: commands travel together; more would only make each take longer.
+MAX_SIDE_BY_SIDE = 8
+
+
+def side_by_side(tasks: Sequence[Callable[[], None]]) -> None:
+    """Carry out ``tasks``, some at once, each in a greenlet; raise what the first to fail raised.
+
+    All have ended by then, unless the caller was killed: then they end by themselves.
+    """
+    if len(tasks) == 1:
+        tasks[0]()
+        return
+    failures = [
+        failure
+        for failure in Pool(MAX_SIDE_BY_SIDE).imap_unordered(_failure_of, tasks)
+        if failure is not None
+    ]
+    if failures:
+        raise failures[0]
+
+
+def _failure_of(task: Callable[[], None]) -> Exception | None:
+    # What a greenlet raises, gevent prints; whoever called us says it once.
+    try:
+        task()
+    except Exception as error:  # noqa: BLE001 - raised again by side_by_side
+        return error
+    return None
+
+
 class RelayingService(Protocol):
     """What the pump needs of the waiter service."""
 
-    def start_relaying(self) -> None: ...
+    def start_relaying(self, side_by_side: SideBySide | None = None) -> None: ...
     def stop_relaying(self) -> None: ...
     def flush(self) -> int: ...
 
@@ -50,7 +84,8 @@ class OutboxPump:
 
     ``announce`` announces changes that this process has committed: at once, by
     whoever committed them, or with ``may_wait`` in the pump's own greenlet, for a
-    broker that may keep its caller waiting. All others' changes are found on the timer.
+    broker that may keep its caller waiting; different sessions' changes are then
+    announced side by side. All others' changes are found on the timer.
     ``on_look`` looks for withdrawn access every ``POLL_SECONDS``, and in processes
     that only wait for the lock, too. A flush follows each time, so that what was
     committed before the things it sees has been announced when it is called again.
@@ -210,7 +245,7 @@ class OutboxPump:
             self._lock_fd = fd
         try:
             self._on_begin()
-            self._service.start_relaying()
+            self._service.start_relaying(side_by_side if self._may_wait else None)
         except BaseException:
             self._unlock()
             raise

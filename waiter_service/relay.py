@@ -20,9 +20,10 @@ import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 from waiter_service import claims, outbox
 from waiter_service.announcer import Announcer, Outcome
@@ -42,6 +43,10 @@ LOOK_SECONDS = 1.0
 
 # stop() waits this long for a flush under way in another greenlet or thread.
 STOP_SECONDS = 5.0
+
+
+# Carries out all that it is given, and then raises what one of them has.
+SideBySide = Callable[[Sequence[Callable[[], None]]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +96,7 @@ class Relay:
         # Claimed and committed, but not yet announced and removed: what came with
         # its insertion, and what a failing store has left in our hands.
         self._own: deque[Entry] = deque()
+        self.side_by_side: SideBySide | None = None
         self.is_relaying = False
 
     def start(self) -> None:
@@ -207,8 +213,7 @@ class Relay:
         try:
             self._announce_all(asked, progress)
         finally:
-            # The store has failed, or a greenlet was ended: still in our hands. The
-            # next round goes on from here, and tells nobody again.
+            # The store has failed, or a greenlet was ended: the next round removes them.
             self._own.extend(progress.told)
         return progress.sent
 
@@ -216,8 +221,8 @@ class Relay:
         while self._own:
             own = list(self._own)
             self._own.clear()
-            self._announce(own, progress)
-            # What was committed meanwhile comes first; but rows must not pile up.
+            self._announce_each(own, progress)
+            # First what was committed meanwhile; but rows must not pile up.
             if len(progress.told) >= asked.limit:
                 self._remove(progress)
         self._remove(progress)
@@ -227,7 +232,7 @@ class Relay:
             if not only:
                 return
         while entries := self._claim(asked, only, progress.stuck):
-            self._announce(entries, progress)
+            self._announce_each(entries, progress)
             self._remove(progress)
 
     def _claim(
@@ -245,6 +250,16 @@ class Relay:
                 retry=asked.retry,
             )
 
+    def _announce_each(self, entries: Sequence[Entry], progress: _Progress) -> None:
+        """Announce claimed rows: a session's in order, different sessions' side by side."""
+        if self.side_by_side is None:
+            self._announce(entries, progress)
+            return
+        sessions: dict[str, list[Entry]] = {}
+        for entry in entries:
+            sessions.setdefault(entry.session_id, []).append(entry)
+        self.side_by_side([partial(self._announce, each, progress) for each in sessions.values()])
+
     def _announce(self, entries: Sequence[Entry], progress: _Progress) -> None:
         """Announce claimed rows in order; one that fails holds up its session alone."""
         left = deque(entries)
@@ -261,8 +276,7 @@ class Relay:
                     self._give_back(behind, failed=entry if outcome is Outcome.FAILED else None)
                     left = deque(e for e in left if e.session_id != entry.session_id)
         except DatabaseError:
-            # The rows are still claimed, and nobody else would touch them before
-            # the lease ends. The next round goes on from here, and tells nobody again.
+            # Still claimed: nobody else would touch them before the lease ends.
             self._own.extend(left)
             left.clear()
             raise
@@ -272,11 +286,10 @@ class Relay:
                 self._give_back(left)
 
     def _remove(self, progress: _Progress) -> None:
-        """Remove the rows of what was told, together: a commit costs as much as an announcement."""
-        if not progress.told:
-            return
-        with self._database.committing() as connection:
-            progress.emptied |= outbox.remove(connection, progress.told)
+        """Remove the rows of what was told, in one commit."""
+        if progress.told:
+            with self._database.committing() as connection:
+                progress.emptied |= outbox.remove(connection, progress.told)
         for entry in progress.told:
             self._announcer.forget(entry.id)
         progress.told.clear()

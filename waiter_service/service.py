@@ -16,7 +16,7 @@ from waiter_service.clock import Clock, utc_now
 from waiter_service.database import Database, url_from
 from waiter_service.errors import ValidationError
 from waiter_service.inputs import OrderItem
-from waiter_service.relay import Relay
+from waiter_service.relay import Relay, SideBySide
 from waiter_service.statuses import OrderStatus, RequestStatus
 from waiter_service.unit_of_work import UnitOfWork
 from waiter_service.views import (
@@ -236,13 +236,14 @@ class WaiterService:
         """This process announces the whole deployment's changes, not only its own."""
         return self._relay.is_relaying
 
-    def start_relaying(self) -> None:
+    def start_relaying(self, side_by_side: SideBySide | None = None) -> None:
         """Announce every pending change from now on: after each commit, and in ``flush()``.
 
-        For processes that serve streams, once their receivers are connected.
-        Call ``flush()`` right after, for what a crash left behind, and then
-        about every second, for what other processes do.
+        For processes that serve streams, once their receivers are connected. Call
+        ``flush()`` right after, for what a crash left behind, and about every second.
+        ``side_by_side`` runs functions at once, one a session: for receivers that wait.
         """
+        self._relay.side_by_side = side_by_side
         self._relay.start()
 
     def stop_relaying(self) -> None:

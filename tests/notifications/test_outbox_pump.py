@@ -9,7 +9,7 @@ from pathlib import Path
 import gevent
 import pytest
 
-from notifications.outbox_pump import OutboxPump
+from notifications.outbox_pump import MAX_SIDE_BY_SIDE, OutboxPump, side_by_side
 from waiter_service.actors import SYSTEM
 from waiter_service.changes import SessionOpened
 from waiter_service.errors import DatabaseUnavailable
@@ -32,7 +32,7 @@ class Floor:
         self.calls: list[str] = []
         self.failure: Exception | None = None
 
-    def start_relaying(self) -> None:
+    def start_relaying(self, side_by_side: object = None) -> None:
         self.calls.append("start")
 
     def stop_relaying(self) -> None:
@@ -260,3 +260,28 @@ def test_pump_that_pauses_can_be_stopped(start_pump) -> None:
     wait_for(lambda: floor.calls[-1] == "stop")
     pump.stop()
     assert "flush" not in floor.calls[floor.calls.index("stop") :]
+
+
+def test_with_a_shared_history_announcements_are_under_way_side_by_side() -> None:
+    under_way, most = 0, 0
+
+    def announce() -> None:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        gevent.sleep(0.01)
+        under_way -= 1
+
+    side_by_side([announce] * 20)
+    assert (under_way, most) == (0, MAX_SIDE_BY_SIDE)
+
+
+def test_of_those_side_by_side_one_that_fails_keeps_none_from_being_carried_out() -> None:
+    done: list[str] = []
+
+    def fail() -> None:
+        raise DatabaseUnavailable("gone")
+
+    with pytest.raises(DatabaseUnavailable):
+        side_by_side([fail, lambda: done.append("second"), lambda: done.append("third")])
+    assert sorted(done) == ["second", "third"]

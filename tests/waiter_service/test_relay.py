@@ -1,6 +1,7 @@
 """From commit to signal: the two modes, and receivers that fail."""
 
 import logging
+import threading
 
 import pytest
 from sqlalchemy import text
@@ -234,3 +235,30 @@ def test_a_long_backlog_is_announced_whole_and_in_order(service, relay, listen):
 def test_changes_by_guests_name_the_guest(relay, listener):
     relay.update_request_status("req-1", "Cancelled", actor=Actor.guest("table-7"))
     assert str(listener.heard[0].actor) == "guest:table-7"
+
+
+def test_sessions_announced_side_by_side_keep_their_order_and_one_that_fails_is_alone(
+    service, make_service, listen
+):
+    """As a process does whose receivers wait for a broker."""
+    relay = make_service()
+
+    def at_once(tasks):
+        threads = [threading.Thread(target=task) for task in tasks]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(10)
+
+    for kind in ("bill", "menu", "candle"):
+        for table in (5, 7, 9):
+            service.create_request(f"table-{table}", kind, request_id=f"{kind}-{table}")
+    listener = listen()
+    listener.refuse = lambda change: change.session_id == "table-7"
+    relay.start_relaying(at_once)
+
+    assert relay.flush() == 6
+    for table in (5, 9):
+        heard = [change.request_id for change in listener.of(f"table-{table}")]
+        assert heard == [f"bill-{table}", f"menu-{table}", f"candle-{table}"]
+    assert relay.pending_count() == 3
