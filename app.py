@@ -80,7 +80,9 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     broker = _broker(settings)
     sse = SseService(broker, _stream_options(settings))
     notifications = NotificationService(broker)
-    cache_refresh = CacheRefreshService(notifications.publish_refresh, batches=_batches(settings))
+    cache_refresh = CacheRefreshService(
+        notifications.publish_refresh, batches=_batches(settings, broker)
+    )
     listener = FloorListener(notifications, cache_refresh)
     idempotency = IdempotencyStore(database)
     revocations = Revocations(database)
@@ -152,12 +154,12 @@ def _broker(settings: Settings) -> Broker:
     return MemoryBroker(limits, history_path=settings.instance_dir / "history.json")
 
 
-def _batches(settings: Settings) -> BatchStore:
-    if not settings.redis_url:
+def _batches(settings: Settings, broker: Broker) -> BatchStore:
+    if not settings.redis_url or not isinstance(broker, RedisBroker):
         return MemoryBatches()
     # Seconds that a process waits for Redis before it does without.
     client = Redis.from_url(settings.redis_url, socket_timeout=1.0, socket_connect_timeout=1.0)
-    return RedisBatches(client, prefix="restaurant:refresh")
+    return RedisBatches(client, link=broker.link, prefix="restaurant:refresh")
 
 
 def _pump(

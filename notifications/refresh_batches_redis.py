@@ -19,11 +19,13 @@ import json
 import time
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import fields
 from typing import Any
 
 import redis
 
+from notifications import refresh_scripts
+from notifications.brokers.redis_link import Call, RedisLink
 from notifications.debouncer import MAX_AFFECTED_IDS, MAX_REASONS, Batch
 from notifications.events import AffectedData
 from notifications.refresh_batches import LEASE_SECONDS
@@ -38,138 +40,7 @@ POLL_SECONDS = 0.5
 KEEP_SECONDS = 24 * 3600
 
 _PRIORITIES = tuple(Priority)
-
-_COMMON = """
-local due, collecting, sending = KEYS[1], KEYS[2], KEYS[3]
-
-local function keep(seconds)
-  for _, key in ipairs(KEYS) do redis.call('EXPIRE', key, seconds) end
-end
-
-local function claim(target, now_ms, lease_ms)
-  local found = redis.call('HGET', sending, target)
-  if not found then
-    found = redis.call('HGET', collecting, target)
-    if not found then
-      redis.call('ZREM', due, target)
-      return false
-    end
-    redis.call('HDEL', collecting, target)
-  end
-  local batch = cjson.decode(found)
-  batch.attempts = batch.attempts + 1
-  batch.is_postponed = false
-  found = cjson.encode(batch)
-  redis.call('HSET', sending, target, found)
-  redis.call('ZADD', due, now_ms + lease_ms, target)
-  return found
-end
-"""
-
-# ARGV: the batches that the triggers would open, max ids, max reasons, keep.
-# The rule is that of Batch.joined_by; the tests hold the two together.
-_ADD = """
-local max_ids, max_reasons = tonumber(ARGV[2]), tonumber(ARGV[3])
-
-local function union(values, more)
-  local seen = {}
-  for _, value in ipairs(values) do seen[value] = true end
-  for _, value in ipairs(more) do
-    if not seen[value] then
-      seen[value] = true
-      values[#values + 1] = value
-    end
-  end
-end
-
-local function join(batch, added)
-  if added.rank < batch.rank then
-    batch.latest_ms = math.min(batch.due_ms, added.latest_ms)
-    batch.rank = added.rank
-  end
-  if added.rank == batch.rank then
-    batch.due_ms = math.min(added.due_ms, batch.latest_ms)
-  end
-  union(batch.affected_data, added.affected_data)
-  union(batch.affected_ids, added.affected_ids)
-  if batch.is_about_any_id or added.is_about_any_id or #batch.affected_ids > max_ids then
-    batch.is_about_any_id = true
-    batch.affected_ids = {}
-  end
-  union(batch.reasons, added.reasons)
-  if #batch.reasons > max_reasons then
-    table.remove(batch.reasons)
-    batch.reasons_left_out = batch.reasons_left_out + 1
-  end
-  batch.triggers = batch.triggers + added.triggers
-  return batch
-end
-
-local first_due_ms
-for _, added in ipairs(cjson.decode(ARGV[1])) do
-  local target = added.target
-  local found = redis.call('HGET', collecting, target)
-  local batch = found and join(cjson.decode(found), added) or added
-  redis.call('HSET', collecting, target, cjson.encode(batch))
-  if redis.call('HEXISTS', sending, target) == 0 then
-    redis.call('ZADD', due, batch.due_ms, target)
-  end
-  first_due_ms = math.min(first_due_ms or batch.due_ms, batch.due_ms)
-end
-keep(ARGV[4])
-return first_due_ms
-"""
-
-# ARGV: now, lease, limit, keep.
-_CLAIM_DUE = """
-local claimed = {}
-local targets = redis.call('ZRANGE', due, '-inf', ARGV[1], 'BYSCORE', 'LIMIT', 0, ARGV[3])
-for _, target in ipairs(targets) do
-  claimed[#claimed + 1] = claim(target, ARGV[1], ARGV[2]) or nil
-end
-keep(ARGV[4])
-return claimed
-"""
-
-# ARGV: target, now, lease, keep.
-_CLAIM_TARGET = """
-local found = redis.call('HGET', sending, ARGV[1])
-if found and not cjson.decode(found).is_postponed then
-  local lease_ends_ms = redis.call('ZSCORE', due, ARGV[1])
-  if lease_ends_ms and tonumber(lease_ends_ms) > tonumber(ARGV[2]) then return false end
-end
-keep(ARGV[4])
-return claim(ARGV[1], ARGV[2], ARGV[3])
-"""
-
-# ARGV: of each batch its target and id.
-_DONE = """
-for index = 1, #ARGV, 2 do
-  local target, id = ARGV[index], ARGV[index + 1]
-  local found = redis.call('HGET', sending, target)
-  if found and cjson.decode(found).id == id then
-    redis.call('HDEL', sending, target)
-    local next = redis.call('HGET', collecting, target)
-    if next then
-      redis.call('ZADD', due, cjson.decode(next).due_ms, target)
-    else
-      redis.call('ZREM', due, target)
-    end
-  end
-end
-"""
-
-# ARGV: target, batch id, until, keep.
-_POSTPONE = """
-local found = redis.call('HGET', sending, ARGV[1])
-if not found then return end
-local batch = cjson.decode(found)
-if batch.id ~= ARGV[2] then return end
-batch.is_postponed = true
-redis.call('HSET', sending, ARGV[1], cjson.encode(batch))
-redis.call('ZADD', due, ARGV[3], ARGV[1])
-keep(ARGV[4])
-"""
+_NAMES = tuple(field.name for field in fields(Batch))
 
 
 class RedisBatches:
@@ -180,6 +51,10 @@ class RedisBatches:
     ``redis.RedisError`` when Redis cannot be reached; a call that timed out
     may have been carried out. ``shards`` spreads the targets over the nodes
     of a cluster, each claim asking every shard; leave it at 1 without one.
+
+    Triggers come hundreds a second. With ``link`` they travel on its connection,
+    together with the events and each other, and raise ``BrokerUnavailable``
+    instead; with one of ``client``'s each, they took longer than all the rest.
     """
 
     clock: Callable[[], float] = staticmethod(time.time)
@@ -189,36 +64,51 @@ class RedisBatches:
         self,
         client: redis.Redis,
         *,
+        link: RedisLink | None = None,
         prefix: str = "notifications:refresh",
         shards: int = 1,
         lease_seconds: float = LEASE_SECONDS,
     ) -> None:
         self._client = client
+        self._link = link
+        if link is not None:
+            link.learn(refresh_scripts.ADD)
         self._shards = [
             [f"{{{prefix}:{shard}}}:{name}" for name in ("due", "collecting", "sending")]
             for shard in range(shards)
         ]
         self._lease_ms = _ms(lease_seconds)
-        self._add = client.register_script(_COMMON + _ADD)
-        self._claim_due = client.register_script(_COMMON + _CLAIM_DUE)
-        self._claim_target = client.register_script(_COMMON + _CLAIM_TARGET)
-        self._done = client.register_script(_COMMON + _DONE)
-        self._postpone = client.register_script(_COMMON + _POSTPONE)
+        self._add = client.register_script(refresh_scripts.ADD.text)
+        self._claim_due = client.register_script(refresh_scripts.CLAIM_DUE)
+        self._claim_target = client.register_script(refresh_scripts.CLAIM_TARGET)
+        self._done = client.register_script(refresh_scripts.DONE)
+        self._postpone = client.register_script(refresh_scripts.POSTPONE)
 
     def add(self, target: str, trigger: Trigger, now: float) -> float:
         return self.add_all([(target, trigger)], now)
 
     def add_all(self, additions: Sequence[tuple[str, Trigger]], now: float) -> float:
-        by_shard: dict[int, list[dict[str, Any]]] = {}
+        # A target's are joined here already: a status change brings two for each, and
+        # Redis, which all workers share, then has half as many to take in.
+        opened: dict[str, Batch] = {}
         for target, trigger in additions:
-            batch = _fields(Batch.opened(target, trigger, now))
-            by_shard.setdefault(self._shard(target), []).append(batch)
-        limits = [MAX_AFFECTED_IDS, MAX_REASONS, KEEP_SECONDS]
-        moments = [
-            float(self._add(self._shards[shard], [json.dumps(batches), *limits]))
-            for shard, batches in by_shard.items()
-        ]
-        return min(moments) / 1000
+            batch = opened.get(target)
+            opened[target] = (
+                batch.joined_by(trigger, now) if batch else Batch.opened(target, trigger, now)
+            )
+        by_shard: dict[int, list[dict[str, Any]]] = {}
+        for target, batch in opened.items():
+            by_shard.setdefault(self._shard(target), []).append(_fields(batch))
+        return min(self._add_to(shard, batches) for shard, batches in by_shard.items()) / 1000
+
+    def _add_to(self, shard: int, batches: list[dict[str, Any]]) -> float:
+        """Return when the first of these targets of one shard is due, in ms."""
+        keys = self._shards[shard]
+        args: list[str | int] = [json.dumps(batches), MAX_AFFECTED_IDS, MAX_REASONS, KEEP_SECONDS]
+        if self._link is None:
+            return float(self._add(keys, ["", *args]))
+        (due_ms,) = self._link.call(Call(refresh_scripts.ADD, keys, args))
+        return float(due_ms)
 
     def claim_due(self, now: float, limit: int) -> list[Batch]:
         claimed: list[Batch] = []
@@ -281,21 +171,21 @@ def _ms(seconds: float) -> int:
 
 
 def _fields(batch: Batch) -> dict[str, Any]:
-    fields = asdict(batch)
-    fields["rank"] = _PRIORITIES.index(fields.pop("priority"))
+    values = {name: getattr(batch, name) for name in _NAMES}
+    values["rank"] = _PRIORITIES.index(values.pop("priority"))
     for name in ("first", "due", "latest"):
-        fields[f"{name}_ms"] = _ms(fields.pop(f"{name}_at"))
-    return fields
+        values[f"{name}_ms"] = _ms(values.pop(f"{name}_at"))
+    return values
 
 
 def _load(stored: str | bytes) -> Batch:
-    fields = json.loads(stored)
-    fields.pop("is_postponed")
-    fields["priority"] = _PRIORITIES[fields.pop("rank")]
+    values = json.loads(stored)
+    values.pop("is_postponed")
+    values["priority"] = _PRIORITIES[values.pop("rank")]
     for name in ("first", "due", "latest"):
-        fields[f"{name}_at"] = fields.pop(f"{name}_ms") / 1000
-    kinds = frozenset(fields.pop("affected_data"))
+        values[f"{name}_at"] = values.pop(f"{name}_ms") / 1000
+    kinds = frozenset(values.pop("affected_data"))
     # An empty list has become {} on its way through Lua.
     for name in ("affected_ids", "reasons"):
-        fields[name] = tuple(fields[name])
-    return Batch(affected_data=tuple(kind for kind in AffectedData if kind in kinds), **fields)
+        values[name] = tuple(values[name])
+    return Batch(affected_data=tuple(kind for kind in AffectedData if kind in kinds), **values)

@@ -87,6 +87,7 @@ class RedisLink:
     def __init__(self, new_connection: Callable[[], RedisConnection]) -> None:
         self._new_connection = new_connection
         self._connection = new_connection()
+        self._scripts = [*redis_scripts.ALL]
         self._waiting: deque[_Errand] = deque()
         self._under_way: list[_Errand] = []
         self._has_calls = Event()
@@ -98,6 +99,10 @@ class RedisLink:
         self._trouble: str | None = None
         self._refusal = ""
         self._refused_at = float("-inf")
+
+    def learn(self, *scripts: Script) -> None:
+        """Be ready to run ``scripts`` of others, too; before ``start``."""
+        self._scripts += scripts
 
     def start(self) -> None:
         """Begin to connect. Idempotent; a call does it, too."""
@@ -189,7 +194,7 @@ class RedisLink:
 
     def _greet(self) -> None:
         # Scripts go with the server that had them: load them where we come.
-        commands = [("SCRIPT", "LOAD", script.text) for script in redis_scripts.ALL]
+        commands = [("SCRIPT", "LOAD", script.text) for script in self._scripts]
         *loaded, info = self._round_trip([*commands, ("INFO", "server")])
         for reply in loaded:
             if isinstance(reply, Exception):

@@ -70,6 +70,11 @@ class RedisBroker(Broker):
         )
 
     @property
+    def link(self) -> RedisLink:
+        """The connection for commands, for whoever has some of their own to send along."""
+        return self._link
+
+    @property
     def is_away(self) -> bool:
         """Whether Redis is away: calls fail at once until it is back."""
         return self._link.is_away

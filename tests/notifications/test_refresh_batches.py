@@ -5,29 +5,42 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+import gevent.socket
 import pytest
 
+from notifications.brokers.redis_connection import RedisConnector
+from notifications.brokers.redis_link import RedisLink
 from notifications.debouncer import MAX_AFFECTED_IDS, MAX_REASONS, Batch
 from notifications.refresh_batches import BatchStore, MemoryBatches
 from notifications.refresh_batches_redis import RedisBatches
 from notifications.refresh_trigger import Priority, Trigger
 from tests.support.redis_server import RedisServer
+from tests.support.streams import pass_turn
 
 NOW = 1_700_000_000.0
 LEASE_SECONDS = 10.0
 ANNA, BEN = "waiter:anna", "waiter:ben"
-REDIS = [pytest.param(name, marks=pytest.mark.redis) for name in ("redis", "redis shards")]
+REDIS = [
+    pytest.param(name, marks=pytest.mark.redis) for name in ("redis", "redis shards", "redis link")
+]
 
 
 @pytest.fixture(params=["memory", *REDIS])
-def store(request: pytest.FixtureRequest) -> Iterator[BatchStore]:
+def store(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[BatchStore]:
     if request.param == "memory":
         yield MemoryBatches(lease_seconds=LEASE_SECONDS)
         return
     server: RedisServer = request.getfixturevalue("redis_server")
     shards = 8 if "shards" in request.param else 1
+    link: RedisLink | None = None
+    if "link" in request.param:
+        monkeypatch.setattr("redis.connection.socket", gevent.socket)
+        link = RedisLink(RedisConnector(server.url, "test"))
     with server.client() as client:
-        yield RedisBatches(client, shards=shards, lease_seconds=LEASE_SECONDS)
+        yield RedisBatches(client, link=link, shards=shards, lease_seconds=LEASE_SECONDS)
+    if link is not None:
+        link.stop()
+        pass_turn()
 
 
 def trigger(*ids: str, priority: str = "high", kind: str = "orders", reason: str = "") -> Trigger:

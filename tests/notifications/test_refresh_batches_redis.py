@@ -157,6 +157,32 @@ def test_client_may_answer_in_bytes(redis_server: RedisServer) -> None:
         assert batch.reason == "für"
 
 
+def test_what_comes_due_together_costs_few_scripts(
+    client: redis.Redis, workers: list[Worker], history: dict[str, Batch]
+) -> None:
+    refresh = workers[0].refresh
+    client.config_resetstat()
+    for number in range(10):
+        refresh.trigger_status_change_refresh(
+            session_id=f"table-{number}",
+            waiter_id=f"waiter-{number}",
+            affected_data=["orders"],
+            affected_ids=[f"ord-{number}"],
+        )
+    assert scripts_run(client) == 10, "one for the four triggers of a change"
+
+    client.config_resetstat()
+    assert refresh.send_due(NOW + 0.2) == 20
+    # A claim, a word that they are done, and a claim that finds nothing more.
+    assert scripts_run(client) == 3
+    assert {batch.triggers for batch in history.values()} == {2}
+
+
+def scripts_run(client: redis.Redis) -> int:
+    stats = client.info("commandstats")
+    return sum(stats.get(f"cmdstat_{name}", {"calls": 0})["calls"] for name in ("evalsha", "eval"))
+
+
 gaps_ms = st.integers(min_value=0, max_value=1500)
 triggers = st.builds(
     Trigger.checked,
