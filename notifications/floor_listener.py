@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 import gevent
+from gevent.lock import RLock
 
 from notifications import messages
 from notifications.cache_refresh import CacheRefreshService
@@ -31,6 +32,8 @@ class FloorListener:
         self._notifications = notifications
         self._cache_refresh = cache_refresh
         self._last_handover: tuple[str, datetime] | None = None
+        # With Redis the tables of one transfer are announced side by side.
+        self._handover_lock = RLock()
         self._receivers = (
             (signals.request_status_changed, self._on_request_status_changed),
             (signals.order_status_changed, self._on_order_status_changed),
@@ -102,9 +105,10 @@ class FloorListener:
         # tables of one transfer, which share their moment: from the second
         # table on, what is pending is the transfer's own.
         handover = (change.previous_waiter_id, change.occurred_at)
-        if handover != self._last_handover:
-            self._cache_refresh.force_immediate_refresh(waiter_id=change.previous_waiter_id)
-            self._last_handover = handover
+        with self._handover_lock:
+            if handover != self._last_handover:
+                self._cache_refresh.force_immediate_refresh(waiter_id=change.previous_waiter_id)
+                self._last_handover = handover
         self._notifications.notify_session_transfer(
             session_id=change.session_id,
             waiter_id=change.waiter_id,

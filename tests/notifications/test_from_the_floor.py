@@ -16,6 +16,7 @@ from notifications.cache_refresh import CacheRefreshService
 from notifications.debouncer import Batch
 from notifications.floor_listener import FloorListener
 from notifications.notification_service import NotificationService
+from notifications.outbox_pump import side_by_side
 from tests.support.histories import ReadableBroker
 from tests.support.service_server import copy_sqlite
 from waiter_service import Database, WaiterService, signals
@@ -25,13 +26,16 @@ from waiter_service.errors import IllegalTransition, TransferRefused
 
 
 class FlakyBroker(ReadableBroker):
-    """Refuses everything while ``is_away``."""
+    """Refuses everything while ``is_away``, and keeps those waiting who send a ``slow_event``."""
 
     is_away = False
+    slow_event: str | None = None
 
     def publish(self, channels: Sequence[str], event_body: bytes, *, key: str) -> None:
         if self.is_away:
             raise BrokerUnavailable("away")
+        if self.slow_event is not None and self.slow_event.encode() in event_body:
+            gevent.sleep(0.005)
         super().publish(channels, event_body, key=key)
 
 
@@ -263,6 +267,17 @@ def test_refresh_that_waits_for_the_previous_waiter_goes_out_before_the_transfer
 
     kinds = [kind for kind, _ in house.broker.told("waiter:anna")]
     assert kinds == ["order_update", "cache_refresh", "session_transfer"]
+
+
+def test_no_table_of_a_transfer_overtakes_the_previous_waiters_refresh(house: House) -> None:
+    """Where the broker is far away, the tables are announced side by side."""
+    house.service.start_relaying(side_by_side)
+    house.service.update_order_status("ord-1", "InProgress")
+    house.broker.slow_event = "cache_refresh"
+    house.service.transfer_sessions(from_waiter_id="anna", to_waiter_id="ben")
+
+    kinds = [kind for kind, _ in house.broker.told("waiter:anna")]
+    assert kinds == ["order_update", "cache_refresh", "session_transfer", "session_transfer"]
 
 
 def test_transfer_that_names_a_closed_session_tells_nobody_anything(house: House) -> None:
