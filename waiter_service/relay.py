@@ -219,8 +219,7 @@ class Relay:
 
     def _announce_all(self, asked: _Round, progress: _Progress) -> None:
         while self._own:
-            own = list(self._own)
-            self._own.clear()
+            own = [self._own.popleft() for _ in range(min(asked.limit, len(self._own)))]
             self._announce_each(own, progress)
             # First what was committed meanwhile; but rows must not pile up.
             if len(progress.told) >= asked.limit:
