@@ -70,12 +70,14 @@ def set_the_floor() -> dict[str, int]:
 def change_orders() -> dict[str, float]:
     """Move the orders along, ``rate`` a second; note when each began and was committed.
 
-    One line per change in ``log``: order, version, nanoseconds at the call and
-    right after the commit, before anybody is told.
+    ``first`` is the first change's number, of all since the floor was set. A line in
+    ``log`` is a change: order, version, nanoseconds at the call and right after the
+    commit, before anybody is told.
     """
     service = app.extensions["waiter_service"]
     ask = request.args
-    sessions, count, rate = int(ask["sessions"]), int(ask["count"]), float(ask["rate"])
+    sessions, rate = int(ask["sessions"]), float(ask["rate"])
+    first, count = int(ask["first"]), int(ask["count"])
     announce, committed_ns, lines = service.after_commit, [0], []
 
     def note_commit(changes: tuple[object, ...]) -> None:
@@ -85,8 +87,8 @@ def change_orders() -> dict[str, float]:
     service.after_commit = note_commit
     began = time.monotonic()
     try:
-        for k in range(count):
-            _wait_until(began + k / rate)
+        for k in range(first, first + count):
+            _wait_until(began + (k - first) / rate)
             called_ns = time.monotonic_ns()
             order_id = f"order-{k % sessions}"
             update = service.update_order_status(order_id, _STATUSES[k // sessions])

@@ -27,9 +27,10 @@ class Plan:
     resume_streams: int = 1_000
     #: Clients whose server's worker is killed.
     storm_streams: int = 5_000
-    #: Status changes on the floor, while ``fan_streams`` streams are open.
-    change_rate: float = 200
-    change_events: int = 2_000
+    #: Status changes on the floor, while ``fan_streams`` streams are open: a busy
+    #: evening in fifty houses, and what the service is asked to bear.
+    change_rates: tuple[int, ...] = (50, 200)
+    change_seconds: int = 10
 
 
 FULL = Plan()
@@ -43,5 +44,5 @@ QUICK = Plan(
     fan_events=40,
     bursts=2,
     storm_streams=2_000,
-    change_events=800,
+    change_seconds=4,
 )

@@ -29,7 +29,15 @@ from benchmarks.scenarios import Bench, Cost, Figures
 LOOKS_PER_SECOND = 500
 
 #: Enough of everything for some thousand looks.
-PLAN = dataclasses.replace(FULL, sizes=(10_000,), idle_seconds=30, bursts=1, resume_streams=5_000)
+PLAN = dataclasses.replace(
+    FULL,
+    sizes=(10_000,),
+    idle_seconds=30,
+    bursts=1,
+    resume_streams=5_000,
+    change_rates=(50,),
+    change_seconds=20,
+)
 
 #: For each scenario what its measured blocks are, in order, and how often each does it.
 BLOCKS: tuple[tuple[Callable[[Bench], Figures], Mapping[str, int]], ...] = (
@@ -50,7 +58,7 @@ BLOCKS: tuple[tuple[Callable[[Bench], Figures], Mapping[str, int]], ...] = (
         },
     ),
     (scenarios.resume, {"resume": PLAN.resume_streams}),
-    (changes.status_changes, {"change": PLAN.change_events}),
+    (changes.status_changes, {"change": PLAN.change_rates[0] * PLAN.change_seconds}),
 )
 
 #: What code belongs to, by its file. The innermost call that is listed counts, so

@@ -35,12 +35,14 @@ def rows(plan: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "the same to nobody: CPU per event (us)", "publish_alone_cpu_us"
     yield f"burst to {plan['fan_streams']:,} streams: deliveries per second", "burst_per_s"
     yield f"last of {plan['storm_streams']:,} back after the worker's kill (s)", "restart_s"
-    change = f"status change to screen, {plan['change_rate']:g}/s"
-    yield f"{change}, from the call: p50 (ms)", "change_p50_ms"
-    yield f"{change}, from the call: p99 (ms)", "change_p99_ms"
-    yield f"{change}, from the commit: p50 (ms)", "change_since_commit_p50_ms"
-    yield f"{change}, from the commit: p99 (ms)", "change_since_commit_p99_ms"
-    yield f"{change}: rate reached (/s)", "change_reached_per_s"
+    for rate in plan["change_rates"]:
+        change = f"status change to screen, {rate}/s"
+        yield f"{change}: rate reached (/s)", f"change_reached_per_s@{rate}"
+        yield f"{change}, from the call: p50 (ms)", f"change_p50_ms@{rate}"
+        yield f"{change}, from the call: p99 (ms)", f"change_p99_ms@{rate}"
+        yield f"{change}, from the commit: p50 (ms)", f"change_since_commit_p50_ms@{rate}"
+        yield f"{change}, from the commit: p99 (ms)", f"change_since_commit_p99_ms@{rate}"
+        yield f"{change}: CPU per change (ms)", f"change_cpu_ms@{rate}"
 
 
 def markdown(results: Results) -> str:
