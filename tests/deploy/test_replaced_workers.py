@@ -79,7 +79,7 @@ class BootingWorker:
         self.alive = True
         self.cfg = SimpleNamespace(workers=2)
         self.log = logging.getLogger("worker")
-        self.wsgi = SimpleNamespace(extensions={"serving": self})
+        self.wsgi = SimpleNamespace(extensions={"serving": self, "stream_door": None})
         self.is_serving = False
         self._times_away = times_away
 
@@ -91,6 +91,9 @@ class BootingWorker:
 
     def notify(self) -> None:
         """gunicorn's sign of life."""
+
+    def handle(self, *connection: object) -> None:
+        """gunicorn's way of serving a connection."""
 
 
 def test_worker_of_the_first_set_gives_up_only_until_another_has_served(

@@ -121,8 +121,10 @@ def test_reload_serves_new_clients_while_the_old_ones_are_sent_away_and_nothing_
 
         os.kill(server.pid, signal.SIGHUP)
         wait_until(lambda: server.log.count("Booting worker") == 2, 10, "no new worker")
+        # Until it drains the old one still relays, and lets newcomers in. As soon as it
+        # is deaf the new one relays, and goes on with its history.
+        wait_until(lambda: "draining" in server.log, 10, "the old worker does not drain")
         server.service.update_order_status("ord-1", "InProgress")
-        # As soon as the old one is deaf the new one relays, and goes on with its history.
         wait_until(lambda: server.service.pending_count() == 0, 10)
         assert any(member.ended_at is None for member in members), "all were sent away at once"
         newcomer = crowd.gather([("/sse/waiter/ben", server.token("waiter", "ben"), None)])[0]
