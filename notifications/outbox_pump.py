@@ -33,6 +33,11 @@ SideBySide = Callable[[Sequence[Callable[[], None]]], None]
 #: commands travel together; more would only make each take longer.
 MAX_SIDE_BY_SIDE = 8
 
+#: Changes that may wait to be announced before those who commit more give way, and
+#: the seconds for which each does at most: it never waits for the broker itself.
+MAX_BEHIND = MAX_SIDE_BY_SIDE
+GIVE_WAY_SECONDS = 0.05
+
 
 def side_by_side(tasks: Sequence[Callable[[], None]]) -> None:
     """Carry out ``tasks``, some at once, each in a greenlet; raise what the first to fail raised.
@@ -66,6 +71,9 @@ class RelayingService(Protocol):
     def start_relaying(self, side_by_side: SideBySide | None = None) -> None: ...
     def stop_relaying(self) -> None: ...
     def flush(self) -> int: ...
+
+    @property
+    def behind_count(self) -> int: ...
 
 
 class OutboxPump:
@@ -152,8 +160,22 @@ class OutboxPump:
         elif self._may_wait:
             self._committed.extend(changes)
             self._wakeup.set()
+            self._give_way()
         else:
             self._announce(changes)
+
+    def _give_way(self) -> None:
+        """Let announcements catch up for a moment; else, beyond what a core bears, they never do.
+
+        Changes would be committed as fast as ever, and be on the screens seconds later.
+        """
+        give_up_at = time.monotonic() + GIVE_WAY_SECONDS
+        while (
+            self._is_relaying
+            and self._service.behind_count > MAX_BEHIND
+            and time.monotonic() < give_up_at
+        ):
+            gevent.sleep(0.001)
 
     def wake(self) -> None:
         """Flush soon, in the pump's own greenlet. Never blocks."""

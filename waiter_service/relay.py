@@ -159,6 +159,11 @@ class Relay:
         with self._database.reading() as orm:
             return outbox.is_empty(orm)
 
+    @property
+    def behind_count(self) -> int:
+        """How many of this process's own changes wait in its hands to be announced."""
+        return len(self._own)
+
     def pending_count(self) -> int:
         """Return how many changes are committed but not announced."""
         with self._database.reading() as orm:

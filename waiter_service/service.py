@@ -268,6 +268,11 @@ class WaiterService:
         """
         return self._relay.flush(limit)
 
+    @property
+    def behind_count(self) -> int:
+        """How many changes this process, relaying, has committed and still to announce."""
+        return self._relay.behind_count
+
     def pending_count(self) -> int:
         """Return how many changes are committed but not announced."""
         return self._relay.pending_count()

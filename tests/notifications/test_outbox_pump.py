@@ -9,6 +9,7 @@ from pathlib import Path
 import gevent
 import pytest
 
+from notifications import outbox_pump
 from notifications.outbox_pump import MAX_SIDE_BY_SIDE, OutboxPump, side_by_side
 from waiter_service.actors import SYSTEM
 from waiter_service.changes import SessionOpened
@@ -31,6 +32,7 @@ class Floor:
     def __init__(self) -> None:
         self.calls: list[str] = []
         self.failure: Exception | None = None
+        self.behind_count = 0
 
     def start_relaying(self, side_by_side: object = None) -> None:
         self.calls.append("start")
@@ -208,6 +210,29 @@ def test_with_a_shared_history_commits_are_announced_by_the_pump(
 
     wait_for(lambda: "announce" in told)
     assert floor.calls.count("flush") == 1, "nor is the outbox searched for each commit"
+
+
+def test_who_commits_gives_way_until_announcements_have_caught_up(
+    start_pump, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox_pump, "GIVE_WAY_SECONDS", 60)
+    pump, floor, _told = start_pump(lock=False)
+    wait_for(lambda: "flush" in floor.calls)
+    floor.behind_count = outbox_pump.MAX_BEHIND + 1
+    committing = gevent.spawn(pump.after_commit, [CHANGE])
+    gevent.idle()
+    assert not committing.ready()
+    floor.behind_count = outbox_pump.MAX_BEHIND
+    committing.get(timeout=5)
+
+
+def test_who_commits_gives_way_for_a_moment_alone(start_pump) -> None:
+    """A broker that hangs keeps nobody from changing anything."""
+    pump, floor, told = start_pump(lock=False)
+    wait_for(lambda: "flush" in floor.calls)
+    floor.behind_count = 1_000_000
+    gevent.spawn(pump.after_commit, [CHANGE]).get(timeout=5)
+    wait_for(lambda: "announce" in told)
 
 
 def test_a_busy_floor_is_searched_for_others_changes_all_the_same(start_pump) -> None:
