@@ -12,10 +12,11 @@ from typing import Any, Protocol
 
 import gevent
 from gevent.event import Event as Wakeup
-from gevent.pool import Pool
 
 from notifications.repeated_failure import RepeatedFailure
+from notifications.side_by_side import MAX_SIDE_BY_SIDE, side_by_side
 from waiter_service.changes import Change
+from waiter_service.relay import SideBySide
 
 log = logging.getLogger("notifications.outbox")
 
@@ -27,42 +28,10 @@ POLL_SECONDS = 0.25
 STOP_SECONDS = 5.0
 
 
-SideBySide = Callable[[Sequence[Callable[[], None]]], None]
-
-#: Announcements under way at once, for a broker that keeps its caller waiting. Their
-#: commands travel together; more would only make each take longer.
-MAX_SIDE_BY_SIDE = 8
-
 #: Changes that may wait to be announced before those who commit more give way, and
 #: the seconds for which each does at most: it never waits for the broker itself.
 MAX_BEHIND = MAX_SIDE_BY_SIDE
 GIVE_WAY_SECONDS = 0.05
-
-
-def side_by_side(tasks: Sequence[Callable[[], None]]) -> None:
-    """Carry out ``tasks``, some at once, each in a greenlet; raise what the first to fail raised.
-
-    All have ended by then, unless the caller was killed: then they end by themselves.
-    """
-    if len(tasks) == 1:
-        tasks[0]()
-        return
-    failures = [
-        failure
-        for failure in Pool(MAX_SIDE_BY_SIDE).imap_unordered(_failure_of, tasks)
-        if failure is not None
-    ]
-    if failures:
-        raise failures[0]
-
-
-def _failure_of(task: Callable[[], None]) -> Exception | None:
-    # What a greenlet raises, gevent prints; whoever called us says it once.
-    try:
-        task()
-    except Exception as error:  # noqa: BLE001 - raised again by side_by_side
-        return error
-    return None
 
 
 class RelayingService(Protocol):

@@ -16,7 +16,7 @@ from notifications.cache_refresh import CacheRefreshService
 from notifications.debouncer import Batch
 from notifications.floor_listener import FloorListener
 from notifications.notification_service import NotificationService
-from notifications.outbox_pump import side_by_side
+from notifications.side_by_side import side_by_side
 from tests.support.histories import ReadableBroker
 from tests.support.service_server import copy_sqlite
 from waiter_service import Database, WaiterService, signals

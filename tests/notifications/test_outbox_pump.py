@@ -10,7 +10,8 @@ import gevent
 import pytest
 
 from notifications import outbox_pump
-from notifications.outbox_pump import MAX_SIDE_BY_SIDE, OutboxPump, side_by_side
+from notifications.outbox_pump import OutboxPump
+from notifications.side_by_side import MAX_SIDE_BY_SIDE, side_by_side
 from waiter_service.actors import SYSTEM
 from waiter_service.changes import SessionOpened
 from waiter_service.errors import DatabaseUnavailable
