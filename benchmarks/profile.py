@@ -17,12 +17,13 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks import changes, generator, install, our_servers, processes, scenarios
 from benchmarks.generator import GENERATOR_CORE, Generator
 from benchmarks.paths import HERE, PEERS
-from benchmarks.plan import FULL, Plan
+from benchmarks.plan import FULL
 from benchmarks.run import say
 from benchmarks.scenarios import Bench, Cost, Figures
 
@@ -107,14 +108,12 @@ def part_of(stack: str) -> str:
     return OTHER
 
 
+@dataclass
 class ProfiledBench(Bench):
-    """A bench whose measured blocks are looked into."""
+    """A bench whose measured blocks are looked into; each leaves its split, in order."""
 
-    def watch(self, py_spy: Path) -> list[Split]:
-        """Return the list that each measured block will add its split to."""
-        self._py_spy = py_spy
-        self.splits: list[Split] = []
-        return self.splits
+    py_spy: Path
+    splits: list[Split] = field(default_factory=list)
 
     @contextmanager
     def cost(self) -> Iterator[Cost]:
@@ -124,7 +123,7 @@ class ProfiledBench(Bench):
         raw = PEERS / "profile.raw"
         looking = subprocess.Popen(
             [
-                *("taskset", "--cpu-list", str(GENERATOR_CORE), self._py_spy, "record"),
+                *("taskset", "--cpu-list", str(GENERATOR_CORE), self.py_spy, "record"),
                 *("--pid", str(worker[0]), "--rate", str(LOOKS_PER_SECOND)),
                 *("--duration", "unlimited", "--format", "raw", "--output", raw),
             ],
@@ -164,20 +163,19 @@ def _pids_by_name(pids: list[int]) -> dict[str, list[int]]:
     return {"worker": [max(gunicorns)], **found}
 
 
-def profile(server: our_servers.Ours, plan: Plan, py_spy: Path) -> dict[str, Split]:
+def profile(server: our_servers.Ours, py_spy: Path) -> dict[str, Split]:
     """Run every hot path on ``server``; return each one's split, for one of what it does."""
     paths: dict[str, Split] = {}
     for scenario, blocks in BLOCKS:
         say(f"{server.label}: {', '.join(blocks)}")
         with Generator() as load:
-            bench = ProfiledBench(server, load, plan, scenarios.Checks())
-            splits = bench.watch(py_spy)
+            bench = ProfiledBench(server, load, PLAN, scenarios.Checks(), py_spy)
             try:
                 server.start()
                 scenario(bench)
             finally:
                 server.stop()
-        for (name, times), split in zip(blocks.items(), splits, strict=True):
+        for (name, times), split in zip(blocks.items(), bench.splits, strict=True):
             paths[name] = {part: us / times for part, us in split.items()}
     return paths
 
@@ -217,7 +215,7 @@ def main() -> int:
     for name in arguments.only:
         server = servers[name]()
         server.install()
-        print(f"\n{server.label}\n\n{table(profile(server, PLAN, py_spy))}", flush=True)
+        print(f"\n{server.label}\n\n{table(profile(server, py_spy))}", flush=True)
     return 0
 
 
