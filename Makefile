@@ -16,7 +16,7 @@ export DEMO ?= 1
 
 .PHONY: help
 help: ## List these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: $(VENV)/.runtime ## Run the service with demo data on 127.0.0.1:$PORT (8000)
@@ -26,8 +26,12 @@ run: $(VENV)/.runtime ## Run the service with demo data on 127.0.0.1:$PORT (8000
 	@exec $(BIN)/gunicorn --config gunicorn.conf.py
 
 .PHONY: test
-test: $(VENV)/.dev test-servers test-npm ## Install what the tests need, then run all of them
-	@env -u PORT -u DEMO $(BIN)/python -m pytest $(ARGS)
+test: $(VENV)/.dev test-servers test-npm ## Install what the tests need, then run those that fit in 15 minutes
+	@env -u PORT -u DEMO $(BIN)/python -m pytest -m "not long" $(ARGS)
+
+.PHONY: test-long
+test-long: $(VENV)/.dev test-servers test-npm ## Run the tests that take longer: outages, failovers, other Pythons
+	@env -u PORT -u DEMO $(BIN)/python -m pytest -m long $(ARGS)
 
 .PHONY: check
 check: $(VENV)/.dev ## Lint, format and types

@@ -42,6 +42,7 @@ OUTAGE_SECONDS = 30.0
 ROUNDS = 5 if os.environ.get("CHAOS") == "long" else 1
 
 pytestmark = [
+    pytest.mark.long,
     pytest.mark.nginx,
     pytest.mark.redis,
     pytest.mark.postgres,
