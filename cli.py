@@ -18,8 +18,8 @@ from notifications import auth
 from notifications.principal import Role
 from settings import Settings
 from waiter_service import Actor, WaiterService, inputs
-from waiter_service.errors import WaiterServiceError
-from waiter_service.revocations import KEPT_FOR, Revocations
+from waiter_service.errors import Missing, WaiterServiceError
+from waiter_service.revocations import KEPT_FOR, Revocations, RevokedKind
 
 ROLES = {
     "customer": "ID is the session's.",
@@ -96,31 +96,43 @@ for _role, _what_id_is in ROLES.items():
 @token.command("revoke")
 @click.option("--jti", metavar="JTI", help="One token, by its jti claim, and those made from it.")
 @click.option("--waiter", "waiter_id", metavar="ID", help="All that this waiter holds.")
+@click.option("--manager", "manager_id", metavar="ID", help="All that this manager holds.")
 @click.option("--session", "session_id", metavar="ID", help="All that this table's guests hold.")
-def token_revoke(jti: str | None, waiter_id: str | None, session_id: str | None) -> None:
+@click.option("--force", is_flag=True, help="Also where no waiter or session of that ID is known.")
+def token_revoke(
+    jti: str | None,
+    waiter_id: str | None,
+    manager_id: str | None,
+    session_id: str | None,
+    force: bool,
+) -> None:
     """Withdraw access: open streams end within a second, for good.
 
     \b
     Examples:
       flask --app app token revoke --waiter anna
+      flask --app app token revoke --manager mia@example.com
       flask --app app token revoke --session table-7
       flask --app app token revoke --jti 3c1f0f8e-6c0e-4a2b-9d53-0a4f6c1b2d3e
     """
     revocations: Revocations = current_app.extensions["revocations"]
-    given = [
-        (revoke, value)
-        for revoke, value in (
-            (revocations.revoke_token, jti),
-            (revocations.revoke_waiter, waiter_id),
-            (revocations.revoke_session, session_id),
-        )
-        if value is not None
-    ]
+    asked = {
+        RevokedKind.TOKEN: jti,
+        RevokedKind.WAITER: waiter_id,
+        RevokedKind.MANAGER: manager_id,
+        RevokedKind.SESSION: session_id,
+    }
+    given = {kind: subject for kind, subject in asked.items() if subject is not None}
     if not given:
-        raise click.UsageError("say whose (--waiter ID, --session ID) or which (--jti JTI)")
-    for revoke, value in given:
-        revoke(value)
-        click.echo(f"Revoked: {value}.")
+        raise click.UsageError(
+            "say whose (--waiter ID, --manager ID, --session ID) or which (--jti JTI)"
+        )
+    try:
+        revocations.revoke(given, must_be_known=not force)
+    except Missing as error:
+        raise click.ClickException(f"{error}; nothing was revoked (--force does it)") from error
+    for subject in given.values():
+        click.echo(f"Revoked: {subject}.")
 
 
 @click.group("db", cls=_Group)

@@ -27,6 +27,8 @@ from joserfc.jwt import JWTClaimsRegistry
 
 from notifications.errors import NotAuthenticated
 from notifications.principal import Principal, Role
+from waiter_service import inputs
+from waiter_service.errors import ValidationError
 
 #: What the ``scope`` claim of a token says that is good for ``/sse/*`` alone.
 STREAM_SCOPE = "stream"
@@ -57,6 +59,11 @@ def principal_from_claims(claims: Mapping[str, Any]) -> Principal:
     subject, role = claims.get("sub"), claims.get("role")
     if not isinstance(subject, str) or not subject:
         raise NotAuthenticated("The token names no subject.")
+    try:
+        # Any subject that is let in can be named when its access is withdrawn.
+        inputs.exact_text("sub", subject)
+    except ValidationError:
+        raise NotAuthenticated("The token's subject cannot be anybody's id.") from None
     if role not in list(Role):
         raise NotAuthenticated("The token's role is none of: " + ", ".join(Role) + ".")
     if claims.get("type") == "refresh":

@@ -16,6 +16,14 @@ from waiter_service.revocations import CLOSING_KEPT_FOR, KEPT_FOR, Revocation, R
 #: transaction may be committed some time after the moment it wrote down.
 OVERLAP = timedelta(seconds=30)
 
+#: By which kind all that a bearer holds is withdrawn. A waiter and a manager may have
+#: the same id and be two people.
+_KIND_OF = {
+    Role.CUSTOMER: RevokedKind.SESSION,
+    Role.WAITER: RevokedKind.WAITER,
+    Role.MANAGER: RevokedKind.MANAGER,
+}
+
 CloseStreams = Callable[[Callable[[Stream], bool], CloseReason], object]
 
 Key = TypeVar("Key")
@@ -94,8 +102,7 @@ class RevocationList:
         for token_id in principal.token_ids:
             if (RevokedKind.TOKEN, token_id) in self._withdrawn:
                 return True
-        kind = RevokedKind.SESSION if principal.role is Role.CUSTOMER else RevokedKind.WAITER
-        revoked_at = self._withdrawn.get((kind, principal.subject))
+        revoked_at = self._withdrawn.get((_KIND_OF[principal.role], principal.subject))
         # Tokens say when they were issued in whole seconds. One from the very
         # second of the revocation is taken for older: better twice than never.
         return revoked_at is not None and principal.issued_at <= revoked_at.timestamp()

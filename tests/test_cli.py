@@ -11,11 +11,14 @@ from pathlib import Path
 import jwt
 import pytest
 from click.testing import Result
+from sqlalchemy import select
 
 from app import create_app
 from tests.support.programs import REPOSITORY, end
 from tests.support.service_server import SECRET, copy_sqlite
 from tests.support.waiting import wait_until
+from waiter_service import Database
+from waiter_service.models import RevocationRow
 
 Run = Callable[..., Result]
 
@@ -92,6 +95,44 @@ def test_an_unknown_role_is_refused(run):
 
     assert result.exit_code == 2
     assert "'cook'" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--waiter", "anna"), "Revoked: anna."),
+        (("--session", "table-7", "--jti", "1234"), "Revoked: table-7."),
+        (("--manager", "Mia Müller <mia@example.com>"), "Revoked: Mia Müller"),
+        (("--waiter", "anba", "--force"), "Revoked: anba."),
+    ],
+)
+def test_access_is_withdrawn_and_said(run, words, said):
+    result = run("token", "revoke", *words)
+
+    assert result.exit_code == 0
+    assert said in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--waiter", "anba"), "no such waiter: 'anba'"),
+        (("--session", "table-70"), "no such session: 'table-70'"),
+        (("--waiter", "\udce9"), "waiter_id: must be"),
+        (("--waiter", "anna", "--session", "table-70"), "no such session: 'table-70'"),
+        (("--waiter", "anna", "--manager", " "), "manager_id: must not be empty"),
+    ],
+)
+def test_what_is_revoked_by_a_wrong_id_is_said_and_changes_nothing(run, database_url, words, said):
+    result = run("token", "revoke", *words)
+
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert said in result.stderr
+    assert result.stderr.count("\n") == 1
+    database = Database(database_url)
+    with database.reading() as orm:
+        assert orm.scalars(select(RevocationRow)).all() == []
+    database.dispose()
 
 
 def test_a_new_database_is_upgraded_and_seeded_once(tmp_path):

@@ -25,7 +25,7 @@ class Actor:
     text of up to 128 characters, since the platform hands those out.
 
     Raises:
-        ValidationError: ``id`` is empty, too long or holds control characters.
+        ValidationError: ``id`` is empty, too long, or holds control characters or blanks around it.
     """
 
     kind: ActorKind
@@ -35,7 +35,7 @@ class Actor:
         # A plain "guest" equals the kind but is not it, and would pass for
         # somebody who may do more.
         object.__setattr__(self, "kind", ActorKind(self.kind))
-        inputs.text("actor", self.id, max_chars=128)
+        inputs.exact_text("actor", self.id)
 
     @classmethod
     def guest(cls, session_id: str) -> Actor:

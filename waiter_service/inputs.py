@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from waiter_service.errors import ValidationError
 
 MAX_ID_CHARS = 64
+MAX_ACTOR_ID_CHARS = 128
 MAX_NOTE_CHARS = 500
 MAX_KIND_CHARS = 64
 MAX_NAME_CHARS = 200
@@ -86,6 +87,16 @@ def text(field: str, value: object, *, max_chars: int) -> str:
                 field, f"must not hold control characters (U+{ord(character):04X})"
             )
     return cleaned
+
+
+def exact_text(field: str, value: object, *, max_chars: int = MAX_ACTOR_ID_CHARS) -> str:
+    """Return ``value`` if it is text that is stored as it is, without blanks around it.
+
+    For ids that others hand out: trimmed, one would no longer be the id in a token.
+    """
+    if text(field, value, max_chars=max_chars) != value:
+        raise ValidationError(field, "must hold no blanks around it")
+    return str(value)
 
 
 def optional_text(field: str, value: object, *, max_chars: int = MAX_NOTE_CHARS) -> str | None:

@@ -26,9 +26,14 @@ from sqlalchemy import (
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
-from waiter_service.inputs import MAX_ID_CHARS, MAX_KIND_CHARS, MAX_NAME_CHARS, MAX_NOTE_CHARS
+from waiter_service.inputs import (
+    MAX_ACTOR_ID_CHARS,
+    MAX_ID_CHARS,
+    MAX_KIND_CHARS,
+    MAX_NAME_CHARS,
+    MAX_NOTE_CHARS,
+)
 
-ACTOR_ID_CHARS = 128
 STATUS_CHARS = 16
 
 
@@ -116,7 +121,7 @@ class TicketColumns:
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
     acknowledged_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    acknowledged_by: Mapped[str | None] = mapped_column(String(ACTOR_ID_CHARS))
+    acknowledged_by: Mapped[str | None] = mapped_column(String(MAX_ACTOR_ID_CHARS))
     completed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
@@ -150,7 +155,7 @@ class AuditRow(Base):
     id: Mapped[int] = mapped_column(CountedKey, primary_key=True)
     occurred_at: Mapped[datetime] = mapped_column(UtcDateTime)
     actor_kind: Mapped[str] = mapped_column(String(16))
-    actor_id: Mapped[str] = mapped_column(String(ACTOR_ID_CHARS))
+    actor_id: Mapped[str] = mapped_column(String(MAX_ACTOR_ID_CHARS))
     # The change's kind, as in ``changes.py``.
     action: Mapped[str] = mapped_column(String(32))
     subject_kind: Mapped[str] = mapped_column(String(16))
@@ -193,7 +198,7 @@ class IdempotencyRow(Base):
     __tablename__ = "idempotency_keys"
     __table_args__ = (Index("ix_idempotency_keys_created_at", "created_at"),)
 
-    actor: Mapped[str] = mapped_column(String(ACTOR_ID_CHARS + 16), primary_key=True)
+    actor: Mapped[str] = mapped_column(String(MAX_ACTOR_ID_CHARS + 16), primary_key=True)
     key: Mapped[str] = mapped_column(String(255), primary_key=True)
     operation: Mapped[str] = mapped_column(String(300))
     request_hash: Mapped[str] = mapped_column(String(64))

@@ -7,6 +7,7 @@ and needs nobody to be listening when it is made.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -17,7 +18,8 @@ from sqlalchemy.orm import Session
 from waiter_service import inputs
 from waiter_service.clock import Clock, utc_now
 from waiter_service.database import Database
-from waiter_service.models import RevocationRow
+from waiter_service.errors import UnknownSession, UnknownWaiter
+from waiter_service.models import RevocationRow, SessionRow, WaiterRow
 
 #: How long a revocation is kept. Tokens must not live longer than this.
 KEPT_FOR = timedelta(days=30)
@@ -33,11 +35,12 @@ MAX_TOKEN_ID_CHARS = 255
 
 
 class RevokedKind(StrEnum):
-    """What was revoked: one token by its ``jti``, or all of a session or a waiter."""
+    """What was revoked: one token by its ``jti``, or all of a session, a waiter or a manager."""
 
     TOKEN = "token"  # noqa: S105 - no secret
     SESSION = "session"
     WAITER = "waiter"
+    MANAGER = "manager"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +65,36 @@ class Revocations:
 
     def revoke_token(self, token_id: str) -> None:
         """Withdraw the one token whose ``jti`` is ``token_id``, and those made from it."""
-        self._add(
-            RevokedKind.TOKEN, inputs.text("token_id", token_id, max_chars=MAX_TOKEN_ID_CHARS)
-        )
+        self.revoke({RevokedKind.TOKEN: token_id})
 
     def revoke_waiter(self, waiter_id: str) -> None:
         """Withdraw every token that was issued to ``waiter_id`` until now."""
-        self._add(RevokedKind.WAITER, inputs.identifier("waiter_id", waiter_id))
+        self.revoke({RevokedKind.WAITER: waiter_id})
+
+    def revoke_manager(self, manager_id: str) -> None:
+        """Withdraw every token that was issued to the manager ``manager_id`` until now."""
+        self.revoke({RevokedKind.MANAGER: manager_id})
 
     def revoke_session(self, session_id: str) -> None:
         """Withdraw every token that was issued to the guests of ``session_id`` until now."""
-        self._add(RevokedKind.SESSION, inputs.identifier("session_id", session_id))
+        self.revoke({RevokedKind.SESSION: session_id})
+
+    def revoke(self, given: Mapping[RevokedKind, str], *, must_be_known: bool = False) -> None:
+        """Withdraw all that is given, or nothing.
+
+        With ``must_be_known`` a waiter and a session must exist: a misspelt id
+        withdraws nothing. Which managers and tokens there are, nothing here knows.
+
+        Raises:
+            ValidationError: something given cannot be an id of its kind.
+            UnknownWaiter, UnknownSession: it must be known, and is not.
+        """
+        checked = {kind: _checked(kind, subject) for kind, subject in given.items()}
+        with self._database.writing() as orm:
+            for kind, subject in checked.items():
+                if must_be_known:
+                    _require_known(orm, kind, subject)
+                add(orm, kind, subject, self._clock())
 
     def since(self, moment: datetime) -> list[Revocation]:
         """Return what was revoked at ``moment`` or later, oldest first."""
@@ -98,9 +120,20 @@ class Revocations:
         with self._database.writing() as orm:
             orm.execute(delete(row).where(is_old))
 
-    def _add(self, kind: RevokedKind, subject: str) -> None:
-        with self._database.writing() as orm:
-            add(orm, kind, subject, self._clock())
+
+def _checked(kind: RevokedKind, subject: str) -> str:
+    if kind is RevokedKind.TOKEN:
+        return inputs.text("token_id", subject, max_chars=MAX_TOKEN_ID_CHARS)
+    if kind is RevokedKind.MANAGER:
+        return inputs.exact_text("manager_id", subject)
+    return inputs.identifier(f"{kind}_id", subject)
+
+
+def _require_known(orm: Session, kind: RevokedKind, subject: str) -> None:
+    if kind is RevokedKind.WAITER and orm.get(WaiterRow, subject) is None:
+        raise UnknownWaiter(subject)
+    if kind is RevokedKind.SESSION and orm.get(SessionRow, subject) is None:
+        raise UnknownSession(subject)
 
 
 def add(

@@ -75,6 +75,7 @@ def signed(key=SECRET, algorithm="HS256", **claims):
         signed(sub=""),
         signed(sub="a\0b"),
         signed(sub="x" * 200),
+        signed(sub=" mia", role="manager"),
     ],
     ids=[
         "expired",
@@ -85,6 +86,7 @@ def signed(key=SECRET, algorithm="HS256", **claims):
         "nobody",
         "control",
         "long",
+        "blanks",
     ],
 )
 def test_a_token_that_is_not_good_is_401(nobody, token):

@@ -86,7 +86,10 @@ def stream(principal: Principal, channel: str) -> SimpleNamespace:
         # The same name on the other side of the counter is somebody else.
         (RevokedKind.SESSION, "anna", set()),
         (RevokedKind.WAITER, "table-7", set()),
-        (RevokedKind.WAITER, "mia", {"mia"}),
+        # A waiter and a manager of one name are two people.
+        (RevokedKind.WAITER, "mia", set()),
+        (RevokedKind.MANAGER, "anna", set()),
+        (RevokedKind.MANAGER, "mia", {"mia"}),
         (RevokedKind.TOKEN, "nobody's", set()),
     ],
 )

@@ -38,6 +38,20 @@ def test_revoking_a_waiter_ends_all_their_streams_and_no_others(
     assert not ben.has_ended
 
 
+def test_a_waiter_and_a_manager_of_one_name_are_revoked_apart(
+    server: ServiceServer, revocations: Revocations
+) -> None:
+    waiter = server.listen_waiter("anna", token=server.token("waiter", "anna", iat=1))
+    manager = server.listen_waiter("anna", token=server.token("manager", "anna", iat=1))
+
+    revocations.revoke_waiter("anna")
+    assert_closed(waiter, "token_revoked", reconnect=False)
+    assert not manager.has_ended
+
+    revocations.revoke_manager("anna")
+    assert_closed(manager, "token_revoked", reconnect=False)
+
+
 def test_revoking_one_token_leaves_the_bearers_other_ones_alone(
     server: ServiceServer, revocations: Revocations
 ) -> None:
