@@ -150,7 +150,7 @@ def _broker(settings: Settings) -> Broker:
         max_events=settings.history_events, max_age_seconds=settings.history_seconds
     )
     if settings.redis_url:
-        return RedisBroker(settings.redis_url, limits)
+        return RedisBroker(settings.redis_url, limits, prefix=settings.redis_prefix)
     return MemoryBroker(limits, history_path=settings.instance_dir / "history.json")
 
 
@@ -159,7 +159,7 @@ def _batches(settings: Settings, broker: Broker) -> BatchStore:
         return MemoryBatches()
     # Seconds that a process waits for Redis before it does without.
     client = Redis.from_url(settings.redis_url, socket_timeout=1.0, socket_connect_timeout=1.0)
-    return RedisBatches(client, link=broker.link, prefix="restaurant:refresh")
+    return RedisBatches(client, link=broker.link, prefix=settings.redis_prefix)
 
 
 def _pump(

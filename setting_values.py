@@ -90,6 +90,16 @@ def url(*schemes: str) -> Callable[[object], str]:
     return parse
 
 
+def redis_prefix(value: object) -> str:
+    """Return a prefix that ends in a colon, so that no other one begins with all of it."""
+    text = str(value).strip()
+    # No braces, which are a cluster's hash tags, and nothing that a pattern of an
+    # ACL would read as anything but itself.
+    if not re.fullmatch(r"[A-Za-z0-9._-]+(:[A-Za-z0-9._-]+)*:?", text) or len(text) > 64:
+        raise BadValue("up to 64 letters, digits, '.', '_', '-', with ':' between words")
+    return text if text.endswith(":") else f"{text}:"
+
+
 def database_url(value: object) -> str:
     """Return a URL of which a ``Database`` can be made."""
     text = str(value).strip()

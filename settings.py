@@ -69,6 +69,10 @@ class Settings:
         show=values.without_password,
     )
 
+    # Begins the name of every key and pub/sub channel in Redis. Deployments that
+    # share a Redis need one each, whatever database number their URLs end in.
+    redis_prefix: str = _setting("REDIS_PREFIX", values.redis_prefix, "restaurant:")
+
     # Signs and verifies tokens. Default: made once, in the instance directory.
     jwt_secret_key: str = _setting("JWT_SECRET_KEY", str, show=_secret)
     # PEM text, or the path of a file that holds it: the key of a platform that

@@ -65,7 +65,7 @@ class RedisBatches:
         client: redis.Redis,
         *,
         link: RedisLink | None = None,
-        prefix: str = "notifications:refresh",
+        prefix: str = "restaurant:",
         shards: int = 1,
         lease_seconds: float = LEASE_SECONDS,
     ) -> None:
@@ -74,7 +74,7 @@ class RedisBatches:
         if link is not None:
             link.learn(refresh_scripts.ADD)
         self._shards = [
-            [f"{{{prefix}:{shard}}}:{name}" for name in ("due", "collecting", "sending")]
+            [f"{prefix}{{refresh:{shard}}}:{name}" for name in ("due", "collecting", "sending")]
             for shard in range(shards)
         ]
         self._lease_ms = _ms(lease_seconds)

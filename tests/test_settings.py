@@ -52,6 +52,21 @@ def test_everything_has_a_working_default(environ):
     assert settings.warnings == ()
 
 
+@pytest.mark.parametrize(
+    ("given", "prefix"),
+    [("north", "north:"), ("north:", "north:"), ("acme:north_1.2-b", "acme:north_1.2-b:")],
+)
+def test_redis_prefix_ends_in_a_colon(environ, given, prefix):
+    assert Settings.load(environ).redis_prefix == "restaurant:"
+    assert Settings.load({**environ, "REDIS_PREFIX": given}).redis_prefix == prefix
+
+
+@pytest.mark.parametrize("given", [":", "a b", "{a}", "a*", "a::", ":a", "é", "x" * 65, "a\nb"])
+def test_redis_prefix_is_a_plain_name(environ, given):
+    with pytest.raises(SettingsError, match="REDIS_PREFIX"):
+        Settings.load({**environ, "REDIS_PREFIX": given})
+
+
 def test_the_readme_names_every_setting():
     readme = (REPOSITORY / "README.md").read_text()
 

@@ -7,7 +7,8 @@ class RedisKeys:
     """The names of keys and pub/sub channels; ``prefix`` keeps deployments apart.
 
     Pub/sub knows no databases: two deployments on one Redis need two
-    prefixes, whatever numbers their URLs end in.
+    prefixes, whatever numbers their URLs end in. Pending refreshes have keys of
+    their own under the same prefix (``refresh_batches_redis.py``).
     """
 
     def __init__(self, prefix: str) -> None:

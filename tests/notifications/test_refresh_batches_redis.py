@@ -139,7 +139,7 @@ def test_every_key_expires_and_shares_its_shards_hash_tag(client: redis.Redis) -
     for key in keys:
         assert 0 < client.ttl(key) <= 24 * 3600
     tags = {key[key.index("{") : key.index("}") + 1] for key in keys}
-    assert tags == {f"{{notifications:refresh:{shard}}}" for shard in range(4)}
+    assert tags == {f"{{refresh:{shard}}}" for shard in range(4)}
     for batch in store.claim_due(NOW + 99, 99):
         store.done(batch)
     assert store.pending() == 0
