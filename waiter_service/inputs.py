@@ -22,7 +22,7 @@ MAX_NOTE_CHARS = 500
 MAX_KIND_CHARS = 64
 MAX_NAME_CHARS = 200
 MAX_TABLE_NUMBER = 9_999
-MAX_ORDER_LINES = 100
+MAX_LINES_PER_ORDER = 100
 MAX_QUANTITY = 99
 # The column is a 32-bit integer on PostgreSQL.
 MAX_VERSION = 2**31 - 1
@@ -107,11 +107,23 @@ def optional_text(field: str, value: object, *, max_chars: int = MAX_NOTE_CHARS)
 
 
 def request_kind(value: object) -> str:
-    """Return the kind in the one spelling that is stored: "  WATER " is "water"."""
+    """Return the kind as it is stored and shown: composed (NFC), with single blanks."""
+    if isinstance(value, str):
+        value = unicodedata.normalize("NFC", value)
     cleaned = text("kind", value, max_chars=MAX_KIND_CHARS)
-    folded = " ".join(cleaned.casefold().split())
-    # Casefolding may lengthen: the sharp s becomes two.
-    return text("kind", folded, max_chars=MAX_KIND_CHARS)
+    return text("kind", " ".join(cleaned.split()), max_chars=MAX_KIND_CHARS)
+
+
+def kind_key(kind: str) -> str:
+    """Return what kinds are compared by: "crème" is one kind, however it was typed.
+
+    Compatible characters are one (NFKC: a full-width letter is that letter), and
+    case makes no difference.
+    """
+    folded = unicodedata.normalize("NFKC", kind).casefold()
+    key = " ".join(unicodedata.normalize("NFKC", folded).split())
+    # Both may lengthen: the sharp s becomes two letters.
+    return text("kind", key, max_chars=MAX_KIND_CHARS)
 
 
 def table_number(value: object) -> int:
@@ -133,8 +145,8 @@ def order_items(value: object) -> tuple[OrderItem, ...]:
     """Return the lines of an order: 1 to 100 of ``{"name": ..., "quantity": 1..99}``."""
     if isinstance(value, (str, bytes)) or not isinstance(value, Sequence):
         raise ValidationError("items", "must be a list")
-    if not 1 <= len(value) <= MAX_ORDER_LINES:
-        raise ValidationError("items", f"must hold 1 to {MAX_ORDER_LINES} lines")
+    if not 1 <= len(value) <= MAX_LINES_PER_ORDER:
+        raise ValidationError("items", f"must hold 1 to {MAX_LINES_PER_ORDER} lines")
     return tuple(_order_item(f"items[{index}]", line) for index, line in enumerate(value))
 
 

@@ -123,22 +123,30 @@ class TicketColumns:
     acknowledged_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     acknowledged_by: Mapped[str | None] = mapped_column(String(MAX_ACTOR_ID_CHARS))
     completed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    # When it reached a status from which nobody moves it on. What is unfinished is
+    # found by it, however much has been finished; the status itself is in no index,
+    # so that a change of status changes none.
+    finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class RequestRow(TicketColumns, Base):
     """A guest asks for something: water, the bill."""
 
     __tablename__ = "requests"
-    __table_args__ = (Index("ix_requests_session_id_kind", "session_id", "kind"),)
+    __table_args__ = (
+        Index("ix_requests_session_id_finished_at", "session_id", "finished_at", "id"),
+    )
 
     kind: Mapped[str] = mapped_column(String(MAX_KIND_CHARS))
+    # What kinds are compared by; see ``inputs.kind_key``.
+    kind_key: Mapped[str] = mapped_column(String(MAX_KIND_CHARS), server_default=text("''"))
 
 
 class OrderRow(TicketColumns, Base):
     """What a table has ordered in one go."""
 
     __tablename__ = "orders"
-    __table_args__ = (Index("ix_orders_session_id", "session_id"),)
+    __table_args__ = (Index("ix_orders_session_id_finished_at", "session_id", "finished_at", "id"),)
 
     # One document: the lines are written once and always read together. A
     # table of their own pays off when somebody wants to count dishes.

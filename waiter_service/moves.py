@@ -30,6 +30,9 @@ _UNDERWAY = frozenset(
         RequestStatus.ON_HOLD.value,
     }
 )
+_FINAL = frozenset(
+    status.value for each in (RequestStatus, OrderStatus) for status in each if status.is_final
+)
 
 _LOCKS: Mapping[type[TicketColumns], Select[SessionRow]] = {
     row_type: session_lock(
@@ -138,3 +141,5 @@ def apply_move(ticket: TicketColumns, requested: str, *, actor: Actor, now: date
         ticket.completed_at = now
     elif requested in _UNDERWAY:
         ticket.completed_at = None
+    if requested in _FINAL:
+        ticket.finished_at = now

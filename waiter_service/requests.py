@@ -22,6 +22,7 @@ def create(
 ) -> RequestCreated:
     """Make a request, or find the open one of the same kind."""
     kind = inputs.request_kind(kind)
+    kind_key = inputs.kind_key(kind)
     note = inputs.optional_text("note", note)
     chosen_id = None if request_id is None else inputs.identifier("request_id", request_id)
     session = lock_for_something_new(work, session_id)
@@ -32,7 +33,8 @@ def create(
         select(RequestRow)
         .where(
             RequestRow.session_id == session.id,
-            RequestRow.kind == kind,
+            RequestRow.finished_at.is_(None),
+            RequestRow.kind_key == kind_key,
             RequestRow.status.in_(_OPEN),
         )
         .order_by(RequestRow.created_at)
@@ -45,6 +47,7 @@ def create(
         id=chosen_id or inputs.new_identifier("request"),
         session_id=session.id,
         kind=kind,
+        kind_key=kind_key,
         note=note,
         status=RequestStatus.NEW.value,
         version=1,

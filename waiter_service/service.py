@@ -163,7 +163,8 @@ class WaiterService:
         """Ask for something, such as "water" or "bill".
 
         A second one of a kind while the first is open returns the first, with
-        ``created=False``; case and blanks make no other kind.
+        ``created=False``; neither case nor blanks nor how an accent was typed make
+        another kind. It is kept as it was typed, composed (NFC).
 
         Raises:
             SessionClosedError: the guests have left.

@@ -179,3 +179,24 @@ def test_what_comes_back_tells_at_first_sight_what_it_is_about(service):
     assert (moved.id, moved.status, moved.version) == (made.id, "Completed", 2)
     assert (order.id, order.status, order.version) == ("ord-1", "Acknowledged", 2)
     assert (closed.id, closed.version) == ("table-5", 2)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("cr\u00e8me", "cre\u0300me"),
+        ("cre\u0300me", "CR\u00c8ME"),
+        ("Stra\u00dfe", "STRASSE"),
+        ("\uff37\uff21\uff34\uff25\uff32", "water"),
+        ("two\u00a0glasses", "two  glasses"),
+    ],
+)
+def test_one_kind_is_one_request_however_it_was_typed(service, first, second):
+    made = service.create_request("table-5", first)
+    again = service.create_request("table-5", second)
+    assert (made.created, again.created, again.id) == (True, False, made.id)
+
+
+def test_a_kind_is_shown_as_it_was_typed_but_composed(service):
+    made = service.create_request("table-5", "  Cre\u0300me   Br\u00fbl\u00e9e ")
+    assert made.request.kind == "Cr\u00e8me Br\u00fbl\u00e9e"

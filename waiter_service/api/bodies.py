@@ -19,7 +19,7 @@ from waiter_service.api.fields import (
     TableNumber,
     Words,
 )
-from waiter_service.inputs import MAX_ORDER_LINES
+from waiter_service.inputs import MAX_LINES_PER_ORDER
 from waiter_service.transfers import MAX_SESSIONS
 
 # A body may be wrong in thousands of places; nobody reads so many.
@@ -65,7 +65,7 @@ class OrderLine(Body):
 class PlaceOrder(Body):
     """Guests order."""
 
-    items: Annotated[list[OrderLine], Field(min_length=1, max_length=MAX_ORDER_LINES)]
+    items: Annotated[list[OrderLine], Field(min_length=1, max_length=MAX_LINES_PER_ORDER)]
     note: Words | None = None
 
 
