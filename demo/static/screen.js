@@ -30,6 +30,7 @@ export class Screen {
   #log;
   #loading = null;
   #isStale = false;
+  #startsOver = false;
   #busy = new Set();
   #refusals = new Refusals();
   #catchUp = new CatchUp();
@@ -69,6 +70,7 @@ export class Screen {
 
   /** What the server says to load again; figures are the waiters' affair. */
   refresh(affectedData) {
+    this.#startsOver ||= affectedData.includes("all");
     if (affectedData.some((kind) => SNAPSHOT_DATA.has(kind))) this.reload();
   }
 
@@ -89,6 +91,9 @@ export class Screen {
 
   async #load() {
     this.#isStale = false;
+    // Not before: a snapshot that was on its way may still tell of what is gone.
+    if (this.#startsOver) this.tickets.forgetVersions();
+    this.#startsOver = false;
     try {
       const { document: snapshot } = await this.api.get(this.snapshotPath);
       this.takeSnapshot(snapshot);

@@ -6,7 +6,8 @@
  */
 
 const keyOf = (type, id) => `${type} ${id}`;
-const newer = (ours, theirs) => (ours?.version > theirs.version ? ours : theirs);
+const isAhead = (ours, theirs) => !ours.isVoid && ours.version >= theirs.version;
+const newer = (ours, theirs) => (ours && isAhead(ours, theirs) ? ours : theirs);
 
 /** A request or an order, as the API answers it. */
 export const ticketOf = (type, tableNumber, data) => ({
@@ -36,6 +37,11 @@ export class Tickets {
     }
   }
 
+  /** Whatever comes next is newer: after a restore the server counts on from lower versions. */
+  forgetVersions() {
+    for (const ticket of this.#byKey.values()) ticket.isVoid = true;
+  }
+
   add(ticket) {
     this.#byKey.set(ticket.key, newer(this.#byKey.get(ticket.key), ticket));
   }
@@ -43,7 +49,9 @@ export class Tickets {
   /** Take in what is newer than ours; false: there is none of that key, or no more. */
   update(key, news) {
     const ticket = this.#byKey.get(key);
-    if (ticket && news.version > ticket.version) this.#byKey.set(key, { ...ticket, ...news });
+    if (ticket && !isAhead(ticket, news)) {
+      this.#byKey.set(key, { ...ticket, ...news, isVoid: false });
+    }
     return Boolean(ticket);
   }
 

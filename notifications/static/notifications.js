@@ -190,7 +190,7 @@ class Feed {
     const isBehind = position && this.#lastEventId && !isUpTo(position, this.#lastEventId);
     if (isBehind || !this.#lastEventId) this.#lastEventId = position;
     this.#show(state, detail);
-    if (isBehind) this.#tell("onRefresh", ["all"], []);
+    if (isBehind) this.#startOver();
   }
 
   #hear(type, data, id) {
@@ -202,8 +202,15 @@ class Feed {
     const isResync = isRefresh && data.affectedData.includes("all");
     if (!isResync && isUpTo(id, this.#lastEventId)) return;
     this.#lastEventId = id || this.#lastEventId;
-    if (isRefresh) this.#tell("onRefresh", data.affectedData, data.affectedIds);
+    if (isResync) this.#startOver();
+    else if (isRefresh) this.#tell("onRefresh", data.affectedData, data.affectedIds);
     else if (this.#isNews(type, data)) this.#tell("onEvent", type, data, id);
+  }
+
+  /** Versions are forgotten, too: after a restore the server counts on from lower ones. */
+  #startOver() {
+    this.#versions.clear();
+    this.#tell("onRefresh", ["all"], []);
   }
 
   #isNews(type, { requestId, orderId, sessionId, version }) {

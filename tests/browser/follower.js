@@ -8,9 +8,12 @@ async ({ path, snapshotPath, options }) => {
   const seen = { ids: [], states: [], refreshes: [], raw: [] };
 
   let isStale = false;
+  let startsOver = false;
 
   async function load() {
     isStale = true;
+    if (startsOver) things.clear();
+    startsOver = false;
     const headers = { Authorization: `Bearer ${await window.getToken()}` };
     const answer = await fetch(snapshotPath, { headers });
     if (!answer.ok) return {};
@@ -42,7 +45,9 @@ async ({ path, snapshotPath, options }) => {
       },
       onRefresh(affectedData, affectedIds) {
         seen.refreshes.push({ affectedData, affectedIds });
-        if (affectedData.includes("all")) reload();
+        if (!affectedData.includes("all")) return;
+        startsOver = true;
+        reload();
       },
       onState(state, detail) {
         seen.states.push({ state, ...detail });

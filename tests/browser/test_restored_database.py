@@ -1,0 +1,60 @@
+"""The database goes back to an earlier state: pages show that state, and what happens next."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import BrowserContext, expect
+
+from tests.browser.demo import ORDER, Demo, card, press
+from tests.browser.follower import Follower, change
+from tests.support.service_server import ServiceServer
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def go_back(seeded_sqlite: Path) -> Callable[[ServiceServer], None]:
+    """Restart a server with its database as it was on the first day."""
+
+    def restore(server: ServiceServer) -> None:
+        # Killed, it leaves no history: every client is told to load everything again.
+        server.kill()
+        for end in ("-wal", "-shm"):
+            (server.directory / f"restaurant.db{end}").unlink(missing_ok=True)
+        shutil.copyfile(seeded_sqlite, server.directory / "restaurant.db")
+        server.start()
+
+    return restore
+
+
+def test_a_page_takes_what_happens_after_a_restore_though_its_version_is_lower(
+    context: BrowserContext, mortal: ServiceServer, go_back: Callable[[ServiceServer], None]
+) -> None:
+    page = Follower(context, mortal)
+    change(mortal, 6)
+    page.assert_right()
+    go_back(mortal)
+    page.assert_right()
+    assert page.ask("seen.refreshes.map((each) => each.affectedData)") == [["all"]]
+    told = len(page.ids)
+    change(mortal)
+    page.assert_right()
+    assert len(page.ids) == told + 1
+
+
+def test_the_demo_shows_what_a_restore_left_and_what_happens_next(
+    demo: Demo, demo_server: ServiceServer, go_back: Callable[[ServiceServer], None]
+) -> None:
+    press(demo.guest, "Water")
+    for move in ("Acknowledge", "Start cooking"):
+        press(demo.anna, f"{move}: {ORDER}")
+    expect(card(demo.anna, ORDER)).to_contain_text("In progress")
+    expect(card(demo.anna, "Water")).to_be_visible()
+    go_back(demo_server)
+    expect(card(demo.anna, "Water")).to_be_hidden()
+    press(demo.anna, f"Acknowledge: {ORDER}")
+    expect(card(demo.guest, ORDER)).to_have_attribute("data-status", "Acknowledged")
