@@ -34,6 +34,7 @@ from notifications.sse_blueprint import create_blueprint
 from notifications.sse_service import SseService, StreamOptions
 from notifications.stream_door import StreamDoor
 from notifications.stream_entrance import StreamEntrance
+from runtime import sub_path
 from serving import Serving
 from settings import Settings
 from waiter_service import Database, DatabaseError, FloorQueries, IdempotencyStore, WaiterService
@@ -64,6 +65,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     # Answers keep the order they are written in, as the documents show them.
     app.json.sort_keys = False  # type: ignore[attr-defined]  # DefaultJSONProvider's
     problems.init_app(app)
+    sub_path.init_app(app)
     keys = TokenKeys(settings.jwt_secret_key, settings.jwt_public_key, settings.jwt_algorithm)
     auth.init_app(app, keys)
     if settings.cors_origins:

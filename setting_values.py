@@ -15,6 +15,9 @@ from urllib.parse import urlsplit
 from waiter_service.database import usable_url
 from waiter_service.errors import DatabaseUrlInvalid
 
+#: Web pages, and the shells that wrap one as an app for phones and desktops.
+ORIGIN_SCHEMES = frozenset({"http", "https", "capacitor", "ionic", "tauri"})
+
 
 class BadValue(ValueError):
     """The rule that a value breaks. Never the value: it may be a secret."""
@@ -128,8 +131,12 @@ def origins(value: object) -> tuple[str, ...]:
     for origin in listed:
         split = urlsplit(origin)
         # Streams may carry a cookie; browsers then refuse "*", and so do we.
-        if split.scheme not in {"http", "https"} or origin != f"{split.scheme}://{split.netloc}":
-            raise BadValue('origins such as "https://app.example.com", without a path, and no "*"')
+        is_origin = split.netloc and origin == f"{split.scheme}://{split.netloc}"
+        if split.scheme not in ORIGIN_SCHEMES or not is_origin:
+            raise BadValue(
+                'origins such as "https://app.example.com" or "capacitor://localhost", '
+                'without a path, and no "*"'
+            )
     return listed
 
 

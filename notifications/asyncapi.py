@@ -49,8 +49,9 @@ _SECURITY = {
     "streamCookie": {
         "type": "httpApiKey",
         "in": "cookie",
-        "name": "sse_token",
-        "description": "The same, set by `POST /sse/token` as well.",
+        "name": "__Secure-sse_token",
+        "description": "The same, set by `POST /sse/token` as well, for one stream. "
+        "Without https it is called `sse_token`.",
     },
 }
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
+from werkzeug.exceptions import BadRequest
 
 from notifications.errors import (
     AccessError,
@@ -30,6 +32,7 @@ from notifications.stream_entrance import (
     STREAM_HEADERS,
     StreamEntrance,
     StreamRequest,
+    bearer_token,
     client_address,
 )
 from notifications.stream_stats import StreamStats
@@ -39,6 +42,10 @@ log = logging.getLogger("notifications.streams")
 
 #: The cookie that carries a stream token for a browser's own EventSource.
 COOKIE = "sse_token"
+
+#: What it is called over https: browsers take a cookie of such a name from https alone,
+#: so that nobody on the network can put another in its place.
+SECURE_COOKIE = f"__Secure-{COOKIE}"
 
 Health = Callable[[], dict[str, Any]]
 
@@ -93,17 +100,19 @@ def create_blueprint(entrance: StreamEntrance, stats: StreamStats, health: Healt
 
     @blueprint.post("/token")
     def token() -> Response:
-        stream_token, ends_at = entrance.exchange(request.headers.get("Authorization"))
-        lifetime_seconds = max(0, int((ends_at - datetime.now(UTC)).total_seconds()))
+        principal = entrance.full_bearer(bearer_token(request.headers.get("Authorization")))
+        made = entrance.exchange(principal, _wanted_stream())
+        lifetime_seconds = max(0, int((made.ends_at - datetime.now(UTC)).total_seconds()))
         response = jsonify(
-            token=stream_token,
-            expiresAt=format_timestamp(ends_at),
+            token=made.token,
+            expiresAt=format_timestamp(made.ends_at),
             expiresIn=lifetime_seconds,
         )
         response.set_cookie(
-            COOKIE,
-            stream_token,
-            path="/sse",
+            _cookie_name(),
+            made.token,
+            # One cookie per stream: two streams in one browser are of two bearers.
+            path=request.script_root + made.path,
             max_age=lifetime_seconds,
             httponly=True,
             samesite="Strict",
@@ -145,11 +154,30 @@ def _stream_request(kind: str, channel_id: str) -> StreamRequest:
     return StreamRequest(
         kind,
         channel_id,
-        headers.get("Authorization"),
-        query.get("token") or request.cookies.get(COOKIE),
+        bearer_token(headers.get("Authorization")),
+        query.get("token") or request.cookies.get(_cookie_name()),
         headers.get("Last-Event-ID") or query.get("lastEventId"),
         client_address(request.remote_addr, headers.get("X-Forwarded-For")),
     )
+
+
+def _cookie_name() -> str:
+    return SECURE_COOKIE if request.is_secure else COOKIE
+
+
+def _wanted_stream() -> str | None:
+    """Return the path that the body names as ``stream``, below where the service is."""
+    if not (raw := request.get_data()):
+        return None
+    try:
+        body = json.loads(raw)
+    except (ValueError, RecursionError):
+        body = None
+    if not isinstance(body, dict) or not isinstance(body.get("stream"), str | None):
+        raise BadRequest('The body must be a JSON object such as {"stream": "/sse/waiter/anna"}.')
+    # A page under a path of its host knows the stream by that path.
+    stream: str | None = body.get("stream")
+    return None if stream is None else stream.removeprefix(request.script_root)
 
 
 def _handover() -> Handover | None:

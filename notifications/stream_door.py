@@ -30,8 +30,10 @@ from notifications.socket_outlet import LAST_CHUNK, prepare_socket
 from notifications.stream_body import Handover
 from notifications.stream_entrance import (
     STREAM_HEADERS,
+    STREAM_KINDS,
     StreamEntrance,
     StreamRequest,
+    bearer_token,
     client_address,
 )
 
@@ -39,7 +41,9 @@ from notifications.stream_entrance import (
 _BEGINNING = b"GET /sse/"
 
 #: Nothing percent-encoded, nothing that needs normalising.
-_TARGET = re.compile(rb"/sse/(session|waiter)/([A-Za-z0-9._-]+)(?:\?([^#]*))?")
+_TARGET = re.compile(
+    rf"/sse/({'|'.join(STREAM_KINDS)})/([A-Za-z0-9._-]+)(?:\?([^#]*))?".encode("ascii")
+)
 
 #: What only Flask knows how to answer: another origin, a body, a change of protocol.
 _LONG_WAY_HEADERS = frozenset(
@@ -112,13 +116,14 @@ def _stream_request(head: bytes, address: Any) -> StreamRequest | None:
             query = dict(reversed(pairs))
         except ValueError:
             return None
-    authorization, bare_token = _text(headers.get(b"AUTHORIZATION")), query.get("token")
-    if authorization is None and bare_token is None:
+    bearer = bearer_token(_text(headers.get(b"AUTHORIZATION")))
+    bare_token = query.get("token")
+    if bearer is None and bare_token is None:
         return None  # none at all, or in a cookie
     return StreamRequest(
         target[1].decode("ascii"),
         target[2].decode("ascii"),
-        authorization,
+        bearer,
         bare_token,
         _text(headers.get(b"LAST-EVENT-ID")) or query.get("lastEventId"),
         client_address(

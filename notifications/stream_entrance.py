@@ -30,6 +30,14 @@ STREAM_HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 
+#: What streams there are, as they are spelled in a path.
+STREAM_KINDS = ("session", "waiter")
+
+_STREAM_PATH = re.compile(rf"/sse/({'|'.join(STREAM_KINDS)})/([A-Za-z0-9._-]+)")
+
+#: Whose stream is a bearer's own. A manager has none, and may follow all.
+_OWN_KIND = {Role.CUSTOMER: "session", Role.WAITER: "waiter"}
+
 _ADDRESS = re.compile(r"[0-9A-Fa-f.:]{2,45}")
 
 IsOver = Callable[[str, str], bool]
@@ -40,16 +48,25 @@ IsOver = Callable[[str, str], bool]
 class StreamRequest:
     """What a client says that asks for a stream.
 
-    ``authorization`` is the header, ``bare_token`` what stands in the query or
-    in a cookie. ``client`` is for the log.
+    ``bearer_token`` comes from the Authorization header, ``bare_token`` from the
+    query or a cookie. ``client`` is for the log.
     """
 
     kind: str
     channel_id: str
-    authorization: str | None = field(default=None, repr=False)
+    bearer_token: str | None = field(default=None, repr=False)
     bare_token: str | None = field(default=None, repr=False)
     last_event_id: str | None = None
     client: str = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class StreamPass:
+    """A token that opens streams alone, when it ends, and the path it is meant for."""
+
+    token: str = field(repr=False)
+    ends_at: datetime
+    path: str
 
 
 class StreamEntrance:
@@ -75,10 +92,7 @@ class StreamEntrance:
             NotAllowed: a good one, for something else, or for what is over.
         """
         principal = self._bearer(asked)
-        is_theirs = principal.may_hear(asked.kind, asked.channel_id)
-        if not (is_theirs and is_identifier(asked.channel_id)):
-            raise NotAllowed
-        self._require_going_on(asked.kind, asked.channel_id)
+        self._require_access(principal, asked.kind, asked.channel_id)
         return principal
 
     def open(self, asked: StreamRequest, handover: Handover | None) -> StreamBody:
@@ -97,24 +111,42 @@ class StreamEntrance:
             handover=handover,
         )
 
-    def exchange(self, authorization: str | None) -> tuple[str, datetime]:
-        """Return a short-lived token that is good for streams alone, and its end.
+    def full_bearer(self, bearer_token: str | None) -> Principal:
+        """Return the bearer of a full token, who may get a token for streams.
 
+        Raises:
+            NotAuthenticated: no token, or none that is good.
+            NotAllowed: it is a stream token itself.
+        """
+        if bearer_token is None:
+            raise NotAuthenticated("A token is required: Authorization: Bearer <token>.")
+        principal = self._authenticator.authenticate(bearer_token)
+        if principal.is_stream_token:
+            raise NotAllowed("A stream token cannot be exchanged for another.")
+        return principal
+
+    def exchange(self, principal: Principal, path: str | None = None) -> StreamPass:
+        """Return a short-lived token of ``principal`` for the stream at ``path``.
+
+        By default that is their own stream; ``/sse`` for those who have none.
         Needs an app context.
 
         Raises:
-            AccessError: as ``admit`` does.
+            NotAllowed: that stream is not theirs, is over, or does not exist.
         """
-        principal = self._authenticator.authenticate(_token_in(authorization))
-        if principal.is_stream_token:
-            raise NotAllowed("A stream token cannot be exchanged for another.")
-        if principal.role is Role.CUSTOMER:
-            self._require_going_on("session", principal.subject)
-        return create_stream_token(principal)
+        if path is None and principal.role in _OWN_KIND:
+            path = f"/sse/{_OWN_KIND[principal.role]}/{principal.subject}"
+        if path is not None:
+            named = _STREAM_PATH.fullmatch(path)
+            if named is None:
+                raise NotAllowed
+            self._require_access(principal, named[1], named[2])
+        token, ends_at = create_stream_token(principal)
+        return StreamPass(token, ends_at, path or "/sse")
 
     def _bearer(self, asked: StreamRequest) -> Principal:
-        if asked.authorization is not None:
-            return self._authenticator.authenticate(_token_in(asked.authorization))
+        if asked.bearer_token is not None:
+            return self._authenticator.authenticate(asked.bearer_token)
         if not asked.bare_token:
             raise NotAuthenticated("A token is required.")
         principal = self._authenticator.authenticate(asked.bare_token)
@@ -126,16 +158,21 @@ class StreamEntrance:
             )
         return principal
 
-    def _require_going_on(self, kind: str, channel_id: str) -> None:
+    def _require_access(self, principal: Principal, kind: str, channel_id: str) -> None:
+        if not (principal.may_hear(kind, channel_id) and is_identifier(channel_id)):
+            raise NotAllowed
         if self._is_over(kind, channel_id):
             raise SessionOver
 
 
-def _token_in(authorization: str | None) -> str:
+def bearer_token(authorization: str | None) -> str | None:
+    """Return the token that an Authorization header carries, or None.
+
+    Another scheme counts as no header at all: a proxy that asks for a password in
+    front of a site must not keep a cookie or ``?token=`` from being looked at.
+    """
     scheme, _, token = (authorization or "").partition(" ")
-    if scheme.lower() != "bearer" or not token.strip():
-        raise NotAuthenticated("A token is required: Authorization: Bearer <token>.")
-    return token.strip()
+    return token.strip() or None if scheme.lower() == "bearer" else None
 
 
 def client_address(peer: str | None, forwarded_for: str | None) -> str:

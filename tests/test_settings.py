@@ -90,6 +90,11 @@ def test_overrides_win_and_may_be_typed(environ):
     assert settings.cors_origins == ("https://a.example",)
 
 
+def test_an_app_that_wraps_a_page_may_be_an_origin(environ):
+    named = ("capacitor://localhost", "ionic://localhost", "tauri://localhost")
+    assert Settings.load(environ | {"CORS_ORIGINS": ",".join(named)}).cors_origins == named
+
+
 def test_a_misspelt_override_is_refused_with_the_right_name(environ):
     with pytest.raises(SettingsError, match="did you mean SSE_HEARTBEAT_SECONDS"):
         Settings.load(environ, {"SSE_HEARTBEAT": 1})
@@ -115,6 +120,8 @@ def test_a_misspelt_override_is_refused_with_the_right_name(environ):
         ("REDIS_URL", "localhost:6379", "starts with redis://"),
         ("CORS_ORIGINS", "*", "origins such as"),
         ("CORS_ORIGINS", "https://a.example/", "origins such as"),
+        ("CORS_ORIGINS", "capacitor://", "origins such as"),
+        ("CORS_ORIGINS", "file:///app/index.html", "origins such as"),
         ("JWT_ALGORITHM", "none", "one of HS256, RS256, ES256"),
     ],
 )

@@ -102,6 +102,8 @@ def _body(operation: Operation) -> Body | None:
 def _response(answer: Answer) -> Response:
     response = Response(answer.body, answer.status, dict(answer.headers))
     response.content_type = "application/json"
+    if (location := response.headers.get("Location")) is not None:
+        response.headers["Location"] = request.script_root + location
     response.headers["Cache-Control"] = "no-store"
     return response
 

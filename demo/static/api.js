@@ -3,6 +3,12 @@
 // A guess: longer than any answer takes, shorter than people believe in a button.
 const ANSWER_WITHIN_MS = 10_000;
 
+// The service may be below a path of its host: this file is at ROOT/demo/static/.
+const ROOT = new URL("../..", import.meta.url).pathname;
+
+/** Where `path`, such as "/api/sessions", is on this host. */
+export const located = (path) => ROOT + path.slice(1);
+
 /** An answer that is no success, with the fields of its problem document. */
 export class Problem extends Error {
   constructor(status, document) {
@@ -38,7 +44,7 @@ export class Api {
   }
 
   async #ask(method, path, body, headers) {
-    const answer = await fetch(path, {
+    const answer = await fetch(located(path), {
       method,
       headers: {
         Authorization: `Bearer ${this.#token}`,

@@ -4,7 +4,7 @@
  */
 
 import { connect } from "notifications";
-import { Api, Problem } from "./api.js";
+import { Api, located, Problem } from "./api.js";
 import { renderCards } from "./cards.js";
 import { CatchUp } from "./catch-up.js";
 import { Phone } from "./phone.js";
@@ -52,7 +52,7 @@ export class Screen {
     try {
       const { cursor } = await this.#load();
       this.#feed = connect({
-        url: this.streamPath,
+        url: located(this.streamPath),
         getToken: () => this.#token,
         lastEventId: cursor,
         onRaw: this.#log,

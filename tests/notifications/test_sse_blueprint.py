@@ -16,6 +16,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+import problems
 from notifications import auth
 from notifications.admission import StreamLimits
 from notifications.auth import Authenticator, TokenKeys, create_token
@@ -36,6 +37,7 @@ class Site:
         self.sse = SseService(MemoryBroker(), StreamOptions(**options))
         self.health: dict[str, Any] = dict(HEALTHY)
         self.app = Flask(__name__)
+        problems.init_app(self.app)
         auth.init_app(self.app, KEYS)
         self.app.register_blueprint(
             create_blueprint(
@@ -55,9 +57,14 @@ class Site:
             headers = {**headers, "Authorization": f"Bearer {token}"}
         return self.client.get(path, headers=headers, **kwargs)
 
+    def exchange(self, role: str, subject: str, body: Any = None, **kwargs: Any) -> TestResponse:
+        """Ask for a stream token as somebody; the client keeps its cookie."""
+        headers = {"Authorization": f"Bearer {self.token(role, subject)}"}
+        return self.client.post("/sse/token", headers=headers, json=body, **kwargs)
+
     def stream_token(self) -> str:
         answer = self.client.post("/sse/token", headers={"Authorization": f"Bearer {self.token()}"})
-        self.client.delete_cookie("sse_token", path="/sse")
+        self.client.delete_cookie("sse_token", path="/sse/waiter/anna")
         return str(answer.get_json()["token"])
 
 
@@ -127,7 +134,7 @@ def test_stream_token_comes_as_json_and_as_a_cookie_no_script_can_read(site: Sit
     cookie = answer.headers["Set-Cookie"]
     assert cookie.startswith(f"sse_token={document['token']};")
     attributes = {part.strip() for part in cookie.split(";")[1:]}
-    assert {"HttpOnly", "Path=/sse", "SameSite=Strict"} <= attributes
+    assert {"HttpOnly", "Path=/sse/waiter/anna", "SameSite=Strict"} <= attributes
     assert "Secure" not in attributes
 
 
@@ -137,7 +144,76 @@ def test_cookie_is_for_https_alone_where_that_is_spoken(site: Site) -> None:
         headers={"Authorization": f"Bearer {site.token()}"},
         base_url="https://restaurant.example.com",
     )
-    assert "Secure" in answer.headers["Set-Cookie"]
+    cookie = answer.headers["Set-Cookie"]
+    assert cookie.startswith("__Secure-sse_token=")
+    assert "Secure" in {part.strip() for part in cookie.split(";")}
+    token = answer.get_json()["token"]
+    for name, status in (("__Secure-sse_token", 200), ("sse_token", 401)):
+        # Without a jar, which would add the cookie it has.
+        opened = site.app.test_client(use_cookies=False).get(
+            "/sse/waiter/anna",
+            headers={"Cookie": f"{name}={token}"},
+            base_url="https://restaurant.example.com",
+        )
+        assert opened.status_code == status, name
+        opened.close()
+
+
+@pytest.mark.parametrize(
+    ("who", "body", "path"),
+    [
+        (("waiter", "anna"), None, "/sse/waiter/anna"),
+        (("waiter", "anna"), {}, "/sse/waiter/anna"),
+        (("waiter", "anna"), {"stream": None}, "/sse/waiter/anna"),
+        (("customer", "table-7"), None, "/sse/session/table-7"),
+        (("manager", "mia"), None, "/sse"),
+        (("manager", "mia"), {"stream": "/sse/session/table-7"}, "/sse/session/table-7"),
+    ],
+)
+def test_cookie_is_for_the_stream_that_was_asked_for(
+    site: Site, who: tuple[str, str], body: dict[str, Any] | None, path: str
+) -> None:
+    answer = site.exchange(*who, body)
+    assert answer.status_code == 200
+    assert f"; Path={path};" in f"{answer.headers['Set-Cookie']};"
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"stream": "/sse/waiter/ben"}, 403),
+        ({"stream": "/sse/waiter/nobody"}, 403),
+        ({"stream": "/sse/waiter/a b"}, 403),
+        ({"stream": "/sse/waiter/anna; Domain=example.com"}, 403),
+        ({"stream": "https://example.com/sse/waiter/anna"}, 403),
+        ({"stream": "/sse/kettle/anna"}, 403),
+        ({"stream": ""}, 403),
+        ({"stream": 7}, 400),
+        ({"stream": ["/sse/waiter/anna"]}, 400),
+        ([], 400),
+        ("/sse/waiter/anna", 400),
+    ],
+)
+def test_no_token_is_made_for_what_is_not_the_bearers_stream(
+    site: Site, body: Any, status: int
+) -> None:
+    answer = site.exchange("waiter", "anna", body)
+    assert (answer.status_code, answer.content_type) == (status, "application/problem+json")
+    assert "Set-Cookie" not in answer.headers
+
+
+def test_two_streams_in_one_browser_each_keep_their_own_cookie(site: Site) -> None:
+    site.exchange("waiter", "anna")
+    site.exchange("customer", "table-7")
+    assert greeting(site.get("/sse/waiter/anna"))
+    assert greeting(site.get("/sse/session/table-7"))
+
+
+@pytest.mark.parametrize("stream", [None, "/sse/waiter/anna", "/restaurant/sse/waiter/anna"])
+def test_cookie_below_a_path_of_the_host_is_for_that_path(site: Site, stream: str | None) -> None:
+    body = None if stream is None else {"stream": stream}
+    answer = site.exchange("waiter", "anna", body, base_url="http://localhost/restaurant")
+    assert "Path=/restaurant/sse/waiter/anna" in answer.headers["Set-Cookie"]
 
 
 def test_stream_token_opens_a_stream_from_header_query_or_cookie(site: Site) -> None:
@@ -179,6 +255,17 @@ def test_header_wins_over_query_and_cookie(site: Site) -> None:
     good, bad = site.stream_token(), "nonsense"
     assert greeting(site.get(f"/sse/waiter/anna?token={bad}", good))
     assert site.get(f"/sse/waiter/anna?token={good}", bad).status_code == 401
+
+
+@pytest.mark.parametrize("authorization", ["Basic c3RhZ2luZzpvcGVu", "Bearer", "Digest x", ""])
+def test_header_without_a_bearer_token_counts_as_none(site: Site, authorization: str) -> None:
+    """A staging site asks for a password with it, before anything reaches the service."""
+    headers = {"Authorization": authorization}
+    token = site.stream_token()
+    assert greeting(site.get(f"/sse/waiter/anna?token={token}", headers=headers))
+    site.client.set_cookie("sse_token", token, path="/sse")
+    assert greeting(site.get("/sse/waiter/anna", headers=headers))
+    assert site.client.post("/sse/token", headers=headers).status_code == 401
 
 
 # -- resume -----------------------------------------------------------------------------------

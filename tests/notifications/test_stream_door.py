@@ -140,6 +140,11 @@ def test_stream_token_may_stand_in_the_query(doorstep: Doorstep) -> None:
     assert doorstep.is_answered(request_of(line=line, access=""))
 
 
+def test_password_for_a_proxy_does_not_hide_the_token(doorstep: Doorstep) -> None:
+    line = f"GET /sse/waiter/anna?token={token(scope='stream')} HTTP/1.1"
+    assert doorstep.is_answered(request_of(line=line, access="Authorization: Basic YTpi"))
+
+
 def test_connection_through_a_socket_file_is_answered_too(doorstep: Doorstep) -> None:
     doorstep.client.sendall(request_of())
     assert doorstep.door.answer(doorstep.server, b"")
@@ -176,6 +181,11 @@ EXTRAORDINARY: dict[str, bytes] = {
     "a fragment": request_of(line="GET /sse/waiter/anna?a=b#c HTTP/1.1"),
     "no token": request_of(access=""),
     "a token in a cookie": request_of(f"Cookie: sse_token={token(scope='stream')}", access=""),
+    "a password and a token in a cookie": request_of(
+        "Authorization: Basic c3RhZ2luZzpvcGVu",
+        f"Cookie: sse_token={token(scope='stream')}",
+        access="",
+    ),
     "too many parameters": request_of(line=f"GET /sse/waiter/anna?{TOO_MANY} HTTP/1.1"),
     "a header twice": request_of(bearer()),
     "a header twice, spelled otherwise": request_of(bearer().replace("Auth", "auth")),

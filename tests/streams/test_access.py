@@ -158,7 +158,7 @@ def test_cookie_opens_a_stream_as_a_browser_does_it(house: SharedServer) -> None
     answer = house.post("/sse/token", token=house.token("customer", "table-7"))
     cookie = answer.headers["Set-Cookie"]
     assert "HttpOnly" in cookie
-    assert "Path=/sse" in cookie
+    assert "Path=/sse/session/table-7" in cookie
     assert "SameSite=Strict" in cookie
     with house.get(
         "/sse/session/table-7", headers={"Cookie": cookie.split(";")[0]}, stream=True

@@ -49,3 +49,23 @@ def test_either_way_is_refused_in_the_same_words(
     with pytest.raises(SseRefused) as nobody:
         SseClient(url, headers=WAYS[way])
     assert (nobody.value.status, nobody.value.problem["status"]) == (401, 401)
+
+
+@every_way
+def test_either_way_a_password_for_a_proxy_counts_as_no_token(
+    house: SharedServer, table: Table, way: str
+) -> None:
+    basic = {**WAYS[way], "Authorization": "Basic c3RhZ2luZzpvcGVu"}
+    url = f"{house.url}/sse/session/{table.session_id}"
+    made = house.post("/sse/token", token=house.token("customer", table.session_id))
+    cookie = {"Cookie": made.headers["Set-Cookie"].split(";")[0]}
+    for address, headers in (
+        (f"{url}?token={made.json()['token']}", basic),
+        (url, {**basic, **cookie}),
+    ):
+        client = SseClient(address, headers=headers)
+        assert client.next("connection").data["sessionId"] == table.session_id
+        client.close()
+    with pytest.raises(SseRefused) as nobody:
+        SseClient(url, headers=basic)
+    assert nobody.value.status == 401

@@ -1,0 +1,47 @@
+"""The service below a path of its host, as a real proxy would ask it."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from tests.support.service_server import ServiceServer
+
+PREFIX = {"X-Forwarded-Prefix": "/restaurant"}
+
+
+@pytest.fixture
+def server(start_server):
+    return start_server(DEMO=1)
+
+
+def test_every_address_in_an_answer_is_below_the_path(server: ServiceServer) -> None:
+    anna = server.token("waiter", "anna")
+    made = server.post("/api/sessions", token=anna, json={"tableNumber": 12}, headers=PREFIX)
+    location = made.headers["Location"]
+    assert location == f"/restaurant/api/sessions/{made.json()['session']['id']}"
+    # Whether the proxy strips the path or not, the service answers.
+    for path in (location, location.removeprefix("/restaurant")):
+        assert server.get(path, token=anna, headers=PREFIX).ok, path
+
+    cookie = server.post("/sse/token", token=anna, headers=PREFIX).headers["Set-Cookie"]
+    assert "Path=/restaurant/sse/waiter/anna" in cookie
+
+    page = server.get("/demo", headers=PREFIX).text
+    addresses = re.findall(r'(?:href|src)="(/[^"]*)"', page)
+    [importmap] = re.findall(r'<script type="importmap">(.*?)</script>', page, re.DOTALL)
+    addresses += json.loads(importmap)["imports"].values()
+    assert len(addresses) >= 4
+    for address in addresses:
+        assert address.startswith("/restaurant/"), address
+        assert server.get(address, headers=PREFIX).ok, address
+
+
+@pytest.mark.parametrize("prefix", ["", "/", "restaurant", "//example.com", "/a b", "/x;y", '/x"y'])
+def test_what_is_no_plain_path_is_ignored(server: ServiceServer, prefix: str) -> None:
+    anna = server.token("waiter", "anna")
+    answer = server.post("/sse/token", token=anna, headers={"X-Forwarded-Prefix": prefix})
+    assert answer.ok
+    assert "Path=/sse/waiter/anna" in answer.headers["Set-Cookie"]
