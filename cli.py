@@ -16,6 +16,7 @@ from flask.cli import AppGroup, with_appcontext
 import watch
 from notifications import auth
 from notifications.principal import Role
+from runtime.cli.database import backup, restore
 from settings import Settings
 from waiter_service import Actor, WaiterService, inputs
 from waiter_service.errors import Missing, WaiterServiceError
@@ -146,6 +147,10 @@ def db_upgrade() -> None:
     database = _service().database
     database.upgrade()
     click.echo(f"The database is up to date: {database}")
+
+
+db.add_command(backup)
+db.add_command(restore)
 
 
 @click.group("demo", cls=_Group)

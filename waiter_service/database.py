@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -62,6 +63,9 @@ class Database:
                 isolation_level="REPEATABLE READ", postgresql_readonly=True
             )
         )
+        # At the end of the process, too: the last connection that is closed copies the
+        # -wal into the file and removes it. A copy of the file alone would lack changes.
+        weakref.finalize(self, self._engine.dispose)
         self._is_checked = False
 
     @classmethod

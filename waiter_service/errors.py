@@ -25,6 +25,8 @@
     `-- DatabaseError
         |-- DatabaseUrlInvalid
         |-- DatabaseUnavailable
+        |-- DatabaseInUse
+        |-- BackupFailed
         `-- SchemaOutOfDate
 
 Errors carry fields, never HTTP codes; messages name the thing, the rule
@@ -252,6 +254,21 @@ class DatabaseUrlInvalid(DatabaseError):
 
 class DatabaseUnavailable(DatabaseError):
     """It does not answer, or is locked for too long."""
+
+
+class DatabaseInUse(DatabaseError):
+    """It cannot be replaced while a process has it open; ``pid`` where that is known."""
+
+    def __init__(self, path: object, pid: int | None) -> None:
+        who = "a process" if pid is None else f"process {pid}"
+        super().__init__(
+            f"{path} is in use: {who} has it open; stop the service and whatever else uses it first"
+        )
+        self.pid = pid
+
+
+class BackupFailed(DatabaseError):
+    """The database was not copied to a file, or not replaced by one."""
 
 
 class SchemaOutOfDate(DatabaseError):

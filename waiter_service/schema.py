@@ -39,6 +39,16 @@ def expected_revision() -> str:
     return head
 
 
+@cache
+def known_revisions() -> frozenset[str]:
+    """Return the revisions this code can bring up to date, its own among them."""
+    from alembic.script import ScriptDirectory
+
+    return frozenset(
+        each.revision for each in ScriptDirectory.from_config(_config()).walk_revisions()
+    )
+
+
 def upgrade(connection: Connection) -> None:
     """Run the migrations that are missing, inside the caller's transaction.
 

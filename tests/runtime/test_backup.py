@@ -1,0 +1,196 @@
+"""A backup of the SQLite database: made while the service runs, put back while it does not."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import stat
+import threading
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.support.command_line import flask
+from tests.support.service_server import ServiceServer
+from waiter_service import Database, WaiterService
+from waiter_service.errors import BackupFailed
+from waiter_service.sqlite_backup import backup, restore
+
+
+def status_in(path: Path) -> str:
+    """Return what the database at ``path`` has of the demo's order, by this file alone."""
+    with closing(sqlite3.connect(f"file:{path}?immutable=1", uri=True)) as database:
+        status: str = database.execute("SELECT status FROM orders WHERE id = 'ord-1'").fetchone()[0]
+        return status
+
+
+def move(server: ServiceServer, status: str) -> None:
+    answer = server.request(
+        "PATCH",
+        "/api/orders/ord-1",
+        token=server.token("waiter", "anna"),
+        json={"status": status},
+    )
+    assert answer.ok, answer.text
+
+
+@pytest.fixture
+def database(tmp_path: Path, seeded_sqlite: Path) -> Path:
+    """A database that no process has open."""
+    return Path(shutil.copyfile(seeded_sqlite, tmp_path / "restaurant.db"))
+
+
+def test_after_a_clean_stop_the_file_alone_holds_everything(server: ServiceServer) -> None:
+    move(server, "Acknowledged")
+    # Another worker's share: a script that ends without closing anything.
+    assert flask(server, "waiter", "order-status", "ord-1", "InProgress").returncode == 0
+    server.stop()
+    assert not (server.directory / "restaurant.db-wal").exists()
+    assert status_in(server.directory / "restaurant.db") == "InProgress"
+
+
+def test_after_a_command_the_file_alone_holds_everything(
+    start_server: Callable[..., ServiceServer],
+) -> None:
+    server = start_server(start=False)
+    assert flask(server, "waiter", "order-status", "ord-1", "Acknowledged").returncode == 0
+    assert not (server.directory / "restaurant.db-wal").exists()
+    assert status_in(server.directory / "restaurant.db") == "Acknowledged"
+
+
+def test_a_backup_of_a_running_service_is_put_back_whole(server: ServiceServer) -> None:
+    saved = server.directory / "saved.db"
+    move(server, "Acknowledged")
+    made = flask(server, "db", "backup", str(saved))
+    assert made.returncode == 0, made.stderr
+    assert status_in(saved) == "Acknowledged"
+    assert stat.S_IMODE(saved.stat().st_mode) == 0o600
+    move(server, "InProgress")
+
+    refused = flask(server, "db", "restore", str(saved))
+    assert refused.returncode == 1
+    assert f"process {server.worker_pids[0]} has it open; stop the service" in refused.stderr
+    assert server.get("/sse/health").ok
+    move(server, "Complete")
+
+    # What a crash leaves belongs to the old file, and must not get into the new one.
+    server.kill()
+    assert (server.directory / "restaurant.db-wal").exists()
+    restored = flask(server, "db", "restore", str(saved))
+    assert restored.returncode == 0, restored.stderr
+    assert not (server.directory / "restaurant.db-wal").exists()
+    server.start()
+    table = server.get("/api/sessions/table-7", token=server.token("waiter", "anna")).json()
+    assert [order["status"] for order in table["orders"]] == ["Acknowledged"]
+    move(server, "InProgress")
+
+
+def test_a_backup_shows_one_moment_though_others_write(database: Path, tmp_path: Path) -> None:
+    service = WaiterService(Database(f"sqlite:///{database}"))
+    is_over = threading.Event()
+
+    def keep_changing() -> None:
+        while not is_over.is_set():
+            for status in ("Acknowledged", "New"):
+                service.update_order_status("ord-1", status)
+
+    with closing(sqlite3.connect(database)) as filler:
+        filler.execute("CREATE TABLE filler (page BLOB)")
+        filler.executemany("INSERT INTO filler VALUES (zeroblob(4000))", [()] * 5_000)
+        filler.commit()
+    writer = threading.Thread(target=keep_changing)
+    writer.start()
+    steps: list[tuple[int, int]] = []
+    try:
+        backup(database, tmp_path / "saved.db", lambda done, total: steps.append((done, total)))
+    finally:
+        is_over.set()
+        writer.join()
+        service.database.dispose()
+    # Never from the beginning again, which on a busy floor would go on forever.
+    assert steps == sorted(set(steps))
+    assert len(steps) > 2
+    with closing(sqlite3.connect(tmp_path / "saved.db")) as saved:
+        assert saved.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        version, changes = saved.execute(
+            "SELECT version, (SELECT count(*) FROM audit WHERE subject_id = 'ord-1')"
+            " FROM orders WHERE id = 'ord-1'"
+        ).fetchone()
+        assert version == changes
+
+
+def test_a_backup_overwrites_nothing(database: Path, tmp_path: Path) -> None:
+    taken = tmp_path / "taken"
+    taken.write_text("something else")
+    with pytest.raises(BackupFailed, match="exists already"):
+        backup(database, taken)
+    assert taken.read_text() == "something else"
+    with pytest.raises(BackupFailed, match="No such file"):
+        backup(database, tmp_path / "nowhere" / "saved.db")
+    with pytest.raises(BackupFailed, match="there is no database"):
+        backup(tmp_path / "other.db", tmp_path / "saved.db")
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["restaurant.db", "taken"]
+
+
+def test_only_a_backup_of_this_service_is_put_back(database: Path, tmp_path: Path) -> None:
+    before = database.read_bytes()
+    saved = tmp_path / "saved.db"
+    with pytest.raises(BackupFailed, match="there is no backup"):
+        restore(saved, database)
+    saved.write_bytes(b"no database at all" * 100)
+    with pytest.raises(BackupFailed, match="not a database"):
+        restore(saved, database)
+    saved.unlink()
+    with closing(sqlite3.connect(saved)) as other:
+        other.execute("CREATE TABLE orders (id TEXT)")
+        other.commit()
+    with pytest.raises(BackupFailed, match="lacks its tables"):
+        restore(saved, database)
+    shutil.copyfile(database, saved)
+    with closing(sqlite3.connect(saved)) as newer:
+        newer.execute("UPDATE alembic_version SET version_num = '9999'")
+        newer.commit()
+    with pytest.raises(BackupFailed, match="newer release"):
+        restore(saved, database)
+    assert database.read_bytes() == before
+
+
+def test_a_damaged_database_is_replaced_and_keeps_its_permissions(
+    database: Path, tmp_path: Path
+) -> None:
+    backup(database, tmp_path / "saved.db")
+    database.write_bytes(b"damaged")
+    database.chmod(0o640)
+    restore(tmp_path / "saved.db", database)
+    assert status_in(database) == "New"
+    assert stat.S_IMODE(database.stat().st_mode) == 0o640
+
+
+def test_an_older_backup_names_what_is_to_be_done(
+    start_server: Callable[..., ServiceServer], tmp_path: Path
+) -> None:
+    server = start_server(start=False)
+    saved = tmp_path / "saved.db"
+    assert flask(server, "db", "backup", str(saved)).returncode == 0
+    with closing(sqlite3.connect(saved)) as older:
+        older.execute("UPDATE alembic_version SET version_num = '0001'")
+        older.commit()
+    restored = flask(server, "db", "restore", str(saved))
+    assert restored.returncode == 0, restored.stderr
+    assert "run: flask --app app db upgrade" in restored.stdout
+
+
+@pytest.mark.parametrize(("command", "tool"), [("backup", "pg_dump"), ("restore", "pg_restore")])
+def test_on_postgresql_its_own_tools_are_named(
+    start_server: Callable[..., ServiceServer], command: str, tool: str
+) -> None:
+    server = start_server(
+        start=False, DATABASE_URL="postgresql+psycopg://anna:secret@db.example/restaurant"
+    )
+    done = flask(server, "db", command, "saved.dump")
+    assert done.returncode == 2
+    assert tool in done.stderr
+    assert "--dbname='postgresql://anna@db.example/restaurant'" in done.stderr
+    assert "secret" not in done.stdout + done.stderr
