@@ -111,7 +111,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     )
     authenticator = Authenticator(keys, revoked.is_revoked)
     entrance = StreamEntrance(sse, authenticator, is_over=revoked.is_over)
-    streams = create_blueprint(entrance, sse.stats, serving.health)
+    streams = create_blueprint(entrance, serving.health)
     floor = create_api_blueprint(
         service,
         FloorQueries(database),
@@ -142,6 +142,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
         sse=sse,
         serving=serving,
         stream_door=StreamDoor(entrance),
+        stream_entrance=entrance,
         revocations=revocations,
     )
     return app

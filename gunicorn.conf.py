@@ -207,6 +207,7 @@ def on_exit(server):
 def _ask_at_the_door(worker):
     """Let streams in by the short way, before gunicorn makes a request of a connection."""
     door, handle = worker.wsgi.extensions["stream_door"], worker.handle
+    worker.wsgi.extensions["stream_entrance"].trust(worker.cfg.forwarded_allow_ips)
 
     def ask_first(listener, client, address):
         # As long as gunicorn would wait for a head.

@@ -52,6 +52,7 @@ Id = Annotated[
 ]
 TableNumber = Annotated[int, Field(ge=1, le=9999, strict=True)]
 Version = Annotated[int, Field(ge=1, strict=True)]
+Milliseconds = Annotated[int, Field(ge=0, strict=True)]
 Timestamp = Annotated[
     datetime,
     Field(strict=True),
@@ -171,13 +172,21 @@ class Heartbeat(Payload):
 
 
 class Closing(Payload):
-    """The stream is about to end, why, and whether to come back."""
+    """The stream is about to end, why, and whether to come back.
+
+    With ``reconnect_in_ms``, the client should not come back before that.
+    """
 
     event_type: ClassVar[str] = "closing"
 
     code: str
     reason: str
     reconnect: bool
+    reconnect_in_ms: Milliseconds | None = None
+
+    def to_json(self) -> str:
+        """Return the payload as JSON, without ``reconnectInMs`` where it is not set."""
+        return self.model_dump_json(by_alias=True, ensure_ascii=True, exclude_none=True)
 
 
 #: Every payload there is, for the schemas in ``docs/``.

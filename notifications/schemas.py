@@ -91,6 +91,7 @@ _MEANINGS = {
     "previousWaiterId": "Who held the session before.",
     "reason": "Why, for people.",
     "reconnect": "Whether to come back.",
+    "reconnectInMs": "How long to wait before that; absent where the client decides.",
     "requestId": "The request that is meant.",
     "requiresRefresh": "Whether something on the screen is out of date now.",
     "resumed": "Whether the stream goes on where the client left off.",
@@ -129,6 +130,8 @@ def schema_of(kind: type[Payload], ref_template: str = "#/$defs/{model}") -> dic
     if kind is Connection:
         meanings = _MEANINGS | _MEANINGS_OF_CONNECTION
         _leave_out_one_id(made)
+    if kind is Closing:
+        _make_optional(made, "reconnectInMs")
     properties = {
         name: {"description": meanings[name], **value} for name, value in made["properties"].items()
     }
@@ -156,8 +159,13 @@ class _AsSent(GenerateJsonSchema):
 
 def _leave_out_one_id(schema: dict[str, Any]) -> None:
     """Do as ``Connection.to_json``: the id that it has not is left out, and never null."""
-    properties = schema["properties"]
     for name in _MEANINGS_OF_CONNECTION:
-        properties[name], _null = properties[name]["anyOf"]
-        schema["required"].remove(name)
+        _make_optional(schema, name)
     schema["oneOf"] = [{"required": [name]} for name in _MEANINGS_OF_CONNECTION]
+
+
+def _make_optional(schema: dict[str, Any], name: str) -> None:
+    """Describe a key that is left out where it has no value, and is never null."""
+    properties = schema["properties"]
+    properties[name], _null = properties[name]["anyOf"]
+    schema["required"].remove(name)

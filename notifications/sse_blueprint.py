@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -20,7 +19,7 @@ from notifications.errors import (
     TooManyStreams,
 )
 from notifications.events import format_timestamp
-from notifications.registry import channel_name
+from notifications.in_band import refusal_block
 from notifications.socket_outlet import (
     handover_socket,
     hold_greeting,
@@ -35,10 +34,7 @@ from notifications.stream_entrance import (
     bearer_token,
     client_address,
 )
-from notifications.stream_stats import StreamStats
 from problems import problem
-
-log = logging.getLogger("notifications.streams")
 
 #: The cookie that carries a stream token for a browser's own EventSource.
 COOKIE = "sse_token"
@@ -50,30 +46,23 @@ SECURE_COOKIE = f"__Secure-{COOKIE}"
 Health = Callable[[], dict[str, Any]]
 
 
-def create_blueprint(entrance: StreamEntrance, stats: StreamStats, health: Health) -> Blueprint:
-    """Return the blueprint of ``entrance``.
-
-    ``stats`` counts what is refused, ``health`` makes /sse/health's answer.
-    """
+def create_blueprint(entrance: StreamEntrance, health: Health) -> Blueprint:
+    """Return the blueprint of ``entrance``; ``health`` makes /sse/health's answer."""
     blueprint = Blueprint("sse", __name__, url_prefix="/sse", static_folder="static")
 
     def stream(kind: str, channel_id: str) -> Response:
         asked = _stream_request(kind, channel_id)
         try:
             return open_stream(asked)
-        except (AccessError, StreamRefused) as refusal:
-            stats.refused[refusal.cause] += 1
-            log.info(
-                "stream refused",
-                extra={
-                    "fields": {
-                        "channel": channel_name(kind, channel_id[:64]),
-                        "client": asked.client,
-                        "cause": refusal.cause,
-                    }
-                },
-            )
+        except AccessError as refusal:
+            entrance.note_refusal(asked, refusal)
             raise
+        except StreamRefused as refusal:
+            entrance.note_refusal(asked, refusal)
+            if not entrance.refuses_in_band(asked):
+                raise
+            # As an iterator: a stream has no length.
+            return Response(iter([refusal_block(refusal)]), headers=STREAM_HEADERS)
 
     def open_stream(asked: StreamRequest) -> Response:
         if request.method == "HEAD":
@@ -144,7 +133,14 @@ def create_blueprint(entrance: StreamEntrance, stats: StreamStats, health: Healt
     @blueprint.errorhandler(StreamRefused)
     def _refused(error: StreamRefused) -> Response:
         status = 429 if isinstance(error, TooManyStreams) else 503
-        return problem(status, str(error), retry_after_seconds=error.retry_after_seconds)
+        answer = problem(
+            status, str(error), retry_after_seconds=error.retry_after_seconds, code=error.cause
+        )
+        if "X-Refusals" in request.headers:
+            # For nginx, which cannot read a body, to say it in-band.
+            answer.headers["X-Refusal-Code"] = error.cause
+            answer.headers["X-Refusal-Reason"] = str(error)
+        return answer
 
     return blueprint
 
@@ -158,6 +154,9 @@ def _stream_request(kind: str, channel_id: str) -> StreamRequest:
         query.get("token") or request.cookies.get(_cookie_name()),
         headers.get("Last-Event-ID") or query.get("lastEventId"),
         client_address(request.remote_addr, headers.get("X-Forwarded-For")),
+        request.remote_addr,
+        headers.get("Accept"),
+        headers.get("X-Refusals"),
     )
 
 

@@ -3,9 +3,9 @@
 Of what a client costs that connects, most was the making of a request, of a WSGI
 environment and of Flask's way around them, and after an outage clients that connect
 are all there is. So each new connection is asked for here first. One that
-begins with a plain request for a stream is answered on its socket and handed over;
-all that is out of the ordinary, and every refusal, goes the long way, through
-gunicorn and the blueprint, which can answer anything.
+begins with a plain request for a stream is answered on its socket and handed over,
+or refused in-band. All that is out of the ordinary, and every refusal by a status,
+goes the long way, through gunicorn and the blueprint, which can answer anything.
 
 ``docs/decisions/0006-a-short-way-to-a-stream.md`` has the figures.
 """
@@ -26,6 +26,7 @@ import gunicorn_h1c  # type: ignore[import-untyped]
 
 from notifications.errors import AccessError, StreamRefused
 from notifications.events import Frame
+from notifications.in_band import refusal_block
 from notifications.socket_outlet import LAST_CHUNK, prepare_socket
 from notifications.stream_body import Handover
 from notifications.stream_entrance import (
@@ -81,8 +82,14 @@ class StreamDoor:
             return False
         try:
             body = self._entrance.open(asked, Handover(sock, is_chunked=True))
-        except (AccessError, StreamRefused):
+        except AccessError:
             return False
+        except StreamRefused as refusal:
+            if not self._entrance.refuses_in_band(asked):
+                return False
+            self._entrance.note_refusal(asked, refusal)
+            self._refuse(sock, len(head), refusal)
+            return True
         # A client that is gone or does not read has been noted by the body.
         with closing(body), suppress(OSError):
             sock.recv(len(head))
@@ -94,6 +101,13 @@ class StreamDoor:
             # It was closed before it was live, and has said so.
             sock.sendall(LAST_CHUNK)
         return True
+
+    def _refuse(self, sock: socket.socket, head_bytes: int, refusal: StreamRefused) -> None:
+        with suppress(OSError):  # the client is gone
+            sock.recv(head_bytes)
+            prepare_socket(sock, write_timeout_seconds=self._entrance.write_deadline_seconds)
+            chunk = Frame(refusal_block(refusal)).chunk
+            sock.sendall(_head(int(time.time())) + chunk + LAST_CHUNK)
 
 
 def _stream_request(head: bytes, address: Any) -> StreamRequest | None:
@@ -120,16 +134,17 @@ def _stream_request(head: bytes, address: Any) -> StreamRequest | None:
     bare_token = query.get("token")
     if bearer is None and bare_token is None:
         return None  # none at all, or in a cookie
+    peer = address[0] if isinstance(address, tuple) else None
     return StreamRequest(
         target[1].decode("ascii"),
         target[2].decode("ascii"),
         bearer,
         bare_token,
         _text(headers.get(b"LAST-EVENT-ID")) or query.get("lastEventId"),
-        client_address(
-            address[0] if isinstance(address, tuple) else None,
-            _text(headers.get(b"X-FORWARDED-FOR")),
-        ),
+        client_address(peer, _text(headers.get(b"X-FORWARDED-FOR"))),
+        peer,
+        _text(headers.get(b"ACCEPT")),
+        _text(headers.get(b"X-REFUSALS")),
     )
 
 

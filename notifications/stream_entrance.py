@@ -9,17 +9,29 @@
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from notifications.auth import Authenticator, create_stream_token
-from notifications.errors import NotAllowed, NotAuthenticated, SessionOver
+from notifications.errors import (
+    AccessError,
+    NotAllowed,
+    NotAuthenticated,
+    SessionOver,
+    StreamRefused,
+)
+from notifications.in_band import accepts_event_stream
 from notifications.principal import Principal, Role
+from notifications.registry import channel_name
 from notifications.sse_service import SseService
 from notifications.stream_body import Handover, StreamBody
+from notifications.trusted_peers import TrustedPeers
 from waiter_service.inputs import is_identifier
+
+log = logging.getLogger("notifications.streams")
 
 STREAM_HEADERS = {
     "Content-Type": "text/event-stream; charset=utf-8",
@@ -49,7 +61,9 @@ class StreamRequest:
     """What a client says that asks for a stream.
 
     ``bearer_token`` comes from the Authorization header, ``bare_token`` from the
-    query or a cookie. ``client`` is for the log.
+    query or a cookie. ``client`` is for the log. ``peer`` is the address at the
+    other end of the connection, if it has one; ``accept`` and ``refusals`` are the
+    headers ``Accept`` and ``X-Refusals``.
     """
 
     kind: str
@@ -58,6 +72,9 @@ class StreamRequest:
     bare_token: str | None = field(default=None, repr=False)
     last_event_id: str | None = None
     client: str = "-"
+    peer: str | None = None
+    accept: str | None = None
+    refusals: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +96,7 @@ class StreamEntrance:
         *,
         is_over: IsOver = lambda kind, channel_id: False,
     ) -> None:
+        self._trusted_peers = TrustedPeers()
         self.write_deadline_seconds = sse.options.write_deadline_seconds
         self._sse = sse
         self._authenticator = authenticator
@@ -110,6 +128,25 @@ class StreamEntrance:
             last_event_id=asked.last_event_id,
             handover=handover,
         )
+
+    def trust(self, peers: Iterable[str]) -> None:
+        """Let these peers, and no others, ask for refusals by a status."""
+        self._trusted_peers = TrustedPeers(peers)
+
+    def refuses_in_band(self, asked: StreamRequest) -> bool:
+        """Tell whether the client is refused by a stream that says so, not by a status."""
+        is_status_asked = asked.refusals == "status" and self._trusted_peers.include(asked.peer)
+        return accepts_event_stream(asked.accept) and not is_status_asked
+
+    def note_refusal(self, asked: StreamRequest, refusal: AccessError | StreamRefused) -> None:
+        """Count and log a stream that was not opened."""
+        self._sse.stats.refused[refusal.cause] += 1
+        fields = {
+            "channel": channel_name(asked.kind, asked.channel_id[:64]),
+            "client": asked.client,
+            "cause": refusal.cause,
+        }
+        log.info("stream refused", extra={"fields": fields})
 
     def full_bearer(self, bearer_token: str | None) -> Principal:
         """Return the bearer of a full token, who may get a token for streams.

@@ -14,6 +14,7 @@ import pytest
 from tests.support.nginx_server import NginxServer
 from tests.support.programs import REPOSITORY
 from tests.support.service_server import ServiceServer, copy_sqlite
+from tests.support.strange_instance import StrangeInstance
 
 
 class HasPort(Protocol):
@@ -37,6 +38,20 @@ def make_nginx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeNginx]:
             return nginx
 
         yield make
+
+
+@pytest.fixture
+def strange_instance() -> Iterator[Callable[..., StrangeInstance]]:
+    """Make instances that answer all alike: ``strange_instance(503, **{"Retry-After": "9"})``."""
+    made: list[StrangeInstance] = []
+
+    def make(status: int, **headers: str) -> StrangeInstance:
+        made.append(StrangeInstance(status, {"Retry-After": "7"} | headers))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
 
 
 @pytest.fixture(scope="module")

@@ -170,14 +170,13 @@ def test_no_token_is_written_down_even_when_nginx_complains(
 
     server.kill()
     for how in ({"path": path}, {"token": anna}):
-        with pytest.raises(SseRefused) as refusal:
-            listen(nginx, **how)
-        assert refusal.value.status == 502
-        assert refusal.value.problem["detail"] == "The service did not answer."
-        assert refusal.value.headers["retry-after"] == "5"
+        path_now = how.get("path", "/sse/waiter/anna")
+        url = nginx.url + path_now
+        with TlsSseClient(url, tls=nginx.tls("http/1.1"), token=how.get("token")) as client:
+            assert client.next("closing").data["reason"] == "The service did not answer."
 
     def failures() -> list[dict[str, object]]:
-        return [line for line in nginx.requests_logged if line["status"] == 502]
+        return [line for line in nginx.requests_logged if line["upstreamStatus"] == "502"]
 
     wait_until(lambda: len(failures()) == 2)
     for line in failures():

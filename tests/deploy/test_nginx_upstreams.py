@@ -2,67 +2,17 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
 
 import pytest
 
 from tests.deploy.conftest import MakeNginx
 from tests.support.service_server import ServiceServer
+from tests.support.strange_instance import StrangeInstance
 from tests.support.tls_sse_client import Http2SseClient, TlsSseClient
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.nginx
-
-
-class StrangeInstance:
-    """Something on a port that answers every request in one way, and counts them.
-
-    ``status`` 0 hangs up without an answer, as a worker does that is killed.
-    """
-
-    def __init__(self, status: int) -> None:
-        instance = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def _answer(self) -> None:
-                instance.asked.append(f"{self.command} {self.path}")
-                if status:
-                    self.send_response(status)
-                    self.send_header("Content-Length", "0")
-                    self.send_header("Retry-After", "7")
-                    self.end_headers()
-                self.close_connection = True
-
-            do_GET = do_POST = do_PATCH = _answer  # noqa: N815 - http.server's names
-
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-                pass
-
-        self.asked: list[str] = []
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.port: int = self._server.server_address[1]
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
-        self._thread.start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-
-@pytest.fixture
-def strange_instance() -> Iterator[Callable[[int], StrangeInstance]]:
-    made: list[StrangeInstance] = []
-
-    def make(status: int) -> StrangeInstance:
-        made.append(StrangeInstance(status))
-        return made[-1]
-
-    yield make
-    for each in made:
-        each.close()
 
 
 @pytest.mark.parametrize("method", ["POST", "PATCH"])

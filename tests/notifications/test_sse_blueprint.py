@@ -30,20 +30,20 @@ KEYS = TokenKeys("a secret of the tests, and of nothing else")
 HEALTHY = {"status": "healthy"}
 
 
+EVENT_STREAM = {"Accept": "text/event-stream"}
+
+
 class Site:
     """The blueprint in an application of its own."""
 
     def __init__(self, **options: Any) -> None:
         self.sse = SseService(MemoryBroker(), StreamOptions(**options))
         self.health: dict[str, Any] = dict(HEALTHY)
+        self.entrance = StreamEntrance(self.sse, Authenticator(KEYS))
         self.app = Flask(__name__)
         problems.init_app(self.app)
         auth.init_app(self.app, KEYS)
-        self.app.register_blueprint(
-            create_blueprint(
-                StreamEntrance(self.sse, Authenticator(KEYS)), self.sse.stats, lambda: self.health
-            )
-        )
+        self.app.register_blueprint(create_blueprint(self.entrance, lambda: self.health))
         self.sse.start()
         self.client: FlaskClient = self.app.test_client()
 
@@ -93,6 +93,15 @@ def greeting(answer: TestResponse) -> dict[str, Any]:
     answer.close()
     data: dict[str, Any] = json.loads(first.split("data: ")[1].split("\n")[0])
     return data
+
+
+def in_band(stream: str) -> dict[str, Any]:
+    """Return the data of a stream that was refused; its ``retry:`` says the same."""
+    retry, event, data, *end = stream.split("\n")
+    assert (event, end) == ("event: closing", ["", ""])
+    closing: dict[str, Any] = json.loads(data.removeprefix("data: "))
+    assert retry == f"retry: {closing['reconnectInMs']}"
+    return closing
 
 
 def test_stream_begins_with_its_greeting_and_headers_no_proxy_may_touch(site: Site) -> None:
@@ -313,6 +322,72 @@ def test_refusal_says_when_to_come_back(
     assert answer.status_code == status
     assert answer.content_type == "application/problem+json"
     assert int(answer.headers["Retry-After"]) > 0
+
+
+def test_client_of_event_streams_is_refused_in_band(build: Callable[..., Site]) -> None:
+    site = build(limits=StreamLimits(max_streams=0))
+    answer = site.get("/sse/waiter/anna", site.token(), headers=EVENT_STREAM)
+    assert answer.status_code == 200
+    assert answer.headers["Content-Type"] == "text/event-stream; charset=utf-8"
+    refused = in_band(answer.text)
+    assert refused.pop("reconnectInMs") in range(5000, 10_001)
+    assert refused == {
+        "code": "server_full",
+        "reason": "This server has as many streams open as it may have.",
+        "reconnect": True,
+    }
+    assert site.sse.stats.refused == {"server_full": 1}
+
+
+@pytest.mark.parametrize(
+    "accept",
+    [
+        "text/html, text/event-stream;charset=utf-8",
+        "Text/Event-Stream; q=0.1",
+    ],
+)
+def test_any_spelling_of_an_event_stream_counts(build: Callable[..., Site], accept: str) -> None:
+    site = build(limits=StreamLimits(max_streams=0))
+    answer = site.get("/sse/waiter/anna", site.token(), headers={"Accept": accept})
+    assert in_band(answer.text)["code"] == "server_full"
+
+
+@pytest.mark.parametrize("accept", ["*/*", "text/*", "text/event-stream;q=0", "application/json"])
+def test_other_clients_are_refused_by_a_status(build: Callable[..., Site], accept: str) -> None:
+    site = build(limits=StreamLimits(max_streams=0))
+    answer = site.get("/sse/waiter/anna", site.token(), headers={"Accept": accept})
+    assert answer.status_code == 503
+    assert answer.get_json()["code"] == "server_full"
+
+
+@pytest.mark.parametrize(
+    ("peers", "is_trusted"),
+    [
+        (["127.0.0.1", "::1"], True),
+        (["*"], True),
+        (["10.0.0.0/8", " 127.0.0.0/8 "], True),
+        (["10.0.0.0/8", "::1"], False),
+        ([], False),
+    ],
+)
+def test_only_a_trusted_peer_gets_a_status_for_the_asking(
+    build: Callable[..., Site], peers: list[str], is_trusted: bool
+) -> None:
+    site = build(limits=StreamLimits(max_streams=0))
+    site.entrance.trust(peers)
+    headers = EVENT_STREAM | {"X-Refusals": "status"}
+    answer = site.get("/sse/waiter/anna", site.token(), headers=headers)
+    assert answer.status_code == (503 if is_trusted else 200)
+    if is_trusted:
+        assert answer.headers["X-Refusal-Code"] == "server_full"
+        assert answer.headers["X-Refusal-Reason"] == answer.get_json()["detail"]
+
+
+def test_access_is_refused_by_a_status_whoever_asks(site: Site) -> None:
+    assert site.get("/sse/waiter/anna", headers=EVENT_STREAM).status_code == 401
+    answer = site.get("/sse/waiter/ben", site.token(), headers=EVENT_STREAM)
+    assert answer.status_code == 403
+    assert answer.content_type == "application/problem+json"
 
 
 def test_draining_process_says_come_back_soon(site: Site) -> None:

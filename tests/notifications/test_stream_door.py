@@ -51,16 +51,17 @@ class Doorstep:
         self.broker = MemoryBroker(new_epoch=lambda: "e1")
         self.sse = SseService(self.broker, StreamOptions(**options))
         self.sse.start()
-        self.door = StreamDoor(StreamEntrance(self.sse, Authenticator(KEYS)))
+        self.entrance = StreamEntrance(self.sse, Authenticator(KEYS))
+        self.door = StreamDoor(self.entrance)
         ours, theirs = socket.socketpair()
         self.server = gevent.socket.socket(fileno=ours.detach())
         self.client = gevent.socket.socket(fileno=theirs.detach())
         self.client.settimeout(5)
 
-    def is_answered(self, request: bytes) -> bool:
+    def is_answered(self, request: bytes, peer: str = "192.0.2.1") -> bool:
         self.request = request
         self.client.sendall(request)
-        return self.door.answer(self.server, ("192.0.2.1", 4711))
+        return self.door.answer(self.server, (peer, 4711))
 
     def receive_until(self, end: bytes) -> bytes:
         received = b""
@@ -228,6 +229,27 @@ def test_server_that_is_full_leaves_it_to_flask_to_say_so(build: Callable[..., D
     doorstep = build(limits=StreamLimits(max_streams=0))
     assert not doorstep.is_answered(request_of())
     assert doorstep.is_untouched()
+
+
+def test_full_server_refuses_in_band_at_the_door(build: Callable[..., Doorstep]) -> None:
+    doorstep = build(limits=StreamLimits(max_streams=0))
+    assert doorstep.is_answered(request_of("Accept: text/event-stream"))
+    head, _, rest = doorstep.receive_until(END).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert b"\nevent: closing\n" in rest
+    assert b'"code":"server_full"' in rest
+    assert b'"reconnect":true,"reconnectInMs":' in rest
+    assert doorstep.sse.stats.refused == {"server_full": 1}
+
+
+@pytest.mark.parametrize(("peer", "is_refused_here"), [("192.0.2.1", False), ("192.0.2.2", True)])
+def test_trusted_peer_that_asks_for_a_status_gets_it_from_flask(
+    build: Callable[..., Doorstep], peer: str, is_refused_here: bool
+) -> None:
+    doorstep = build(limits=StreamLimits(max_streams=0))
+    doorstep.entrance.trust(["192.0.2.1"])
+    request = request_of("Accept: text/event-stream", "x-refusals: status")
+    assert doorstep.is_answered(request, peer) is is_refused_here
 
 
 def test_client_that_is_gone_by_then_leaves_nothing_behind(doorstep: Doorstep) -> None:

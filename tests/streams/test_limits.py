@@ -11,7 +11,7 @@ import pytest
 from tests.support.crowd import Crowd, Member
 from tests.support.service_server import ServiceServer, copy_sqlite
 from tests.support.shared_server import SharedServer
-from tests.support.sse_client import SseRefused
+from tests.support.sse_client import SseClient, SseRefused
 from tests.support.waiting import wait_until
 
 PER_PRINCIPAL, PER_WORKER = 3, 30
@@ -50,7 +50,7 @@ def guests(server: ServiceServer, number: int) -> list[tuple[str, str, None]]:
 
 def refusal(server: ServiceServer, waiter_id: str) -> SseRefused:
     with pytest.raises(SseRefused) as caught:
-        server.listen_waiter(waiter_id)
+        server.listen_waiter(waiter_id, headers={"X-Refusals": "status"})
     return caught.value
 
 
@@ -59,6 +59,39 @@ def assert_says_when_to_come_back(refused: SseRefused, status: int) -> None:
     assert refused.headers["content-type"] == "application/problem+json"
     assert 1 <= int(refused.headers["retry-after"]) <= 60
     assert refused.problem["status"] == status
+
+
+def assert_is_refused_in_band(server: ServiceServer, headers: dict[str, str], code: str) -> None:
+    """As a browser is: by a stream that says why and ends."""
+    token = server.token("waiter", "anna")
+    with SseClient(f"{server.url}/sse/waiter/anna", token=token, headers=headers) as client:
+        closing = client.next("closing").data
+        wait_until(lambda: client.has_ended)
+    assert closing["code"] == code
+    assert closing["reconnect"] is True
+    assert closing["reconnectInMs"] == client.retry_ms
+    assert 5000 <= closing["reconnectInMs"] <= 10_000
+
+
+@pytest.mark.parametrize(
+    "headers", [{}, {"Origin": "https://elsewhere.example.com"}], ids=["short way", "long way"]
+)
+def test_event_stream_client_is_refused_in_band_whichever_way_it_comes(
+    server: SharedServer, headers: dict[str, str]
+) -> None:
+    for _ in range(PER_PRINCIPAL):
+        server.listen_waiter("anna")
+    assert_is_refused_in_band(server, headers, "too_many_streams")
+
+
+def test_peer_that_is_not_trusted_is_refused_in_band_whatever_it_asks_for(
+    start_own: Callable[..., ServiceServer],
+) -> None:
+    server = start_own(SSE_MAX_STREAMS_PER_WORKER=1, FORWARDED_ALLOW_IPS="192.0.2.0/24")
+    server.listen_waiter("ben")
+    for headers in ({}, {"Origin": "https://elsewhere.example.com"}):
+        wish = headers | {"X-Refusals": "status"}
+        assert_is_refused_in_band(server, wish, "server_full")
 
 
 def test_limits_hold_and_a_full_server_still_answers(server: ServiceServer) -> None:

@@ -58,6 +58,7 @@ class SseClient:
         receive_buffer_bytes: int | None = None,
     ) -> None:
         self.url = url
+        self._is_whole = False
         self.events: list[SseEvent] = []
         self.retry_ms: int | None = None
         self.last_event_id = last_event_id or ""
@@ -212,10 +213,15 @@ class SseClient:
             raise SseRefused(self.status, self.headers, body)
         content_type = self.headers.get("content-type", "")
         assert content_type.split(";")[0].strip() == "text/event-stream", content_type
-        assert "content-length" not in self.headers, "a stream has no length"
 
     def _read_chunk(self) -> bytes | None:
         """Return the next chunk, ``None`` after the last one."""
+        if length := self.headers.pop("content-length", None):
+            # nginx's refusal in-band, all of it; the connection stays.
+            self._is_whole = True
+            return self._reader.read(int(length))
+        if self._is_whole:
+            return None
         if self.headers.get("transfer-encoding", "").lower() != "chunked":
             # Framed by the end of the connection, as HTTP/1.0 has it.
             return self._reader.read1(65_536) or None

@@ -1,0 +1,143 @@
+"""What nginx answers where no instance takes a stream: in-band, so that browsers come back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.deploy.conftest import MakeNginx
+from tests.support.nginx_server import NginxServer
+from tests.support.service_server import ServiceServer
+from tests.support.sse_parser import SseParser
+from tests.support.strange_instance import StrangeInstance
+from tests.support.tls_sse_client import Http2SseClient, TlsSseClient
+from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.nginx
+
+STREAM = "/sse/waiter/anna"
+BROWSER = {"Accept": "text/event-stream", "Origin": "https://elsewhere.example.com"}
+
+StrangeInstances = Callable[..., StrangeInstance]
+
+
+def refusal(nginx: NginxServer, path: str = STREAM, **headers: str) -> dict[str, Any]:
+    """Return what a browser is told that asks for a stream and gets none."""
+    answer = nginx.get(path, headers=BROWSER | headers)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["Content-Type"] == "text/event-stream; charset=utf-8"
+    assert answer.headers["Access-Control-Allow-Origin"] == BROWSER["Origin"]
+    assert answer.headers["Access-Control-Allow-Credentials"] == "true"
+    assert answer.headers["Cache-Control"] == "no-store, no-transform"
+    assert answer.headers["Strict-Transport-Security"].startswith("max-age=")
+    events, retries = [], []
+    SseParser(events.append, retries.append).feed(answer.content)
+    (event,) = events
+    assert event.type == "closing"
+    assert event.data["reconnect"] is True
+    assert retries == [event.data["reconnectInMs"]]
+    return event.data
+
+
+def test_refusal_of_all_instances_is_told_in_band_and_logged_as_it_was(
+    strange_instance: StrangeInstances, make_nginx: MakeNginx
+) -> None:
+    says = {"X-Refusal-Code": "server_full", "X-Refusal-Reason": "This server is full."}
+    one, other = strange_instance(503, **says), strange_instance(503, **says)
+    nginx = make_nginx(one, other)
+    nginx.start()
+    told = refusal(nginx)
+    assert (told["code"], told["reason"]) == ("server_full", "This server is full.")
+    # Retry-After, and up to a second more.
+    assert 7000 <= told["reconnectInMs"] < 8000
+    assert len(one.asked) == len(other.asked) == 1
+    for heard in one.headers_heard + other.headers_heard:
+        assert heard["X-Refusals"] == "status"
+    (line,) = wait_until(lambda: [line for line in nginx.requests_logged if line["path"] == STREAM])
+    assert (line["status"], line["upstreamStatus"]) == (200, "503, 503")
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(0, "no_answer"), (429, "too_many_requests"), (503, "unavailable")]
+)
+@pytest.mark.parametrize("query", ["", "?token=eyJ.eyJ.x"], ids=["header", "query"])
+def test_whatever_keeps_it_from_a_stream_a_browser_is_told_in_band(
+    strange_instance: StrangeInstances, make_nginx: MakeNginx, status: int, code: str, query: str
+) -> None:
+    nginx = make_nginx(strange_instance(status))
+    nginx.start()
+    assert refusal(nginx, STREAM + query)["code"] == code
+
+
+@pytest.mark.parametrize(
+    ("retry_after", "seconds"),
+    [("1", 1), ("899", 899), ("0", 5), ("900", 5), ("-1", 5), ("Wed, 21 Oct 2026", 5), ("7x", 5)],
+)
+def test_odd_times_to_come_back_are_replaced(
+    strange_instance: StrangeInstances, make_nginx: MakeNginx, retry_after: str, seconds: int
+) -> None:
+    nginx = make_nginx(strange_instance(503, **{"Retry-After": retry_after}))
+    nginx.start()
+    assert refusal(nginx)["reconnectInMs"] // 1000 == seconds
+
+
+def test_words_that_json_could_not_hold_are_replaced(
+    strange_instance: StrangeInstances, make_nginx: MakeNginx
+) -> None:
+    says = {"X-Refusal-Code": 'a"b', "X-Refusal-Reason": 'it is "full" \\'}
+    nginx = make_nginx(strange_instance(503, **says))
+    nginx.start()
+    assert refusal(nginx)["code"] == "unavailable"
+
+
+def test_storm_of_browsers_from_one_address_is_told_so_in_band(
+    standing_server: ServiceServer, make_nginx: MakeNginx
+) -> None:
+    nginx = make_nginx(standing_server)
+    nginx.edit(
+        "snippets/restaurant-notifications/stream.conf", "burst=2000 nodelay", "burst=1 nodelay"
+    )
+    nginx.edit("conf.d/restaurant-notifications.conf", "rate=100r/s", "rate=1r/m")
+    nginx.start()
+    # A missing or foreign token is final, and told by the status.
+    assert [nginx.get(STREAM, headers=BROWSER).status_code for _ in range(2)] == [401, 401]
+    told = refusal(nginx)
+    assert told["code"] == "too_many_requests"
+    assert 5000 <= told["reconnectInMs"] < 6000
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_client_of_no_event_streams_gets_the_status_and_the_services_words(
+    strange_instance: StrangeInstances, make_nginx: MakeNginx, status: int
+) -> None:
+    says = {"X-Refusal-Code": "server_full", "X-Refusal-Reason": "This server is full."}
+    nginx = make_nginx(strange_instance(status, **says))
+    nginx.start()
+    answer = nginx.get(STREAM)
+    assert answer.status_code == status
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert answer.headers["Retry-After"] == "7"
+    assert answer.json()["status"] == status
+    assert answer.json()["detail"] == "This server is full."
+    assert answer.json()["code"] == "server_full"
+
+
+def test_full_service_refuses_through_nginx_in_its_own_words(
+    start_server: Callable[..., ServiceServer], make_nginx: MakeNginx
+) -> None:
+    server = start_server(SSE_MAX_STREAMS_PER_PRINCIPAL=1)
+    nginx = make_nginx(server)
+    nginx.start()
+    anna = server.token("waiter", "anna")
+    server.listen_waiter("anna", token=anna)
+    url = nginx.url + STREAM
+    for kind, protocol in ((Http2SseClient, "h2"), (TlsSseClient, "http/1.1")):
+        with kind(url, tls=nginx.tls(protocol), token=anna) as client:
+            told = client.next("closing").data
+            wait_until(lambda client=client: client.has_ended)
+        assert told["code"] == "too_many_streams"
+        assert told["reason"].startswith("There are 1 streams open with this access")
+    assert nginx.get(STREAM, token=anna).status_code == 429
+    assert nginx.get(STREAM, token=server.token("waiter", "ben")).status_code == 403
