@@ -19,7 +19,7 @@ from housekeeping import Housekeeping
 from notifications import auth
 from notifications.admission import StreamLimits
 from notifications.auth import Authenticator, TokenKeys
-from notifications.brokers.base import Broker, HistoryLimits
+from notifications.brokers.base import Broker, HistoryLimits, PrefixTaken
 from notifications.brokers.memory import MemoryBroker
 from notifications.brokers.redis_streams import RedisBroker
 from notifications.cache_refresh import CacheRefreshService
@@ -79,7 +79,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
 
     database = Database(settings.database_url)
     service = WaiterService(database)
-    broker = _broker(settings)
+    broker = _broker(settings, database)
     sse = SseService(broker, _stream_options(settings))
     notifications = NotificationService(broker)
     cache_refresh = CacheRefreshService(
@@ -125,6 +125,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
         blueprint.before_request(serving.start)
         app.register_blueprint(blueprint)
     app.register_error_handler(DatabaseError, database_failed)
+    app.register_error_handler(PrefixTaken, lambda error: problems.problem(503, str(error)))
     readiness = Readiness(sse=sse, broker=broker, database=database)
     app.register_blueprint(create_health_blueprint(readiness, metrics))
     if settings.demo:
@@ -148,12 +149,17 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     return app
 
 
-def _broker(settings: Settings) -> Broker:
+def _broker(settings: Settings, database: Database) -> Broker:
     limits = HistoryLimits(
         max_events=settings.history_events, max_age_seconds=settings.history_seconds
     )
     if settings.redis_url:
-        return RedisBroker(settings.redis_url, limits, prefix=settings.redis_prefix)
+        return RedisBroker(
+            settings.redis_url,
+            limits,
+            prefix=settings.redis_prefix,
+            deployment=database.fingerprint,
+        )
     return MemoryBroker(limits, history_path=settings.instance_dir / "history.json")
 
 

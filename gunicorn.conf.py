@@ -150,11 +150,14 @@ def on_starting(server):
 def post_worker_init(worker):
     """Start what runs beside the requests, in the process that serves them.
 
-    A first worker that cannot use the database gives up, and the master with
-    it. Once any has served, and for one that replaces another, it waits: the
-    master would end the other workers, and all of their streams, for a database
-    that is away.
+    A first worker that cannot use the database, or whose names in Redis are
+    another deployment's, gives up, and the master with it. Once any has served,
+    and for one that replaces another, it waits: the master would end the other
+    workers, and all of their streams, for a database that is away.
     """
+    # Not in the master, which must stay without what its workers patch.
+    from notifications.brokers.base import PrefixTaken
+
     is_replacement = worker.age > worker.cfg.workers
     is_known = False
     while True:
@@ -164,13 +167,14 @@ def post_worker_init(worker):
             _ask_at_the_door(worker)
             _spare_the_collector()
             return
-        except DatabaseError as error:
+        except (DatabaseError, PrefixTaken) as error:
             # The sentence says what to do; a traceback would only bury it.
             if not (is_replacement or _has_served[0]):
                 worker.log.error("The service cannot start: %s", error)  # noqa: TRY400
                 sys.exit(Arbiter.WORKER_BOOT_ERROR)  # upon which the master gives up
             if not is_known:
-                worker.log.warning("This worker waits for the database: %s", error)
+                awaited = "database" if isinstance(error, DatabaseError) else "prefix"
+                worker.log.warning("This worker waits for the %s: %s", awaited, error)
                 is_known = True
         worker.notify()
         time.sleep(1)  # gevent's, since the worker has patched it

@@ -2,7 +2,8 @@
 
 ::
 
-    start:  check the schema, read revocations -> hear signals -> feed streams -> debounce -> relay
+    start:  check schema and prefix, read revocations -> hear signals -> feed streams
+            -> debounce -> relay
     drain:  stop hearing -> send pending refreshes -> stop relaying -> close streams -> last figures
 
 The command line builds the same application and never starts it: its changes
@@ -75,6 +76,7 @@ class Serving:
 
         Raises:
             DatabaseError: unreachable, or its schema is behind; says what to do.
+            PrefixTaken: another deployment uses our names in Redis; says what to do.
         """
         if not self._is_started:
             # Under other servers several first requests may come at once.
@@ -87,6 +89,7 @@ class Serving:
         if self._is_started:
             return
         self._database.check()
+        self._broker.check()
         # Before the first stream: a restart must not let anyone in again.
         self._revoked.refresh()
         self._listener.connect()

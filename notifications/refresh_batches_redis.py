@@ -111,6 +111,7 @@ class RedisBatches:
         return float(due_ms)
 
     def claim_due(self, now: float, limit: int) -> list[Batch]:
+        self._require_ours()
         claimed: list[Batch] = []
         for keys in self._shards:
             args = [_ms(now), self._lease_ms, limit - len(claimed), KEEP_SECONDS]
@@ -120,6 +121,7 @@ class RedisBatches:
         return claimed
 
     def claim_target(self, target: str, now: float) -> Batch | None:
+        self._require_ours()
         found = self._claim_target(
             self._keys(target), [target, _ms(now), self._lease_ms, KEEP_SECONDS]
         )
@@ -157,6 +159,11 @@ class RedisBatches:
             self._client.hlen(key) for _, *hashes in self._shards for key in hashes
         ]
         return sum(counts)
+
+    def _require_ours(self) -> None:
+        # Another deployment's batches are for its own screens.
+        if self._link is not None:
+            self._link.require_no_conflict()
 
     def _keys(self, target: str) -> list[str]:
         return self._shards[self._shard(target)]

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from waiter_service import schema
 from waiter_service.engines import postgresql_engine, sqlite_engine
 from waiter_service.errors import DatabaseUnavailable, DatabaseUrlInvalid, SchemaOutOfDate
+from waiter_service.fingerprint import fingerprint
 from waiter_service.write_lock import WriteLock
 
 DEFAULT_SQLITE_PATH = Path(__file__).resolve().parent.parent / "instance" / "restaurant.db"
@@ -83,6 +84,11 @@ class Database:
     def engine(self) -> Engine:
         """The engine underneath, for migrations and for listening to statements."""
         return self._engine
+
+    @property
+    def fingerprint(self) -> str:
+        """A digest of its host, name and schema, which tells it from other databases."""
+        return fingerprint(self.url)
 
     @property
     def sqlite_path(self) -> Path | None:

@@ -37,6 +37,10 @@ class BrokerUnavailable(Exception):
     """The store behind the broker does not answer; nothing was published."""
 
 
+class PrefixTaken(Exception):
+    """Another deployment has the names that ours would use; says what to do."""
+
+
 @dataclass(frozen=True, slots=True)
 class HistoryLimits:
     """How much of each channel is kept; what is past any limit is trimmed.
@@ -95,6 +99,14 @@ class Broker(ABC):
     def is_away(self) -> bool:
         """Whether publishing would fail at once, for all that is known."""
         return False
+
+    def check(self) -> None:
+        """Make sure that nothing stands against starting.
+
+        Raises:
+            PrefixTaken: another deployment has the same names.
+        """
+        return
 
     @abstractmethod
     def start(self, sink: Sink) -> None:

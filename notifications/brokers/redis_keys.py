@@ -12,18 +12,21 @@ class RedisKeys:
     """
 
     def __init__(self, prefix: str) -> None:
-        self._prefix = prefix
+        self.prefix = prefix
         self._live = (f"{prefix}{{", "}:live")
         #: What the processes report.
         self.reports = f"{prefix}reports"
+        #: Which deployment uses the prefix now, and which did last.
+        self.mark = f"{prefix}{{deployment}}:mark"
+        self.owner = f"{prefix}{{deployment}}:owner"
 
     def inbox(self, process: str) -> str:
         """Return the pub/sub channel that one process alone hears."""
-        return f"{self._prefix}inbox:{process}"
+        return f"{self.prefix}inbox:{process}"
 
     def history(self, channel: str) -> tuple[str, str, str]:
         """Return the keys of ``channel``'s meta, log and seen."""
-        stem = f"{self._prefix}{{{channel}}}:"
+        stem = f"{self.prefix}{{{channel}}}:"
         return stem + "meta", stem + "log", stem + "seen"
 
     def live(self, channel: str) -> str:

@@ -31,6 +31,7 @@ from notifications.brokers.redis_connection import (
     RedisConnection,
     Word,
 )
+from notifications.brokers.redis_mark import RENEWAL_SECONDS, AnotherDeployment, RedisMark
 from notifications.brokers.redis_scripts import Script
 
 log = logging.getLogger("notifications.redis")
@@ -81,10 +82,13 @@ class _Errand:
 class RedisLink:
     """Runs scripts in Redis, or says at once that Redis is away.
 
-    ``new_connection`` makes a connection that is not open yet.
+    ``new_connection`` makes a connection that is not open yet. While the prefix
+    is another deployment's, by its ``mark``, Redis counts as away.
     """
 
-    def __init__(self, new_connection: Callable[[], RedisConnection]) -> None:
+    def __init__(
+        self, new_connection: Callable[[], RedisConnection], *, mark: RedisMark | None = None
+    ) -> None:
         self._new_connection = new_connection
         self._connection = new_connection()
         self._scripts = [*redis_scripts.ALL]
@@ -94,6 +98,8 @@ class RedisLink:
         self._is_up = Event()
         self._greenlet: gevent.Greenlet[..., Any] | None = None
         self._run_id = ""
+        self._mark = mark
+        self._conflict: str | None = None
         # Why calls fail at once; None also before the first attempt to connect,
         # whose outcome callers wait for.
         self._trouble: str | None = None
@@ -133,6 +139,20 @@ class RedisLink:
         if time.monotonic() - self._refused_at < REFUSAL_SECONDS:
             return f"Redis refuses: {self._refusal}"
         return None
+
+    @property
+    def conflict(self) -> str | None:
+        """What another deployment under our prefix keeps us from, in a sentence; None if none."""
+        return self._conflict
+
+    def require_no_conflict(self) -> None:
+        """Make sure that what is under our prefix is ours, for all that is known.
+
+        Raises:
+            BrokerUnavailable: it is another deployment's.
+        """
+        if self._conflict is not None:
+            raise BrokerUnavailable(self._conflict)
 
     def wait_until_up(self) -> None:
         """Wait for Redis, however long it takes."""
@@ -179,8 +199,10 @@ class RedisLink:
                 self._gain()
                 self._serve()
             except CONNECTION_FAILURES as error:
-                is_silent = isinstance(error, redis.TimeoutError)
-                if is_open and not is_silent and self._repeat():
+                says_nothing_of_redis = not isinstance(
+                    error, (redis.TimeoutError, AnotherDeployment)
+                )
+                if is_open and says_nothing_of_redis and self._repeat():
                     continue
                 self._lose(error)
             except Exception as error:
@@ -200,16 +222,26 @@ class RedisLink:
             if isinstance(reply, Exception):
                 raise reply
         self._run_id = _run_id(info)
+        self._keep_mark()
+
+    def _keep_mark(self) -> None:
+        if self._mark is not None:
+            self._mark.renew(lambda words: self._round_trip([words])[0])
 
     def _serve(self) -> None:
         while True:
             while not self._waiting:
                 self._has_calls.clear()
-                self._has_calls.wait()
+                if not self._has_calls.wait(RENEWAL_SECONDS):
+                    break
+            if self._mark is not None and self._mark.is_due:
+                self._keep_mark()
             size = 0
             while self._waiting and size < MAX_CALLS_PER_TRIP:
                 self._under_way.append(errand := self._waiting.popleft())
                 size += len(errand.calls)
+            if not self._under_way:
+                continue
             calls = [call for errand in self._under_way for call in errand.calls]
             replies = iter(self._carry_out(calls))
             errands, self._under_way = self._under_way, []
@@ -238,7 +270,8 @@ class RedisLink:
         return replies
 
     def _words(self, call: Call) -> list[Word]:
-        return ["EVALSHA", call.script.sha, len(call.keys), *call.keys, self._run_id, *call.args]
+        run = self._run_id if self._mark is None else self._run_id + self._mark.generation
+        return ["EVALSHA", call.script.sha, len(call.keys), *call.keys, run, *call.args]
 
     def _answer(self, errand: _Errand, replies: list[Any]) -> None:
         for reply in replies:
@@ -251,13 +284,19 @@ class RedisLink:
     def _gain(self) -> None:
         if self._trouble is not None:
             log.info("Redis is back")
-        self._trouble = None
+        self._trouble = self._conflict = None
         self._is_up.set()
 
     def _lose(self, error: Exception) -> None:
+        self._is_up.clear()
+        if isinstance(error, AnotherDeployment):
+            if self._conflict is None:
+                log.warning("nothing is published or heard: %s", error)
+            self._conflict = str(error)
+            self._fail_all(self._conflict)
+            return
         if self._trouble is None:
             log.warning("Redis is away: %s", error)
-        self._is_up.clear()
         self._fail_all(f"Redis is away: {error}")
 
     def _fail_all(self, why: str) -> None:

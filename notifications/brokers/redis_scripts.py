@@ -208,4 +208,32 @@ return said
 """
 )
 
-ALL = (PUBLISH, TIP, READ, ANNOUNCE, REPORT, WITHDRAW, REPORTS)
+#: How the answer to MARK begins where another deployment holds it.
+ANOTHER_DEPLOYMENT = "ANOTHERDEPLOYMENT"
+
+# Marks the prefix as used by a deployment, unless another one's mark is there. What
+# the last one has left in the histories is not ours: a *generation* tells it from
+# ours, as part of the run that epochs end with. It is empty for the first deployment.
+#
+# KEYS: mark, owner. ARGV: run, deployment, a generation that no other had, how
+# long the mark and how long the owner is kept, in ms. Returns the generation.
+MARK = Script(
+    f"""
+local holder = redis.call('HGET', KEYS[1], 'deployment')
+if holder and holder ~= ARGV[2] then
+  return redis.error_reply('{ANOTHER_DEPLOYMENT} holds the prefix')
+end
+if not holder then redis.call('HSET', KEYS[1], 'deployment', ARGV[2]) end
+redis.call('PEXPIRE', KEYS[1], ARGV[4])
+local owner = redis.call('HMGET', KEYS[2], 'deployment', 'generation')
+local generation = owner[2] or ''
+if owner[1] ~= ARGV[2] then
+  generation = owner[1] and ARGV[3] or ''
+  redis.call('HSET', KEYS[2], 'deployment', ARGV[2], 'generation', generation)
+end
+redis.call('PEXPIRE', KEYS[2], ARGV[5])
+return generation
+"""
+)
+
+ALL = (PUBLISH, TIP, READ, ANNOUNCE, REPORT, WITHDRAW, REPORTS, MARK)

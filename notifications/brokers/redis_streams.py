@@ -27,6 +27,7 @@ from notifications.brokers.base import (
     BrokerStatus,
     HistoryLimits,
     Page,
+    PrefixTaken,
     Sink,
 )
 from notifications.brokers.redis_connection import RedisConnector
@@ -34,6 +35,7 @@ from notifications.brokers.redis_feed import RedisFeed
 from notifications.brokers.redis_history import Reading, RedisHistory
 from notifications.brokers.redis_keys import RedisKeys
 from notifications.brokers.redis_link import RedisLink
+from notifications.brokers.redis_mark import RedisMark
 from notifications.brokers.redis_presence import RedisPresence
 from notifications.brokers.redis_subscriber import RedisSubscriber
 from notifications.events import EventId
@@ -46,18 +48,30 @@ class RedisBroker(Broker):
     Redis wait a second at most to learn that it is away, and from then on fail
     at once until it is back. Meant for greenlets of one thread: under
     gunicorn's gevent worker, that is everybody.
+
+    ``deployment`` is the same in every process of a deployment. While processes
+    with another one use the same ``prefix``, Redis counts as away; None does not look.
     """
 
     kind = "redis"
 
     def __init__(
-        self, url: str, limits: HistoryLimits | None = None, *, prefix: str = "restaurant:"
+        self,
+        url: str,
+        limits: HistoryLimits | None = None,
+        *,
+        prefix: str = "restaurant:",
+        deployment: str | None = None,
     ) -> None:
+        limits = limits or HistoryLimits()
         keys = RedisKeys(prefix)
+        mark = deployment and RedisMark(
+            keys, deployment=deployment, keep_seconds=limits.keep_seconds
+        )
         process = secrets.token_hex(6)
         self._keys = keys
-        self._link = RedisLink(RedisConnector(url, "notifications-link"))
-        self._history = RedisHistory(self._link, keys, limits or HistoryLimits())
+        self._link = RedisLink(RedisConnector(url, "notifications-link"), mark=mark or None)
+        self._history = RedisHistory(self._link, keys, limits)
         self._feed = RedisFeed(self._history)
         self._presence = RedisPresence(self._link, keys, process=process)
         self._subscriber = RedisSubscriber(
@@ -78,6 +92,21 @@ class RedisBroker(Broker):
     def is_away(self) -> bool:
         """Whether Redis is away: calls fail at once until it is back."""
         return self._link.is_away
+
+    def check(self) -> None:
+        """Make sure that no other deployment uses our prefix, where Redis can be asked.
+
+        Switches greenlets, for a second or two at most.
+
+        Raises:
+            PrefixTaken: one does.
+        """
+        # Whatever the answer: it comes once the link knows how things are.
+        self._presence.total()
+        if self._link.conflict is not None:
+            conflict = self._link.conflict
+            self._link.stop()
+            raise PrefixTaken(conflict)
 
     def start(self, sink: Sink) -> None:
         """Begin to feed ``sink``; never waits. Until Redis is there, ``status`` says so."""

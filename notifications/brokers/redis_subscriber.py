@@ -183,7 +183,10 @@ class RedisSubscriber:
         # Last of all: confirmed, it says that all the others are.
         line.want(self._probe.inbox)
         while True:
-            match line.receive():
+            message = line.receive()
+            # What comes after another deployment took our prefix may be its own.
+            self._link.require_no_conflict()
+            match message:
                 case Message(name, data):
                     self._take(name, data)
                 case Confirmation(name) if name == self._probe.inbox:

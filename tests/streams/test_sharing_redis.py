@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.redis_server import RedisServer
 from tests.support.service_server import ServiceServer
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.redis
 
@@ -47,8 +48,38 @@ def test_every_name_in_redis_begins_with_the_prefix(
     guest = server.listen_session("table-7")
     change_the_order(server, "Acknowledged")
     with redis_server.client() as client:
-        names = [*client.scan_iter(), *client.pubsub_channels()]
         # While a refresh waits: histories, reports, batches, and who listens to what.
-        assert len(names) >= 8, names
+        wait_until(lambda: any(name.endswith("collecting") for name in client.scan_iter()))
+        names = [*client.scan_iter(), *client.pubsub_channels()]
         assert [name for name in names if not name.startswith("north:")] == []
     guest.next("order_update")
+
+
+def test_second_deployment_under_one_prefix_does_not_start(
+    start_own: StartServer, redis_server: RedisServer
+) -> None:
+    start_own(REDIS_URL=redis_server.url)
+    second = start_own(REDIS_URL=redis_server.url, start=False)
+    second.expected_errors += ["The service cannot start", "exited with code", "Shutting down"]
+    second.expected_errors.append("Worker failed to boot")
+    second.start(wait=False)
+    assert second.wait_exit() != 0
+    assert "The service cannot start: another deployment, with another database" in second.log
+    assert "Traceback" not in second.log
+
+
+def test_running_service_says_that_another_has_its_prefix(
+    start_own: StartServer, redis_server: RedisServer
+) -> None:
+    """As when Redis was emptied, and the other deployment came back first."""
+    server = start_own(REDIS_URL=redis_server.url)
+    with redis_server.client() as client:
+        client.hset("restaurant:{deployment}:mark", "deployment", "another")
+        health = wait_until(
+            lambda: (answer := server.get("/sse/health")).status_code == 503 and answer.json(), 10
+        )
+        assert "another deployment" in health["reason"]
+        change_the_order(server, "Acknowledged")
+        client.delete("restaurant:{deployment}:mark")
+    wait_until(lambda: server.get("/sse/health").ok, 10)
+    wait_until(lambda: "restaurant_outbox_pending_changes 0.0" in server.get("/metrics").text)
