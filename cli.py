@@ -13,13 +13,13 @@ import click
 from flask import Flask, current_app
 from flask.cli import AppGroup, with_appcontext
 
-import watch
 from notifications import auth
 from notifications.principal import Role
+from runtime.cli import watch
 from runtime.cli.database import backup, restore
 from settings import Settings
-from waiter_service import Actor, WaiterService, inputs
-from waiter_service.errors import Missing, WaiterServiceError
+from waiter_service import Actor, FloorQueries, WaiterService, inputs
+from waiter_service.errors import DatabaseError, Missing, WaiterServiceError
 from waiter_service.revocations import KEPT_FOR, Revocations, RevokedKind
 
 ROLES = {
@@ -270,7 +270,7 @@ def _checked_url(_ctx: click.Context, _option: click.Parameter, url: str | None)
 def watch_stream(kind: str, subject: str, url: str | None) -> None:
     """Show a live stream in the terminal, until Ctrl-C.
 
-    Reconnects by itself, and continues where it was.
+    Reconnects by itself, and continues where it was. ID must be in the database.
 
     \b
     Examples:
@@ -280,11 +280,26 @@ def watch_stream(kind: str, subject: str, url: str | None) -> None:
     settings: Settings = current_app.extensions["settings"]
     role = "customer" if kind == "session" else "waiter"
     base = (url or f"http://127.0.0.1:{settings.port}").rstrip("/")
-    watch.interrupt_when_unread()
     try:
+        _require_known(kind, subject)
+        watch.interrupt_when_unread()
         for line in watch.follow(f"{base}/sse/{kind}/{subject}", mint=lambda: _mint(role, subject)):
             click.echo(line)
     except (watch.Refused, WaiterServiceError) as error:
         raise click.ClickException(str(error)) from error
     except KeyboardInterrupt:
         click.echo()
+
+
+def _require_known(kind: str, subject: str) -> None:
+    """Raise what says that there is no such session or waiter; its stream would stay silent."""
+    inputs.identifier("ID", subject)
+    queries = FloorQueries(_service().database)
+    try:
+        if kind == "session":
+            queries.session_snapshot(subject)
+        else:
+            queries.waiter_floor(subject)
+    except DatabaseError as error:
+        # The stream may still be served, and is what one watches during an outage.
+        click.echo(f"-- {error}", err=True)

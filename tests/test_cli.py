@@ -313,6 +313,7 @@ def test_watch_refuses_what_nobody_can_connect_to(run, url):
     [
         ("table-7", "another secret than the server's, by mistake", "401"),
         ("../health", SECRET, "ID: must be"),
+        ("table-99", SECRET, "no such session: 'table-99'"),
     ],
 )
 def test_watch_says_why_it_may_not(server, subject, secret, why):

@@ -1,0 +1,53 @@
+"""The command line's reading of event streams: what the specification allows, it takes."""
+
+from __future__ import annotations
+
+import pytest
+
+from runtime.cli.event_stream import EventStreamParser
+from tests.support.parsing_cases import CASES, ParsingCase
+
+every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+
+
+def read(*chunks: bytes) -> list[tuple[str, str, str]]:
+    parser = EventStreamParser()
+    return [(event.type, event.data, event.id) for chunk in chunks for event in parser.feed(chunk)]
+
+
+@every_case
+def test_bytes_become_the_events_they_are(case: ParsingCase) -> None:
+    assert read(*case.chunks) == list(case.events)
+
+
+@every_case
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_bytes_may_be_cut_anywhere(case: ParsingCase, size: int) -> None:
+    whole = b"".join(case.chunks)
+
+    assert read(*(whole[i : i + size] for i in range(0, len(whole), size))) == list(case.events)
+
+
+def test_bytes_that_are_no_utf_8_are_replaced() -> None:
+    assert read(b"data: \xff!\n\n") == [("message", "\ufffd!", "")]
+
+
+@pytest.mark.parametrize(
+    ("text", "retry_ms"),
+    [(b"2500", 2500), (b"0", 0), (b"soon", None), (b"-1", None), (b"1.5", None),
+     ("٣".encode(), None)],
+)  # fmt: skip
+def test_retry_is_taken_from_ascii_digits_alone(text: bytes, retry_ms: int | None) -> None:
+    parser = EventStreamParser()
+    list(parser.feed(b"retry: " + text + b"\n"))
+
+    assert parser.retry_ms == retry_ms
+
+
+def test_the_id_of_a_block_that_was_cut_off_is_not_resumed_after() -> None:
+    parser = EventStreamParser("a-1")
+    list(parser.feed(b"id: a-2\ndata: {}\n"))
+
+    assert parser.last_event_id == "a-1"
+    list(parser.feed(b"\n"))
+    assert parser.last_event_id == "a-2"
