@@ -36,10 +36,12 @@ from notifications.stream_door import StreamDoor
 from notifications.stream_entrance import StreamEntrance
 from runtime import sub_path
 from serving import Serving
-from settings import Settings
+from setting_values import without_password
+from settings import Settings, SettingsError
 from waiter_service import Database, DatabaseError, FloorQueries, IdempotencyStore, WaiterService
 from waiter_service.api.failures import database_failed
 from waiter_service.blueprint import create_blueprint as create_api_blueprint
+from waiter_service.errors import DatabaseUrlInvalid
 from waiter_service.revocations import Revocations
 
 #: Bytes of a request body. A large order is a few kilobytes.
@@ -49,9 +51,9 @@ MAX_BODY_BYTES = 64 * 1024
 def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     """Return the application; ``config`` overrides the environment (settings.py).
 
-    Nothing runs and no socket is opened until it serves: gunicorn's
-    ``post_worker_init`` starts ``app.extensions["serving"]``, under any other
-    server the first request to /sse or /api does.
+    Nothing runs and no socket is opened until it serves: gunicorn's worker starts
+    ``app.extensions["serving"]``, under any other server the first request to /sse or
+    /api does.
 
     Raises:
         SettingsError: a setting is missing or wrong; says which and what to do.
@@ -77,7 +79,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
             expose_headers=["Retry-After", "Location", "Idempotent-Replayed"],
         )
 
-    database = Database(settings.database_url)
+    database = _database(settings)
     service = WaiterService(database)
     broker = _broker(settings, database)
     sse = SseService(broker, _stream_options(settings))
@@ -147,6 +149,16 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
         revocations=revocations,
     )
     return app
+
+
+def _database(settings: Settings) -> Database:
+    try:
+        return Database(settings.database_url)
+    except DatabaseUrlInvalid as error:
+        raise SettingsError(
+            f"DATABASE_URL is {without_password(settings.database_url)!r}, but must be "
+            f"a database's URL that can be used: {error}"
+        ) from None
 
 
 def _broker(settings: Settings, database: Database) -> Broker:

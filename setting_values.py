@@ -12,15 +12,17 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from waiter_service.database import usable_url
-from waiter_service.errors import DatabaseUrlInvalid
-
 #: Web pages, and the shells that wrap one as an app for phones and desktops.
 ORIGIN_SCHEMES = frozenset({"http", "https", "capacitor", "ionic", "tauri"})
 
 
 class BadValue(ValueError):
     """The rule that a value breaks. Never the value: it may be a secret."""
+
+
+def text(value: object) -> str:
+    """Return text without the blanks around it."""
+    return str(value).strip()
 
 
 def integer(low: int, high: int) -> Callable[[object], int]:
@@ -103,19 +105,9 @@ def redis_prefix(value: object) -> str:
     return text if text.endswith(":") else f"{text}:"
 
 
-def database_url(value: object) -> str:
-    """Return a URL of which a ``Database`` can be made."""
-    text = str(value).strip()
-    try:
-        usable_url(text)
-    except DatabaseUrlInvalid as error:
-        raise BadValue(f"a database's URL that can be used: {error}") from None
-    return text
-
-
-def without_password(text: object) -> str:
+def without_password(url: object) -> str:
     """Return a URL fit to be logged: its password masked, in whichever place."""
-    masked = re.sub(r"(?<=//)([^/?#]*?):[^/?#]*@", r"\1:***@", str(text))
+    masked = re.sub(r"(?<=//)([^/?#]*?):[^/?#]*@", r"\1:***@", str(url))
     return re.sub(r"(?i)(password=)[^&]*", r"\1***", masked)
 
 

@@ -60,8 +60,9 @@ class Settings:
     # and the secret, as long as neither is configured.
     instance_dir: Path = _setting("INSTANCE_DIR", values.path, _HERE / "instance")
 
-    # SQLite or PostgreSQL. Default: restaurant.db in the instance directory.
-    database_url: str = _setting("DATABASE_URL", values.database_url, show=values.without_password)
+    # SQLite or PostgreSQL. Default: restaurant.db in the instance directory. Whether it
+    # can be used is for the application to check: the master must not load a driver.
+    database_url: str = _setting("DATABASE_URL", values.text, show=values.without_password)
     # Not set: history and fan-out stay in this one process's memory.
     redis_url: str | None = _setting(
         "REDIS_URL",

@@ -1,1 +1,1 @@
-"""What belongs to one serving process."""
+"""One serving process: gunicorn's master and workers, as this service needs them."""

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
+from app import create_app
 from settings import Settings, SettingsError
 from tests.support.programs import REPOSITORY
 from waiter_service import Database
@@ -112,11 +113,6 @@ def test_a_misspelt_override_is_refused_with_the_right_name(environ):
         ("DEMO", "maybe", "1 or 0"),
         ("LOG_FORMAT", "xml", "one of text, json"),
         ("LOG_LEVEL", "LOUD", "one of DEBUG, INFO"),
-        ("DATABASE_URL", "mysql://db/x", "use sqlite or postgresql"),
-        ("DATABASE_URL", "nonsense", "use sqlite:////path/to/file.db or postgresql://"),
-        ("DATABASE_URL", "sqlite://", "name a file: sqlite:////path/to/file.db"),
-        ("DATABASE_URL", "sqlite:///:memory:", "name a file: sqlite:////path/to/file.db"),
-        ("DATABASE_URL", "postgresql://db:port/x", "use sqlite:////path/to/file.db or postgresql"),
         ("REDIS_URL", "localhost:6379", "starts with redis://"),
         ("CORS_ORIGINS", "*", "origins such as"),
         ("CORS_ORIGINS", "https://a.example/", "origins such as"),
@@ -131,6 +127,24 @@ def test_a_bad_value_is_named_with_its_rule(environ, variable, value, rule):
 
     assert variable in str(refusal.value)
     assert repr(value) in str(refusal.value)
+    assert rule in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "rule"),
+    [
+        ("mysql://db/x", "use sqlite or postgresql"),
+        ("nonsense", "use sqlite:////path/to/file.db or postgresql://"),
+        ("sqlite://", "name a file: sqlite:////path/to/file.db"),
+        ("sqlite:///:memory:", "name a file: sqlite:////path/to/file.db"),
+        ("postgresql://db:port/x", "use sqlite:////path/to/file.db or postgresql"),
+    ],
+)
+def test_an_application_whose_database_cannot_be_used_is_not_made(environ, url, rule):
+    with pytest.raises(SettingsError) as refusal:
+        create_app(environ | {"DATABASE_URL": url})
+
+    assert f"DATABASE_URL is {url!r}" in str(refusal.value)
     assert rule in str(refusal.value)
 
 
@@ -158,7 +172,7 @@ def test_secrets_are_shown_in_no_repr_and_no_error(environ, rsa_pem):
     assert "BEGIN" not in repr(settings)
     assert "db/restaurant" in repr(settings)
     with pytest.raises(SettingsError) as refusal:
-        Settings.load(environ | {"DATABASE_URL": "mysql://floor:pass-word@db/x"})
+        create_app(environ | {"DATABASE_URL": "mysql://floor:pass-word@db/x"})
     assert "pass-word" not in str(refusal.value)
 
 

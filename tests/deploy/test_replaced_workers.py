@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
 from collections.abc import Callable
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
@@ -16,7 +13,6 @@ from tests.support.programs import connections
 from tests.support.redis_server import RedisServer
 from tests.support.service_server import ServiceServer
 from tests.support.waiting import stays_true, wait_until
-from waiter_service.errors import DatabaseUnavailable
 
 
 @pytest.mark.redis
@@ -69,43 +65,3 @@ def test_worker_that_waits_for_the_database_can_be_stopped(
     os.kill(server.worker_pids[0], signal.SIGKILL)
     wait_until(lambda: "waits for the database" in server.log, 10)
     server.stop()
-
-
-class BootingWorker:
-    """A worker of the first two, in gunicorn's hook; its database is away as often as told."""
-
-    def __init__(self, age: int, *, times_away: int) -> None:
-        self.age = age
-        self.alive = True
-        self.cfg = SimpleNamespace(workers=2)
-        self.log = logging.getLogger("worker")
-        self.wsgi = SimpleNamespace(extensions={"serving": self, "stream_door": None})
-        self.is_serving = False
-        self._times_away = times_away
-
-    def start(self, is_wanted: Callable[[], bool]) -> None:
-        if self._times_away:
-            self._times_away -= 1
-            raise DatabaseUnavailable("the database went away")
-        self.is_serving = True
-
-    def notify(self) -> None:
-        """gunicorn's sign of life."""
-
-    def handle(self, *connection: object) -> None:
-        """gunicorn's way of serving a connection."""
-
-
-def test_worker_of_the_first_set_gives_up_only_until_another_has_served(
-    gunicorn: dict[str, Any], caplog: pytest.LogCaptureFixture
-) -> None:
-    boot = gunicorn["post_worker_init"]
-    with pytest.raises(SystemExit):
-        boot(BootingWorker(1, times_away=1))
-    boot(BootingWorker(1, times_away=0))
-
-    late = BootingWorker(2, times_away=1)
-    boot(late)
-
-    assert late.is_serving
-    assert "This worker waits for the database" in caplog.text

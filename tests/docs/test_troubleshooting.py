@@ -17,6 +17,7 @@ MODULES = [
     path
     for folder in (
         ".",
+        "runtime",
         "notifications",
         "notifications/brokers",
         "waiter_service",
@@ -122,7 +123,8 @@ def logger_of(call):
 
 
 def gunicorns_own_texts():
-    """Return all that gunicorn and its configuration could log."""
+    """Return all that gunicorn, with our master and worker, could log."""
     package = Path(importlib.util.find_spec("gunicorn").origin).parent
-    arbiter, ours = package / "arbiter.py", REPOSITORY / "gunicorn.conf.py"
-    return arbiter.read_text() + ours.read_text()
+    runtime = REPOSITORY / "runtime"
+    sources = [package / "arbiter.py", runtime / "master.py", runtime / "worker.py"]
+    return "".join(source.read_text() for source in sources)

@@ -134,6 +134,23 @@ class PostgresServer:
                 message="PostgreSQL's backends live on",
             )
 
+    def freeze(self) -> None:
+        """Make it silent: connections stay open, nothing answers. ``thaw`` it in the end."""
+        self._signal_all(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it answer again after ``freeze``."""
+        self._signal_all(signal.SIGCONT)
+        if self._process is not None:
+            # runuser stops itself when what it runs is stopped.
+            self._process.send_signal(signal.SIGCONT)
+
+    def _signal_all(self, number: signal.Signals) -> None:
+        server = self._server_pid()
+        for pid in (server, *children_of(server)):
+            with contextlib.suppress(ProcessLookupError):  # it has ended meanwhile
+                os.kill(pid, number)
+
     def restart(self) -> None:
         self.stop()
         self.start()

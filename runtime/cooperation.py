@@ -1,0 +1,74 @@
+"""Whether waiting is cooperative: one greenlet that waits must not stop all others.
+
+gevent replaces what blocks, but only for modules that are imported afterwards.
+One import too early and a single slow query stops every stream of a worker, so each
+worker tries at its start whether another greenlet runs while it waits.
+"""
+
+from __future__ import annotations
+
+import socket
+import sys
+import threading
+from collections.abc import Callable, Generator
+from typing import Any
+
+import gevent
+
+#: Seconds that each trial waits at most. A cooperative one ends at once.
+_TRIAL_SECONDS = 1.0
+
+
+def blocking_parts() -> list[str]:
+    """Return what would stop the whole process while one greenlet waits for it.
+
+    Of psycopg, only where it has been imported. Switches greenlets.
+    """
+    trials: dict[str, Callable[[], bool]] = {
+        "sockets": _sockets_cooperate,
+        "locks": _locks_cooperate,
+    }
+    if "psycopg" in sys.modules:
+        trials["psycopg"] = _psycopg_cooperates
+    return [name for name, cooperates in trials.items() if not cooperates()]
+
+
+def _sockets_cooperate() -> bool:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.settimeout(_TRIAL_SECONDS)
+        writer = gevent.spawn(theirs.send, b"x")
+        try:
+            return ours.recv(1) == b"x"
+        except TimeoutError:
+            return False
+        finally:
+            writer.kill()
+
+
+def _locks_cooperate() -> bool:
+    lock = threading.Lock()
+    lock.acquire()
+    other = gevent.spawn(lock.release)
+    try:
+        return lock.acquire(timeout=_TRIAL_SECONDS)
+    finally:
+        other.kill()
+
+
+def _psycopg_cooperates() -> bool:
+    from psycopg import waiting
+
+    def query() -> Generator[waiting.Wait, Any, bool]:
+        # psycopg's protocol: ask to wait for input, and be told what is ready,
+        # which is nothing once the interval is over.
+        answer = yield waiting.Wait.R
+        return bool(answer)
+
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        writer = gevent.spawn(theirs.send, b"x")
+        try:
+            return bool(waiting.wait(query(), ours.fileno(), _TRIAL_SECONDS))
+        finally:
+            writer.kill()

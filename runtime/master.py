@@ -1,0 +1,76 @@
+"""What gunicorn's master does for this service, beside starting workers.
+
+No worker has patched what blocks when the master imports this module: nothing here
+may import a driver of a database or of Redis.
+"""
+
+from __future__ import annotations
+
+import resource
+
+from gunicorn.arbiter import Arbiter
+from gunicorn.config import Config
+from gunicorn.glogging import Logger
+from gunicorn.workers.base import Worker
+
+import logs
+import metrics_directory
+from settings import Settings
+
+
+class ServiceLogger(Logger):
+    """gunicorn's logger, writing in the service's form from its first line on.
+
+    Not ``logconfig_dict``: that would switch the access log on again.
+    """
+
+    def setup(self, cfg: Config) -> None:
+        """Take gunicorn's settings, then ours."""
+        super().setup(cfg)
+        settings = Settings.load()
+        logs.configure(settings.log_format, settings.log_level)
+
+
+class Master:
+    """gunicorn's hooks in the master process.
+
+    ``shared_memory_dir`` is where workers share their figures; None is the system's
+    place for temporary files. ``max_open_files`` is what one worker may need.
+    """
+
+    def __init__(
+        self, settings: Settings, *, shared_memory_dir: str | None, max_open_files: int
+    ) -> None:
+        self._settings = settings
+        self._shared_memory_dir = shared_memory_dir
+        self._max_open_files = max_open_files
+
+    def prepare(self, arbiter: Arbiter) -> None:
+        """Warn of what the settings lack; prepare what the workers inherit."""
+        log = arbiter.log
+        assert log is not None
+        for warning in self._settings.warnings:
+            log.warning(warning)
+
+        metrics_directory.prepare(self._shared_memory_dir, workers=arbiter.cfg.workers)
+
+        # Each stream is an open file.
+        _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        if hard != resource.RLIM_INFINITY and hard < self._max_open_files:
+            log.warning(
+                "the system allows %d open files, but %d streams per worker need %d: "
+                "raise the limit (LimitNOFILE= in systemd, ulimit -n in a shell) "
+                "or lower SSE_MAX_STREAMS_PER_WORKER",
+                hard,
+                self._settings.max_streams_per_worker,
+                self._max_open_files,
+            )
+
+    def forget_worker(self, _arbiter: Arbiter, worker: Worker) -> None:
+        """Leave a dead worker out of the figures, even one that was killed."""
+        metrics_directory.forget_worker(int(worker.pid))
+
+    def clean_up(self, _arbiter: Arbiter) -> None:
+        """Remove what ``prepare`` made; the last worker has ended."""
+        metrics_directory.remove()
