@@ -35,6 +35,7 @@ from notifications.sse_service import SseService, StreamOptions
 from notifications.stream_door import StreamDoor
 from notifications.stream_entrance import StreamEntrance
 from runtime import sub_path
+from runtime.write_probe import WriteProbe
 from serving import Serving
 from setting_values import without_password
 from settings import Settings, SettingsError
@@ -93,12 +94,14 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     revoked = RevocationList(revocations.since, sse.close_where)
     pump = _pump(settings, service, broker, sse, on_look=revoked.refresh)
     service.after_commit = pump.after_commit
+    writes = WriteProbe(database.write_probe)
     metrics = Metrics(
         sse=sse,
         notifications=notifications,
         cache_refresh=cache_refresh,
         broker=broker,
         service=service,
+        writes=writes,
     )
     serving = Serving(
         database=database,
@@ -110,6 +113,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
         revoked=revoked,
         housekeeping=Housekeeping([idempotency.prune, revocations.prune]),
         metrics=metrics,
+        writes=writes,
     )
     authenticator = Authenticator(keys, revoked.is_revoked)
     entrance = StreamEntrance(sse, authenticator, is_over=revoked.is_over)
@@ -128,8 +132,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
         app.register_blueprint(blueprint)
     app.register_error_handler(DatabaseError, database_failed)
     app.register_error_handler(PrefixTaken, lambda error: problems.problem(503, str(error)))
-    readiness = Readiness(sse=sse, broker=broker, database=database)
-    app.register_blueprint(create_health_blueprint(readiness, metrics))
+    app.register_blueprint(create_health_blueprint(Readiness(serving), metrics))
     if settings.demo:
         # Not above: nobody who does not ask for the demo shall even import it.
         from demo.blueprint import blueprint as demo

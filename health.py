@@ -3,10 +3,11 @@
 None asks for a token: whoever probes and scrapes has none, and what is told
 names no guest. nginx keeps all three to the own network.
 
-*Live* asks whether this process can still do anything at all; failing, it is
-to be restarted. *Ready* asks whether to send clients here; failing, they go
-elsewhere, and what is open stays open. A restart would mend neither database
-nor Redis, so liveness knows of neither.
+*Live* asks whether this process can still do anything at all; failing, it is to be
+restarted. *Ready* asks whether this process serves; failing, clients go elsewhere, and what
+is open stays open. Neither counts what all processes share: while Redis or the database is
+away, a load balancer that took every process out would end what still works. That is for
+``/sse/health`` and the metrics, which tell people.
 """
 
 from __future__ import annotations
@@ -15,32 +16,31 @@ import logging
 
 from flask import Blueprint, Response, jsonify
 
-from notifications.brokers.base import Broker
+from notifications.brokers.base import PrefixTaken
 from notifications.metrics import CONTENT_TYPE, Metrics
-from notifications.sse_service import SseService
 from probe import NoAnswer, Probe
 from problems import problem
-from waiter_service import Database
-from waiter_service.errors import DatabaseError, SchemaOutOfDate
+from serving import Serving
+from waiter_service.errors import DatabaseError
 
 log = logging.getLogger("health")
 
 
 class Readiness:
-    """Whether clients should be sent to this process.
+    """Whether clients should be sent to this process: it has started, and does not drain."""
 
-    The database is asked each time, the broker only for what it knows; the
-    answer comes within about a second even while neither does.
-    """
-
-    def __init__(self, *, sse: SseService, broker: Broker, database: Database) -> None:
-        self._sse = sse
-        self._broker = broker
-        self._database = Probe(database.check)
+    def __init__(self, serving: Serving) -> None:
+        self._serving = serving
+        # Under gunicorn it has started before its first request. Another server would never
+        # send that request to a process that is not ready, so asking starts it.
+        self._start = Probe(serving.start)
         self._said: str | None = None
 
     def obstacle(self) -> str | None:
-        """Return why not, in a sentence for people, or None when ready. Switches greenlets."""
+        """Return why not, in a sentence for people, or None when ready.
+
+        Takes at most a second; switches greenlets.
+        """
         obstacle = self._find_obstacle()
         if obstacle != self._said:
             self._said = obstacle
@@ -51,22 +51,14 @@ class Readiness:
         return obstacle
 
     def _find_obstacle(self) -> str | None:
-        if self._sse.is_draining:
+        if self._serving.is_draining:
             return "this process is about to stop"
-        broker = self._broker.status()
-        if not broker.is_up:
-            return f"the broker is away: {broker.detail}"
         try:
-            self._database.answer()
-        except SchemaOutOfDate as error:
-            # Ahead of us is fine: while a release rolls out, the tables are new
-            # and half of the processes old. Revisions are numbered.
-            is_behind = error.found is None or error.found < error.expected
-            return str(error) if is_behind else None
-        except DatabaseError as error:
+            self._start.answer()
+        except (DatabaseError, PrefixTaken) as error:
             return str(error)
         except NoAnswer:
-            return "the database does not answer"
+            return "this process has not started within a second"
         return None
 
 

@@ -30,6 +30,7 @@ from notifications.metrics import Metrics
 from notifications.outbox_pump import OutboxPump
 from notifications.revocation_list import RevocationList
 from notifications.sse_service import SseService
+from runtime.write_probe import WriteProbe
 from waiter_service import Database
 
 log = logging.getLogger("serving")
@@ -53,6 +54,7 @@ class Serving:
         revoked: RevocationList,
         housekeeping: Housekeeping,
         metrics: Metrics,
+        writes: WriteProbe,
     ) -> None:
         self._database = database
         self._broker = broker
@@ -63,6 +65,7 @@ class Serving:
         self._revoked = revoked
         self._housekeeping = housekeeping
         self._metrics = metrics
+        self._writes = writes
         self._watch: gevent.Greenlet[..., Any] | None = None
         self._starting = BoundedSemaphore()
         self._is_started = False
@@ -153,13 +156,23 @@ class Serving:
             gevent.sleep(WATCH_SECONDS)
         self.drain()
 
+    @property
+    def is_draining(self) -> bool:
+        """This process is about to stop."""
+        return self._sse.is_draining
+
     def health(self) -> dict[str, Any]:
-        """Return /sse/health's answer; ``status`` is healthy, or ``reason`` says why not."""
+        """Return /sse/health's answer; ``status`` is healthy, or ``reason`` says why not.
+
+        Tells of everything, the engines that all processes share included: for people and
+        monitoring. Takes at most a second; switches greenlets.
+        """
         # This process's share is of now, not of the last report.
         self._broker.report(self._sse.counts())
         counts = self._broker.deployment_counts()
         sessions, waiters = counts.get("session", 0), counts.get("waiter", 0)
         broker = self._broker.status()
+        cannot_change = self._writes.obstacle()
         report: dict[str, Any] = {
             "status": "healthy",
             "timestamp": format_timestamp(datetime.now(UTC)),
@@ -169,10 +182,17 @@ class Serving:
                 "total": sessions + waiters,
             },
             "broker": {"kind": broker.kind, "status": "up" if broker.is_up else "down"},
+            "database": {
+                "kind": "sqlite" if self._database.is_sqlite else "postgresql",
+                "status": "down" if cannot_change else "up",
+            },
             "cacheRefresh": self._cache_refresh.refresh_stats().to_dict(),
         }
+        reasons = [] if broker.is_up else [f"broker: {broker.detail}"]
+        if cannot_change:
+            reasons.append(f"database: {cannot_change}")
         if self._sse.is_draining:
             report |= {"status": "draining", "reason": "this process is about to stop"}
-        elif not broker.is_up:
-            report |= {"status": "unhealthy", "reason": f"broker: {broker.detail}"}
+        elif reasons:
+            report |= {"status": "unhealthy", "reason": "; ".join(reasons)}
         return report

@@ -21,6 +21,12 @@ class Outbox(Protocol):
     def oldest_age_seconds(self) -> float: ...
 
 
+class WriteObstacle(Protocol):
+    """What is asked of the write probe."""
+
+    def obstacle(self) -> str | None: ...
+
+
 class DeploymentCollector(Collector):
     """Asks the moment it is scraped, whichever process that is.
 
@@ -29,13 +35,21 @@ class DeploymentCollector(Collector):
     the others are still told. Collecting may switch greenlets.
     """
 
-    def __init__(self, outbox: Outbox, cache_refresh: CacheRefreshService) -> None:
+    def __init__(
+        self, outbox: Outbox, cache_refresh: CacheRefreshService, writes: WriteObstacle
+    ) -> None:
         self._outbox = Probe(lambda: (outbox.pending_count(), outbox.oldest_age_seconds()))
+        self._writes = writes
         self._refreshes = Probe(lambda: cache_refresh.refresh_stats().pending)
 
     def collect(self) -> Iterator[Metric]:
         """Return the figures as they are now."""
         yield from self._of_the_database()
+        yield GaugeMetricFamily(
+            "restaurant_database_writable",
+            "1 while changes can be made, else 0; found out by making one every 10 s.",
+            0 if self._writes.obstacle() else 1,
+        )
         yield from self._of_the_refresh_store()
 
     def _of_the_database(self) -> Iterator[Metric]:

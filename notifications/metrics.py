@@ -27,7 +27,7 @@ import metrics_directory
 from notifications import errors
 from notifications.brokers.base import Broker
 from notifications.cache_refresh import CacheRefreshService
-from notifications.deployment_metrics import DeploymentCollector
+from notifications.deployment_metrics import DeploymentCollector, WriteObstacle
 from notifications.events import CacheRefresh, OrderUpdate, RequestUpdate, SessionTransfer
 from notifications.followed_total import FollowedTotal, FollowedTotals
 from notifications.notification_service import NotificationService
@@ -81,6 +81,7 @@ class Metrics:
         cache_refresh: CacheRefreshService,
         broker: Broker,
         service: WaiterService,
+        writes: WriteObstacle,
     ) -> None:
         self._sse = sse
         self._notifications = notifications
@@ -97,7 +98,7 @@ class Metrics:
             # Ours are in the files with the others': not to be told twice.
             self._own = CollectorRegistry()
             MultiProcessCollector(self._registry)  # type: ignore[no-untyped-call]
-        self._registry.register(DeploymentCollector(service, cache_refresh))
+        self._registry.register(DeploymentCollector(service, cache_refresh, writes))
         self._declare_stream_metrics()
         self._declare_event_metrics()
         self._declare_process_metrics()

@@ -8,21 +8,23 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Self
 
-from sqlalchemy import Connection, Engine, exc
+from sqlalchemy import Connection, Engine, exc, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.orm import Session
 
 from waiter_service import schema
-from waiter_service.engines import postgresql_engine, sqlite_engine
+from waiter_service.engines import postgresql_engine, sqlite_engine, store_has_failed
 from waiter_service.errors import DatabaseUnavailable, DatabaseUrlInvalid, SchemaOutOfDate
 from waiter_service.fingerprint import fingerprint
 from waiter_service.write_lock import WriteLock
 
 DEFAULT_SQLITE_PATH = Path(__file__).resolve().parent.parent / "instance" / "restaurant.db"
 
-# The plain DatabaseError is SQLite's, of a file that is damaged or no database.
-# What derives from it and is not here means that we have asked for something wrong.
-_STORE_FAILED = {exc.OperationalError, exc.InterfaceError, exc.TimeoutError, exc.DatabaseError}
+# Inserted and updated in one statement, so that it also works in a table that was emptied.
+_PROBE = text(
+    "INSERT INTO write_probe (id, writes) VALUES (1, 1)"
+    " ON CONFLICT (id) DO UPDATE SET writes = write_probe.writes + 1"
+)
 
 
 class Database:
@@ -170,6 +172,14 @@ class Database:
         if found != expected:
             raise SchemaOutOfDate(found=found, expected=expected)
 
+    def write_probe(self) -> None:
+        """Change something that nobody reads, to find out whether changes can be made.
+
+        Raises: like ``writing``.
+        """
+        with self.committing() as connection:
+            connection.execute(_PROBE)
+
     def dispose(self) -> None:
         """Close the connections; a later use opens new ones."""
         self._engine.dispose()
@@ -184,7 +194,7 @@ class Database:
         try:
             yield
         except exc.SQLAlchemyError as error:
-            if type(error) not in _STORE_FAILED:
+            if not store_has_failed(error):
                 raise
             # The driver's own words, not SQLAlchemy's, which would show the
             # statement and with it what guests have written.

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from pathlib import Path
 from typing import Any, cast
 
 import psycopg
+from psycopg import errors
 from sqlalchemy import Connection, Engine, create_engine, event, exc
-from sqlalchemy.engine import URL
+from sqlalchemy.engine import URL, ExceptionContext
 
 from waiter_service.write_lock import BUSY_TIMEOUT_MS, BUSY_TIMEOUT_SECONDS, WriteLock
 
@@ -22,6 +24,42 @@ VANISHED_MS = 15_000
 POOL_SIZE = 10
 POOL_OVERFLOW = 10
 POOL_TIMEOUT_SECONDS = 10
+
+# Seconds between two times of closing the whole pool because the server refuses what it is
+# asked. Each failed change closes its own connection; a busy floor must not open all of
+# them again for each.
+EMPTY_POOL_SECONDS = 1.0
+
+# What fails because of the state the database is in, and not because of what it was asked.
+# The plain DatabaseError is SQLite's, of a file that is damaged or no database.
+# InternalError and NotSupportedError are PostgreSQL's, of a server that is read-only, and
+# of a plan that was prepared before a table was altered.
+_STORE_FAILED = {
+    exc.OperationalError,
+    exc.InterfaceError,
+    exc.InternalError,
+    exc.NotSupportedError,
+    exc.DatabaseError,
+    exc.TimeoutError,
+    exc.PendingRollbackError,
+}
+# Our statements are right, so these are a restore that is under way, or a role without rights.
+_TABLES_WITHHELD = (
+    errors.UndefinedTable,
+    errors.InvalidSchemaName,
+    errors.InsufficientPrivilege,
+)
+
+# What fails again and again on a connection, and may well succeed on a new one.
+_ANOTHER_CONNECTION_MAY_DO = (errors.ReadOnlySqlTransaction, errors.FeatureNotSupported)
+
+
+def store_has_failed(error: exc.SQLAlchemyError) -> bool:
+    """Tell whether ``error`` is about the state of the database, not about what it was asked."""
+    # Of what derives from the DatabaseError most is about what was asked.
+    return type(error) in _STORE_FAILED or isinstance(
+        getattr(error, "orig", None), _TABLES_WITHHELD
+    )
 
 
 def postgresql_engine(url: URL) -> Engine:
@@ -57,6 +95,22 @@ def postgresql_engine(url: URL) -> Engine:
         except psycopg.OperationalError as error:
             # The others that are older will have been ended, too.
             raise exc.InvalidatePoolError from error
+
+    emptied_at = float("-inf")
+
+    @event.listens_for(engine, "handle_error")
+    def _leave_a_connection_that_only_fails(context: ExceptionContext) -> None:
+        # After a failover this may be the former primary. A new connection looks the
+        # host's name up again, and so finds the server that has taken its place.
+        # Plans that were prepared before a table was altered fail until then, too.
+        nonlocal emptied_at
+        if not isinstance(context.original_exception, _ANOTHER_CONNECTION_MAY_DO):
+            return
+        context.is_disconnect = True
+        now = time.monotonic()
+        context.invalidate_pool_on_disconnect = now - emptied_at >= EMPTY_POOL_SECONDS
+        if context.invalidate_pool_on_disconnect:
+            emptied_at = now
 
     return engine
 

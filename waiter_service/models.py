@@ -227,3 +227,12 @@ class RevocationRow(Base):
     subject: Mapped[str] = mapped_column(String(255))
     revoked_at: Mapped[datetime] = mapped_column(UtcDateTime)
     is_closing: Mapped[bool]
+
+
+class WriteProbeRow(Base):
+    """One row that is changed now and then, to see whether anything can be."""
+
+    __tablename__ = "write_probe"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    writes: Mapped[int] = mapped_column(BigInteger)

@@ -23,7 +23,8 @@ class TcpProxy:
     def __init__(self, port: int) -> None:
         self._target = ("127.0.0.1", port)
         self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.port: int = self._listener.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
         self.accepted = 0
         """Connections so far, those refused by a cut included."""
         self._open: set[socket.socket] = set()
@@ -46,6 +47,10 @@ class TcpProxy:
             with contextlib.suppress(OSError):
                 each.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             _end(each)
+
+    def point_to(self, port: int) -> None:
+        """Send new connections elsewhere, as a name does that stands for another address."""
+        self._target = ("127.0.0.1", port)
 
     def silence(self) -> None:
         """Pass nothing on any more, in either direction; connections stay open."""

@@ -18,6 +18,7 @@ from notifications.cache_refresh import CacheRefreshService
 from notifications.metrics import Metrics
 from notifications.notification_service import NotificationService
 from notifications.sse_service import SseService, StreamOptions
+from runtime.write_probe import WriteProbe
 from tests.support.metrics import Figures
 from tests.support.programs import free_port
 from tests.support.redis_server import RedisServer
@@ -43,6 +44,7 @@ class Kitchen:
             cache_refresh=self.cache_refresh,
             broker=self.broker,
             service=WaiterService(database),
+            writes=WriteProbe(database.write_probe),
         )
 
     def open(self, channel: str = "session:table-7") -> RecordingOutlet:

@@ -25,7 +25,7 @@ class PostgresServer:
     what these tests try, and it makes them several times faster.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, primary: PostgresServer | None = None) -> None:
         self._program = find_program("postgres")
         initdb = find_program("initdb")
         # Not below pytest's own directory, which only we may enter.
@@ -37,15 +37,18 @@ class PostgresServer:
         self.port = free_port()
         self._numbers = count(1)
         self._process: subprocess.Popen[bytes] | None = None
+        make = [
+            *(initdb, "--pgdata", str(self._data), "--username", "postgres", "--auth", "trust"),
+            *("--encoding", "UTF8", "--locale", "C", "--no-sync"),
+        ]
+        if primary is not None:
+            make = [
+                *(find_program("pg_basebackup"), "--pgdata", str(self._data)),
+                *("--dbname", primary.url(), "--write-recovery-conf", "--checkpoint=fast"),
+                *("--wal-method=stream", "--no-sync"),
+            ]
         subprocess.run(
-            [
-                *(*self._as_user, initdb, "--pgdata", str(self._data)),
-                *("--username", "postgres", "--auth", "trust", "--encoding", "UTF8"),
-                *("--locale", "C", "--no-sync"),
-            ],
-            check=True,
-            capture_output=True,
-            cwd=self._directory,
+            [*self._as_user, *make], check=True, capture_output=True, cwd=self._directory
         )
 
     @property
@@ -94,10 +97,20 @@ class PostgresServer:
             return False
         return True
 
-    def execute(self, statement: str) -> None:
-        """Run one statement outside any transaction."""
-        with psycopg.connect(self.url(), autocommit=True) as connection:
+    def execute(self, statement: str, database: str = "postgres") -> None:
+        """Run one statement outside any transaction, also while changes are refused."""
+        writable = "-c default_transaction_read_only=off"
+        with psycopg.connect(self.url(database), autocommit=True, options=writable) as connection:
             connection.execute(statement.encode())
+
+    def promote(self) -> None:
+        """Make a standby a primary of its own."""
+        self.execute("SELECT pg_promote()")
+
+    def refuse_changes(self, refuses: bool = True) -> None:
+        """Let no transaction change anything, as a provider does with a full disk."""
+        self.execute(f"ALTER SYSTEM SET default_transaction_read_only = {refuses}")
+        self.execute("SELECT pg_reload_conf()")
 
     def create_database(self, template: str = "template0") -> str:
         """Create a database, as a copy of ``template``, and return its name."""

@@ -13,7 +13,6 @@ from problems import problem
 from waiter_service.api.errors import BodyNotUnderstood, FieldErrors, NotAllowed, NotAuthenticated
 from waiter_service.errors import (
     DatabaseError,
-    DatabaseUnavailable,
     IdempotencyKeyBusy,
     IdempotencyKeyReused,
     IdTaken,
@@ -114,8 +113,9 @@ def key_reused(error: IdempotencyKeyReused) -> Response:
 def database_failed(error: DatabaseError) -> Response:
     """503; the log says why, the client has no use for it."""
     log.error("the database cannot be used: %s", error)
-    retry_after = DATABASE_RETRY_SECONDS if isinstance(error, DatabaseUnavailable) else None
-    return problem(503, "This is not possible at the moment.", retry_after_seconds=retry_after)
+    return problem(
+        503, "This is not possible at the moment.", retry_after_seconds=DATABASE_RETRY_SECONDS
+    )
 
 
 HANDLERS: dict[type[Exception], Callable[[Any], Response]] = {
