@@ -22,7 +22,7 @@ help: ## List these targets
 run: $(VENV)/.runtime ## Run the service with demo data on 127.0.0.1:$PORT (8000)
 	@$(BIN)/flask --app app db upgrade
 	@$(BIN)/flask --app app demo seed
-	@[ "$(DEMO)" != 1 ] || echo "Demo page: http://127.0.0.1:$(PORT)/demo   (Ctrl-C stops the service)"
+	@[ "$(DEMO)" = 0 ] || echo "Demo page: http://127.0.0.1:$(PORT)/demo   (Ctrl-C stops the service)"
 	@exec $(BIN)/gunicorn --config gunicorn.conf.py
 
 .PHONY: test

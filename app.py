@@ -18,7 +18,7 @@ from health import create_blueprint as create_health_blueprint
 from housekeeping import Housekeeping
 from notifications import auth
 from notifications.admission import StreamLimits
-from notifications.auth import Authenticator, TokenKeys
+from notifications.auth import Authenticator
 from notifications.brokers.base import Broker, HistoryLimits, PrefixTaken
 from notifications.brokers.memory import MemoryBroker
 from notifications.brokers.redis_streams import RedisBroker
@@ -34,6 +34,7 @@ from notifications.sse_blueprint import create_blueprint
 from notifications.sse_service import SseService, StreamOptions
 from notifications.stream_door import StreamDoor
 from notifications.stream_entrance import StreamEntrance
+from notifications.token_keys import TokenKeys
 from runtime import sub_path
 from runtime.write_probe import WriteProbe
 from serving import Serving
@@ -69,7 +70,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     app.json.sort_keys = False  # type: ignore[attr-defined]  # DefaultJSONProvider's
     problems.init_app(app)
     sub_path.init_app(app)
-    keys = TokenKeys(settings.jwt_secret_key, settings.jwt_public_key, settings.jwt_algorithm)
+    keys = _token_keys(settings)
     auth.init_app(app, keys)
     if settings.cors_origins:
         CORS(
@@ -135,9 +136,9 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     app.register_blueprint(create_health_blueprint(Readiness(serving), metrics))
     if settings.demo:
         # Not above: nobody who does not ask for the demo shall even import it.
-        from demo.blueprint import blueprint as demo
+        from demo.blueprint import create_blueprint as create_demo_blueprint
 
-        app.register_blueprint(demo)
+        app.register_blueprint(create_demo_blueprint(is_public=settings.demo == "public"))
     cli.init_app(app)
 
     app.extensions.update(
@@ -162,6 +163,17 @@ def _database(settings: Settings) -> Database:
             f"DATABASE_URL is {without_password(settings.database_url)!r}, but must be "
             f"a database's URL that can be used: {error}"
         ) from None
+
+
+def _token_keys(settings: Settings) -> TokenKeys:
+    return TokenKeys(
+        settings.jwt_secret_key,
+        settings.jwt_public_key,
+        settings.jwt_algorithm,
+        previous_secret_key=settings.jwt_secret_key_previous,
+        audience=settings.jwt_audience,
+        issuer=settings.jwt_issuer,
+    )
 
 
 def _broker(settings: Settings, database: Database) -> Broker:

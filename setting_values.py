@@ -133,34 +133,36 @@ def origins(value: object) -> tuple[str, ...]:
 
 
 def public_key(value: object) -> str:
-    """Return the PEM text of a public key, given as itself or as a file's path."""
+    """Return the text of a public key in PEM form, or of a JWKS file; itself or its path."""
     # A multi-line value often travels through an environment file as "\n".
     text = str(value).replace("\\n", "\n").strip()
-    if not text.startswith("-----BEGIN"):
+    if not text.startswith(("-----BEGIN", "{")):
         try:
             text = Path(text).read_text().strip()
         except (OSError, ValueError):
-            raise BadValue("a public key in PEM form, or the path of a readable file") from None
-    algorithm_of(text)
+            raise BadValue(
+                "a public key in PEM form, or the path of a readable file (PEM or JWKS)"
+            ) from None
+    algorithms_of(text)
     return text
 
 
-def algorithm_of(pem: str) -> str:
-    """Return the JWT algorithm that a public key verifies: RS256 or ES256."""
+def algorithms_of(text: str) -> set[str]:
+    """Return the JWT algorithms that a PEM's or a JWKS file's keys verify: RS256, ES256."""
     # Here and not above: it takes 50 ms, and few deployments come this way.
-    from cryptography.exceptions import UnsupportedAlgorithm
-    from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
-    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-    from cryptography.hazmat.primitives.serialization import load_pem_public_key
+    from notifications.token_keys import UnusableKey, public_keys
 
-    if "PRIVATE KEY" in pem:
-        raise BadValue("the public key; the private one stays with whoever signs the tokens")
     try:
-        key = load_pem_public_key(pem.encode())
-    except (ValueError, UnsupportedAlgorithm):
-        raise BadValue("a public key in PEM form") from None
-    if isinstance(key, RSAPublicKey) and key.key_size >= 2048:
-        return "RS256"
-    if isinstance(key, EllipticCurvePublicKey) and isinstance(key.curve, SECP256R1):
-        return "ES256"
-    raise BadValue("an RSA key of 2048 bits or more (RS256) or a P-256 key (ES256)")
+        return {each.algorithm for each in public_keys(text)}
+    except UnusableKey as error:
+        raise BadValue(str(error)) from None
+
+
+def demo(value: object) -> bool | str:
+    """Parse 1 or 0, or "public": for whoever can reach it."""
+    if str(value).strip().lower() == "public":
+        return "public"
+    try:
+        return boolean(value)
+    except BadValue:
+        raise BadValue("1 or 0 (or true/false, yes/no, on/off), or public") from None

@@ -19,11 +19,8 @@ import click
 
 import instance_secret
 import setting_values as values
+from runtime.secret_strength import weakness_of
 from setting_values import BadValue
-
-# Shorter than HMAC-SHA256's own output, a secret is the weakest part of the
-# signature (RFC 7518, section 3.2).
-MIN_SECRET_BYTES = 32
 
 _HERE = Path(__file__).resolve().parent
 
@@ -76,13 +73,19 @@ class Settings:
 
     # Signs and verifies tokens. Default: made once, in the instance directory.
     jwt_secret_key: str = _setting("JWT_SECRET_KEY", str, show=_secret)
-    # PEM text, or the path of a file that holds it: the key of a platform that
-    # signs tokens itself. Short-lived stream tokens stay with the secret key.
+    # The secret before a rotation: it still verifies, and signs nothing.
+    jwt_secret_key_previous: str | None = _setting("JWT_SECRET_KEY_PREVIOUS", str, show=_secret)
+    # PEM text, or the path of a file that holds it or a JWKS: the keys of a platform
+    # that signs tokens itself. Short-lived stream tokens stay with the secret key.
     jwt_public_key: str | None = _setting("JWT_PUBLIC_KEY", values.public_key, show=_secret)
     # Default: what the public key is made for; HS256 without one.
     jwt_algorithm: str = _setting(
         "JWT_ALGORITHM", values.choice("HS256", "RS256", "ES256"), "HS256"
     )
+
+    # Whom tokens are for, and from. Once set, every token must say so; ours do.
+    jwt_audience: str | None = _setting("JWT_AUDIENCE", str)
+    jwt_issuer: str | None = _setting("JWT_ISSUER", str)
 
     # Where gunicorn listens. Nobody but this machine's nginx needs to reach it.
     host: str = _setting("HOST", str, "127.0.0.1")
@@ -116,15 +119,13 @@ class Settings:
 
     # Origins of front ends served from elsewhere, separated by commas. Default: none.
     cors_origins: tuple[str, ...] = _setting("CORS_ORIGINS", values.origins, ())
-    # The demo page and its open doors. Never in production.
-    demo: bool = _setting("DEMO", values.boolean, False)
+    # The demo page and its open doors, for this machine alone; "public" for whoever
+    # can reach it, as behind a proxy. Never in production.
+    demo: bool | str = _setting("DEMO", values.demo, False)
     log_format: str = _setting("LOG_FORMAT", values.choice("text", "json"), "text")
     log_level: str = _setting(
         "LOG_LEVEL", values.choice("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"), "INFO"
     )
-
-    # Not refused, but worth a word; whoever starts up logs them.
-    warnings: tuple[str, ...] = ()
 
     @classmethod
     def load(
@@ -218,11 +219,27 @@ def _complete(chosen: dict[str, Any]) -> None:
                 f"JWT_SECRET_KEY is not set, and none can be kept in {instance_dir} "
                 f"({error.strerror}): set it, or INSTANCE_DIR to a directory we may write to"
             ) from None
-    if len(chosen["jwt_secret_key"].encode()) < MIN_SECRET_BYTES:
-        chosen["warnings"] = (
-            f"JWT_SECRET_KEY is shorter than {MIN_SECRET_BYTES} bytes and can be guessed by "
-            "machine; make one with: openssl rand -base64 48",
-        )
+    _refuse_weak_secrets(chosen)
+
+
+def _refuse_weak_secrets(chosen: Mapping[str, Any]) -> None:
+    """Whoever guesses a secret is every guest, waiter and manager at once."""
+    public_key = _without_blanks(chosen.get("jwt_public_key") or "")
+    for name in ("jwt_secret_key", "jwt_secret_key_previous"):
+        secret = chosen.get(name)
+        if secret is None:
+            continue
+        weakness = weakness_of(secret)
+        if _without_blanks(secret) in public_key:
+            weakness = "the public key, or a part of it, which anybody may have"
+        if weakness is not None:
+            raise SettingsError(
+                f"{name.upper()} is {weakness}; make one with: openssl rand -base64 48"
+            )
+
+
+def _without_blanks(key: str) -> str:
+    return "".join(key.replace("\\n", "").split())
 
 
 def _settle_algorithm(chosen: dict[str, Any]) -> None:
@@ -234,10 +251,12 @@ def _settle_algorithm(chosen: dict[str, Any]) -> None:
                 f"JWT_ALGORITHM is {asked}, which is verified with a public key: set JWT_PUBLIC_KEY"
             )
         return
-    fitting = values.algorithm_of(chosen["jwt_public_key"])
-    if asked not in (None, fitting):
+    fitting = values.algorithms_of(chosen["jwt_public_key"])
+    if asked is not None and asked not in fitting:
+        made_for = " and ".join(sorted(fitting))
         raise SettingsError(
-            f"JWT_ALGORITHM is {asked}, but JWT_PUBLIC_KEY is made for {fitting}: "
-            f"set JWT_ALGORITHM={fitting}, or the other key"
+            f"JWT_ALGORITHM is {asked}, but JWT_PUBLIC_KEY is made for {made_for}: "
+            f"set JWT_ALGORITHM={min(fitting)}, or the other key"
         )
-    chosen["jwt_algorithm"] = fitting
+    if len(fitting) == 1:
+        chosen["jwt_algorithm"] = min(fitting)

@@ -1,40 +1,67 @@
 """The demo page: a guest's phone, two waiters' floors and what travels between them.
 
-Registered only where ``DEMO=1``: it hands tokens to whoever opens it.
+Registered only where ``DEMO`` is set: it hands tokens to whoever opens it.
 """
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from pathlib import Path
 
-from flask import Blueprint, Response, make_response, render_template
+from flask import Blueprint, Response, make_response, render_template, request
 
 from notifications.auth import create_token
 from notifications.principal import Role
+from problems import problem
 
 # A long shift: whoever leaves the page open over lunch finds it alive.
 TOKEN_SECONDS = 12 * 3600
 
-blueprint = Blueprint(
-    "demo",
-    __name__,
-    url_prefix="/demo",
-    static_folder="static",
-    template_folder=str(Path(__file__).parent),
-)
+
+def create_blueprint(*, is_public: bool) -> Blueprint:
+    """Return the demo's blueprint; unless ``is_public``, it answers this machine alone."""
+    blueprint = Blueprint(
+        "demo",
+        __name__,
+        url_prefix="/demo",
+        static_folder="static",
+        template_folder=str(Path(__file__).parent),
+    )
+    if not is_public:
+        blueprint.before_request(_refuse_from_elsewhere)
+
+    @blueprint.get("", strict_slashes=False)
+    def page() -> Response:
+        """Return the page, with a token for each of the three screens on it."""
+        screens = {
+            "guest": {"id": "table-7", "token": _token(Role.CUSTOMER, "table-7")},
+            "anna": {"id": "anna", "name": "Anna", "token": _token(Role.WAITER, "anna")},
+            "ben": {"id": "ben", "name": "Ben", "token": _token(Role.WAITER, "ben")},
+        }
+        response = make_response(render_template("page.html", screens=screens))
+        response.headers["Cache-Control"] = "no-store"
+        return response
+
+    return blueprint
 
 
-@blueprint.get("", strict_slashes=False)
-def page() -> Response:
-    """Return the page, with a token for each of the three screens on it."""
-    screens = {
-        "guest": {"id": "table-7", "token": _token(Role.CUSTOMER, "table-7")},
-        "anna": {"id": "anna", "name": "Anna", "token": _token(Role.WAITER, "anna")},
-        "ben": {"id": "ben", "name": "Ben", "token": _token(Role.WAITER, "ben")},
-    }
-    response = make_response(render_template("page.html", screens=screens))
-    response.headers["Cache-Control"] = "no-store"
-    return response
+def _refuse_from_elsewhere() -> Response | None:
+    # A proxy on this machine connects from here too, for whoever is behind it.
+    is_forwarded = any(
+        name.lower() == "forwarded" or name.lower().startswith("x-forwarded-")
+        for name in request.headers.keys()  # noqa: SIM118 - no mapping: its items are pairs
+    )
+    if _is_loopback(request.remote_addr) and not is_forwarded:
+        return None
+    return problem(403, "The demo answers this machine alone. Behind a proxy it needs DEMO=public.")
+
+
+def _is_loopback(peer: str | None) -> bool:
+    try:
+        address = ip_address(peer or "")
+    except ValueError:
+        return False
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
 
 
 def _token(role: Role, subject: str) -> str:

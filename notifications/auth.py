@@ -10,25 +10,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 
 from flask import Flask
 from flask_jwt_extended import JWTManager, create_access_token
 from joserfc import jws
-from joserfc.errors import BadSignatureError, ExpiredTokenError, InvalidPayloadError, JoseError
-from joserfc.jwk import Key, OctKey, import_key
-from joserfc.jwt import JWTClaimsRegistry
+from joserfc.errors import BadSignatureError, InvalidPayloadError, JoseError
 
 from notifications.errors import NotAuthenticated
 from notifications.principal import Principal, Role
+from notifications.token_keys import Keyring, TokenKeys
 from waiter_service import inputs
 from waiter_service.errors import ValidationError
+from waiter_service.revocations import KEPT_FOR
 
 #: What the ``scope`` claim of a token says that is good for ``/sse/*`` alone.
 STREAM_SCOPE = "stream"
@@ -44,8 +42,15 @@ CACHED_TOKENS = 10_000
 #: As long as a header of a request may be; see gunicorn.conf.py.
 MAX_TOKEN_CHARS = 8190
 
-#: What each algorithm's key is, in JOSE's words (RFC 7518, section 6.1).
-_KEY_TYPES: Mapping[str, Literal["RSA", "EC"]] = {"RS256": "RSA", "ES256": "EC"}
+#: A token may end no later than this from now: revocations are kept as long.
+MAX_LIFETIME_SECONDS = KEPT_FOR.total_seconds()
+
+#: No two machines' clocks are quite the same, and a token made in this second may name
+#: a fraction of it. What has expired by our clock is refused all the same.
+LEEWAY_SECONDS = 2
+
+#: The end of the year 9999, in Unix seconds.
+MAX_MOMENT = 253_402_300_799
 
 IsRevoked = Callable[[Principal], bool]
 
@@ -75,65 +80,98 @@ def principal_from_claims(claims: Mapping[str, Any]) -> Principal:
     return Principal(
         role=Role(role),
         subject=subject,
-        expires_at=float(claims.get("exp", math.inf)),
-        issued_at=float(claims.get("iat", 0.0)),
+        expires_at=_moment(claims, "exp") or 0.0,
+        issued_at=_moment(claims, "iat") or 0.0,
         token_ids=token_ids,
-        is_stream_token=claims.get("scope") == STREAM_SCOPE,
+        is_stream_token=STREAM_SCOPE in _scopes(claims.get("scope")),
     )
 
 
-@dataclass(frozen=True, slots=True)
-class TokenKeys:
-    """What tokens are signed and verified with; masked in ``repr``.
-
-    Tokens of ours are HS256, with ``secret_key``. With ``public_key`` (PEM),
-    the platform's own tokens, signed with ``algorithm``, are good as well.
-    """
-
-    secret_key: str = field(repr=False)
-    public_key: str | None = field(default=None, repr=False)
-    algorithm: str = "HS256"
+def _scopes(scope: object) -> Sequence[object]:
+    """Return the words of a ``scope`` claim (RFC 8693, section 4.2); some send a list."""
+    if isinstance(scope, str):
+        return scope.split(" ")
+    if scope is not None and not isinstance(scope, list):
+        raise NotAuthenticated("The token's scope is no list of words.")
+    return scope or ()
 
 
 class TokenVerifier:
     """Verifies what tokens claim, against the keys of this deployment."""
 
     def __init__(self, keys: TokenKeys) -> None:
-        # The key follows from the algorithm, never the other way round: a
-        # public key must not verify what was "signed" with it as a secret.
-        self._keys: dict[str, Key] = {"HS256": OctKey.import_key(keys.secret_key)}
-        if keys.public_key is not None:
-            self._keys[keys.algorithm] = import_key(keys.public_key, _KEY_TYPES[keys.algorithm])
+        self._keyring = Keyring(keys)
+        self._audience, self._issuer = keys.audience, keys.issuer
         # A platform's tokens may have header parameters of its own, and long ones.
-        self._rules = jws.JWSRegistry(algorithms=list(self._keys), strict_check_header=False)
+        self._rules = jws.JWSRegistry(
+            algorithms=self._keyring.algorithms, strict_check_header=False
+        )
         self._rules.max_header_length = MAX_TOKEN_CHARS
-        # It goes by whole seconds, and a token made in this one may name a fraction;
-        # nor are two machines' clocks ever quite the same. Authenticator sees to it
-        # that no token outlives its end by that.
-        self._times = JWTClaimsRegistry(leeway=2)
 
     def claims_of(self, token: str) -> dict[str, Any]:
-        """Return what ``token`` claims, once its signature and times are verified.
+        """Return what ``token`` claims, once its signature is verified, and that it is for us.
 
         Raises:
+            NotAuthenticated: it is meant for somebody else, or good at another time.
             JoseError, ValueError, KeyError, TypeError, RecursionError: something of it is
                 not as it should be.
         """
         signed = jws.extract_compact(token.encode(), registry=self._rules)
-        key = self._keys[signed.protected["alg"]]
-        if not jws.validate_compact(signed, key, registry=self._rules):
+        keys = self._keyring.keys_for(signed.protected)
+        if not any(jws.validate_compact(signed, key, registry=self._rules) for key in keys):
             raise BadSignatureError
         claims: dict[str, Any] = json.loads(signed.payload)
         if not isinstance(claims, dict):
             raise InvalidPayloadError
-        self._times.validate(claims)
+        _require_times(claims, time.time())
+        self._require_for_us(claims)
         return claims
+
+    def _require_for_us(self, claims: Mapping[str, Any]) -> None:
+        if self._audience is not None:
+            named = claims.get("aud")
+            if self._audience not in (named if isinstance(named, list) else [named]):
+                raise NotAuthenticated("The token is for another audience (aud).")
+        if self._issuer is not None and claims.get("iss") != self._issuer:
+            raise NotAuthenticated("The token is from another issuer (iss).")
+
+
+def _require_times(claims: Mapping[str, Any], now: float) -> None:
+    """Raise ``NotAuthenticated`` unless a token with ``claims`` is good at ``now``."""
+    expires_at = _moment(claims, "exp")
+    if expires_at is None:
+        raise NotAuthenticated("The token has no end (exp).")
+    if expires_at <= now:
+        raise NotAuthenticated("The token has expired.")
+    if expires_at > now + MAX_LIFETIME_SECONDS + LEEWAY_SECONDS:
+        # A revocation is forgotten by then; the token it withdrew must have ended.
+        raise NotAuthenticated("The token's end (exp) is more than 30 days away.")
+    if any((_moment(claims, name) or 0.0) > now + LEEWAY_SECONDS for name in ("nbf", "iat")):
+        raise NotAuthenticated("The token is not valid yet; compare the clocks.")
+
+
+def _moment(claims: Mapping[str, Any], name: str) -> float | None:
+    """Return a moment in Unix seconds, or None where there is none.
+
+    Raises:
+        ValueError: it is no number, or none that a moment can be. To Python, True is 1.
+    """
+    value = claims.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(name)
+    if not 0 <= value <= MAX_MOMENT:  # NaN is never within
+        raise ValueError(name)
+    return float(value)
 
 
 def init_app(app: Flask, keys: TokenKeys) -> None:
     """Set flask-jwt-extended up on ``app``, which makes the tokens."""
     app.config["JWT_SECRET_KEY"] = keys.secret_key
     app.config["JWT_ALGORITHM"] = "HS256"
+    app.config["JWT_ENCODE_AUDIENCE"] = keys.audience
+    app.config["JWT_ENCODE_ISSUER"] = keys.issuer
     JWTManager(app)
 
 
@@ -168,8 +206,6 @@ class Authenticator:
     def _verify(self, token: str) -> Principal:
         try:
             return principal_from_claims(self._verifier.claims_of(token))
-        except ExpiredTokenError:
-            raise NotAuthenticated("The token has expired.") from None
         except (JoseError, ValueError, KeyError, TypeError, RecursionError):
             raise NotAuthenticated("The token is not valid.") from None
 

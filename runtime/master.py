@@ -46,12 +46,9 @@ class Master:
         self._max_open_files = max_open_files
 
     def prepare(self, arbiter: Arbiter) -> None:
-        """Warn of what the settings lack; prepare what the workers inherit."""
+        """Prepare what the workers inherit."""
         log = arbiter.log
         assert log is not None
-        for warning in self._settings.warnings:
-            log.warning(warning)
-
         metrics_directory.prepare(self._shared_memory_dir, workers=arbiter.cfg.workers)
 
         # Each stream is an open file.

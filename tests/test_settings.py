@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import secrets
 import subprocess
 import sys
 from pathlib import Path
@@ -14,13 +16,15 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     PublicFormat,
 )
+from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
 from app import create_app
+from runtime.secret_strength import weakness_of
 from settings import Settings, SettingsError
 from tests.support.programs import REPOSITORY
 from waiter_service import Database
 
-GOOD_SECRET = "x" * 48
+GOOD_SECRET = "kX2vQ9-uR7sLw0pZ4tYb8nHc3mFa6dGe1jJi5oKqVhUx"
 
 
 @pytest.fixture
@@ -50,7 +54,6 @@ def test_everything_has_a_working_default(environ):
     assert (settings.host, settings.port) == ("127.0.0.1", 8000)
     assert settings.heartbeat_seconds == 30
     assert settings.demo is False
-    assert settings.warnings == ()
 
 
 @pytest.mark.parametrize(
@@ -110,7 +113,7 @@ def test_a_misspelt_override_is_refused_with_the_right_name(environ):
         ("SSE_HEARTBEAT_SECONDS", "0", "a number of seconds from 0.05"),
         ("SSE_DRAIN_SECONDS", "nan", "a number of seconds from 0"),
         ("SSE_MAX_PENDING_EVENTS", "-1", "a whole number from 1"),
-        ("DEMO", "maybe", "1 or 0"),
+        ("DEMO", "maybe", "1 or 0 (or true/false, yes/no, on/off), or public"),
         ("LOG_FORMAT", "xml", "one of text, json"),
         ("LOG_LEVEL", "LOUD", "one of DEBUG, INFO"),
         ("REDIS_URL", "localhost:6379", "starts with redis://"),
@@ -194,12 +197,39 @@ def test_several_workers_with_redis_and_a_secret_are_welcome(environ):
     assert settings.web_concurrency == 4
 
 
-def test_a_short_secret_earns_a_warning_but_is_taken(environ):
-    settings = Settings.load(environ | {"JWT_SECRET_KEY": "secret"})
+@pytest.mark.parametrize("variable", ["JWT_SECRET_KEY", "JWT_SECRET_KEY_PREVIOUS"])
+@pytest.mark.parametrize(
+    ("secret", "why"),
+    [
+        ("secret", "shorter than 32 bytes"),
+        ("x" * 48, "too regular"),
+        ("abc123" * 10, "too regular"),
+        ("0123456789abcdefghijklmnopqrstuvwxyz", "too regular"),
+        ("passwordpasswordpasswordpassword1!", "too regular"),
+        ("a-string-secret-at-least-256-bits-long", "a well-known one"),
+        ("Please-Change-Me! Please, do it before you go live", "a well-known one"),
+    ],
+)
+def test_a_secret_that_could_be_guessed_is_refused_and_not_shown(environ, variable, secret, why):
+    with pytest.raises(SettingsError) as refusal:
+        Settings.load(environ | {variable: secret})
 
-    assert settings.jwt_secret_key == "secret"
-    (warning,) = settings.warnings
-    assert "32 bytes" in warning
+    assert str(refusal.value).startswith(f"{variable} is {why}")
+    assert "openssl rand" in str(refusal.value)
+    assert secret not in str(refusal.value).removesuffix("secret")
+
+
+@pytest.mark.parametrize("size", [16, 24, 32, 1000])
+def test_random_bytes_in_any_spelling_are_a_good_secret(size):
+    for _ in range(200):
+        assert weakness_of(secrets.token_hex(size)) is None
+        assert weakness_of(secrets.token_urlsafe(max(24, size))) is None
+
+
+def test_the_public_key_is_no_secret(environ, rsa_pem):
+    for secret in (rsa_pem, rsa_pem.replace("\n", "\\n"), "".join(rsa_pem.splitlines()[1:-1])):
+        with pytest.raises(SettingsError, match="JWT_SECRET_KEY is the public key"):
+            Settings.load(environ | {"JWT_PUBLIC_KEY": rsa_pem, "JWT_SECRET_KEY": secret})
 
 
 # --- the secret that an installation makes for itself
@@ -228,10 +258,10 @@ def test_processes_that_start_together_agree_on_the_secret(environ):
         )
         for _ in range(6)
     ]
-    secrets = {process.communicate(timeout=30)[0].strip() for process in together}
+    found = {process.communicate(timeout=30)[0].strip() for process in together}
 
-    assert len(secrets) == 1
-    assert len(secrets.pop()) >= 32
+    assert len(found) == 1
+    assert len(found.pop()) >= 32
 
 
 def test_an_instance_directory_that_cannot_be_made_is_named(tmp_path):
@@ -289,3 +319,23 @@ def test_a_private_key_is_refused_and_not_shown(environ):
 def test_what_is_no_key_is_refused(environ, given):
     with pytest.raises(SettingsError, match="JWT_PUBLIC_KEY must be a public key"):
         Settings.load(environ | {"JWT_PUBLIC_KEY": given})
+
+
+def test_the_public_keys_may_be_a_jwks_file(environ, tmp_path):
+    file = tmp_path / "jwks.json"
+    listed = [
+        json.loads(RSAAlgorithm.to_jwk(rsa.generate_private_key(65537, 2048).public_key())),
+        json.loads(ECAlgorithm.to_jwk(ec.generate_private_key(ec.SECP256R1()).public_key())),
+    ]
+    file.write_text(json.dumps({"keys": listed}))
+    settings = Settings.load(environ | {"JWT_PUBLIC_KEY": str(file)})
+    assert settings.jwt_public_key == file.read_text()
+    assert Settings.load(environ | {"JWT_PUBLIC_KEY": str(file), "JWT_ALGORITHM": "ES256"})
+
+    file.write_text(json.dumps({"keys": listed[:1]}))
+    assert Settings.load(environ | {"JWT_PUBLIC_KEY": str(file)}).jwt_algorithm == "RS256"
+    with pytest.raises(SettingsError, match="made for RS256"):
+        Settings.load(environ | {"JWT_PUBLIC_KEY": str(file), "JWT_ALGORITHM": "ES256"})
+    file.write_text("{}")
+    with pytest.raises(SettingsError, match="JWT_PUBLIC_KEY must be a JWKS file"):
+        Settings.load(environ | {"JWT_PUBLIC_KEY": str(file)})

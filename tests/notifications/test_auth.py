@@ -6,7 +6,6 @@ import base64
 import hashlib
 import hmac
 import json
-import math
 import time
 import uuid
 from collections.abc import Iterator
@@ -19,20 +18,22 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from flask import Flask
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
 from notifications import auth
 from notifications.auth import (
     CACHED_TOKENS,
     STREAM_TOKEN_SECONDS,
     Authenticator,
-    TokenKeys,
     create_stream_token,
     create_token,
     principal_from_claims,
 )
 from notifications.errors import NotAuthenticated
 from notifications.principal import Principal, Role
+from notifications.token_keys import TokenKeys, UnusableKey, public_keys
 
+THIRTY_DAYS = 30 * 24 * 3600
 SECRET = "a secret of the tests, and of nothing else"
 KEYS = TokenKeys(SECRET)
 
@@ -65,6 +66,12 @@ def signed(key: Any = SECRET, algorithm: str = "HS256", **changes: Any) -> str:
     return jwt.encode(claims(**changes), key, algorithm=algorithm)
 
 
+def signed_text(name: str, number: str) -> str:
+    """Return a token in which a claim is spelled as no JSON library of ours would."""
+    text = json.dumps(claims() | {name: "here"}).replace('"here"', number)
+    return jwt.api_jws.encode(text.encode(), SECRET, algorithm="HS256")
+
+
 def unsigned(header: dict[str, Any], payload: dict[str, Any], signature: str = "") -> str:
     parts = (
         base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode()
@@ -77,9 +84,10 @@ def unsigned(header: dict[str, Any], payload: dict[str, Any], signature: str = "
     ("role", "subject"), [("customer", "table-7"), ("waiter", "anna"), ("manager", "maria")]
 )
 def test_good_token_is_its_bearer(authenticator: Authenticator, role: str, subject: str) -> None:
-    principal = authenticator.authenticate(signed(role=role, sub=subject, jti="t-1", exp=2e9))
+    ends_at = float(int(time.time()) + 3600)
+    principal = authenticator.authenticate(signed(role=role, sub=subject, jti="t-1", exp=ends_at))
     assert (principal.role, principal.subject) == (Role(role), subject)
-    assert principal.expires_at == 2e9
+    assert principal.expires_at == ends_at
     assert principal.token_ids == ("t-1",)
     assert not principal.is_stream_token
 
@@ -91,14 +99,19 @@ def test_our_own_token_is_good(authenticator: Authenticator) -> None:
     assert principal.expires_at == pytest.approx(time.time() + 60, abs=2)
 
 
-def test_token_without_end_is_good_and_endless(authenticator: Authenticator) -> None:
-    assert authenticator.authenticate(signed(exp=None)).expires_at == math.inf
+def test_token_may_live_as_long_as_a_revocation_is_kept(authenticator: Authenticator) -> None:
+    authenticator.authenticate(signed(exp=time.time() + THIRTY_DAYS))
+    with pytest.raises(NotAuthenticated, match="more than 30 days"):
+        authenticator.authenticate(signed(exp=time.time() + THIRTY_DAYS + 60))
+    with pytest.raises(NotAuthenticated, match="no end"):
+        authenticator.authenticate(signed(exp=None))
 
 
 def test_platform_token_with_a_bare_minimum_of_claims_is_good(
     authenticator: Authenticator,
 ) -> None:
-    token = jwt.encode({"sub": "anna", "role": "waiter"}, SECRET, algorithm="HS256")
+    least = {"sub": "anna", "role": "waiter", "exp": int(time.time()) + 60}
+    token = jwt.encode(least, SECRET, algorithm="HS256")
     assert authenticator.authenticate(token).subject == "anna"
 
 
@@ -133,7 +146,27 @@ REFUSED = {
     "role in another case": lambda: signed(role="Waiter"),
     "roles in a list": lambda: signed(role=["waiter"]),
     "end is no number": lambda: signed(exp="tomorrow"),
-    "end is a truth": lambda: signed(exp=[]),
+    "end is a list": lambda: signed(exp=[]),
+    "scope is a number": lambda: signed(scope=7),
+    **{
+        f"{name} is {number}": lambda name=name, number=number: signed_text(name, number)
+        for name in ("exp", "iat", "nbf")
+        for number in (
+            "1e400",
+            "NaN",
+            "Infinity",
+            "-Infinity",
+            "-1",
+            "true",
+            "false",
+            '"4102444800"',
+            "[1]",
+            "{}",
+            "9" * 400,
+            "1e300",
+            "253402300800",
+        )
+    },
     "a refresh token": lambda: signed(type="refresh"),
     "unknown critical header": lambda: jwt.encode(
         claims(), SECRET, algorithm="HS256", headers={"crit": ["exp"]}
@@ -274,10 +307,78 @@ def test_keys_are_masked_wherever_they_are_shown() -> None:
 
 
 def test_claims_alone_decide_who_somebody_is() -> None:
-    principal = principal_from_claims({"sub": "anna", "role": "waiter", "scope": "stream"})
-    assert principal == Principal(
-        Role.WAITER, "anna", expires_at=math.inf, issued_at=0.0, is_stream_token=True
+    principal = principal_from_claims(
+        {"sub": "anna", "role": "waiter", "scope": "stream", "exp": 60}
     )
+    assert principal == Principal(
+        Role.WAITER, "anna", expires_at=60.0, issued_at=0.0, is_stream_token=True
+    )
+
+
+@pytest.mark.parametrize(
+    ("scope", "is_stream_token"),
+    [
+        ("stream", True),
+        ("openid stream profile", True),
+        (["openid", "stream"], True),
+        ("streaming upstream", False),
+        ("Stream", False),
+        ("", False),
+        ([], False),
+        (None, False),
+    ],
+)
+def test_scope_is_a_list_of_words(
+    authenticator: Authenticator, scope: Any, is_stream_token: bool
+) -> None:
+    assert authenticator.authenticate(signed(scope=scope)).is_stream_token is is_stream_token
+
+
+# -- whose tokens, and for whom ------------------------------------------------------------
+
+
+@pytest.fixture
+def strict() -> Iterator[Authenticator]:
+    app = Flask(__name__)
+    keys = TokenKeys(SECRET, audience="restaurant", issuer="https://login.example.com")
+    auth.init_app(app, keys)
+    with app.app_context():
+        yield Authenticator(keys)
+
+
+FOR_US = {"aud": "restaurant", "iss": "https://login.example.com"}
+
+
+def test_audience_and_issuer_are_required_once_they_are_named(strict: Authenticator) -> None:
+    assert strict.authenticate(signed(**FOR_US))
+    assert strict.authenticate(signed(**{**FOR_US, "aud": ["menu", "restaurant"]}))
+    ours = create_token(Role.WAITER, "anna", lifetime_seconds=60)
+    assert strict.authenticate(create_stream_token(strict.authenticate(ours))[0])
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        {"aud": None}, {"aud": "menu"}, {"aud": ["menu"]}, {"aud": []}, {"aud": {}}, {"aud": "r"},
+        {"iss": None}, {"iss": "https://login.example.org"}, {"iss": ""},
+    ],
+)  # fmt: skip
+def test_token_meant_for_others_is_refused(strict: Authenticator, others: dict[str, Any]) -> None:
+    with pytest.raises(NotAuthenticated):
+        strict.authenticate(signed(**{**FOR_US, **others}))
+
+
+def test_nobody_who_names_no_audience_asks_for_one(authenticator: Authenticator) -> None:
+    assert authenticator.authenticate(signed(**FOR_US))
+
+
+def test_secret_before_a_rotation_still_verifies(authenticator: Authenticator) -> None:
+    newer = "the secret after that one, as long as it is"
+    rotated = Authenticator(TokenKeys(newer, previous_secret_key=SECRET))
+    assert rotated.authenticate(signed())
+    assert rotated.authenticate(signed(newer))
+    with pytest.raises(NotAuthenticated):
+        authenticator.authenticate(signed(newer))
 
 
 # -- tokens that the platform signs ---------------------------------------------------------
@@ -328,3 +429,66 @@ def test_token_of_another_platform_is_refused(platform: tuple[Authenticator, Any
     for token in (signed(ANOTHER_RSA, "RS256"), signed(SECRET + "!")):
         with pytest.raises(NotAuthenticated):
             authenticator.authenticate(token)
+
+
+def jwk(key: Any, **fields: Any) -> dict[str, Any]:
+    """Return a public key as a JWKS file has it."""
+    kind = ECAlgorithm if isinstance(key, ec.EllipticCurvePrivateKey) else RSAAlgorithm
+    return dict(kind.to_jwk(key.public_key(), as_dict=True)) | fields
+
+
+def jwks(*keys: dict[str, Any]) -> str:
+    return json.dumps({"keys": list(keys)})
+
+
+def with_kid(key: Any, algorithm: str, kid: str | None) -> str:
+    headers = None if kid is None else {"kid": kid}
+    return jwt.encode(claims(), key, algorithm=algorithm, headers=headers)
+
+
+def test_key_of_a_jwks_file_is_chosen_by_its_kid() -> None:
+    text = jwks(
+        jwk(RSA, kid="old", use="sig"), jwk(ANOTHER_RSA, kid="new", alg="RS256"), jwk(EC, kid="ec")
+    )
+    authenticator = Authenticator(TokenKeys(SECRET, text))
+    good = [(RSA, "RS256", "old"), (ANOTHER_RSA, "RS256", "new"), (EC, "ES256", "ec")]
+    for key, algorithm, kid in good:
+        assert authenticator.authenticate(with_kid(key, algorithm, kid)).subject == "anna"
+    # The only one of its kind needs no name.
+    assert authenticator.authenticate(with_kid(EC, "ES256", None))
+    assert authenticator.authenticate(signed())
+
+    bad = [
+        (RSA, "RS256", "new"),
+        (RSA, "RS256", "none"),
+        (RSA, "RS256", None),
+        (EC, "ES256", "old"),
+    ]
+    for key, algorithm, kid in bad:
+        with pytest.raises(NotAuthenticated):
+            authenticator.authenticate(with_kid(key, algorithm, kid))
+
+
+def test_keys_of_a_jwks_file_that_verify_nothing_of_ours_are_passed_over() -> None:
+    listed = public_keys(
+        jwks(
+            jwk(RSA, kid="seal", use="enc"),
+            jwk(RSA, kid="512", alg="RS512"),
+            jwk(ec.generate_private_key(ec.SECP384R1()), kid="p384"),
+            {"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"},
+            jwk(EC, kid="ec"),
+        )
+    )
+    assert [(each.kid, each.algorithm) for each in listed] == [("ec", "ES256")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{", "{}", '{"keys": 7}', '{"keys": [7]}', '{"keys": []}', '{"keys": [{"kty": "RSA"}]}',
+        jwks(jwk(RSA, use="enc")), jwks(jwk(EC, d="AAAA")), jwks({"kty": "oct", "k": "AAAA"}),
+    ],
+)  # fmt: skip
+def test_jwks_file_without_a_usable_key_is_refused(text: str) -> None:
+    with pytest.raises(UnusableKey):
+        public_keys(text)

@@ -14,7 +14,7 @@ PREFIX = {"X-Forwarded-Prefix": "/restaurant"}
 
 @pytest.fixture
 def server(start_server):
-    return start_server(DEMO=1)
+    return start_server(DEMO="public")
 
 
 def test_every_address_in_an_answer_is_below_the_path(server: ServiceServer) -> None:

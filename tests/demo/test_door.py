@@ -1,0 +1,56 @@
+"""Whom the demo answers: it hands out tokens, so this machine alone, unless told otherwise."""
+
+from __future__ import annotations
+
+import pytest
+from flask import Flask
+from flask_jwt_extended import JWTManager
+
+from demo.blueprint import create_blueprint
+
+PATHS = ["/demo", "/demo/", "/demo/static/page.js"]
+
+
+def status(path: str, *, peer: str, is_public: bool = False, **headers: str) -> int:
+    app = Flask(__name__)
+    app.register_blueprint(create_blueprint(is_public=is_public))
+    # The page itself needs the whole application; what refuses comes before it.
+    app.add_url_rule("/sse/static/<filename>", "sse.static", lambda filename: "")
+    app.config["JWT_SECRET_KEY"] = "a secret of the tests, and of nothing else"
+    JWTManager(app)
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    with app.test_client().get(
+        path, headers=named, environ_overrides={"REMOTE_ADDR": peer}
+    ) as answer:
+        return answer.status_code
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("peer", ["127.0.0.1", "127.8.9.1", "::1", "::ffff:127.0.0.1"])
+def test_this_machine_is_answered(path: str, peer: str) -> None:
+    assert status(path, peer=peer) == 200
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("peer", ["192.0.2.7", "::ffff:10.0.0.1", "2001:db8::1", "", "@"])
+def test_others_are_not(path: str, peer: str) -> None:
+    assert status(path, peer=peer) == 403
+    assert status(path, peer=peer, is_public=True) == 200
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize(
+    "header", ["Forwarded", "X_Forwarded_For", "x_forwarded_proto", "X_Forwarded_Anything"]
+)
+def test_whoever_comes_through_a_proxy_is_not(path: str, header: str) -> None:
+    assert status(path, peer="127.0.0.1", **{header: "127.0.0.1"}) == 403
+    assert status(path, peer="127.0.0.1", is_public=True, **{header: "127.0.0.1"}) == 200
+
+
+@pytest.mark.parametrize(("setting", "forwarded"), [("1", 403), ("public", 200), ("0", 404)])
+def test_served_by_gunicorn_it_is_the_same(start_server, setting: str, forwarded: int) -> None:
+    server = start_server(DEMO=setting)
+    answer = server.get("/demo", headers={"X-Forwarded-For": "192.0.2.7"})
+    assert answer.status_code == forwarded
+    assert (answer.headers["Content-Type"] == "application/problem+json") == (forwarded != 200)
+    assert server.get("/demo").status_code == (404 if setting == "0" else 200)
