@@ -35,7 +35,7 @@ from notifications.sse_service import SseService, StreamOptions
 from notifications.stream_door import StreamDoor
 from notifications.stream_entrance import StreamEntrance
 from notifications.token_keys import TokenKeys
-from runtime import sub_path
+from runtime import response_headers, sub_path
 from runtime.write_probe import WriteProbe
 from serving import Serving
 from setting_values import without_password
@@ -69,6 +69,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     # Answers keep the order they are written in, as the documents show them.
     app.json.sort_keys = False  # type: ignore[attr-defined]  # DefaultJSONProvider's
     problems.init_app(app)
+    response_headers.init_app(app)
     sub_path.init_app(app)
     keys = _token_keys(settings)
     auth.init_app(app, keys)

@@ -5,6 +5,7 @@ Registered only where ``DEMO`` is set: it hands tokens to whoever opens it.
 
 from __future__ import annotations
 
+import secrets
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -16,6 +17,13 @@ from problems import problem
 
 # A long shift: whoever leaves the page open over lunch finds it alive.
 TOKEN_SECONDS = 12 * 3600
+
+# The page holds tokens: nothing from elsewhere runs in it, and no other page frames
+# it. Its one inline script is the import map, which needs the answer's nonce.
+_POLICY = (
+    "default-src 'none'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "worker-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
 
 
 def create_blueprint(*, is_public: bool) -> Blueprint:
@@ -38,8 +46,15 @@ def create_blueprint(*, is_public: bool) -> Blueprint:
             "anna": {"id": "anna", "name": "Anna", "token": _token(Role.WAITER, "anna")},
             "ben": {"id": "ben", "name": "Ben", "token": _token(Role.WAITER, "ben")},
         }
-        response = make_response(render_template("page.html", screens=screens))
+        nonce = secrets.token_urlsafe(16)
+        response = make_response(render_template("page.html", screens=screens, nonce=nonce))
         response.headers["Cache-Control"] = "no-store"
+        response.headers["Content-Security-Policy"] = (
+            f"{_POLICY}; script-src 'self' 'nonce-{nonce}'"
+        )
+        # For browsers that do not know the policy's frame-ancestors.
+        response.headers["X-Frame-Options"] = "DENY"
+        response.headers["Referrer-Policy"] = "no-referrer"
         return response
 
     return blueprint

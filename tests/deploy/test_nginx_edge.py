@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import ssl
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import requests
 
 from tests.deploy.conftest import MakeNginx
 from tests.support.nginx_server import NginxServer
+from tests.support.raw_http import exchange
 from tests.support.service_server import ServiceServer
 from tests.support.waiting import wait_until
 
@@ -106,6 +109,88 @@ def test_call_for_another_host_is_not_answered(standing_nginx: NginxServer) -> N
         standing_nginx.tls().wrap_socket(wire, server_hostname="scanner.example.net")
 
 
+def send_raw(nginx: NginxServer, request: str) -> bytes:
+    """Send ``request`` over TLS in our name, whatever it says itself; return the answer."""
+    with (
+        socket.create_connection(("127.0.0.1", nginx.port), 5) as plain,
+        nginx.tls().wrap_socket(plain, server_hostname="localhost") as wire,
+    ):
+        wire.sendall(request.encode())
+        answer = b""
+        with contextlib.suppress(ConnectionError):
+            while data := wire.recv(65_536):
+                answer += data
+    return answer
+
+
+def test_request_for_another_host_over_our_connection_is_hung_up_on_and_its_token_not_kept(
+    make_nginx: MakeNginx,
+) -> None:
+    """The handshake names us, the request does not; nginx's own log format has the query."""
+    nginx = make_nginx(Nobody())
+    nginx.start()
+    default_log = Path("/var/log/nginx/access.log")
+    before = default_log.stat().st_size if default_log.exists() else 0
+    answer = send_raw(
+        nginx,
+        "GET /sse/waiter/anna?token=eyJ.eyJ.foreign HTTP/1.1\r\n"
+        "Host: foreign.example.net\r\nReferer: https://x/?t=eyJ.eyJ.foreign\r\n\r\n",
+    )
+    assert answer == b""
+    (line,) = wait_until(lambda: [each for each in nginx.requests_logged if each["status"] == 444])
+    assert line["path"] == "/sse/waiter/anna"
+    assert "eyJ" not in nginx.access_log + nginx.error_log
+    after = default_log.stat().st_size if default_log.exists() else 0
+    assert after == before
+
+
+#: "eyJ" in three spellings that the service reads alike, or in the page's own address.
+HIDDEN_TOKENS = ("token=%65yJ.eyK.hidden", "|token=%65%79%4A.hidden", "%74oken=e%79J.hidden")
+
+
+@pytest.mark.parametrize("path", ["/sse/waiter/anna", "/api/waiters/anna/floor", "/sse/token"])
+def test_no_query_reaches_a_log_however_it_is_spelled(make_nginx: MakeNginx, path: str) -> None:
+    """Nobody answers, so that each of these would be complained of."""
+    nginx = make_nginx(Nobody())
+    nginx.start()
+    # By hand: a client library would write %65 as the letter it stands for.
+    end = "Host: localhost\r\nConnection: close\r\n"
+    for query in HIDDEN_TOKENS:
+        assert b" 502 " in send_raw(nginx, f"GET {path}?{query} HTTP/1.1\r\n{end}\r\n")
+        page = f"Referer: https://localhost/table?{query}\r\n"
+        assert b" 502 " in send_raw(nginx, f"GET {path} HTTP/1.1\r\n{end}{page}\r\n")
+        body = f"Content-Length: 100000\r\n\r\n{'x' * 100_000}"
+        send_raw(nginx, f"POST {path}?{query} HTTP/1.1\r\n{end}{body}")
+        plain = f"GET /.well-known/acme-challenge/x?{query} HTTP/1.1\r\n{end}\r\n"
+        exchange(f"http://127.0.0.1:{nginx.plain_port}", plain.encode())
+    nginx.get("/sse/waiter/eyJ.eyJ.hidden", headers={"User-Agent": "Bearer eyJ.eyJ.hidden"})
+    wait_until(lambda: len(nginx.requests_logged) > 3 * len(HIDDEN_TOKENS))
+    assert "hidden" not in nginx.access_log + nginx.error_log
+
+
+def test_calls_with_a_query_are_served_as_any_other(
+    standing_server: ServiceServer, standing_nginx: NginxServer
+) -> None:
+    token = standing_server.token("waiter", "anna")
+    page = {"Referer": "https://localhost/floor?shift=late"}
+    for query, headers in (("?a=b", {}), ("", page), ("?a=b", page)):
+        answer = standing_nginx.get(f"/api/sessions/table-7{query}", token=token, headers=headers)
+        assert answer.status_code == 200
+        made = standing_nginx.request("POST", f"/sse/token{query}", token=token, headers=headers)
+        assert made.status_code == 200
+        module = standing_nginx.get(f"/sse/static/notifications.js{query}", headers=headers)
+        assert module.status_code == 200
+        health = standing_nginx.get(f"/sse/health{query}", headers=headers, outside=True)
+        assert health.json() == {"status": "healthy"}
+        assert standing_nginx.get(f"/metrics{query}", headers=headers).status_code == 200
+        assert standing_nginx.get(f"/nothing{query}", headers=headers).status_code == 404
+    too_large = standing_nginx.request(
+        "POST", "/api/sessions/table-7/orders?a=b", token=token, data=b"x" * 70_000
+    )
+    assert too_large.status_code == 413
+    assert too_large.headers["Content-Type"] == "application/problem+json"
+
+
 def test_body_limit_is_the_services_own(
     standing_server: ServiceServer, standing_nginx: NginxServer
 ) -> None:
@@ -165,6 +250,7 @@ def test_browser_modules_are_kept_for_minutes_and_survive_the_service(
     assert fresh.headers["Cache-Control"] == "public, max-age=300"
     assert fresh.headers["Content-Type"].startswith("text/javascript")
     assert fresh.headers["Content-Encoding"] == "gzip"
+    assert fresh.headers["X-Content-Type-Options"] == "nosniff", "once"
     again = nginx.get(
         "/sse/static/notifications.js", headers={"If-None-Match": fresh.headers["ETag"]}
     )
