@@ -16,7 +16,7 @@ import problems
 from health import Readiness
 from health import create_blueprint as create_health_blueprint
 from housekeeping import Housekeeping
-from notifications import auth
+from notifications import auth, request_id
 from notifications.admission import StreamLimits
 from notifications.auth import Authenticator
 from notifications.brokers.base import Broker, HistoryLimits, PrefixTaken
@@ -61,7 +61,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
         SettingsError: a setting is missing or wrong; says which and what to do.
     """
     settings = Settings.load(overrides=config)
-    logs.configure(settings.log_format, settings.log_level)
+    logs.configure(settings.log_format, settings.log_level, instance=settings.instance)
 
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
@@ -79,7 +79,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
             origins=list(settings.cors_origins),
             supports_credentials=True,
             # What a front end from elsewhere must be able to read of an answer.
-            expose_headers=["Retry-After", "Location", "Idempotent-Replayed"],
+            expose_headers=["Retry-After", "Location", "Idempotent-Replayed", request_id.HEADER],
         )
 
     database = _database(settings)
@@ -104,6 +104,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
         broker=broker,
         service=service,
         writes=writes,
+        dropped_log_lines=logs.dropped_lines,
     )
     serving = Serving(
         database=database,

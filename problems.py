@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import logging
 from http import HTTPStatus
 from typing import Any
 
-from flask import Flask, Response
+from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
+
+from notifications import request_id
+
+log = logging.getLogger(__name__)
 
 
 def problem(
@@ -15,6 +20,8 @@ def problem(
 ) -> Response:
     """Return a problem document; ``members`` are further fields, spelled as on the wire."""
     document = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status}
+    if (current := request_id.current()) is not None:
+        members["requestId"] = current
     response = Response(
         json.dumps({**document, "detail": detail, **members}),
         status=status,
@@ -29,7 +36,19 @@ def problem(
 
 
 def init_app(app: Flask) -> None:
-    """Answer with problem documents whatever no blueprint answers for itself."""
+    """Answer with problem documents whatever no blueprint answers for itself.
+
+    Every request gets its id, and every answer names it.
+    """
+
+    @app.before_request
+    def _begin_request() -> None:
+        request_id.begin(request.headers.get(request_id.HEADER))
+
+    @app.after_request
+    def _name_request(response: Response) -> Response:
+        response.headers[request_id.HEADER] = request_id.current() or "-"
+        return response
 
     @app.errorhandler(HTTPException)
     def _http_error(error: HTTPException) -> Response:
@@ -45,5 +64,5 @@ def init_app(app: Flask) -> None:
     @app.errorhandler(Exception)
     def _unexpected(error: Exception) -> Response:
         # The log has the traceback; the client has no use for it.
-        app.logger.error("a request failed", exc_info=error)
-        return problem(500, "Something went wrong here. It has been written down.")
+        log.error("request failed", exc_info=error)
+        return problem(500, "Something went wrong. The error has been logged.")

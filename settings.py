@@ -155,6 +155,11 @@ class Settings:
         _complete(chosen)
         return cls(**chosen)
 
+    @property
+    def instance(self) -> str:
+        """What tells this server from all others in log lines: machine and port."""
+        return f"{os.uname().nodename}:{self.port}"
+
     @classmethod
     def variables(cls) -> dict[str, object]:
         """Return each variable's name and default, for documents and tests."""

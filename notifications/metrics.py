@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
 import gevent
@@ -82,12 +82,14 @@ class Metrics:
         broker: Broker,
         service: WaiterService,
         writes: WriteObstacle,
+        dropped_log_lines: Callable[[], int],
     ) -> None:
         self._sse = sse
         self._notifications = notifications
         self._cache_refresh = cache_refresh
         self._broker = broker
         self._service = service
+        self._dropped_log_lines = dropped_log_lines
         self._greenlet: gevent.Greenlet[..., Any] | None = None
 
         # "Created" series double the page, and nothing here asks for them.
@@ -181,6 +183,9 @@ class Metrics:
         self._relaying = self._gauge(
             "relaying_workers", "Workers that announce what is in the outbox.", "livesum"
         )
+        self._log_lines_dropped = self._total(
+            "log_lines_dropped", "Log lines lost, since nobody read them in time."
+        )
         self._lag_seconds = Histogram(
             "restaurant_event_loop_lag_seconds",
             "How late a timer of one second fires.",
@@ -234,6 +239,7 @@ class Metrics:
         for kind, streams in self._sse.counts().items():
             self._open[kind].set(streams)
         self._fullest.set(self._sse.fullest_mailbox())
+        self._log_lines_dropped.follow(self._dropped_log_lines())
 
     def _look(self) -> None:
         """See how this process's surroundings are."""

@@ -24,6 +24,7 @@ from urllib.parse import parse_qsl
 
 import gunicorn_h1c  # type: ignore[import-untyped]
 
+from notifications import request_id
 from notifications.errors import AccessError, StreamRefused
 from notifications.events import Frame
 from notifications.in_band import refusal_block
@@ -80,6 +81,7 @@ class StreamDoor:
         asked = _stream_request(head, address) if head.startswith(_BEGINNING) else None
         if asked is None:
             return False
+        request_id.begin(asked.request_id)
         try:
             body = self._entrance.open(asked, Handover(sock, is_chunked=True))
         except AccessError:
@@ -94,7 +96,7 @@ class StreamDoor:
         with closing(body), suppress(OSError):
             sock.recv(len(head))
             prepare_socket(sock, write_timeout_seconds=self._entrance.write_deadline_seconds)
-            start = _head(int(time.time()))
+            start = _head()
             for block in body:
                 sock.sendall(start + Frame(block).chunk)
                 start = b""
@@ -107,7 +109,7 @@ class StreamDoor:
             sock.recv(head_bytes)
             prepare_socket(sock, write_timeout_seconds=self._entrance.write_deadline_seconds)
             chunk = Frame(refusal_block(refusal)).chunk
-            sock.sendall(_head(int(time.time())) + chunk + LAST_CHUNK)
+            sock.sendall(_head() + chunk + LAST_CHUNK)
 
 
 def _stream_request(head: bytes, address: Any) -> StreamRequest | None:
@@ -145,6 +147,7 @@ def _stream_request(head: bytes, address: Any) -> StreamRequest | None:
         peer,
         _text(headers.get(b"ACCEPT")),
         _text(headers.get(b"X-REFUSALS")),
+        _text(headers.get(b"X-REQUEST-ID")),
     )
 
 
@@ -153,9 +156,15 @@ def _text(value: bytes | None) -> str | None:
     return None if value is None else value.decode("latin-1")
 
 
+def _head() -> bytes:
+    """Return the response's head."""
+    ending = f"{request_id.HEADER}: {request_id.current()}\r\n\r\n"
+    return _beginning_of_head(int(time.time())) + ending.encode("ascii")
+
+
 @lru_cache(maxsize=1)
-def _head(now_seconds: int) -> bytes:
-    """Return the response's head; many clients share one second."""
+def _beginning_of_head(now_seconds: int) -> bytes:
+    """Return what many clients share within one second."""
     lines = [
         "HTTP/1.1 200 OK",
         "Server: gunicorn",
@@ -165,4 +174,4 @@ def _head(now_seconds: int) -> bytes:
         "Transfer-Encoding: chunked",
         *(f"{name}: {value}" for name, value in STREAM_HEADERS.items()),
     ]
-    return "\r\n".join([*lines, "", ""]).encode("ascii")
+    return "\r\n".join([*lines, ""]).encode("ascii")

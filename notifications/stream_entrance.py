@@ -62,8 +62,8 @@ class StreamRequest:
 
     ``bearer_token`` comes from the Authorization header, ``bare_token`` from the
     query or a cookie. ``client`` is for the log. ``peer`` is the address at the
-    other end of the connection, if it has one; ``accept`` and ``refusals`` are the
-    headers ``Accept`` and ``X-Refusals``.
+    other end of the connection, if it has one; ``accept``, ``refusals`` and
+    ``request_id`` are the headers ``Accept``, ``X-Refusals`` and ``X-Request-ID``.
     """
 
     kind: str
@@ -75,6 +75,7 @@ class StreamRequest:
     peer: str | None = None
     accept: str | None = None
     refusals: str | None = None
+    request_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

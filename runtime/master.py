@@ -15,6 +15,7 @@ from gunicorn.workers.base import Worker
 
 import logs
 import metrics_directory
+from runtime.log_writer import LogWriter
 from settings import Settings
 
 
@@ -28,7 +29,9 @@ class ServiceLogger(Logger):
         """Take gunicorn's settings, then ours."""
         super().setup(cfg)
         settings = Settings.load()
-        logs.configure(settings.log_format, settings.log_level)
+        logs.configure(
+            settings.log_format, settings.log_level, instance=settings.instance, writer=LogWriter()
+        )
 
 
 class Master:

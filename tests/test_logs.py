@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import time
 from collections.abc import Iterator
 from datetime import datetime
@@ -12,6 +13,7 @@ import jwt
 import pytest
 
 import logs
+from notifications import request_id
 
 TOKEN = jwt.encode({"sub": "anna"}, "x" * 32, algorithm="HS256")
 UNSIGNED = jwt.encode({"sub": "anna"}, None, algorithm="none")
@@ -24,6 +26,7 @@ def _as_before() -> Iterator[None]:
     handlers, level = root.handlers[:], root.level
     yield
     root.handlers[:] = handlers
+    request_id._current.set(None)
     root.setLevel(level)
     logging.captureWarnings(False)
 
@@ -78,17 +81,81 @@ def test_text_is_one_line_with_its_fields(capsys):
     logging.getLogger("x").info("stream closed", extra={"fields": {"why": "a b", "seconds": 1.5}})
 
     line = capsys.readouterr().err
-    assert line.endswith(" INFO x: stream closed why='a b' seconds=1.5\n")
+    assert " INFO x: stream closed why='a b' seconds=1.5 pid=" in line
+    assert line.endswith(" instance=-\n")
     assert datetime.fromisoformat(line.split()[0]).tzinfo is not None
 
 
-def test_nobody_can_forge_a_line(capsys):
-    logs.configure("text", "INFO")
-    logging.getLogger("x").info(
-        "note: %s", "hot\n2024 ERROR x: fire", extra={"fields": {"a": "\n"}}
-    )
+FORGED = "2024-01-15T10:30:00.000Z ERROR x: fire"
 
-    assert capsys.readouterr().err.count("\n") == 1
+
+@pytest.mark.parametrize("end", ["\n", "\r", "\r\n", "\x0b", "\x0c", "\x85", "\u2028"])
+def test_no_value_can_forge_a_line(log_format, capsys, end):
+    log = logging.getLogger("x")
+    log.info("note: %s", f"hot{end}{FORGED}", extra={"fields": {"a": f"{end}{FORGED}"}})
+    try:
+        raise ValueError(f"bad{end}{FORGED}")
+    except ValueError:
+        log.exception("failed")
+
+    for line in capsys.readouterr().err.splitlines():
+        assert not line.startswith(FORGED)
+        assert line[:1] in "{2 "
+
+
+@pytest.mark.parametrize("code", [*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x202E, 0x2066])
+def test_no_control_character_reaches_a_line(log_format, capsys, code):
+    log = logging.getLogger("x")
+    log.info("note %s", f"a{chr(code)}b", extra={"fields": {"note": f"c{chr(code)}d"}})
+    try:
+        raise ValueError(f"e{chr(code)}f")
+    except ValueError:
+        log.exception("failed")
+
+    written = capsys.readouterr().err
+    assert all(character == "\n" or character.isprintable() for character in written)
+    if chr(code) != "\n":
+        assert chr(code) not in written
+
+
+def test_a_value_cannot_forge_a_field(capsys):
+    logs.configure("text", "INFO")
+    logging.getLogger("x").info("raised", extra={"fields": {"item": "tea pid=1", "note": "a='b"}})
+
+    line = capsys.readouterr().err
+    assert "item='tea pid=1'" in line
+    assert 'note="a=\'b"' in line
+
+
+def test_no_value_makes_a_line_long(log_format, capsys):
+    long = "x" * 100_000
+    log = logging.getLogger("x")
+    log.info("note %s", long, extra={"fields": {"a": long, "b": [long], "c": {long: 1}}})
+    try:
+        raise ValueError(long)
+    except ValueError:
+        log.exception("failed")
+
+    written = capsys.readouterr().err
+    assert len(written) < 20_000
+    assert "(100005 characters)" in written
+
+
+def test_a_token_that_is_cut_is_still_redacted(log_format, capsys):
+    logging.getLogger("x").info("seen", extra={"fields": {"url": "x" * 450 + TOKEN}})
+
+    written = capsys.readouterr().err
+    assert not any(part in written for part in TOKEN.split("."))
+    assert "eyJ" not in written
+
+
+def test_a_line_says_which_process_of_which_server_wrote_it_and_for_which_request(capsys):
+    logs.configure("json", "INFO", instance="web1:8000")
+    request_id.begin("abc-1")
+    logging.getLogger("x").info("hello", extra={"fields": {"pid": 0, "instance": "forged"}})
+
+    line = json.loads(capsys.readouterr().err)
+    assert (line["pid"], line["instance"], line["requestId"]) == (os.getpid(), "web1:8000", "abc-1")
 
 
 def test_json_is_one_object_a_line_and_fields_cannot_replace_its_own(capsys):

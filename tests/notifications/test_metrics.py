@@ -38,6 +38,7 @@ class Kitchen:
         self.broker.start(self.sse)
         self.notifications = NotificationService(self.broker)
         self.cache_refresh = CacheRefreshService(self.notifications.publish_refresh)
+        self.dropped_log_lines = 0
         self.metrics = Metrics(
             sse=self.sse,
             notifications=self.notifications,
@@ -45,6 +46,7 @@ class Kitchen:
             broker=self.broker,
             service=WaiterService(database),
             writes=WriteProbe(database.write_probe),
+            dropped_log_lines=lambda: self.dropped_log_lines,
         )
 
     def open(self, channel: str = "session:table-7") -> RecordingOutlet:

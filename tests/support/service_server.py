@@ -18,6 +18,7 @@ import requests
 from sqlalchemy import delete
 
 from demo.seed import seed
+from runtime.log_writer import GATHER_SECONDS
 from tests.support.programs import REPOSITORY, children_of, end, free_port, kill_group
 from tests.support.server_log import check_log
 from tests.support.sse_client import SseClient
@@ -72,6 +73,8 @@ class ServiceServer:
         self.expected_errors: list[str] = []
         """Texts that excuse an error or a traceback in the log, of the record that has one."""
         self._process: subprocess.Popen[bytes] | None = None
+        self.stderr: int | None = None
+        """Where it is to write instead of the log file: a descriptor of ours."""
         self._log_path = directory / "server.log"
         self._service: WaiterService | None = None
         self._clients: list[SseClient] = []
@@ -95,7 +98,17 @@ class ServiceServer:
 
     @property
     def log(self) -> str:
-        """All that it has written so far, over restarts."""
+        """All that it has written, over restarts, once it has written nothing for a moment."""
+        seen, text = None, self.log_so_far
+        while self.is_running and text != seen:
+            # Lines are written in batches, one every GATHER_SECONDS.
+            time.sleep(5 * GATHER_SECONDS)
+            seen, text = text, self.log_so_far
+        return text
+
+    @property
+    def log_so_far(self) -> str:
+        """All that it has written by now; its last lines may be on their way."""
         return self._log_path.read_text(errors="replace") if self._log_path.exists() else ""
 
     def start(self, *, wait: bool = True) -> None:
@@ -108,7 +121,7 @@ class ServiceServer:
                 env=self.env,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
-                stderr=log,
+                stderr=log if self.stderr is None else self.stderr,
                 start_new_session=True,
             )
         if wait:

@@ -22,7 +22,7 @@ class SharedServer(ServiceServer):
     @contextmanager
     def one_test(self) -> Iterator[None]:
         """Hang up the test's streams, and look through what it made the server write."""
-        written = len(self.log)
+        written = len(self.log_so_far)
         try:
             yield
         finally:
@@ -30,4 +30,4 @@ class SharedServer(ServiceServer):
                 client.close()
             self._clients.clear()
         wait_until(lambda: self.open_streams() == 0, message="streams are left open")
-        check_log(self.log[written:])
+        check_log(self.log_so_far[written:])

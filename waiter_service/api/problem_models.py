@@ -19,6 +19,10 @@ class Problem(BaseModel):
     title: str
     status: int
     detail: str = Field(description="What is wrong, for people.")
+    request_id: str | None = Field(
+        None,
+        description="The request's id, as in the header X-Request-ID and in the service's log.",
+    )
 
 
 class FieldError(BaseModel):

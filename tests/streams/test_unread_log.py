@@ -1,0 +1,109 @@
+"""When nobody reads the log any more, the service goes on."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import signal
+import socket
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.support.metrics import Figures
+from tests.support.service_server import ServiceServer
+from tests.support.waiting import wait_until
+
+PIPE_BYTES = 4096
+REFUSED = b"GET /sse/waiter/anna HTTP/1.1\r\nHost: house\r\n\r\n"
+
+
+class UnreadLog:
+    """A server that writes into a pipe of a page, and nobody who reads it until asked to."""
+
+    def __init__(self, start_server: Callable[..., ServiceServer], **env: object) -> None:
+        self._reader, writer = os.pipe()
+        fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+        os.set_blocking(self._reader, False)
+        self._writer = writer
+        self.text = ""
+        self.server = start_server(start=False, **env)
+        self.server.stderr = writer
+
+    def read(self) -> str:
+        """Read what is there and return all that was read so far."""
+        try:
+            while data := os.read(self._reader, 65_536):
+                self.text += data.decode()
+        except BlockingIOError:
+            pass
+        return self.text
+
+    def fill(self) -> None:
+        """Have it write many times what the pipe takes."""
+        self.be_refused(200)
+
+    def be_refused(self, times: int) -> None:
+        """Ask for streams that are refused, a line of log each, on one connection."""
+        with socket.create_connection(("127.0.0.1", self.server.port), timeout=10) as wire:
+            for _ in range(0, times, 20):
+                wire.sendall(REFUSED * 20)
+                answer = b""
+                while answer.count(b'"requestId"') < 20:
+                    data = wire.recv(65_536)
+                    assert data, answer
+                    answer += data
+
+    def close(self) -> None:
+        os.close(self._reader)
+        os.close(self._writer)
+
+
+@pytest.fixture
+def unread(start_server: Callable[..., ServiceServer]) -> Iterator[UnreadLog]:
+    log = UnreadLog(start_server)
+    yield log
+    log.server.kill()
+    log.close()
+
+
+def test_requests_streams_and_the_master_go_on(unread: UnreadLog) -> None:
+    server = unread.server
+    server.start()
+    unread.fill()
+
+    guest = server.listen_session("table-7")
+    server.service.update_order_status("ord-1", "InProgress")
+    assert guest.next("order_update").data["status"] == "InProgress"
+    assert server.get("/sse/health").ok
+
+    # The master writes a line for each of these: that it has, and that it will.
+    [worker] = server.worker_pids
+    os.kill(worker, signal.SIGKILL)
+    wait_until(lambda: server.worker_pids and server.worker_pids != [worker], 10)
+    server.wait_healthy()
+    server.stop()  # within its deadline, and in peace
+
+
+def test_what_was_lost_is_counted_and_told_when_somebody_reads_again(unread: UnreadLog) -> None:
+    server = unread.server
+    server.start()
+    unread.fill()
+    wait_until(
+        lambda: (
+            unread.be_refused(2000)
+            or Figures.of(server).value("log_lines_dropped_total") > 0  # more than may wait
+        ),
+        60,
+    )
+    lost = Figures.of(server).value("log_lines_dropped_total")
+
+    wait_until(lambda: "log lines dropped" in unread.read())
+    [told] = re.findall(r"log lines dropped lines=(\d+) pid=\d+ instance=", unread.text)
+    assert int(told) >= lost
+    # The last lines come out at the end, too.
+    os.kill(server.pid, signal.SIGTERM)
+    wait_until(lambda: "Shutting down: Master" in unread.read(), 15)
+    assert "Worker exiting" in unread.text
+    assert server.wait_exit() == 0
