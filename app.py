@@ -93,7 +93,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     listener = FloorListener(notifications, cache_refresh)
     idempotency = IdempotencyStore(database)
     revocations = Revocations(database)
-    revoked = RevocationList(revocations.since, sse.close_where)
+    revoked = RevocationList(revocations, sse.close_where)
     pump = _pump(settings, service, broker, sse, on_look=revoked.refresh)
     service.after_commit = pump.after_commit
     writes = WriteProbe(database.write_probe)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import OrderedDict
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from typing import TypeVar
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Protocol, TypeVar
 
 from notifications.principal import Principal, Role
 from notifications.registry import channel_name
 from notifications.stream import CloseReason, Stream
 from waiter_service.revocations import CLOSING_KEPT_FOR, KEPT_FOR, Revocation, RevokedKind
 
-#: Each look goes back this far behind the newest it has seen: on PostgreSQL a
-#: transaction may be committed some time after the moment it wrote down.
-OVERLAP = timedelta(seconds=30)
+#: So many ids below the newest are asked for again while no row has them: on PostgreSQL a
+#: transaction may commit after a hundred others that got later ids. Those that were
+#: rolled back stay in the question, which is why they are not more.
+WATCHED_IDS = 100
 
 #: By which kind all that a bearer holds is withdrawn. A waiter and a manager may have
 #: the same id and be two people.
@@ -29,22 +31,33 @@ CloseStreams = Callable[[Callable[[Stream], bool], CloseReason], object]
 Key = TypeVar("Key")
 
 
+class Store(Protocol):
+    """What is asked of the database; :class:`waiter_service.revocations.Revocations` answers."""
+
+    def find(self, newest: int = 0, missing: Collection[int] = ()) -> list[Revocation]: ...
+    def stamp(self, ids: Sequence[int]) -> dict[int, datetime]: ...
+
+
 class RevocationList:
     """Answers whether access still stands, from memory.
 
-    ``since`` reads the store. :meth:`refresh`, called a few times a second,
-    brings what is new and ends the streams it concerns: at once where access
-    was withdrawn, and at the next call where a session was closed. Between the
-    two the outbox is flushed (:class:`OutboxPump`), and the guests hear of the
-    last change before they are shown out.
+    :meth:`refresh`, called a few times a second, brings what is new and ends the
+    streams it concerns: at once where access was withdrawn, and at the next call
+    where a session was closed. Between the two the outbox is flushed
+    (:class:`OutboxPump`), and the guests hear of the last change before their
+    streams end.
     """
 
-    def __init__(
-        self, since: Callable[[datetime], list[Revocation]], close_streams: CloseStreams
-    ) -> None:
-        self._since = since
+    def __init__(self, store: Store, close_streams: CloseStreams) -> None:
+        self._store = store
         self._close_streams = close_streams
-        self._seen_until: datetime | None = None
+        # The row with the highest id. It is read again with each look: once it is gone, or
+        # another, rows were pruned or the database was restored, and all is read again.
+        self._newest: Revocation | None = None
+        # Ids below it that no row had so far.
+        self._missing: frozenset[int] = frozenset()
+        # What could not be stamped yet, and when it was first seen here.
+        self._unstamped: dict[int, datetime] = {}
         # When access was last withdrawn, oldest first; the times before say no more.
         self._withdrawn: OrderedDict[tuple[RevokedKind, str], datetime] = OrderedDict()
         # The channels of closed sessions, and when, likewise. Apart, since that
@@ -54,32 +67,71 @@ class RevocationList:
         self._ending: set[str] = set()
 
     def refresh(self) -> None:
-        """Read what is new and close the streams it concerns.
+        """Read what is new, stamp it and close the streams it concerns.
 
-        May switch greenlets while it reads.
+        May switch greenlets while it reads and writes.
 
         Raises:
-            DatabaseError: nothing was read; what is known stands.
+            DatabaseError: nothing was read, and what is known stands; or it was read, and
+                has its effect here, but could not be stamped, which the next call tries again.
         """
         self._end_closed()
+        found = self._find()
         now = datetime.now(UTC)
-        start = now - KEPT_FOR if self._seen_until is None else self._seen_until - OVERLAP
+        self._unstamped = {
+            each.id: self._unstamped.get(each.id, now) for each in found if each.seen_at is None
+        }
+        stamps: dict[int, datetime] = {}
+        try:
+            if self._unstamped:
+                stamps = self._store.stamp(list(self._unstamped))
+        finally:
+            self._take(found, stamps)
+
+    def _find(self) -> list[Revocation]:
+        """Read what is new; all of it, if what was newest is no longer there."""
+        newest = self._newest
+        if newest is not None:
+            found = self._store.find(newest.id, self._missing)
+            if newest in found:
+                return found
+            self._newest, self._missing = None, frozenset()
+        return self._store.find()
+
+    def _take(self, found: Sequence[Revocation], stamps: Mapping[int, datetime]) -> None:
+        now = datetime.now(UTC)
         is_withdrawn = False
-        for revocation in self._since(start):
-            if revocation.is_closing:
-                channel = channel_name("session", revocation.subject)
-                if _note(self._over, channel, revocation.revoked_at):
+        seen = [
+            (each.seen_at or stamps.get(each.id) or self._unstamped[each.id], each)
+            for each in found
+        ]
+        # In the order in which they are forgotten.
+        for seen_at, each in sorted(seen, key=lambda pair: pair[0]):
+            if each.is_closing:
+                channel = channel_name("session", each.subject)
+                if _note(self._over, channel, seen_at):
                     self._ending.add(channel)
             else:
-                key = (revocation.kind, revocation.subject)
-                is_withdrawn |= _note(self._withdrawn, key, revocation.revoked_at)
-        self._seen_until = now
+                is_withdrawn |= _note(self._withdrawn, (each.kind, each.subject), seen_at)
         if is_withdrawn:
             self._close_streams(
                 lambda stream: self._is_hit(stream.principal), CloseReason.TOKEN_REVOKED
             )
+        self._remember_place(found, stamps)
         _forget(self._withdrawn, now - KEPT_FOR)
         _forget(self._over, now - CLOSING_KEPT_FOR)
+
+    def _remember_place(self, found: Sequence[Revocation], stamps: Mapping[int, datetime]) -> None:
+        if not found:
+            return
+        before = self._newest.id if self._newest else 0
+        last = found[-1]
+        # As the next look will find it.
+        self._newest = dataclasses.replace(last, seen_at=stamps.get(last.id, last.seen_at))
+        watched = range(max(1, last.id - WATCHED_IDS), last.id)
+        passed = self._missing.union(range(max(before + 1, watched.start), last.id))
+        there = {each.id for each in found}
+        self._missing = frozenset(id_ for id_ in passed if id_ in watched and id_ not in there)
 
     def _end_closed(self) -> None:
         if self._ending:

@@ -219,13 +219,19 @@ class RevocationRow(Base):
     """Access that was withdrawn; see ``revocations.py``."""
 
     __tablename__ = "revocations"
-    __table_args__ = (Index("ix_revocations_revoked_at", "revoked_at"),)
+    __table_args__ = (
+        Index("ix_revocations_revoked_at", "revoked_at"),
+        Index("ix_revocations_seen_at", "seen_at"),
+    )
 
     id: Mapped[int] = mapped_column(CountedKey, primary_key=True)
     kind: Mapped[str] = mapped_column(String(16))
     # A token's jti, a session's or a waiter's id.
     subject: Mapped[str] = mapped_column(String(255))
+    # By the clock of whoever revoked: for people, and for the release before this one.
     revoked_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    # By the clock of the first serving process that saw it.
+    seen_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     is_closing: Mapped[bool]
 
 

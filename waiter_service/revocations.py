@@ -3,16 +3,20 @@
 Rows, and not messages: every process that serves streams reads them again a
 few times a second, so a revocation reaches all of them, survives a restart,
 and needs nobody to be listening when it is made.
+
+They are found by their ids, and never by a time: a script may run on a machine whose clock
+is wrong. The first serving process to see a row writes its own time into it, once. What
+was issued until then is void, in every process and after every restart.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from sqlalchemy import and_, delete, or_, select
+from sqlalchemy import BigInteger, BindParameter, and_, bindparam, delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from waiter_service import inputs
@@ -45,15 +49,36 @@ class RevokedKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Revocation:
-    """Tokens of ``subject`` issued until ``revoked_at`` are good no more.
+    """Tokens of ``subject`` issued until ``seen_at`` are void.
 
     Unless ``is_closing``: then the session was closed, and only its streams end.
+    ``seen_at`` is None until a serving process has seen it.
     """
 
+    id: int
     kind: RevokedKind
     subject: str
-    revoked_at: datetime
+    seen_at: datetime | None
     is_closing: bool = False
+
+
+# Columns: as objects of the ORM, rows cost more than twice as much. Made once, since every
+# process asks four times a second.
+_NEWEST = bindparam("newest", type_=BigInteger)
+_MISSING: BindParameter[list[int]] = bindparam("missing", expanding=True)
+_IS_NEW = or_(RevocationRow.id >= _NEWEST, RevocationRow.seen_at.is_(None))
+_COLUMNS = select(
+    RevocationRow.id,
+    RevocationRow.kind,
+    RevocationRow.subject,
+    RevocationRow.seen_at,
+    RevocationRow.is_closing,
+).order_by(RevocationRow.id)
+_FIND = _COLUMNS.where(_IS_NEW)
+_FIND_MISSING_TOO = _COLUMNS.where(or_(_IS_NEW, RevocationRow.id.in_(_MISSING)))
+
+# Rows that are stamped with one statement: databases limit its parameters.
+_STAMPED_AT_ONCE = 500
 
 
 class Revocations:
@@ -96,26 +121,44 @@ class Revocations:
                     _require_known(orm, kind, subject)
                 add(orm, kind, subject, self._clock())
 
-    def since(self, moment: datetime) -> list[Revocation]:
-        """Return what was revoked at ``moment`` or later, oldest first."""
-        row = RevocationRow
-        # Columns: as objects of the ORM, rows cost more than twice as much.
-        columns = select(row.kind, row.subject, row.revoked_at, row.is_closing)
+    def find(self, newest: int = 0, missing: Collection[int] = ()) -> list[Revocation]:
+        """Return what has the id ``newest`` or a later one, by id.
+
+        Also what nobody has stamped yet, and what has one of the ids ``missing``: on
+        PostgreSQL a transaction may commit after others that got later ids.
+        """
+        statement = _FIND_MISSING_TOO if missing else _FIND
+        parameters = {"newest": newest, **({"missing": list(missing)} if missing else {})}
         with self._database.reading() as orm:
             return [
-                Revocation(RevokedKind(kind), subject, revoked_at, is_closing)
-                for kind, subject, revoked_at, is_closing in orm.execute(
-                    columns.where(row.revoked_at >= moment).order_by(row.revoked_at)
-                )
+                Revocation(id_, RevokedKind(kind), subject, seen_at, is_closing)
+                for id_, kind, subject, seen_at, is_closing in orm.execute(statement, parameters)
             ]
+
+    def stamp(self, ids: Sequence[int]) -> dict[int, datetime]:
+        """Write the present into those of ``ids`` that have no stamp; return the stamps of all."""
+        row = RevocationRow
+        stamps: dict[int, datetime] = {}
+        with self._database.writing() as orm:
+            for start in range(0, len(ids), _STAMPED_AT_ONCE):
+                are_theirs = row.id.in_(ids[start : start + _STAMPED_AT_ONCE])
+                orm.execute(
+                    update(row)
+                    .where(are_theirs, row.seen_at.is_(None))
+                    .values(seen_at=self._clock())
+                )
+                for id_, seen_at in orm.execute(select(row.id, row.seen_at).where(are_theirs)):
+                    assert seen_at is not None, "we or another process have just written it"
+                    stamps[id_] = seen_at
+        return stamps
 
     def prune(self) -> None:
         """Forget what is older than it is kept; call it now and then."""
         now = self._clock()
         row = RevocationRow
         is_old = or_(
-            row.revoked_at < now - KEPT_FOR,
-            and_(row.is_closing, row.revoked_at < now - CLOSING_KEPT_FOR),
+            row.seen_at < now - KEPT_FOR,
+            and_(row.is_closing, row.seen_at < now - CLOSING_KEPT_FOR),
         )
         with self._database.writing() as orm:
             orm.execute(delete(row).where(is_old))

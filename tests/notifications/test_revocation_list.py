@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from notifications.principal import Principal, Role
 from notifications.revocation_list import RevocationList
 from notifications.stream import CloseReason
+from waiter_service.errors import DatabaseUnavailable
 from waiter_service.revocations import CLOSING_KEPT_FOR, KEPT_FOR, Revocation, RevokedKind
 
 NOW = datetime.now(UTC)
@@ -47,24 +49,45 @@ class Desk:
         self.rows: list[Revocation] = []
         self.streams = list(streams)
         self.closed: list[tuple[str, CloseReason]] = []
-        self.asked_since: list[datetime] = []
+        self.asked: list[tuple[int, set[int]]] = []
         self.walks = 0
-        self.list = RevocationList(self._since, self._close)
+        self.cannot_stamp = False
+        self.list = RevocationList(self, self._close)
 
-    def revoke(
+    def commit(
         self,
         kind: RevokedKind,
         subject: str,
         *,
         is_closing: bool = False,
-        ago: timedelta = timedelta(0),
+        seen_at: datetime | None = None,
+        id_: int | None = None,
     ) -> None:
-        self.rows.append(Revocation(kind, subject, self.now - ago, is_closing))
+        """Have a row in the store, by default the next one, which nobody has seen."""
+        newest = max((row.id for row in self.rows), default=0)
+        self.rows.append(
+            Revocation(newest + 1 if id_ is None else id_, kind, subject, seen_at, is_closing)
+        )
+        self.rows.sort(key=lambda row: row.id)
+
+    def revoke(self, kind: RevokedKind, subject: str, **row: Any) -> None:
+        self.commit(kind, subject, **row)
         self.list.refresh()
 
-    def _since(self, moment: datetime) -> list[Revocation]:
-        self.asked_since.append(moment)
-        return [row for row in self.rows if row.revoked_at >= moment]
+    def find(self, newest: int = 0, missing: Collection[int] = ()) -> list[Revocation]:
+        self.asked.append((newest, set(missing)))
+        return [
+            row for row in self.rows if row.id >= newest or row.id in missing or row.seen_at is None
+        ]
+
+    def stamp(self, ids: Sequence[int]) -> dict[int, datetime]:
+        if self.cannot_stamp:
+            raise DatabaseUnavailable("read-only")
+        self.rows = [
+            dataclasses.replace(row, seen_at=row.seen_at or self.now) if row.id in ids else row
+            for row in self.rows
+        ]
+        return {row.id: row.seen_at for row in self.rows if row.id in ids and row.seen_at}
 
     def _close(self, condition: Callable, reason: CloseReason) -> None:
         self.walks += 1
@@ -182,10 +205,9 @@ def test_a_closing_is_remembered_for_a_day_and_withdrawn_access_for_thirty() -> 
     desk = Desk()
     hour = timedelta(hours=1)
     for table, ago in (("table-7", CLOSING_KEPT_FOR - hour), ("table-5", CLOSING_KEPT_FOR + hour)):
-        desk.rows.append(Revocation(RevokedKind.SESSION, table, desk.now - ago, is_closing=True))
-    desk.rows.append(Revocation(RevokedKind.TOKEN, "anna-jti", desk.now - KEPT_FOR + hour))
-    desk.rows.append(Revocation(RevokedKind.TOKEN, "mia-jti", desk.now - KEPT_FOR - hour))
-    desk.rows.sort(key=lambda row: row.revoked_at)
+        desk.commit(RevokedKind.SESSION, table, seen_at=desk.now - ago, is_closing=True)
+    desk.commit(RevokedKind.TOKEN, "anna-jti", seen_at=desk.now - KEPT_FOR + hour)
+    desk.commit(RevokedKind.TOKEN, "mia-jti", seen_at=desk.now - KEPT_FOR - hour)
     desk.list.refresh()
 
     assert desk.list.is_over("session", "table-7")
@@ -198,7 +220,7 @@ def test_a_closing_time_costs_one_walk_through_the_streams() -> None:
     desk = Desk(stream(GUEST, "session:table-7"), stream(ANNA, "waiter:anna"))
     for number in range(200):
         session_id = f"table-{number}"
-        desk.rows.append(Revocation(RevokedKind.SESSION, session_id, desk.now, is_closing=True))
+        desk.commit(RevokedKind.SESSION, session_id, is_closing=True)
     for _ in range(4):
         desk.list.refresh()
 
@@ -208,9 +230,9 @@ def test_a_closing_time_costs_one_walk_through_the_streams() -> None:
 
 def test_a_revocation_that_is_committed_late_does_not_replace_a_newer_one() -> None:
     desk = Desk()
-    desk.revoke(RevokedKind.WAITER, "anna")
-    desk.revoke(RevokedKind.WAITER, "anna", ago=timedelta(seconds=20))
-    desk.rows.reverse()  # the store tells in the order of the moments
+    desk.commit(RevokedKind.WAITER, "ben", id_=1)
+    desk.revoke(RevokedKind.WAITER, "anna", id_=3)
+    desk.revoke(RevokedKind.WAITER, "anna", id_=2, seen_at=desk.now - timedelta(seconds=20))
 
     between = dataclasses.replace(ANNA, issued_at=desk.now.timestamp() - 10)
     assert desk.list.is_revoked(between)
@@ -219,13 +241,72 @@ def test_a_revocation_that_is_committed_late_does_not_replace_a_newer_one() -> N
     assert desk.walks == walks, "both are known"
 
 
-def test_each_look_goes_back_far_enough_for_a_transaction_that_took_its_time() -> None:
-    desk = Desk()
-    desk.list.refresh()
-    desk.list.refresh()
-    late = Revocation(RevokedKind.WAITER, "anna", datetime.now(UTC) - timedelta(seconds=20))
-    desk.rows.append(late)
+@pytest.mark.parametrize("seen_by_another", [False, True])
+def test_a_transaction_that_commits_after_one_with_a_later_id_is_not_missed(
+    seen_by_another: bool,
+) -> None:
+    desk = Desk(stream(ANNA, "waiter:anna"))
+    for id_ in (1, 3):
+        desk.revoke(RevokedKind.WAITER, f"waiter-{id_}", id_=id_)
 
+    seen_at = desk.now if seen_by_another else None
+    desk.revoke(RevokedKind.WAITER, "anna", id_=2, seen_at=seen_at)
+
+    assert desk.closed == [("anna", CloseReason.TOKEN_REVOKED)]
     desk.list.refresh()
+    assert desk.asked[-1] == (3, set())
+
+
+def test_ids_that_no_row_will_have_are_asked_for_a_while_and_not_forever() -> None:
+    desk = Desk()
+    desk.revoke(RevokedKind.WAITER, "ben", id_=1)
+    desk.revoke(RevokedKind.WAITER, "ben", id_=1_000)
+    desk.list.refresh()
+    assert desk.asked[-1] == (1_000, set(range(900, 1_000)))
+    desk.revoke(RevokedKind.WAITER, "ben", id_=1_050)
+    desk.list.refresh()
+    assert desk.asked[-1] == (1_050, set(range(950, 1_050)) - {1_000})
+
+
+@pytest.mark.parametrize("stays", [True, False])
+def test_after_a_restore_everything_is_read_again(stays: bool) -> None:
+    """Ids come again then: those of what the backup does not contain."""
+    desk = Desk()
+    desk.commit(RevokedKind.WAITER, "cleo", seen_at=desk.now)
+    for subject in ("ben", "dora"):
+        desk.revoke(RevokedKind.WAITER, subject)
+
+    del desk.rows[1:]
+    if stays:
+        desk.commit(RevokedKind.WAITER, "anna", seen_at=desk.now)
+        desk.commit(RevokedKind.WAITER, "dora", seen_at=desk.now + timedelta(seconds=1))
+    desk.list.refresh()
+
+    assert desk.list.is_revoked(ANNA) == stays
+    assert desk.asked[-1] == (0, set())
+    # What was withdrawn once stays so in this process.
+    assert desk.list.is_revoked(dataclasses.replace(ANNA, subject="ben"))
+
+
+def test_what_cannot_be_stamped_has_its_effect_and_is_stamped_later() -> None:
+    desk = Desk(stream(ANNA, "waiter:anna"))
+    desk.cannot_stamp = True
+    for _ in range(2):
+        with pytest.raises(DatabaseUnavailable):
+            desk.list.refresh() if desk.rows else desk.revoke(RevokedKind.WAITER, "anna")
+    assert desk.closed == [("anna", CloseReason.TOKEN_REVOKED)]
+    assert desk.walks == 1
+
+    desk.cannot_stamp = False
+    desk.list.refresh()
+    assert all(row.seen_at for row in desk.rows)
+
+
+def test_processes_whose_clocks_differ_agree_on_what_is_void() -> None:
+    ahead = timedelta(seconds=35)
+    desk = Desk()
+    desk.revoke(RevokedKind.WAITER, "anna", seen_at=desk.now - ahead)
 
     assert desk.list.is_revoked(ANNA)
+    since = dataclasses.replace(ANNA, issued_at=(desk.now - ahead).timestamp() + 1)
+    assert not desk.list.is_revoked(since)

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import psycopg
 import pytest
 
+from tests.support.command_line import flask
+from tests.support.programs import REPOSITORY, find_program
+from tests.support.redis_server import RedisServer
 from tests.support.service_server import ServiceServer
 from tests.support.sse_client import SseClient, SseRefused
+from tests.support.waiting import wait_until
 from waiter_service.revocations import Revocations
 
 
@@ -86,6 +96,65 @@ def test_a_revocation_outlives_a_crash(server: ServiceServer, revocations: Revoc
     server.start()
 
     assert server.get("/sse/waiter/anna", token=token).status_code == 401
+
+
+@pytest.mark.parametrize("clock", ["-35s", "-1h", "+1h"])
+def test_access_is_withdrawn_at_once_from_a_machine_whose_clock_is_wrong(
+    server: ServiceServer, clock: str
+) -> None:
+    token = server.token("waiter", "anna", iat=time.time() - 60)
+    anna = server.listen_waiter("anna", token=token)
+
+    revoked = flask(server, "token", "revoke", "--waiter", "anna", clock=clock)
+    done_at = time.time()
+
+    assert revoked.returncode == 0, revoked.stderr
+    assert_closed(anna, "token_revoked", reconnect=False)
+    server.restart()
+    assert server.get("/sse/waiter/anna", token=token).status_code == 401
+    # What is issued from now on is good, however far that clock was ahead.
+    later = server.token("waiter", "anna", iat=done_at + 2)
+    server.listen_waiter("anna", token=later)
+
+
+def test_closing_a_session_from_a_machine_whose_clock_is_wrong_ends_its_streams(
+    server: ServiceServer,
+) -> None:
+    guest = server.listen_session("table-7")
+    script = "from waiter_service import *; WaiterService.from_env().close_session('table-7')"
+    subprocess.run(
+        [find_program("faketime"), "-f", "-1h", sys.executable, "-c", script],
+        cwd=REPOSITORY,
+        env=server.env,
+        timeout=30,
+        check=True,
+    )
+    assert_closed(guest, "session_closed", reconnect=False)
+
+
+@pytest.mark.postgres
+def test_a_revocation_that_commits_after_later_ones_ends_the_streams_of_all_processes(
+    seeded_postgres_url: str,
+    redis_server: RedisServer,
+    start_server: Callable[..., ServiceServer],
+) -> None:
+    server = start_server(
+        DATABASE_URL=seeded_postgres_url, REDIS_URL=redis_server.url, WEB_CONCURRENCY=2
+    )
+    # Enough for both workers to have some of them.
+    streams = [server.listen_waiter("anna") for _ in range(12)]
+    revocations = Revocations(server.service.database)
+
+    with psycopg.connect(seeded_postgres_url) as slow:
+        slow.execute(
+            "INSERT INTO revocations (kind, subject, revoked_at, is_closing)"
+            " VALUES ('waiter', 'anna', now(), false)"
+        )
+        revocations.revoke_waiter("ben")
+        wait_until(lambda: all(each.seen_at for each in revocations.find()))
+
+    for each in streams:
+        assert_closed(each, "token_revoked", reconnect=False)
 
 
 def test_closing_a_session_sends_its_last_change_and_then_ends_the_guests_streams(

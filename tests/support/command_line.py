@@ -5,14 +5,20 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from tests.support.programs import REPOSITORY
+from tests.support.programs import REPOSITORY, find_program
 from tests.support.service_server import ServiceServer
 
 
-def flask(server: ServiceServer, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run ``flask --app app ...`` in the environment of ``server``."""
+def flask(
+    server: ServiceServer, *arguments: str, clock: str | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run ``flask --app app ...`` in the environment of ``server``.
+
+    ``clock`` is how far its clock is off, as the program faketime takes it: ``-35s``, ``+1h``.
+    """
+    off = [find_program("faketime"), "-f", clock] if clock else []
     return subprocess.run(
-        [sys.executable, "-m", "flask", "--app", "app", *arguments],
+        [*off, sys.executable, "-m", "flask", "--app", "app", *arguments],
         cwd=REPOSITORY,
         env=server.env,
         capture_output=True,

@@ -1,13 +1,16 @@
 """What was withdrawn and what was closed, and for how long that is known."""
 
-from datetime import timedelta
-
 import pytest
 
-from waiter_service.revocations import CLOSING_KEPT_FOR, KEPT_FOR, Revocation, Revocations
+from waiter_service.revocations import (
+    CLOSING_KEPT_FOR,
+    KEPT_FOR,
+    Revocations,
+    RevokedKind,
+    add,
+)
 
 SESSION, WAITER, TOKEN = "session", "waiter", "token"
-A_MOMENT = timedelta(seconds=1)
 
 
 @pytest.fixture
@@ -15,43 +18,91 @@ def revocations(database, clock):
     return Revocations(database, clock=clock)
 
 
-def test_what_was_revoked_since_a_moment_comes_oldest_first(revocations, service, clock):
-    began = clock.now
-    revocations.revoke_waiter("anna")
-    clock.advance(1)
-    revocations.revoke_token("lost-phone")
-    clock.advance(1)
-    revocations.revoke_session("table-7")
-    service.close_session("table-7")
+def subjects(revocations, **asked):
+    return [(each.kind, each.subject, each.is_closing) for each in revocations.find(**asked)]
 
-    assert revocations.since(began) == [
-        Revocation(WAITER, "anna", began),
-        Revocation(TOKEN, "lost-phone", began + timedelta(seconds=1)),
-        Revocation(SESSION, "table-7", began + timedelta(seconds=2)),
-        Revocation(SESSION, "table-7", began + timedelta(seconds=2), is_closing=True),
+
+def stamp_all(revocations):
+    return revocations.stamp([each.id for each in revocations.find()])
+
+
+def test_what_was_revoked_is_found_by_its_id_whatever_the_clock_of_who_revoked(
+    revocations, service, clock, database
+):
+    revocations.revoke_waiter("anna")
+    clock.advance(-3600)
+    revocations.revoke_token("lost-phone")
+    service.close_session("table-7")
+    stamp_all(revocations)
+    first, second, third = (each.id for each in revocations.find())
+
+    assert subjects(revocations, newest=second) == [
+        (TOKEN, "lost-phone", False),
+        (SESSION, "table-7", True),
     ]
-    assert len(revocations.since(began + A_MOMENT)) == 3
+    assert subjects(revocations, newest=third, missing=[first]) == [
+        (WAITER, "anna", False),
+        (SESSION, "table-7", True),
+    ]
+    Revocations(database, clock=clock).revoke_manager("maria")
+    assert subjects(revocations, newest=third)[1:] == [("manager", "maria", False)]
+
+
+def test_what_nobody_has_stamped_is_found_whatever_its_id(revocations):
+    revocations.revoke_waiter("anna")
+    revocations.revoke_waiter("ben")
+    _, newest = revocations.find()
+    revocations.stamp([newest.id])
+    assert [each.subject for each in revocations.find(newest=newest.id)] == ["anna", "ben"]
+    stamp_all(revocations)
+    assert [each.subject for each in revocations.find(newest=newest.id)] == ["ben"]
+
+
+def test_the_first_to_see_it_writes_its_own_time_into_it_once(revocations, database, clock):
+    clock.advance(3600)
+    revocations.revoke_waiter("anna")
+    [row] = revocations.find()
+    assert row.seen_at is None
+
+    clock.advance(-3600)
+    stamp = revocations.stamp([row.id])
+    assert stamp == {row.id: clock.now}
+    clock.advance(35)
+    assert Revocations(database, clock=clock).stamp([row.id]) == stamp
+    assert [each.seen_at for each in revocations.find()] == [stamp[row.id]]
+
+
+def test_thousands_are_stamped_at_once(revocations, database, clock):
+    with database.writing() as orm:
+        for number in range(1_200):
+            add(orm, RevokedKind.SESSION, f"table-{number}", clock.now, is_closing=True)
+    assert set(stamp_all(revocations).values()) == {clock.now}
+    assert all(each.seen_at for each in revocations.find())
 
 
 def test_a_closing_is_kept_for_a_day_and_withdrawn_access_as_long_as_a_token_may_live(
     revocations, service, clock
 ):
-    began = clock.now
     revocations.revoke_waiter("anna")
     service.close_session("table-7")
+    clock.advance(7 * 24 * 3600)
+    # Nothing served for a week. What was revoked begins to count when it is seen.
+    revocations.prune()
+    stamp_all(revocations)
+    began = clock.now
 
     clock.now = began + CLOSING_KEPT_FOR
     revocations.prune()
-    assert len(revocations.since(began)) == 2
+    assert len(revocations.find()) == 2
 
     clock.advance(1)
     revocations.prune()
-    assert [each.subject for each in revocations.since(began)] == ["anna"]
+    assert [each.subject for each in revocations.find()] == ["anna"]
 
     clock.now = began + KEPT_FOR
     revocations.prune()
-    assert len(revocations.since(began)) == 1
+    assert len(revocations.find()) == 1
 
     clock.advance(1)
     revocations.prune()
-    assert revocations.since(began) == []
+    assert revocations.find() == []
