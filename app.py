@@ -40,7 +40,14 @@ from runtime.write_probe import WriteProbe
 from serving import Serving
 from setting_values import without_password
 from settings import Settings, SettingsError
-from waiter_service import Database, DatabaseError, FloorQueries, IdempotencyStore, WaiterService
+from waiter_service import (
+    Database,
+    DatabaseError,
+    FloorQueries,
+    HouseRules,
+    IdempotencyStore,
+    WaiterService,
+)
 from waiter_service.api.failures import database_failed
 from waiter_service.blueprint import create_blueprint as create_api_blueprint
 from waiter_service.errors import DatabaseUrlInvalid
@@ -83,7 +90,13 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
         )
 
     database = _database(settings)
-    service = WaiterService(database)
+    rules = HouseRules(
+        max_open_requests=settings.max_open_requests,
+        max_orders=settings.max_orders,
+        max_order_lines=settings.max_order_lines,
+        require_paid=settings.require_paid,
+    )
+    service = WaiterService(database, rules=rules)
     broker = _broker(settings, database)
     sse = SseService(broker, _stream_options(settings))
     notifications = NotificationService(broker)
@@ -123,7 +136,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     streams = create_blueprint(entrance, serving.health)
     floor = create_api_blueprint(
         service,
-        FloorQueries(database),
+        FloorQueries(database, rules=rules),
         idempotency,
         authenticate=api_access.actors(authenticator),
         cursor_of=api_access.cursors(broker),

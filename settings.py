@@ -117,6 +117,14 @@ class Settings:
     # 0.4 to 0.5 ms of CPU each: so many take all that one core has.
     opens_per_second: int = _setting("SSE_OPENS_PER_SECOND", values.integer(1, 1_000_000), 2000)
 
+    # What guests of one session may have unfinished: what a large party does in one
+    # evening, several times over. Guesses.
+    max_open_requests: int = _setting("MAX_OPEN_REQUESTS", values.integer(1, 1_000_000), 20)
+    max_orders: int = _setting("MAX_ORDERS", values.integer(1, 1_000_000), 100)
+    max_order_lines: int = _setting("MAX_ORDER_LINES", values.integer(1, 1_000_000), 500)
+    # An order is finished when it is paid, not already when it is delivered.
+    require_paid: bool = _setting("REQUIRE_PAID", values.boolean, False)
+
     # Origins of front ends served from elsewhere, separated by commas. Default: none.
     cors_origins: tuple[str, ...] = _setting("CORS_ORIGINS", values.origins, ())
     # The demo page and its open doors, for this machine alone; "public" for whoever

@@ -40,6 +40,7 @@ class FloorListener:
             (signals.session_transferred, self._on_session_transferred),
             (signals.session_opened, self._on_session_opened),
             (signals.session_closed, self._on_session_closed),
+            (signals.session_reopened, self._on_session_reopened),
         )
 
     def connect(self) -> None:
@@ -133,6 +134,10 @@ class FloorListener:
     def _on_session_closed(self, _sender: object, *, change: changes.SessionClosed) -> None:
         self._refresh_floor(change, f"Session {change.session_id} was closed")
         self._cache_refresh.force_immediate_refresh(session_id=change.session_id)
+        gevent.sleep(0)
+
+    def _on_session_reopened(self, _sender: object, *, change: changes.SessionReopened) -> None:
+        self._refresh_floor(change, f"Session {change.session_id} was reopened")
         gevent.sleep(0)
 
     def _refresh_floor(self, change: changes.Change, reason: str) -> None:

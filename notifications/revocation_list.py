@@ -107,12 +107,13 @@ class RevocationList:
         ]
         # In the order in which they are forgotten.
         for seen_at, each in sorted(seen, key=lambda pair: pair[0]):
-            if each.is_closing:
-                channel = channel_name("session", each.subject)
-                if _note(self._over, channel, seen_at):
-                    self._ending.add(channel)
-            else:
+            if not each.is_closing:
                 is_withdrawn |= _note(self._withdrawn, (each.kind, each.subject), seen_at)
+        # In the order of their ids, in which one session's were committed: the clocks
+        # that stamped them may differ.
+        for seen_at, each in seen:
+            if each.is_closing:
+                self._note_closing(each, seen_at)
         if is_withdrawn:
             self._close_streams(
                 lambda stream: self._is_hit(stream.principal), CloseReason.TOKEN_REVOKED
@@ -120,6 +121,14 @@ class RevocationList:
         self._remember_place(found, stamps)
         _forget(self._withdrawn, now - KEPT_FOR)
         _forget(self._over, now - CLOSING_KEPT_FOR)
+
+    def _note_closing(self, row: Revocation, seen_at: datetime) -> None:
+        channel = channel_name("session", row.subject)
+        if row.kind is RevokedKind.REOPENED:
+            self._over.pop(channel, None)
+            self._ending.discard(channel)
+        elif _note(self._over, channel, seen_at):
+            self._ending.add(channel)
 
     def _remember_place(self, found: Sequence[Revocation], stamps: Mapping[int, datetime]) -> None:
         if not found:

@@ -21,6 +21,7 @@ from waiter_service.changes import (
     RequestStatusChange,
     SessionClosed,
     SessionOpened,
+    SessionReopened,
     SessionTransfer,
 )
 from waiter_service.database import Database
@@ -31,8 +32,10 @@ from waiter_service.errors import (
     IdTaken,
     IllegalTransition,
     Missing,
+    OrdersUnfinished,
     SessionClosedError,
     TableOccupied,
+    TooMuchUnfinished,
     TransferRefused,
     UnknownStatus,
     UnknownWaiter,
@@ -43,6 +46,7 @@ from waiter_service.errors import (
 from waiter_service.idempotency import IdempotencyStore, StoredAnswer
 from waiter_service.inputs import OrderItem
 from waiter_service.queries import FloorQueries, SessionSnapshot, WaiterFloor
+from waiter_service.rules import HouseRules
 from waiter_service.service import WaiterService
 from waiter_service.statuses import OrderStatus, RequestStatus, allowed_moves
 from waiter_service.views import (
@@ -68,6 +72,7 @@ __all__ = [
     "DatabaseUnavailable",
     "Figures",
     "FloorQueries",
+    "HouseRules",
     "IdTaken",
     "IdempotencyStore",
     "IllegalTransition",
@@ -77,6 +82,7 @@ __all__ = [
     "OrderStatusChange",
     "OrderUpdate",
     "OrderView",
+    "OrdersUnfinished",
     "RequestCreated",
     "RequestStatus",
     "RequestStatusChange",
@@ -85,12 +91,14 @@ __all__ = [
     "SessionClosed",
     "SessionClosedError",
     "SessionOpened",
+    "SessionReopened",
     "SessionSnapshot",
     "SessionTransfer",
     "SessionUpdate",
     "SessionView",
     "StoredAnswer",
     "TableOccupied",
+    "TooMuchUnfinished",
     "TransferRefused",
     "TransferResult",
     "UnknownStatus",

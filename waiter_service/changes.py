@@ -88,6 +88,13 @@ class SessionClosed(Change):
     KIND: ClassVar[str] = "session_closed"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionReopened(Change):
+    """A session that was closed by mistake goes on."""
+
+    KIND: ClassVar[str] = "session_reopened"
+
+
 _TYPES: Mapping[str, type[Change]] = {
     kind.KIND: kind
     for kind in (
@@ -96,6 +103,7 @@ _TYPES: Mapping[str, type[Change]] = {
         SessionTransfer,
         SessionOpened,
         SessionClosed,
+        SessionReopened,
     )
 }
 

@@ -19,6 +19,8 @@
     |   |-- SessionClosedError
     |   |-- TableOccupied
     |   |-- IdTaken
+    |   |-- TooMuchUnfinished
+    |   |-- OrdersUnfinished
     |   |-- TransferRefused
     |   |-- IdempotencyKeyReused
     |   `-- IdempotencyKeyBusy
@@ -210,6 +212,36 @@ class IdTaken(Conflict):
         super().__init__(f"the {thing} id {thing_id} is taken")
         self.thing = thing
         self.thing_id = thing_id
+
+
+class TooMuchUnfinished(Conflict):
+    """The guests of a session have as much unfinished as they may; see ``HouseRules``.
+
+    ``what`` is "requests", "orders" or "order lines", and ``most`` how many of them.
+    """
+
+    def __init__(self, session_id: str, what: str, most: int) -> None:
+        super().__init__(
+            f"session {session_id} may have {most} unfinished {what} at most; "
+            "finish or cancel some first"
+        )
+        self.session_id = session_id
+        self.what = what
+        self.most = most
+
+
+class OrdersUnfinished(Conflict):
+    """A session cannot be closed while orders in it are unfinished, unless it is forced."""
+
+    def __init__(self, session_id: str, order_ids: Sequence[str]) -> None:
+        named = ", ".join(order_ids[:10])
+        more = f" and {len(order_ids) - 10} more" if len(order_ids) > 10 else ""
+        super().__init__(
+            f"session {session_id} has unfinished orders: {named}{more}; "
+            "finish them, or close it by force and say why"
+        )
+        self.session_id = session_id
+        self.order_ids = tuple(order_ids)
 
 
 class TransferRefused(Conflict):

@@ -99,7 +99,7 @@ class SessionRow(Base):
             sqlite_where=text("closed_at IS NULL"),
             postgresql_where=text("closed_at IS NULL"),
         ),
-        Index("ix_sessions_waiter_id_closed_at", "waiter_id", "closed_at"),
+        Index("ix_sessions_waiter_id_settled_at", "waiter_id", "settled_at"),
     )
 
     id: Mapped[str] = mapped_column(String(MAX_ID_CHARS), primary_key=True)
@@ -108,6 +108,9 @@ class SessionRow(Base):
     version: Mapped[int]
     opened_at: Mapped[datetime] = mapped_column(UtcDateTime)
     closed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    # When it was closed and nothing in it was left to do: until then it is on its
+    # waiter's floor, found by this, however many sessions the waiter has had.
+    settled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class TicketColumns:

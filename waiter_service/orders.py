@@ -3,19 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
+from sqlalchemy import Integer, String, Table, bindparam, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from waiter_service import inputs, moves
 from waiter_service.changes import OrderStatusChange
-from waiter_service.errors import IdTaken, UnknownOrder
+from waiter_service.errors import IdTaken, TooMuchUnfinished, UnknownOrder
 from waiter_service.inputs import OrderItem
 from waiter_service.models import OrderRow, SessionRow
-from waiter_service.sessions import lock_for_something_new
+from waiter_service.sessions import lock_for_something_new, settle
 from waiter_service.statuses import OrderStatus
 from waiter_service.unit_of_work import UnitOfWork
 from waiter_service.views import OrderUpdate, OrderView
+
+_ORDERS = cast("Table", OrderRow.__table__)
+_THERE = _ORDERS.alias()
+_UNFINISHED = (
+    (_THERE.c.session_id == bindparam("of_session", type_=String))
+    & _THERE.c.finished_at.is_(None)
+    & _THERE.c.status.in_(bindparam("unfinished", expanding=True))
+)
+_COUNT = select(func.count()).select_from(_THERE).where(_UNFINISHED).scalar_subquery()
+_LINES = (
+    select(func.coalesce(func.sum(func.json_array_length(_THERE.c["items"])), 0))
+    .where(_UNFINISHED)
+    .scalar_subquery()
+)
+_PLACED = (
+    *("id", "session_id", "items", "item_count", "note"),
+    *("status", "version", "created_at", "updated_at"),
+)
+# Counts and inserts in one statement: the limits cost no round trip. It begins under
+# the session's lock, so nothing is placed between the two.
+_ADD = (
+    insert(_ORDERS)
+    .from_select(
+        _PLACED,
+        select(*(bindparam(f"new_{name}", type_=_ORDERS.c[name].type) for name in _PLACED)).where(
+            bindparam("max_orders", type_=Integer) > _COUNT,
+            _LINES + bindparam("lines", type_=Integer) <= bindparam("max_lines", type_=Integer),
+        ),
+    )
+    .returning(_ORDERS.c.id)
+)
+# The largest number of PostgreSQL's integer.
+_NO_LIMIT = 2**31 - 1
 
 
 def place(
@@ -42,13 +76,33 @@ def place(
         created_at=work.now,
         updated_at=work.now,
     )
-    work.orm.add(row)
-    try:
-        work.orm.flush()
-    except IntegrityError as error:
-        raise IdTaken("order", row.id) from error
+    _add(work, row)
     _record(work, session, row, old=None, reason=None)
     return OrderView.of(row)
+
+
+def _add(work: UnitOfWork, row: OrderRow) -> None:
+    rules = work.rules
+    there = {"of_session": row.session_id, "unfinished": rules.unfinished_orders}
+    is_limited = rules.limits(work.actor)
+    limits = {
+        "lines": len(row.items),
+        "max_orders": rules.max_orders if is_limited else _NO_LIMIT,
+        "max_lines": rules.max_order_lines if is_limited else _NO_LIMIT,
+    }
+    new = {f"new_{name}": getattr(row, name) for name in _PLACED}
+    try:
+        added = work.orm.connection().scalar(_ADD, there | limits | new)
+    except IntegrityError as error:
+        raise IdTaken("order", row.id) from error
+    if added is not None:
+        return
+    if work.orm.get(OrderRow, row.id) is not None:
+        raise IdTaken("order", row.id)
+    count = work.orm.scalar(select(_COUNT), there) or 0
+    if count >= rules.max_orders:
+        raise TooMuchUnfinished(row.session_id, "orders", rules.max_orders)
+    raise TooMuchUnfinished(row.session_id, "order lines", rules.max_order_lines)
 
 
 def update_status(
@@ -73,6 +127,8 @@ def update_status(
     if moved.old is None:
         return OrderUpdate(False, OrderView.of(moved.ticket))
     _record(work, moved.session, moved.ticket, old=moved.old, reason=reason)
+    if moved.session.closed_at is not None:
+        settle(work, moved.session)
     return OrderUpdate(True, OrderView.of(moved.ticket))
 
 

@@ -19,6 +19,8 @@ from waiter_service.clock import Clock, utc_now
 from waiter_service.database import Database
 from waiter_service.errors import NotPermitted, UnknownSession, UnknownWaiter
 from waiter_service.models import OrderRow, RequestRow, SessionRow, WaiterRow
+from waiter_service.rules import DEFAULT_RULES, HouseRules
+from waiter_service.sessions import is_on_floor
 from waiter_service.statuses import OrderStatus, RequestStatus
 from waiter_service.views import OrderView, RequestView, SessionView
 
@@ -41,7 +43,10 @@ class SessionSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class WaiterFloor:
-    """The open sessions a waiter holds, by table, each with what is open in it."""
+    """The sessions on a waiter's floor, by table, each with what is open in it.
+
+    A closed one is on it as long as orders in it are unfinished.
+    """
 
     waiter_id: str
     waiter_name: str
@@ -58,9 +63,12 @@ class FloorQueries:
     switch greenlets.
     """
 
-    def __init__(self, database: Database, *, clock: Clock = utc_now) -> None:
+    def __init__(
+        self, database: Database, *, clock: Clock = utc_now, rules: HouseRules = DEFAULT_RULES
+    ) -> None:
         self._database = database
         self._clock = clock
+        self._rules = rules
 
     def session_snapshot(self, session_id: str, *, actor: Actor = SYSTEM) -> SessionSnapshot:
         """Return a session, open or closed, with all its requests and orders.
@@ -92,7 +100,9 @@ class FloorQueries:
             )
 
     def waiter_floor(self, waiter_id: str, *, actor: Actor = SYSTEM) -> WaiterFloor:
-        """Return a waiter's open sessions with their open requests and orders.
+        """Return a waiter's sessions with their open requests and orders.
+
+        They are the open ones, and those that were closed with orders unfinished.
 
         A Completed request stays on the floor until the guest or the waiter
         says Done, so that it can be undone.
@@ -104,8 +114,8 @@ class FloorQueries:
             waiter = _waiter(orm, waiter_id, actor)
             sessions = orm.scalars(
                 select(SessionRow)
-                .where(SessionRow.waiter_id == waiter_id, SessionRow.closed_at.is_(None))
-                .order_by(SessionRow.table_number)
+                .where(SessionRow.waiter_id == waiter_id, is_on_floor(self._rules))
+                .order_by(SessionRow.table_number, SessionRow.opened_at)
             ).all()
             return WaiterFloor(
                 waiter_id=waiter.id,
@@ -146,13 +156,18 @@ def _with_what_is_open(
         select(RequestRow)
         .where(
             RequestRow.session_id.in_(ids),
+            RequestRow.finished_at.is_(None),
             RequestRow.status.in_([*_OPEN_REQUESTS, RequestStatus.COMPLETED.value]),
         )
         .order_by(RequestRow.created_at, RequestRow.id)
     ).all()
     orders = orm.scalars(
         select(OrderRow)
-        .where(OrderRow.session_id.in_(ids), OrderRow.status.in_(_OPEN_ORDERS))
+        .where(
+            OrderRow.session_id.in_(ids),
+            OrderRow.finished_at.is_(None),
+            OrderRow.status.in_(_OPEN_ORDERS),
+        )
         .order_by(OrderRow.created_at, OrderRow.id)
     ).all()
     return tuple(

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from sqlalchemy import String, bindparam, select
 from sqlalchemy.exc import IntegrityError
 
 from waiter_service import inputs, moves
 from waiter_service.changes import RequestStatusChange
-from waiter_service.errors import IdTaken, UnknownRequest
+from waiter_service.errors import IdTaken, TooMuchUnfinished, UnknownRequest
 from waiter_service.models import RequestRow, SessionRow
 from waiter_service.sessions import lock_for_something_new
 from waiter_service.statuses import RequestStatus
 from waiter_service.unit_of_work import UnitOfWork
 from waiter_service.views import RequestCreated, RequestUpdate, RequestView
 
-_OPEN = [status.value for status in RequestStatus if status.is_open]
+_OPEN_IN_SESSION = (
+    select(RequestRow)
+    .where(
+        RequestRow.session_id == bindparam("session", type_=String),
+        RequestRow.finished_at.is_(None),
+        RequestRow.status.in_([status.value for status in RequestStatus if status.is_open]),
+    )
+    .order_by(RequestRow.created_at)
+)
 
 
 def create(
@@ -29,19 +37,13 @@ def create(
     # Nobody else can make one between this look and our commit: we hold the
     # session's lock. A unique index would say the same, but it would also
     # forbid to undo a Completed once the guest has asked anew.
-    already_open = work.orm.scalar(
-        select(RequestRow)
-        .where(
-            RequestRow.session_id == session.id,
-            RequestRow.finished_at.is_(None),
-            RequestRow.kind_key == kind_key,
-            RequestRow.status.in_(_OPEN),
-        )
-        .order_by(RequestRow.created_at)
-        .limit(1)
-    )
-    if already_open is not None:
-        return RequestCreated(False, RequestView.of(already_open))
+    open_ones = work.orm.scalars(_OPEN_IN_SESSION, {"session": session.id}).all()
+    for already_open in open_ones:
+        if already_open.kind_key == kind_key:
+            return RequestCreated(False, RequestView.of(already_open))
+    most = work.rules.max_open_requests
+    if len(open_ones) >= most and work.rules.limits(work.actor):
+        raise TooMuchUnfinished(session.id, "requests", most)
 
     row = RequestRow(
         id=chosen_id or inputs.new_identifier("request"),

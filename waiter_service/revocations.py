@@ -45,6 +45,8 @@ class RevokedKind(StrEnum):
     SESSION = "session"
     WAITER = "waiter"
     MANAGER = "manager"
+    #: No access is withdrawn: a session that was closed goes on.
+    REOPENED = "reopened"
 
 
 @dataclass(frozen=True, slots=True)

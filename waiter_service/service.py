@@ -17,6 +17,7 @@ from waiter_service.database import Database, url_from
 from waiter_service.errors import ValidationError
 from waiter_service.inputs import OrderItem
 from waiter_service.relay import Relay, SideBySide
+from waiter_service.rules import DEFAULT_RULES, HouseRules
 from waiter_service.statuses import OrderStatus, RequestStatus
 from waiter_service.unit_of_work import UnitOfWork
 from waiter_service.views import (
@@ -45,6 +46,7 @@ class WaiterService:
         database: where it is kept.
         clock: returns the present; UTC's by default.
         relay: start relaying at once; see ``start_relaying``.
+        rules: how much may be unfinished, and when an order is finished.
 
     All functions that change something take ``actor`` (who does it; by
     default ``SYSTEM``) and raise ``Missing`` for what does not exist or is
@@ -52,8 +54,16 @@ class WaiterService:
     cannot be as things stand and ``DatabaseError`` when the store fails.
     """
 
-    def __init__(self, database: Database, *, clock: Clock = utc_now, relay: bool = False) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        clock: Clock = utc_now,
+        relay: bool = False,
+        rules: HouseRules = DEFAULT_RULES,
+    ) -> None:
         self.database = database
+        self.rules = rules
         self._clock = clock
         self._relay = Relay(Announcer(self), database, clock)
         self.after_commit: Callable[[Sequence[Change]], None] = self._relay.announce
@@ -76,12 +86,15 @@ class WaiterService:
         """Return a service on the database that DATABASE_URL names.
 
         Unset, it is the SQLite file ``restaurant.db`` in INSTANCE_DIR, and
-        ``instance/`` beside the code where that is unset too.
+        ``instance/`` beside the code where that is unset too. The house's rules are
+        read from MAX_OPEN_REQUESTS, MAX_ORDERS, MAX_ORDER_LINES and REQUIRE_PAID.
 
         Raises:
+            ValidationError: one of the rules' variables holds what it may not.
             DatabaseError: the URL is wrong, the database does not answer or its schema is behind.
         """
-        return cls(Database.checked(url_from(environ)), clock=clock, relay=relay)
+        rules = HouseRules.from_env(environ)
+        return cls(Database.checked(url_from(environ)), clock=clock, relay=relay, rules=rules)
 
     # Sessions
 
@@ -109,15 +122,38 @@ class WaiterService:
             return sessions.open_session(work, table_number, waiter_id, session_id=session_id)
 
     def close_session(
-        self, session_id: str, *, actor: Actor = SYSTEM, reason: str | None = None
+        self,
+        session_id: str,
+        *,
+        actor: Actor = SYSTEM,
+        reason: str | None = None,
+        force: bool = False,
     ) -> SessionUpdate:
         """End a session. Closing again is no change.
 
         Nothing new can be asked for in it then; staff may still move on what
-        is left, such as an order to be paid. Guests cannot close.
+        is left, such as an order to be paid. Guests cannot close. With ``force``,
+        which needs a ``reason``, orders may be left unfinished: the session then
+        stays on its waiter's floor, and goes with a transfer, until they are finished.
+
+        Raises:
+            OrdersUnfinished: it was not forced; it names the orders.
         """
         with self._work(actor) as work:
-            return sessions.close_session(work, session_id, reason=reason)
+            return sessions.close_session(work, session_id, reason=reason, force=force)
+
+    def reopen_session(
+        self, session_id: str, *, actor: Actor = SYSTEM, reason: str | None = None
+    ) -> SessionUpdate:
+        """Take back that a session was closed. One that is open is no change.
+
+        Its guests' streams may be opened again. Guests cannot reopen.
+
+        Raises:
+            TableOccupied: others have sat down at the table.
+        """
+        with self._work(actor) as work:
+            return sessions.reopen_session(work, session_id, reason=reason)
 
     def transfer_sessions(
         self,
@@ -130,10 +166,11 @@ class WaiterService:
     ) -> TransferResult:
         """Hand sessions over to another waiter: all of them, or none.
 
-        With ``from_waiter_id`` alone these are all the open sessions they
-        hold; with ``session_ids`` exactly those, and with both, each must be
-        held by that waiter. Requests and orders follow, unchanged. Sessions
-        already with ``to_waiter_id`` are no change, so it may be repeated.
+        With ``from_waiter_id`` alone these are all the sessions on their floor:
+        open ones, and closed ones with unfinished orders; with ``session_ids``
+        exactly those, and with both, each must be held by that waiter. Requests
+        and orders follow, unchanged. Sessions already with ``to_waiter_id`` are no
+        change, so it may be repeated.
 
         Raises:
             UnknownWaiter: either of the two.
@@ -168,6 +205,7 @@ class WaiterService:
 
         Raises:
             SessionClosedError: the guests have left.
+            TooMuchUnfinished: they wait for as many as they may.
             IdTaken: ``request_id`` was given and is not free.
         """
         with self._work(actor) as work:
@@ -186,6 +224,7 @@ class WaiterService:
 
         Raises:
             SessionClosedError: the guests have left.
+            TooMuchUnfinished: they have as many orders, or lines, unfinished as they may.
             IdTaken: ``order_id`` was given and is not free.
         """
         with self._work(actor) as work:
@@ -289,7 +328,11 @@ class WaiterService:
             raise ValidationError("actor", "must be an Actor, such as Actor.waiter('anna')")
         with self.database.writing() as orm:
             work = UnitOfWork(
-                orm, actor=actor, clock=self._clock, claimant_of=self._relay.claimant_of
+                orm,
+                actor=actor,
+                clock=self._clock,
+                rules=self.rules,
+                claimant_of=self._relay.claimant_of,
             )
             yield work
         self._relay.accept(work.claimed)

@@ -25,6 +25,7 @@ from waiter_service.changes import (
     RequestStatusChange,
     SessionClosed,
     SessionOpened,
+    SessionReopened,
     SessionTransfer,
 )
 
@@ -81,6 +82,15 @@ session_closed = _signals.signal(
     """,
 )
 
+session_reopened = _signals.signal(
+    "session-reopened",
+    doc="""A session that was closed by mistake goes on.
+
+    Sent once per reopening, after the store holds it; never when it was open.
+    Sender: the WaiterService. Keyword ``change``: SessionReopened, frozen.
+    """,
+)
+
 BY_KIND: Mapping[str, Signal] = MappingProxyType(
     {
         RequestStatusChange.KIND: request_status_changed,
@@ -88,6 +98,7 @@ BY_KIND: Mapping[str, Signal] = MappingProxyType(
         SessionTransfer.KIND: session_transferred,
         SessionOpened.KIND: session_opened,
         SessionClosed.KIND: session_closed,
+        SessionReopened.KIND: session_reopened,
     }
 )
 

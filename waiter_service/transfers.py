@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 from sqlalchemy import select
 
@@ -11,6 +12,7 @@ from waiter_service.actors import ActorKind
 from waiter_service.changes import SessionTransfer
 from waiter_service.errors import NotPermitted, TransferRefused, UnknownWaiter, ValidationError
 from waiter_service.models import AuditRow, SessionRow, WaiterRow
+from waiter_service.sessions import is_on_floor, unfinished_orders
 from waiter_service.unit_of_work import UnitOfWork
 from waiter_service.views import SessionView, TransferResult
 
@@ -42,7 +44,7 @@ def transfer(
     moved, already_there = [], []
     for session in sessions:
         if session.waiter_id == to_waiter_id:
-            already_there.append(SessionView.of(session))
+            already_there.append(_as_seen(work, session))
             continue
         _move(work, session, to_waiter_id, reason)
         moved.append(SessionView.of(session))
@@ -85,7 +87,7 @@ def _lock(
     which = (
         SessionRow.id.in_(wanted)
         if wanted is not None
-        else (SessionRow.waiter_id == from_waiter_id) & SessionRow.closed_at.is_(None)
+        else (SessionRow.waiter_id == from_waiter_id) & is_on_floor(work.rules)
     )
     return work.orm.scalars(
         select(SessionRow).where(which).order_by(SessionRow.id).with_for_update(key_share=True)
@@ -117,12 +119,13 @@ def _objections(
             reasons[session_id] = unknown
         elif session.waiter_id == to_waiter_id and _was_given(work, session, holder):
             # Came twice, was done once. Even if it has been closed since, unless
-            # others were to move: that call never came before.
-            if session.closed_at is not None and not is_repeated:
+            # others were to move: that call never came before. A former waiter is
+            # told nothing of what has become of the table.
+            if not is_waiter and session.closed_at is not None and not is_repeated:
                 reasons[session_id] = "closed"
         elif holder is not None and session.waiter_id != holder:
             reasons[session_id] = foreign
-        elif session.closed_at is not None:
+        elif session.closed_at is not None and not unfinished_orders(work, session):
             reasons[session_id] = "closed"
     return reasons
 
@@ -134,8 +137,27 @@ def _was_given(work: UnitOfWork, session: SessionRow, holder: str | None) -> boo
     colleague's session; and with less than that, anybody could learn by
     trying who holds a table they never had.
     """
-    came_from = work.orm.scalar(
-        select(AuditRow.from_value)
+    last = _last_transfer(work, session)
+    return last is not None and holder in (None, last.from_value)
+
+
+def _as_seen(work: UnitOfWork, session: SessionRow) -> SessionView:
+    """Return a session that was there already, as the actor may know it.
+
+    To who has given it away it stays what it was then: its later versions, and
+    whether it was closed, are its new waiter's business.
+    """
+    view = SessionView.of(session)
+    if work.actor.may_act_in(session_id=session.id, waiter_id=session.waiter_id):
+        return view
+    last = _last_transfer(work, session)
+    assert last is not None, "it has been given by the actor, or would have been refused"
+    return replace(view, version=last.version, closed_at=None)
+
+
+def _last_transfer(work: UnitOfWork, session: SessionRow) -> AuditRow | None:
+    return work.orm.scalar(
+        select(AuditRow)
         .where(
             AuditRow.subject_kind == "session",
             AuditRow.subject_id == session.id,
@@ -144,7 +166,6 @@ def _was_given(work: UnitOfWork, session: SessionRow, holder: str | None) -> boo
         .order_by(AuditRow.id.desc())
         .limit(1)
     )
-    return came_from is not None and holder in (None, came_from)
 
 
 def _move(work: UnitOfWork, session: SessionRow, to_waiter_id: str, reason: str | None) -> None:

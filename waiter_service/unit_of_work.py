@@ -18,6 +18,7 @@ from waiter_service.clock import Clock
 from waiter_service.errors import NotPermitted, SessionClosedError
 from waiter_service.models import AuditRow, SessionRow
 from waiter_service.outbox import Entry
+from waiter_service.rules import HouseRules
 
 # On the table itself: nobody reads the row back, so the ORM need not know it.
 _ADD_AUDIT = insert(cast("Table", AuditRow.__table__))
@@ -54,10 +55,12 @@ class UnitOfWork:
         *,
         actor: Actor,
         clock: Clock,
+        rules: HouseRules,
         claimant_of: Callable[[str], str | None],
     ) -> None:
         self.orm = orm
         self.actor = actor
+        self.rules = rules
         self.changes: list[Change] = []
         self.claimed: list[Entry] = []
         self._clock = clock

@@ -29,6 +29,9 @@ ORDER_MOVES = {
 }
 # A guest who waits for it has no reason to ask again.
 WAITED_FOR = {"New", "Acknowledged", "InProgress", "OnHold"}
+TO_BE_SERVED = {"New", "Acknowledged", "InProgress", "Complete"}
+# Each of them to be served.
+MAX_ORDERS = 100
 # What a floor still shows.
 ON_THE_FLOOR = {"requests": {*WAITED_FOR, "Completed"}}
 ON_THE_FLOOR["orders"] = {"New", "Acknowledged", "InProgress", "Complete", "Delivered"}
@@ -99,12 +102,39 @@ class FloorModel:
             return 409
         return 201
 
-    def close(self, who: Who, session_id: str) -> int:
+    def left(self, session_id: str) -> set[str]:
+        """Return the orders that somebody still has to serve."""
+        return {
+            id_
+            for id_, ticket in self.tickets.items()
+            if (ticket.session, ticket.sort) == (session_id, "orders")
+            and ticket.status in TO_BE_SERVED
+        }
+
+    def is_on_floor(self, session_id: str) -> bool:
+        return self.sessions[session_id].is_open or bool(self.left(session_id))
+
+    def reopen(self, who: Who, session_id: str) -> int:
         if who.role == "guest":
             return 403
         if not self.is_theirs(who, session_id):
             return 404
         session = self.sessions[session_id]
+        if not session.is_open:
+            if any(each.is_open and each.table == session.table for each in self.sessions.values()):
+                return 409
+            session.version += 1
+            session.is_open = True
+        return 200
+
+    def close(self, who: Who, session_id: str, *, force: bool) -> int:
+        if who.role == "guest":
+            return 403
+        if not self.is_theirs(who, session_id):
+            return 404
+        session = self.sessions[session_id]
+        if session.is_open and not force and self.left(session_id):
+            return 409
         session.version += session.is_open
         session.is_open = False
         return 200
@@ -123,7 +153,8 @@ class FloorModel:
     def order(self, who: Who, session_id: str) -> int:
         if not self.is_theirs(who, session_id):
             return 404
-        return 201 if self.sessions[session_id].is_open else 409
+        is_limited = who.role != "manager" and len(self.left(session_id)) >= MAX_ORDERS
+        return 201 if self.sessions[session_id].is_open and not is_limited else 409
 
     def move(self, who: Who, ticket_id: str, status: str, expected_version: int | None) -> int:
         ticket = self.tickets[ticket_id]
@@ -153,7 +184,9 @@ class FloorModel:
             return 404, set()
         if session_ids is None:
             wanted = {
-                id_ for id_, each in self.sessions.items() if each.waiter == giver and each.is_open
+                id_
+                for id_, each in self.sessions.items()
+                if each.waiter == giver and self.is_on_floor(id_)
             }
         elif all(self._may_go(id_, giver, taker) for id_ in session_ids):
             wanted = {id_ for id_ in session_ids if self.sessions[id_].waiter == giver}
@@ -170,7 +203,7 @@ class FloorModel:
         session = self.sessions.get(session_id)
         if session is None:
             return False
-        if session.waiter == giver and session.is_open:
+        if session.waiter == giver and self.is_on_floor(session_id):
             return True
         # Repeating a finished transfer is no offence, and does nothing.
         return session.waiter == taker and session.came_from == giver

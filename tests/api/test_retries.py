@@ -83,7 +83,7 @@ def test_everybody_has_keys_of_their_own(guest, anna, order_count):
 def test_a_refusal_is_not_kept_since_nothing_was_done(anna, manager):
     body = {"tableNumber": 7, "waiterId": "ben"}
     assert manager.post("/api/sessions", body, headers=KEY).status_code == 409
-    anna.post("/api/sessions/table-7/close")
+    anna.post("/api/sessions/table-7/close", {"force": True, "reason": "gone"})
 
     answer = manager.post("/api/sessions", body, headers=KEY)
     assert (answer.status_code, "Idempotent-Replayed" in answer.headers) == (201, False)
@@ -201,5 +201,5 @@ def test_transfers_and_closings_heed_a_key_as_well(anna):
     assert [each["id"] for each in again.json["moved"]] == ["table-5"]
 
     other = {"Idempotency-Key": "another"}
-    first = anna.post("/api/sessions/table-7/close", headers=other)
-    assert anna.post("/api/sessions/table-7/close", headers=other).json == first.json
+    first = anna.post("/api/sessions/table-5/close", headers=other)
+    assert anna.post("/api/sessions/table-5/close", headers=other).json == first.json

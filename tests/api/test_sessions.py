@@ -81,7 +81,7 @@ def test_each_sees_the_moves_that_are_theirs(request, who, moves):
 
 
 def test_guests_have_no_moves_left_once_the_session_is_closed(guest, anna):
-    anna.post("/api/sessions/table-7/close")
+    anna.post("/api/sessions/table-7/close", {"force": True, "reason": "gone"})
 
     assert guest.get("/api/sessions/table-7").json["requests"][0]["allowed"] == []
     assert anna.get("/api/sessions/table-7").json["requests"][0]["allowed"] != []
@@ -106,11 +106,14 @@ def test_an_order_counts_its_items(guest):
 
 
 def test_a_closed_session_takes_nothing_new_and_says_so(guest, anna):
-    closed = anna.post("/api/sessions/table-7/close", {"reason": "paid"})
+    closed = anna.post("/api/sessions/table-7/close", {"reason": "paid", "force": True})
     assert closed.status_code == 200
     assert closed.json["closedAt"] is not None
     assert closed.json["version"] == 2
-    assert anna.post("/api/sessions/table-7/close").json == closed.json
+    assert (
+        anna.post("/api/sessions/table-7/close", {"force": True, "reason": "gone"}).json
+        == closed.json
+    )
 
     for path, body in (("requests", {"kind": "water"}), ("orders", ORDER)):
         refused = guest.post(f"/api/sessions/table-7/{path}", body)

@@ -77,7 +77,7 @@ class Floor(RuleBasedStateMachine):
     @rule(dice=st.randoms(use_true_random=True))
     def step(self, dice):
         moves, asks = [self.move] * 10, [self.ask, self.ask, self.order]
-        rare = [self.close, self.open_table, self.transfer, self.look]
+        rare = [self.close, self.open_table, self.reopen, self.transfer, self.look]
         dice.choice(moves + asks + rare)(dice)
 
     # Choosing
@@ -137,8 +137,21 @@ class Floor(RuleBasedStateMachine):
             self.open_table(dice)
         session = self.some_session(dice)
         who = self.somebody(dice, session)
-        expected = self.model.close(who, session)
-        assert self.post(who, "/sessions/{sessionId}/close", session).status_code == expected
+        force = dice.random() < 0.5
+        left = self.model.left(session)
+        expected = self.model.close(who, session, force=force)
+        body = {"force": True, "reason": "gone"} if force else None
+        answer = self.post(who, "/sessions/{sessionId}/close", session, body)
+        assert answer.status_code == expected
+        if expected == 409:
+            assert set(answer.json["orderIds"]) == left
+
+    def reopen(self, dice):
+        session = self.some_session(dice)
+        who = self.somebody(dice, session)
+        expected = self.model.reopen(who, session)
+        answer = self.post(who, "/sessions/{sessionId}/reopen", session)
+        assert answer.status_code == expected
 
     def ask(self, dice):
         session = self.some_session(dice)
@@ -243,7 +256,8 @@ class Floor(RuleBasedStateMachine):
     def assert_floor(self, who, waiter, floor, figures):
         held = {id_: s for id_, s in self.model.sessions.items() if s.waiter == waiter}
         open_ = {id_ for id_, session in held.items() if session.is_open}
-        assert {session["id"] for session in floor["sessions"]} == open_
+        shown = {id_ for id_ in held if self.model.is_on_floor(id_)}
+        assert {session["id"] for session in floor["sessions"]} == shown
         tables = [session["tableNumber"] for session in floor["sessions"]]
         assert tables == sorted(tables)
         for table in floor["sessions"]:

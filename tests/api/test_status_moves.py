@@ -80,7 +80,7 @@ def test_only_a_manager_takes_back_what_was_delivered(anna, manager):
 
 
 def test_guests_move_nothing_once_the_session_is_closed(guest, anna):
-    anna.post("/api/sessions/table-7/close")
+    anna.post("/api/sessions/table-7/close", {"force": True, "reason": "gone"})
 
     refused = guest.patch("/api/orders/ord-1", {"status": "Cancelled"})
     assert (refused.status_code, refused.json["sessionId"]) == (409, "table-7")

@@ -22,7 +22,25 @@ def test_a_finished_transfer_may_be_repeated(anna):
     assert [each["id"] for each in again.json["alreadyThere"]] == ["table-5"]
 
 
+def test_a_former_waiter_learns_nothing_of_the_table_by_repeating_a_transfer(anna, ben):
+    for selection in ({"sessionIds": ["table-5"]}, {"sessionIds": ["table-5", "table-7"]}):
+        body = {"toWaiterId": "ben", **selection}
+        anna.post("/api/waiters/anna/transfers", body)
+        [before] = [
+            each
+            for each in anna.post("/api/waiters/anna/transfers", body).json["alreadyThere"]
+            if each["id"] == "table-5"
+        ]
+        ben.post("/api/sessions/table-5/close")
+        after = anna.post("/api/waiters/anna/transfers", body)
+        assert after.status_code == 200
+        assert before in after.json["alreadyThere"]
+        assert before["closedAt"] is None
+        assert before["version"] == 2
+
+
 def test_one_session_in_the_way_keeps_all_where_they_are(manager):
+    manager.patch("/api/orders/ord-1", {"status": "Cancelled"})
     manager.post("/api/sessions/table-7/close")
     refused = manager.post(
         "/api/waiters/anna/transfers",

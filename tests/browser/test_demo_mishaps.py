@@ -149,7 +149,7 @@ def test_a_withdrawn_login_says_why_and_a_new_one_is_a_tap_away(
 
 
 def test_a_closed_table_says_goodbye(demo: Demo, demo_server: ServiceServer) -> None:
-    demo_server.service.close_session("table-7")
+    demo_server.service.close_session("table-7", force=True, reason="gone")
     for _ in ("as it is closed", "when it is loaded later"):
         expect(demo.guest.locator(".link")).to_have_text("Closed")
         expect(demo.guest.get_by_text("This table is closed.")).to_be_visible()

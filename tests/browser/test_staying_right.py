@@ -202,7 +202,7 @@ def test_a_closed_table_is_told_so_and_not_asked_again(
     mortal: ServiceServer, context: BrowserContext
 ) -> None:
     page = Follower(context, mortal)
-    mortal.service.close_session("table-7")
+    mortal.service.close_session("table-7", force=True, reason="gone")
     page.wait_for_state("refused")
     assert page.ask("seen.states.at(-1).code") == "session_closed"
     assert mortal.open_streams() == 0

@@ -61,7 +61,7 @@ def test_every_event_of_an_evening_is_as_published(start_server, document):
     for stream in (guest, anna, ben, lost):
         stream.next("heartbeat")
         stream.next("cache_refresh")
-    service.close_session("table-7")
+    service.close_session("table-7", force=True, reason="gone")
     guest.wait_ended()
     server.stop()
     for stream in (anna, ben, lost):

@@ -316,7 +316,7 @@ def test_session_that_opens_or_closes_refreshes_its_waiters_floor_alone(house: H
 
 def test_guests_last_refresh_goes_out_at_once_when_their_session_is_closed(house: House) -> None:
     house.service.update_order_status("ord-1", "InProgress")
-    house.service.close_session("table-7")
+    house.service.close_session("table-7", force=True, reason="gone")
     told = [kind for kind, _ in house.broker.told("session:table-7")]
     assert told == ["order_update", "cache_refresh"]
 

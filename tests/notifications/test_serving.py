@@ -137,7 +137,7 @@ def test_guests_are_told_of_the_last_change_before_they_are_shown_out(
         if not is_done.is_set():
             is_done.set()
             till.update_order_status("ord-1", "InProgress")
-            till.close_session("table-7")
+            till.close_session("table-7", force=True, reason="gone")
         return sent
 
     process.listen("session", "table-7")

@@ -165,7 +165,7 @@ def test_closing_a_session_sends_its_last_change_and_then_ends_the_guests_stream
     anna = server.listen_waiter("anna")
 
     server.service.update_order_status("ord-1", "InProgress")
-    server.service.close_session("table-7")
+    server.service.close_session("table-7", force=True, reason="gone")
 
     assert guest.next("order_update").data["status"] == "InProgress"
     assert_closed(guest, "session_closed", reconnect=False)
@@ -177,7 +177,7 @@ def test_closing_a_session_sends_its_last_change_and_then_ends_the_guests_stream
 def test_a_closed_session_can_still_be_read_but_no_longer_followed(server: ServiceServer) -> None:
     token = server.token("customer", "table-7")
     guest = server.listen_session("table-7", token=token)
-    server.service.close_session("table-7")
+    server.service.close_session("table-7", force=True, reason="gone")
     guest.next("closing")
 
     # Also with a token made only now, and for a manager who looks on.

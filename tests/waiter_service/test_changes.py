@@ -14,6 +14,7 @@ from waiter_service import (
     RequestStatusChange,
     SessionClosed,
     SessionOpened,
+    SessionReopened,
     SessionTransfer,
     signals,
 )
@@ -26,7 +27,7 @@ COMMON = {
     "waiter_id": TEXT,
     "table_number": st.integers(1, 9999),
     "version": st.integers(1, 2**31 - 1),
-    "actor": st.builds(Actor.waiter, TEXT.filter(str.strip)),
+    "actor": st.builds(Actor.waiter, TEXT.map(str.strip).filter(bool)),
     "reason": st.none() | TEXT,
     "occurred_at": st.datetimes(timezones=st.just(UTC)),
 }
@@ -49,6 +50,7 @@ CHANGES = st.one_of(
     st.builds(SessionTransfer, previous_waiter_id=TEXT, **COMMON),
     st.builds(SessionOpened, **COMMON),
     st.builds(SessionClosed, **COMMON),
+    st.builds(SessionReopened, **COMMON),
 )
 
 
@@ -85,6 +87,6 @@ def test_a_change_is_frozen_and_holds_nothing_else():
 
 
 def test_every_kind_of_change_has_its_documented_signal():
-    assert len(signals.BY_KIND) == 5
+    assert len(signals.BY_KIND) == 6
     for signal in signals.BY_KIND.values():
         assert "WaiterService" in signal.__doc__

@@ -22,7 +22,7 @@ def test_a_snapshot_shows_all_that_was_asked_for_and_what_may_come_next(service,
 
 
 def test_a_snapshot_of_a_closed_session_is_still_there(service, queries, clock):
-    service.close_session("table-7")
+    service.close_session("table-7", force=True, reason="gone")
     snapshot = queries.session_snapshot("table-7")
     assert snapshot.session.closed_at == clock.now
     assert len(snapshot.requests) == 1
@@ -80,7 +80,7 @@ def test_figures_count_and_average(service, queries, clock):
 
 def test_a_waiters_figures_are_of_all_their_sessions(service, queries):
     service.place_order("table-5", [{"name": "Tea", "quantity": 2}])
-    service.close_session("table-5")
+    service.close_session("table-5", force=True, reason="gone")
     figures = queries.waiter_analytics("anna", actor=ANNA)
     assert (figures.open_sessions, figures.closed_sessions) == (1, 1)
     assert (figures.items_ordered, figures.orders.total) == (5, 2)

@@ -102,7 +102,7 @@ def test_a_transfer_that_races_a_close_is_all_or_nothing(service, queries):
             lambda: service.transfer_sessions(
                 to_waiter_id="ben", session_ids=["table-5", "table-7"]
             ),
-            lambda: service.close_session("table-7"),
+            lambda: service.close_session("table-7", force=True, reason="gone"),
         )
         refused = isinstance(results[0], TransferRefused)
         holders = {

@@ -130,7 +130,7 @@ def test_an_undo_takes_the_acknowledgement_back(service, clock):
 
 
 def test_nothing_new_is_asked_for_in_a_closed_session_but_staff_finish_what_is_left(service):
-    service.close_session("table-7")
+    service.close_session("table-7", force=True, reason="gone")
     with pytest.raises(SessionClosedError):
         service.create_request("table-7", "bill")
     with pytest.raises(SessionClosedError):

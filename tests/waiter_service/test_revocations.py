@@ -32,7 +32,7 @@ def test_what_was_revoked_is_found_by_its_id_whatever_the_clock_of_who_revoked(
     revocations.revoke_waiter("anna")
     clock.advance(-3600)
     revocations.revoke_token("lost-phone")
-    service.close_session("table-7")
+    service.close_session("table-7", force=True, reason="gone")
     stamp_all(revocations)
     first, second, third = (each.id for each in revocations.find())
 
@@ -84,7 +84,7 @@ def test_a_closing_is_kept_for_a_day_and_withdrawn_access_as_long_as_a_token_may
     revocations, service, clock
 ):
     revocations.revoke_waiter("anna")
-    service.close_session("table-7")
+    service.close_session("table-7", force=True, reason="gone")
     clock.advance(7 * 24 * 3600)
     # Nothing served for a week. What was revoked begins to count when it is seen.
     revocations.prune()

@@ -1,15 +1,25 @@
 import pytest
 
-from waiter_service import Actor, SessionClosed, SessionOpened
+from waiter_service import (
+    Actor,
+    HouseRules,
+    SessionClosed,
+    SessionOpened,
+    SessionReopened,
+    WaiterService,
+)
 from waiter_service.errors import (
     IdTaken,
     Missing,
     NotFound,
     NotPermitted,
+    OrdersUnfinished,
     SessionClosedError,
     TableOccupied,
+    TooMuchUnfinished,
     UnknownSession,
     UnknownWaiter,
+    ValidationError,
 )
 
 ANNA, BEN, MIA = Actor.waiter("anna"), Actor.waiter("ben"), Actor.manager("mia")
@@ -135,7 +145,118 @@ def test_an_unknown_session_is_not_found(service):
 
 
 def test_a_closed_session_is_named(service):
-    service.close_session("table-7")
+    service.close_session("table-7", force=True, reason="gone")
     with pytest.raises(SessionClosedError) as caught:
         service.create_request("table-7", "bill")
     assert caught.value.session_id == "table-7"
+
+
+def test_a_table_with_orders_to_be_served_is_not_closed_but_by_force(service, queries, listener):
+    with pytest.raises(OrdersUnfinished) as caught:
+        service.close_session("table-7", actor=ANNA)
+    assert caught.value.order_ids == ("ord-1",)
+    assert "ord-1" in str(caught.value)
+    with pytest.raises(ValidationError) as unsaid:
+        service.close_session("table-7", actor=ANNA, force=True)
+    assert unsaid.value.field == "reason"
+    assert (listener.heard, queries.session_snapshot("table-7").session.version) == ([], 1)
+    closed = service.close_session("table-7", actor=ANNA, force=True, reason="they ran")
+    assert (closed.changed, listener.heard[-1].reason) == (True, "they ran")
+
+
+@pytest.mark.parametrize(("require_paid", "last"), [(False, "Delivered"), (True, "Paid")])
+def test_an_order_is_finished_when_the_house_says_so(service, clock, require_paid, last):
+    rules = HouseRules(require_paid=require_paid)
+    house = WaiterService(service.database, clock=clock, rules=rules)
+    for status in ("InProgress", "Complete", "Delivered", "Paid"):
+        with pytest.raises(OrdersUnfinished):
+            house.close_session("table-7")
+        house.update_order_status("ord-1", status)
+        if status == last:
+            break
+    assert house.close_session("table-7").changed
+
+
+def test_what_is_left_at_a_closed_table_stays_on_the_floor_until_it_is_served(service, queries):
+    service.close_session("table-7", force=True, reason="they ran")
+    floor = queries.waiter_floor("anna", actor=ANNA)
+    left = floor.sessions[1]
+    assert (left.session.id, left.session.is_open) == ("table-7", False)
+    assert [order.id for order in left.orders] == ["ord-1"]
+
+    def tables():
+        return [each.session.id for each in queries.waiter_floor("anna").sessions]
+
+    for status in ("InProgress", "Complete", "Delivered"):
+        assert tables() == ["table-5", "table-7"]
+        service.update_order_status("ord-1", status, actor=ANNA)
+    assert tables() == ["table-5"]
+    # A slip of the thumb brings it back.
+    service.update_order_status("ord-1", "Complete", actor=ANNA)
+    assert tables() == ["table-5", "table-7"]
+
+
+def test_a_closing_by_mistake_is_taken_back(service, listener, queries):
+    service.close_session("table-5", actor=ANNA)
+    reopened = service.reopen_session("table-5", actor=ANNA, reason="wrong table")
+    assert (reopened.changed, reopened.session.is_open, reopened.version) == (True, True, 3)
+    change = listener.heard[-1]
+    assert isinstance(change, SessionReopened)
+    assert (change.version, change.reason, change.waiter_id) == (3, "wrong table", "anna")
+    assert service.create_request("table-5", "water", actor=Actor.guest("table-5")).created
+    assert queries.waiter_floor("anna").sessions[0].session.id == "table-5"
+    assert not service.reopen_session("table-5").changed
+
+
+def test_a_table_that_is_taken_again_is_not_reopened(service):
+    service.close_session("table-5")
+    service.open_session(5, "ben", session_id="next")
+    with pytest.raises(TableOccupied):
+        service.reopen_session("table-5", actor=ANNA)
+
+
+@pytest.mark.parametrize("stranger", [BEN, Actor.guest("table-5"), Actor.guest("table-9")])
+def test_only_who_is_in_charge_reopens(service, stranger):
+    service.close_session("table-5")
+    with pytest.raises(NotPermitted):
+        service.reopen_session("table-5", actor=stranger)
+    assert service.reopen_session("table-5", actor=MIA).changed
+
+
+def test_guests_wait_for_so_many_things_at_once_and_no_more(service, clock, listener):
+    rules = HouseRules(max_open_requests=3, max_orders=2, max_order_lines=5)
+    house = WaiterService(service.database, clock=clock, rules=rules)
+    guest = Actor.guest("table-5")
+    for kind in ("water", "bill", "menu"):
+        assert house.create_request("table-5", kind, actor=guest).created
+    listener.heard.clear()
+    with pytest.raises(TooMuchUnfinished) as caught:
+        house.create_request("table-5", "salt", actor=guest)
+    assert (caught.value.what, caught.value.most) == ("requests", 3)
+    again = house.create_request("table-5", "water", actor=guest)
+    assert not again.created  # what is open already may be asked for again
+    house.update_request_status(again.id, "Completed")
+    assert house.create_request("table-5", "salt", actor=guest).created
+
+    tea = [{"name": "Tea", "quantity": 9}]
+    first = house.place_order("table-5", tea * 3, actor=guest)
+    with pytest.raises(TooMuchUnfinished) as caught:
+        house.place_order("table-5", tea * 3, actor=guest)
+    assert (caught.value.what, caught.value.most) == ("order lines", 5)
+    house.place_order("table-5", tea * 2, actor=guest, order_id="second")
+    with pytest.raises(TooMuchUnfinished) as caught:
+        house.place_order("table-5", tea, actor=guest)
+    assert (caught.value.what, caught.value.most) == ("orders", 2)
+    with pytest.raises(IdTaken):
+        house.place_order("table-5", tea, actor=guest, order_id="second")
+    house.update_order_status(first.id, "Cancelled", actor=guest)
+    house.place_order("table-5", tea, actor=guest)
+
+
+def test_the_houses_rules_are_read_from_the_environment(database_url):
+    rules = HouseRules.from_env({"MAX_ORDERS": "7", "REQUIRE_PAID": "yes", "MAX_ORDER_LINES": ""})
+    assert rules == HouseRules(max_orders=7, require_paid=True)
+    for variable, value in (("MAX_ORDERS", "0"), ("MAX_ORDERS", "x"), ("REQUIRE_PAID", "2")):
+        with pytest.raises(ValidationError) as caught:
+            WaiterService.from_env({"DATABASE_URL": database_url, variable: value})
+        assert caught.value.field == variable

@@ -31,6 +31,7 @@ from waiter_service import (
 from waiter_service.errors import (
     IllegalTransition,
     NotPermitted,
+    OrdersUnfinished,
     SessionClosedError,
     TableOccupied,
     VersionConflict,
@@ -104,8 +105,36 @@ class Floor(RuleBasedStateMachine):
 
     @rule(session=sessions)
     def close_session(self, session):
-        assert self.service.close_session(session).changed is (session not in self.closed)
+        left = {id_ for id_, ticket in self.tickets.items() if self.is_left(session, ticket)}
+        if session not in self.closed and left:
+            with pytest.raises(OrdersUnfinished) as caught:
+                self.service.close_session(session)
+            assert set(caught.value.order_ids) == left
+        result = self.service.close_session(session, force=True, reason="closing time")
+        assert result.changed is (session not in self.closed)
         self.closed.add(session)
+
+    def is_left(self, session, ticket):
+        """Tell whether a ticket keeps a closed session on the floor."""
+        served = {OrderStatus.DELIVERED, OrderStatus.PAID, OrderStatus.CANCELLED}
+        served.add(OrderStatus.REJECTED)
+        is_order = isinstance(ticket[1], OrderStatus)
+        return ticket[0] == session and is_order and ticket[1] not in served
+
+    def is_on_floor(self, session):
+        is_open = session not in self.closed
+        return is_open or any(self.is_left(session, each) for each in self.tickets.values())
+
+    @rule(session=sessions)
+    def reopen_session(self, session):
+        table = session.partition("-")[0]
+        others = [s for s in self.held if s.startswith(f"{table}-") and s not in self.closed]
+        if session in self.closed and table != "x" and others:
+            with pytest.raises(TableOccupied):
+                self.service.reopen_session(session)
+            return
+        assert self.service.reopen_session(session).changed is (session in self.closed)
+        self.closed.discard(session)
 
     @rule(target=requests, session=sessions, kind=KINDS)
     def ask(self, session, kind):
@@ -182,7 +211,7 @@ class Floor(RuleBasedStateMachine):
     @rule(giver=st.sampled_from(WAITERS), taker=st.sampled_from(WAITERS))
     def hand_over(self, giver, taker):
         result = self.service.transfer_sessions(from_waiter_id=giver, to_waiter_id=taker)
-        expected = {s for s, w in self.held.items() if w == giver and s not in self.closed}
+        expected = {s for s, w in self.held.items() if w == giver and self.is_on_floor(s)}
         moved = {session.id for session in result.moved}
         assert moved == (expected if giver != taker else set())
         self.held.update(dict.fromkeys(moved, taker))
@@ -192,6 +221,12 @@ class Floor(RuleBasedStateMachine):
         assert self.service.pending_count() == 0
         assert self.told == {key: value[1:] for key, value in self.tickets.items()}
         assert self.told_waiter == self.held
+
+    @invariant()
+    def floors_show_what_is_to_be_done(self):
+        for waiter in WAITERS:
+            shown = {each.session.id for each in self.queries.waiter_floor(waiter).sessions}
+            assert shown == {s for s, w in self.held.items() if w == waiter and self.is_on_floor(s)}
 
     @invariant()
     def the_store_agrees(self):

@@ -91,7 +91,7 @@ def test_one_session_in_the_way_stops_all_and_is_named(
     assert queries.session_snapshot("table-5").session.waiter_id == "anna"
 
 
-@pytest.mark.parametrize("actor", [SYSTEM, ANNA])
+@pytest.mark.parametrize("actor", [SYSTEM, Actor.manager("mia")])
 def test_a_session_that_was_handed_over_and_closed_is_in_the_way_of_another(
     service, queries, actor
 ):
@@ -147,3 +147,30 @@ def test_tables_one_holds_already_are_no_change(service, listener):
 def test_a_waiter_with_no_table_has_none_to_give(service):
     service.add_waiter("carl", "Carl")
     assert not service.transfer_sessions(from_waiter_id="carl", to_waiter_id="ben").changed
+
+
+def test_what_is_told_of_a_table_given_away_is_what_it_was_then(service, queries):
+    given = {"to_waiter_id": "ben", "session_ids": ["table-5"], "actor": ANNA}
+    moved = service.transfer_sessions(**given).moved
+    service.close_session("table-5", actor=BEN)
+    assert service.transfer_sessions(**given).already_there == moved
+
+    # Nor does it show by what stands in the way of others.
+    both = {**given, "session_ids": ["table-5", "table-7"]}
+    assert service.transfer_sessions(**both).already_there == moved
+    # Its own waiter and managers see it as it is.
+    for actor in (SYSTEM, Actor.manager("mia")):
+        (now,) = service.transfer_sessions(**{**given, "actor": actor}).already_there
+        assert not now.is_open
+
+
+def test_a_closed_table_with_orders_left_goes_with_the_others(service, queries):
+    service.close_session("table-7", force=True, reason="they ran")
+    moved = service.transfer_sessions(from_waiter_id="anna", to_waiter_id="ben").moved
+    assert [session.id for session in moved] == ["table-5", "table-7"]
+    assert service.update_order_status("ord-1", "Cancelled", actor=BEN).changed
+
+
+def test_a_closed_table_with_orders_left_may_be_named(service):
+    service.close_session("table-7", force=True, reason="they ran")
+    assert service.transfer_sessions(session_ids=["table-7"], to_waiter_id="ben").changed

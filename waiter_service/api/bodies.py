@@ -95,6 +95,15 @@ class CloseSession(Body):
     """Guests leave."""
 
     reason: Words | None = Field(default=None, description="Kept in the audit.")
+    force: bool = Field(
+        default=False, description="Also with orders unfinished; then say why, in ``reason``."
+    )
+
+
+class ReopenSession(Body):
+    """They have not left."""
+
+    reason: Words | None = Field(default=None, description="Kept in the audit.")
 
 
 class TransferSessions(Body):

@@ -11,15 +11,18 @@ from flask import Response
 
 from problems import problem
 from waiter_service.api.errors import BodyNotUnderstood, FieldErrors, NotAllowed, NotAuthenticated
+from waiter_service.api.problem_models import MAX_ORDERS_NAMED
 from waiter_service.errors import (
     DatabaseError,
     IdempotencyKeyBusy,
     IdempotencyKeyReused,
     IdTaken,
     Missing,
+    OrdersUnfinished,
     SessionClosedError,
     StatusConflict,
     TableOccupied,
+    TooMuchUnfinished,
     TransferRefused,
     ValidationError,
 )
@@ -85,6 +88,20 @@ def table_occupied(error: TableOccupied) -> Response:
     return problem(409, str(error), tableNumber=error.table_number, sessionId=error.session_id)
 
 
+def too_much_unfinished(error: TooMuchUnfinished) -> Response:
+    """409, telling which limit was met."""
+    code = f"too_many_{error.what.replace(' ', '_')}"
+    return problem(409, str(error), code=code, sessionId=error.session_id, most=error.most)
+
+
+def orders_unfinished(error: OrdersUnfinished) -> Response:
+    """409, naming the orders."""
+    named = list(error.order_ids[:MAX_ORDERS_NAMED])
+    return problem(
+        409, str(error), code="orders_unfinished", sessionId=error.session_id, orderIds=named
+    )
+
+
 def id_taken(error: IdTaken) -> Response:
     """409. Ids are chosen by keys here, see ``Call.chosen_id``, so the key is what to change."""
     return problem(
@@ -127,6 +144,8 @@ HANDLERS: dict[type[Exception], Callable[[Any], Response]] = {
     StatusConflict: status_conflict,
     SessionClosedError: session_closed,
     TableOccupied: table_occupied,
+    TooMuchUnfinished: too_much_unfinished,
+    OrdersUnfinished: orders_unfinished,
     IdTaken: id_taken,
     TransferRefused: transfer_refused,
     IdempotencyKeyBusy: key_busy,

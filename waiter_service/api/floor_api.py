@@ -14,6 +14,7 @@ from waiter_service.api.bodies import (
     CreateRequest,
     OpenSession,
     PlaceOrder,
+    ReopenSession,
     TransferSessions,
 )
 from waiter_service.api.call import Answer, Call
@@ -106,10 +107,19 @@ class FloorApi:
         """Close a session; closing again changes nothing.
 
         Nothing new can be asked for in it then; staff may still move on what
-        is left, such as an order to be paid.
+        is left, such as an order to be paid. With orders unfinished it is refused,
+        unless forced: it then stays on its waiter's floor until they are finished.
         """
+        reason, force = (call.body.reason, call.body.force) if call.body else (None, False)
+        result = self._service.close_session(
+            session_id, actor=call.actor, reason=reason, force=force
+        )
+        return Answer.of(200, Session.of(result.session))
+
+    def reopen_session(self, call: Call[ReopenSession | None], session_id: str) -> Answer:
+        """Reopen a session that was closed by mistake; an open one is not changed."""
         reason = call.body.reason if call.body else None
-        result = self._service.close_session(session_id, actor=call.actor, reason=reason)
+        result = self._service.reopen_session(session_id, actor=call.actor, reason=reason)
         return Answer.of(200, Session.of(result.session))
 
     # Requests and orders

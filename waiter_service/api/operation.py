@@ -16,16 +16,19 @@ from waiter_service.api.bodies import (
     CreateRequest,
     OpenSession,
     PlaceOrder,
+    ReopenSession,
     TransferSessions,
 )
 from waiter_service.api.call import Answer
 from waiter_service.api.errors import NotAllowed
 from waiter_service.api.floor_api import FloorApi
 from waiter_service.api.problem_models import (
+    OrdersUnfinishedProblem,
     Problem,
     SessionClosedProblem,
     StatusConflictProblem,
     TableOccupiedProblem,
+    TooMuchUnfinishedProblem,
     TransferRefusedProblem,
 )
 from waiter_service.api.resources import (
@@ -118,6 +121,17 @@ OPERATIONS: tuple[Operation, ...] = (
         {200: Session},
         body=CloseSession,
         body_is_optional=True,
+        conflicts=(OrdersUnfinishedProblem,),
+        staff_only=True,
+    ),
+    Operation(
+        "POST",
+        "/sessions/{sessionId}/reopen",
+        FloorApi.reopen_session,
+        {200: Session},
+        body=ReopenSession,
+        body_is_optional=True,
+        conflicts=(TableOccupiedProblem,),
         staff_only=True,
     ),
     Operation(
@@ -126,7 +140,7 @@ OPERATIONS: tuple[Operation, ...] = (
         FloorApi.create_request,
         {200: Request, 201: Request},
         body=CreateRequest,
-        conflicts=(SessionClosedProblem,),
+        conflicts=(SessionClosedProblem, TooMuchUnfinishedProblem),
     ),
     Operation(
         "POST",
@@ -134,7 +148,7 @@ OPERATIONS: tuple[Operation, ...] = (
         FloorApi.place_order,
         {201: Order},
         body=PlaceOrder,
-        conflicts=(SessionClosedProblem,),
+        conflicts=(SessionClosedProblem, TooMuchUnfinishedProblem),
     ),
     Operation(
         "PATCH",

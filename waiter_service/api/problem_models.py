@@ -9,6 +9,9 @@ from pydantic.alias_generators import to_camel
 
 from waiter_service.api.fields import Id, TableNumber, Version
 
+#: As many of them as somebody may want to look at.
+MAX_ORDERS_NAMED = 100
+
 
 class Problem(BaseModel):
     """A problem document (RFC 9457)."""
@@ -58,6 +61,22 @@ class TableOccupiedProblem(Problem):
 
     table_number: TableNumber
     session_id: Id | None
+
+
+class TooMuchUnfinishedProblem(Problem):
+    """The guests have as much unfinished as they may."""
+
+    code: Literal["too_many_requests", "too_many_orders", "too_many_order_lines"]
+    session_id: Id
+    most: int = Field(description="How many there may be.")
+
+
+class OrdersUnfinishedProblem(Problem):
+    """Orders are unfinished, and it was not forced."""
+
+    code: Literal["orders_unfinished"]
+    session_id: Id
+    order_ids: list[Id] = Field(min_length=1, max_length=MAX_ORDERS_NAMED)
 
 
 class RefusedSession(BaseModel):
