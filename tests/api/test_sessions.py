@@ -162,3 +162,49 @@ def test_figures_follow_what_happens(anna):
     assert figures["requests"]["byStatus"]["Acknowledged"] == 1
     assert figures["requests"]["averageSecondsToAcknowledge"] >= 0
     assert figures["orders"]["averageSecondsToComplete"] is None
+
+
+def test_a_table_with_orders_to_be_served_is_closed_by_force_alone(anna, guest):
+    refused = anna.post("/api/sessions/table-7/close", {"reason": "gone"})
+    assert (refused.status_code, refused.json["code"]) == (409, "orders_unfinished")
+    assert (refused.json["sessionId"], refused.json["orderIds"]) == ("table-7", ["ord-1"])
+    unsaid = anna.post("/api/sessions/table-7/close", {"force": True})
+    assert (unsaid.status_code, unsaid.json["errors"][0]["field"]) == (422, "reason")
+
+    closed = anna.post("/api/sessions/table-7/close", {"force": True, "reason": "they ran"})
+    assert closed.status_code == 200
+    floor = anna.get("/api/waiters/anna/floor").json["sessions"]
+    assert [(each["id"], each["closedAt"] is None) for each in floor] == [
+        ("table-5", True),
+        ("table-7", False),
+    ]
+    # Guests have no say in it.
+    assert guest.post("/api/sessions/table-7/reopen").status_code == 403
+
+
+def test_a_closing_by_mistake_is_taken_back_unless_others_have_sat_down(anna, ben, manager):
+    anna.post("/api/sessions/table-5/close")
+    assert ben.post("/api/sessions/table-5/reopen").status_code == 404
+    reopened = anna.post("/api/sessions/table-5/reopen", {"reason": "wrong table"})
+    assert (reopened.status_code, reopened.json["closedAt"]) == (200, None)
+    assert reopened.json["version"] == 3
+
+    anna.post("/api/sessions/table-5/close")
+    manager.post("/api/sessions", {"tableNumber": 5, "waiterId": "ben"})
+    refused = anna.post("/api/sessions/table-5/reopen")
+    assert (refused.status_code, refused.json["tableNumber"]) == (409, 5)
+
+
+def test_a_table_has_so_much_unfinished_and_no_more(guest):
+    for number in range(19):
+        wish = {"kind": f"wish {number}"}
+        assert guest.post("/api/sessions/table-7/requests", wish).status_code == 201
+    refused = guest.post("/api/sessions/table-7/requests", {"kind": "one more"})
+    assert (refused.status_code, refused.json["code"]) == (409, "too_many_requests")
+    assert (refused.json["most"], refused.json["sessionId"]) == (20, "table-7")
+
+    large = {"items": [{"name": "Tea", "quantity": 1}] * 100}
+    for status in (201, 201, 201, 201, 409):
+        refused = guest.post("/api/sessions/table-7/orders", large)
+        assert refused.status_code == status
+    assert (refused.json["code"], refused.json["most"]) == ("too_many_order_lines", 500)

@@ -187,3 +187,25 @@ def test_a_closed_session_can_still_be_read_but_no_longer_followed(server: Servi
     assert server.post("/sse/token", token=token).status_code == 403
     assert server.get("/api/sessions/table-7", token=token).json()["closedAt"] is not None
     assert server.post("/sse/token", token=server.token("manager", "mia")).status_code == 200
+
+
+def test_a_reopened_session_can_be_followed_again_also_after_a_restart(
+    server: ServiceServer,
+) -> None:
+    token = server.token("customer", "table-5")
+
+    def status() -> int:
+        return server.request("HEAD", "/sse/session/table-5", token=token).status_code
+
+    server.service.close_session("table-5")
+    wait_until(lambda: status() == 403)
+    server.service.reopen_session("table-5", reason="wrong table")
+    wait_until(lambda: status() == 200)
+
+    server.restart()
+    guest = server.listen_session("table-5")
+    request = server.service.create_request("table-5", "water")
+    assert guest.next("request_update").data["requestId"] == request.id
+    # It can be closed again, too.
+    server.service.close_session("table-5")
+    assert_closed(guest, "session_closed", reconnect=False)
