@@ -105,15 +105,15 @@ class RevocationList:
             (each.seen_at or stamps.get(each.id) or self._unstamped[each.id], each)
             for each in found
         ]
+        reopened = self._let_go_on(found)
         # In the order in which they are forgotten.
         for seen_at, each in sorted(seen, key=lambda pair: pair[0]):
             if not each.is_closing:
                 is_withdrawn |= _note(self._withdrawn, (each.kind, each.subject), seen_at)
-        # In the order of their ids, in which one session's were committed: the clocks
-        # that stamped them may differ.
-        for seen_at, each in seen:
-            if each.is_closing:
-                self._note_closing(each, seen_at)
+            elif each.kind is RevokedKind.SESSION and each.id > reopened.get(each.subject, 0):
+                channel = channel_name("session", each.subject)
+                if _note(self._over, channel, seen_at):
+                    self._ending.add(channel)
         if is_withdrawn:
             self._close_streams(
                 lambda stream: self._is_hit(stream.principal), CloseReason.TOKEN_REVOKED
@@ -122,13 +122,18 @@ class RevocationList:
         _forget(self._withdrawn, now - KEPT_FOR)
         _forget(self._over, now - CLOSING_KEPT_FOR)
 
-    def _note_closing(self, row: Revocation, seen_at: datetime) -> None:
-        channel = channel_name("session", row.subject)
-        if row.kind is RevokedKind.REOPENED:
+    def _let_go_on(self, found: Sequence[Revocation]) -> Mapping[str, int]:
+        """Forget that sessions were closed that were reopened; return the ids of those rows.
+
+        A session's closings and reopenings come in the order of their ids; the clocks
+        that stamped them may differ.
+        """
+        reopened = {each.subject: each.id for each in found if each.kind is RevokedKind.REOPENED}
+        for session_id in reopened:
+            channel = channel_name("session", session_id)
             self._over.pop(channel, None)
             self._ending.discard(channel)
-        elif _note(self._over, channel, seen_at):
-            self._ending.add(channel)
+        return reopened
 
     def _remember_place(self, found: Sequence[Revocation], stamps: Mapping[int, datetime]) -> None:
         if not found:

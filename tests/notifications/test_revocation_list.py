@@ -310,3 +310,30 @@ def test_processes_whose_clocks_differ_agree_on_what_is_void() -> None:
     assert desk.list.is_revoked(ANNA)
     since = dataclasses.replace(ANNA, issued_at=(desk.now - ahead).timestamp() + 1)
     assert not desk.list.is_revoked(since)
+
+
+def test_a_reopened_session_is_not_over_and_may_be_closed_again() -> None:
+    desk = Desk(stream(GUEST, "session:table-7"))
+    desk.commit(RevokedKind.SESSION, "table-7", is_closing=True)
+    desk.revoke(RevokedKind.REOPENED, "table-7", is_closing=True)
+    desk.list.refresh()
+    assert not desk.list.is_over("session", "table-7")
+    # Both before the next look: the streams that are open go on.
+    assert desk.closed == []
+
+    desk.now += timedelta(seconds=1)
+    desk.revoke(RevokedKind.SESSION, "table-7", is_closing=True)
+    assert desk.list.is_over("session", "table-7")
+    desk.list.refresh()
+    assert [subject for subject, _ in desk.closed] == ["table-7"]
+
+
+def test_a_session_reopened_before_this_process_began_is_not_over() -> None:
+    desk = Desk()
+    later, earlier = desk.now, desk.now - timedelta(seconds=60)
+    # The clocks that stamped them differ.
+    desk.commit(RevokedKind.SESSION, "table-7", is_closing=True, seen_at=later)
+    desk.commit(RevokedKind.REOPENED, "table-7", is_closing=True, seen_at=earlier)
+    desk.list.refresh()
+    desk.list.refresh()
+    assert not desk.list.is_over("session", "table-7")

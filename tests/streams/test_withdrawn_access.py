@@ -121,7 +121,10 @@ def test_closing_a_session_from_a_machine_whose_clock_is_wrong_ends_its_streams(
     server: ServiceServer,
 ) -> None:
     guest = server.listen_session("table-7")
-    script = "from waiter_service import *; WaiterService.from_env().close_session('table-7')"
+    script = (
+        "from waiter_service import *; "
+        "WaiterService.from_env().close_session('table-7', force=True, reason='gone')"
+    )
     subprocess.run(
         [find_program("faketime"), "-f", "-1h", sys.executable, "-c", script],
         cwd=REPOSITORY,
