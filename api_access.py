@@ -6,16 +6,19 @@ stand between them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 
 from notifications import auth, errors
 from notifications.auth import Authenticator
 from notifications.brokers.base import Broker, BrokerUnavailable
-from notifications.principal import Role
+from notifications.principal import Principal, Role
+from notifications.rates import Rates, Turns
 from notifications.registry import channel_name
+from notifications.stream_entrance import client_address
 from waiter_service import Actor
-from waiter_service.api.errors import NotAllowed, NotAuthenticated
+from waiter_service.api.errors import NotAllowed, NotAuthenticated, TooManyCalls
 
 # Longer than the longest dinner: the phone on the table must not ask again.
 GUEST_TOKEN_SECONDS = 12 * 3600
@@ -31,19 +34,55 @@ _ACTOR_OF = {
 }
 
 
-def actors(authenticator: Authenticator) -> Callable[[str], Actor]:
-    """Return what turns a bearer token into who acts on the floor."""
+def actors(
+    authenticator: Authenticator, rates: Rates
+) -> Callable[[str | None, str | None, str | None], Actor]:
+    """Return what turns a bearer token into who acts on the floor, counting its calls.
 
-    def actor_of(token: str) -> Actor:
+    Calls without a good token are counted by the address they come from.
+    """
+
+    def actor_of(token: str | None, peer: str | None, forwarded_for: str | None) -> Actor:
         try:
-            principal = authenticator.authenticate(token)
+            try:
+                principal = _principal(token)
+            except errors.NotAuthenticated:
+                rates.count_failure(client_address(peer, forwarded_for))
+                raise
+            rates.count_call(principal)
         except errors.NotAuthenticated as error:
             raise NotAuthenticated(str(error)) from None
+        except errors.TooManyCalls as error:
+            raise _too_many(error) from None
         if principal.is_stream_token:
             raise NotAllowed("A stream token opens streams, and nothing else.")
         return _ACTOR_OF[principal.role](principal.subject)
 
+    def _principal(token: str | None) -> Principal:
+        if token is None:
+            raise errors.NotAuthenticated("A token is required: Authorization: Bearer <token>.")
+        return authenticator.authenticate(token)
+
     return actor_of
+
+
+def turns(turns: Turns) -> Callable[[Actor], AbstractContextManager[None]]:
+    """Return what a call waits for until it is carried out, once it is known who calls."""
+
+    @contextmanager
+    def turn_of(actor: Actor) -> Iterator[None]:
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(turns.turn(str(actor)))
+            except errors.TooManyCalls as error:
+                raise _too_many(error) from None
+            yield
+
+    return turn_of
+
+
+def _too_many(error: errors.TooManyCalls) -> TooManyCalls:
+    return TooManyCalls(str(error), retry_after_seconds=error.retry_after_seconds)
 
 
 def cursors(broker: Broker) -> Callable[[str, str], str]:

@@ -27,6 +27,7 @@ from notifications.floor_listener import FloorListener
 from notifications.metrics import Metrics
 from notifications.notification_service import NotificationService
 from notifications.outbox_pump import OutboxPump
+from notifications.rates import RateLimits, Rates, Turns
 from notifications.refresh_batches import BatchStore, MemoryBatches
 from notifications.refresh_batches_redis import RedisBatches
 from notifications.revocation_list import RevocationList
@@ -132,13 +133,15 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
         writes=writes,
     )
     authenticator = Authenticator(keys, revoked.is_revoked)
-    entrance = StreamEntrance(sse, authenticator, is_over=revoked.is_over)
+    rates = Rates(_rate_limits(settings))
+    entrance = StreamEntrance(sse, authenticator, is_over=revoked.is_over, rates=rates)
     streams = create_blueprint(entrance, serving.health)
     floor = create_api_blueprint(
         service,
         FloorQueries(database, rules=rules),
         idempotency,
-        authenticate=api_access.actors(authenticator),
+        authenticate=api_access.actors(authenticator, rates),
+        turn=api_access.turns(Turns()),
         cursor_of=api_access.cursors(broker),
         guest_token=api_access.guest_token,
     )
@@ -238,6 +241,17 @@ def _pump(
         on_end=broker.save,
         on_takeover=sse.resync_all,
         on_look=on_look,
+    )
+
+
+def _rate_limits(settings: Settings) -> RateLimits:
+    if not settings.rate_limits:
+        return RateLimits.none()
+    return RateLimits(
+        guest_calls=settings.guest_calls_per_minute,
+        staff_calls=settings.staff_calls_per_minute,
+        stream_opens=settings.opens_per_minute,
+        failures=settings.failed_calls_per_minute,
     )
 
 

@@ -125,6 +125,21 @@ class Settings:
     # An order is finished when it is paid, not already when it is delivered.
     require_paid: bool = _setting("REQUIRE_PAID", values.boolean, False)
 
+    # What one worker lets through in a minute, 0 for everything: a screen reloads once
+    # a second at most, all guests of a table count as one, and a program may be busy.
+    # Guesses, above what anybody was seen to need.
+    rate_limits: bool = _setting("RATE_LIMITS", values.boolean, True)
+    guest_calls_per_minute: int = _setting(
+        "GUEST_CALLS_PER_MINUTE", values.integer(0, 1_000_000), 1200
+    )
+    staff_calls_per_minute: int = _setting(
+        "STAFF_CALLS_PER_MINUTE", values.integer(0, 1_000_000), 12_000
+    )
+    failed_calls_per_minute: int = _setting(
+        "FAILED_CALLS_PER_MINUTE", values.integer(0, 1_000_000), 1200
+    )
+    opens_per_minute: int = _setting("SSE_OPENS_PER_MINUTE", values.integer(0, 1_000_000), 3000)
+
     # Origins of front ends served from elsewhere, separated by commas. Default: none.
     cors_origins: tuple[str, ...] = _setting("CORS_ORIGINS", values.origins, ())
     # The demo page and its open doors, for this machine alone; "public" for whoever

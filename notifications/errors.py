@@ -9,10 +9,12 @@
     │       └── SessionOver       a good token, for a session that was closed
     ├── StreamRefused             not now; ``retry_after_seconds`` says when
     │   ├── TooManyStreams        the bearer has enough of them open
+    │   ├── TooManyOpens          the bearer opens them too fast
     │   ├── ServerFull            this process has
     │   ├── ServerBusy            too many arrive at once
     │   ├── ServerDraining        this process is about to stop
     │   └── HistoryUnavailable    the broker is away
+    ├── TooManyCalls              a bearer, or an address, asks too much
     └── InvalidNotification       a field of a notification, named by ``field``
 
 None carries an HTTP status: ``sse_blueprint`` maps them, once. ``cause``
@@ -74,6 +76,12 @@ class TooManyStreams(StreamRefused):
     cause = "too_many_streams"
 
 
+class TooManyOpens(StreamRefused):
+    """The bearer has opened as many streams in a minute as one may."""
+
+    cause = "too_many_opens"
+
+
 class ServerFull(StreamRefused):
     """This process has as many streams open as it may have."""
 
@@ -96,6 +104,16 @@ class HistoryUnavailable(StreamRefused):
     """The broker does not answer, so where to go on from is not known."""
 
     cause = "history_unavailable"
+
+
+class TooManyCalls(NotificationError):
+    """A bearer, or an address without a good token, asks for too much at a time."""
+
+    cause: ClassVar[str] = "too_many_calls"
+
+    def __init__(self, message: str, *, retry_after_seconds: int) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class InvalidNotification(NotificationError, ValueError):

@@ -16,6 +16,8 @@ from notifications.errors import (
     NotAuthenticated,
     SessionOver,
     StreamRefused,
+    TooManyCalls,
+    TooManyOpens,
     TooManyStreams,
 )
 from notifications.events import format_timestamp
@@ -56,6 +58,8 @@ def create_blueprint(entrance: StreamEntrance, health: Health) -> Blueprint:
             return open_stream(asked)
         except AccessError as refusal:
             entrance.note_refusal(asked, refusal)
+            if isinstance(refusal, NotAuthenticated):
+                entrance.note_failure(asked.client)
             raise
         except StreamRefused as refusal:
             entrance.note_refusal(asked, refusal)
@@ -89,7 +93,12 @@ def create_blueprint(entrance: StreamEntrance, health: Health) -> Blueprint:
 
     @blueprint.post("/token")
     def token() -> Response:
-        principal = entrance.full_bearer(bearer_token(request.headers.get("Authorization")))
+        try:
+            principal = entrance.full_bearer(bearer_token(request.headers.get("Authorization")))
+        except NotAuthenticated:
+            forwarded_for = request.headers.get("X-Forwarded-For")
+            entrance.note_failure(client_address(request.remote_addr, forwarded_for))
+            raise
         made = entrance.exchange(principal, _wanted_stream())
         lifetime_seconds = max(0, int((made.ends_at - datetime.now(UTC)).total_seconds()))
         response = jsonify(
@@ -130,9 +139,14 @@ def create_blueprint(entrance: StreamEntrance, health: Health) -> Blueprint:
         # The code of a stream's `closing`: a client that was away learns the same.
         return problem(403, str(error), code=error.cause)
 
+    @blueprint.errorhandler(TooManyCalls)
+    def _too_many_calls(error: TooManyCalls) -> Response:
+        wait_seconds = error.retry_after_seconds
+        return problem(429, str(error), retry_after_seconds=wait_seconds, code=error.cause)
+
     @blueprint.errorhandler(StreamRefused)
     def _refused(error: StreamRefused) -> Response:
-        status = 429 if isinstance(error, TooManyStreams) else 503
+        status = 429 if isinstance(error, (TooManyStreams, TooManyOpens)) else 503
         answer = problem(
             status, str(error), retry_after_seconds=error.retry_after_seconds, code=error.cause
         )

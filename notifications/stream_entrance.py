@@ -25,6 +25,7 @@ from notifications.errors import (
 )
 from notifications.in_band import accepts_event_stream
 from notifications.principal import Principal, Role
+from notifications.rates import RateLimits, Rates
 from notifications.registry import channel_name
 from notifications.sse_service import SseService
 from notifications.stream_body import Handover, StreamBody
@@ -96,7 +97,9 @@ class StreamEntrance:
         authenticator: Authenticator,
         *,
         is_over: IsOver = lambda kind, channel_id: False,
+        rates: Rates | None = None,
     ) -> None:
+        self._rates = rates or Rates(RateLimits.none())
         self._trusted_peers = TrustedPeers()
         self.write_deadline_seconds = sse.options.write_deadline_seconds
         self._sse = sse
@@ -109,8 +112,10 @@ class StreamEntrance:
         Raises:
             NotAuthenticated: no token, or none that is good.
             NotAllowed: a good one, for something else, or for what is over.
+            TooManyOpens: they open too many within a minute.
         """
         principal = self._bearer(asked)
+        self._rates.count_open(principal)
         self._require_access(principal, asked.kind, asked.channel_id)
         return principal
 
@@ -149,16 +154,26 @@ class StreamEntrance:
         }
         log.info("stream refused", extra={"fields": fields})
 
+    def note_failure(self, address: str) -> None:
+        """Count that a client came from ``address`` without a good token.
+
+        Raises:
+            TooManyCalls: too many did within a minute.
+        """
+        self._rates.count_failure(address)
+
     def full_bearer(self, bearer_token: str | None) -> Principal:
         """Return the bearer of a full token, who may get a token for streams.
 
         Raises:
             NotAuthenticated: no token, or none that is good.
             NotAllowed: it is a stream token itself.
+            TooManyCalls: they ask for too many within a minute.
         """
         if bearer_token is None:
             raise NotAuthenticated("A token is required: Authorization: Bearer <token>.")
         principal = self._authenticator.authenticate(bearer_token)
+        self._rates.count_call(principal)
         if principal.is_stream_token:
             raise NotAllowed("A stream token cannot be exchanged for another.")
         return principal

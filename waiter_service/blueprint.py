@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from flask import Blueprint, Response, request
@@ -12,7 +13,6 @@ from waiter_service.actors import Actor
 from waiter_service.api import bodies, failures, retries
 from waiter_service.api.bodies import Body
 from waiter_service.api.call import Answer, Call
-from waiter_service.api.errors import NotAuthenticated
 from waiter_service.api.floor_api import CursorOf, FloorApi, GuestToken
 from waiter_service.api.operation import OPERATIONS, Operation
 from waiter_service.api.retries import Retries
@@ -20,8 +20,14 @@ from waiter_service.idempotency import IdempotencyStore
 from waiter_service.queries import FloorQueries
 from waiter_service.service import WaiterService
 
-Authenticate = Callable[[str], Actor]
-"""From a bearer token to who sends it; raises ``NotAuthenticated`` or ``NotAllowed``."""
+Authenticate = Callable[[str | None, str | None, str | None], Actor]
+"""From a bearer token, the peer's address and ``X-Forwarded-For`` to who sends it.
+
+Raises ``NotAuthenticated``, ``NotAllowed`` or ``TooManyCalls``.
+"""
+
+Turn = Callable[[Actor], AbstractContextManager[None]]
+"""Waits until a call of this actor may be carried out; may raise ``TooManyCalls``."""
 
 
 def create_blueprint(
@@ -32,11 +38,13 @@ def create_blueprint(
     authenticate: Authenticate,
     cursor_of: CursorOf,
     guest_token: GuestToken,
+    turn: Turn = lambda actor: nullcontext(),
 ) -> Blueprint:
     """Return the blueprint for the API of ``service``.
 
     Args:
         authenticate: from a bearer token to an actor.
+        turn: what each call waits for, once it is known who calls.
         cursor_of: where the channel of a session or a waiter stands.
         guest_token: makes a token for the guests of a session.
     """
@@ -46,15 +54,20 @@ def create_blueprint(
 
     def view_of(operation: Operation) -> Callable[..., Response]:
         def view(**ids: str) -> Response:
-            actor = authenticate(_bearer_token())
+            forwarded_for = request.headers.get("X-Forwarded-For")
+            actor = authenticate(_bearer_token(), request.remote_addr, forwarded_for)
             operation.require_role(actor)
+            with turn(actor):
+                return _response(answer(actor, ids))
+
+        def answer(actor: Actor, ids: Mapping[str, str]) -> Answer:
             call = _call(operation, actor)
 
             def do() -> Answer:
                 return operation.handle(api, call, *ids.values())
 
-            answer = retrying.once(call, do) if operation.is_retried_safely else do()
-            return _response(operation.complete(api, answer))
+            done = retrying.once(call, do) if operation.is_retried_safely else do()
+            return operation.complete(api, done)
 
         return view
 
@@ -67,11 +80,9 @@ def create_blueprint(
     return blueprint
 
 
-def _bearer_token() -> str:
+def _bearer_token() -> str | None:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not token.strip():
-        raise NotAuthenticated("A token is required: Authorization: Bearer <token>.")
-    return token.strip()
+    return token.strip() or None if scheme.lower() == "bearer" else None
 
 
 def _call(operation: Operation, actor: Actor) -> Call[Any]:

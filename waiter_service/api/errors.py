@@ -5,6 +5,7 @@
     CallError
     |-- NotAuthenticated     no token, or none that is good
     |-- NotAllowed           a good token, but never for this
+    |-- TooManyCalls         too many within a minute, or at once
     `-- BodyNotUnderstood    no JSON
     (ValidationError of waiter_service.errors: JSON, but not what is expected)
 """
@@ -26,6 +27,14 @@ class NotAuthenticated(CallError):
 
 class NotAllowed(CallError):
     """Not with this token, whatever it is asked of: the answer tells nothing of what exists."""
+
+
+class TooManyCalls(CallError):
+    """The caller asks for too much at a time; worth another try after some seconds."""
+
+    def __init__(self, message: str, *, retry_after_seconds: int) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class BodyNotUnderstood(CallError):

@@ -10,7 +10,13 @@ from typing import Any
 from flask import Response
 
 from problems import problem
-from waiter_service.api.errors import BodyNotUnderstood, FieldErrors, NotAllowed, NotAuthenticated
+from waiter_service.api.errors import (
+    BodyNotUnderstood,
+    FieldErrors,
+    NotAllowed,
+    NotAuthenticated,
+    TooManyCalls,
+)
 from waiter_service.api.problem_models import MAX_ORDERS_NAMED
 from waiter_service.errors import (
     DatabaseError,
@@ -43,6 +49,12 @@ def not_authenticated(error: NotAuthenticated) -> Response:
 def not_allowed(error: NotAllowed) -> Response:
     """403: the same whether what was asked for exists or not."""
     return problem(403, str(error))
+
+
+def too_many_calls(error: TooManyCalls) -> Response:
+    """429, saying when to come back."""
+    wait_seconds = error.retry_after_seconds
+    return problem(429, str(error), retry_after_seconds=wait_seconds, code="too_many_calls")
 
 
 def missing(error: Missing) -> Response:
@@ -138,6 +150,7 @@ def database_failed(error: DatabaseError) -> Response:
 HANDLERS: dict[type[Exception], Callable[[Any], Response]] = {
     NotAuthenticated: not_authenticated,
     NotAllowed: not_allowed,
+    TooManyCalls: too_many_calls,
     BodyNotUnderstood: body_not_understood,
     Missing: missing,
     ValidationError: fields_wrong,

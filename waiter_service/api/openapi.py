@@ -156,6 +156,7 @@ def _responses(operation: Operation) -> dict[int, Response | Reference]:
         responses[422] = _refusal("Some fields may not be so; it names each.", FieldsProblem)
     if operation.conflicts or operation.is_retried_safely:
         responses[409] = _conflict(operation)
+    responses[429] = _refusal("Too many calls within a minute, or at once.", headers=_RETRY_AFTER)
     responses[503] = _refusal("Not possible at the moment.", headers=_RETRY_AFTER)
     return responses
 

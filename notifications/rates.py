@@ -1,0 +1,230 @@
+"""How much one bearer, or one address without a good token, may ask of a worker.
+
+Kept in each worker's memory: it protects the worker, so it must not wait for
+Redis. Both ways in to a stream and the REST API ask the same object.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from gevent.lock import BoundedSemaphore
+from limits import RateLimitItemPerMinute
+from limits.storage import Storage
+from limits.strategies import FixedWindowRateLimiter
+
+from notifications.errors import TooManyCalls, TooManyOpens
+from notifications.principal import Principal, Role
+
+#: Bearers and addresses that are counted. Beyond, the one whose minute began first is
+#: forgotten: addresses can be made up, memory cannot. About 4 MB when full.
+MAX_COUNTED = 20_000
+
+#: Calls of one bearer that are carried out at once. Those of others are carried out
+#: in between, so it decides how long they wait: each call holds the worker for some
+#: milliseconds at a time. A guess; it is also more than one screen ever needs.
+CALLS_AT_ONCE = 4
+
+#: Further ones wait, so many at most, and so many seconds. A guess.
+MAX_WAITING_CALLS = 100
+MAX_WAIT_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimits:
+    """What is let through in a minute, per worker; 0 lets everything through.
+
+    Args:
+        guest_calls: calls by the guests of one session, all of them together.
+        staff_calls: calls by one waiter, manager or program.
+        stream_opens: streams opened by one bearer. After a restart all that a bearer
+            had open come back at once, and more than once if it fails.
+        failures: calls without a good token from one address.
+    """
+
+    guest_calls: int = 1200
+    staff_calls: int = 12_000
+    stream_opens: int = 3000
+    failures: int = 1200
+
+    @classmethod
+    def none(cls) -> RateLimits:
+        """Return limits that let everything through."""
+        return cls(0, 0, 0, 0)
+
+
+class MinuteWindows(Storage):
+    """Counts by key, each from its first count on for as long as its window lasts.
+
+    The library's own memory starts a timer with a walk through all keys at every
+    hundredth of a second in which something is counted, and has no bound.
+    """
+
+    STORAGE_SCHEME = None
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._clock = clock
+        # Count and end, in the order in which they began.
+        self._windows: OrderedDict[str, tuple[int, float]] = OrderedDict()
+
+    @property
+    def base_exceptions(self) -> type[Exception]:
+        return ValueError
+
+    def incr(self, key: str, expiry: int, amount: int = 1) -> int:
+        now = self._clock()
+        count, ends_at = self._windows.get(key, (0, 0.0))
+        if ends_at <= now:
+            self._windows.pop(key, None)
+            count, ends_at = 0, now + expiry
+            self._make_room(now)
+        self._windows[key] = (count + amount, ends_at)
+        return count + amount
+
+    def _make_room(self, now: float) -> None:
+        while self._windows:
+            _, ends_at = next(iter(self._windows.values()))
+            if ends_at > now and len(self._windows) < MAX_COUNTED:
+                return
+            self._windows.popitem(last=False)
+
+    def get(self, key: str) -> int:
+        count, ends_at = self._windows.get(key, (0, 0.0))
+        return count if ends_at > self._clock() else 0
+
+    def get_expiry(self, key: str) -> float:
+        return self._windows.get(key, (0, self._clock()))[1]
+
+    def check(self) -> bool:
+        return True
+
+    def reset(self) -> int | None:
+        count = len(self._windows)
+        self._windows.clear()
+        return count
+
+    def clear(self, key: str) -> None:
+        self._windows.pop(key, None)
+
+    def __len__(self) -> int:
+        return len(self._windows)
+
+
+class Rates:
+    """Counts what is asked, and refuses what is too much. Never switches greenlets."""
+
+    def __init__(self, limits: RateLimits, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._windows = MinuteWindows(clock)
+        self._limiter = FixedWindowRateLimiter(self._windows)
+        self._guest_calls = _item(limits.guest_calls, "guest-call")
+        self._staff_calls = _item(limits.staff_calls, "staff-call")
+        self._opens = _item(limits.stream_opens, "open")
+        self._failures = _item(limits.failures, "failure")
+
+    def count_call(self, principal: Principal) -> None:
+        """Count a call by ``principal``.
+
+        Raises:
+            TooManyCalls: they have made as many in this minute as they may.
+        """
+        is_guest = principal.role is Role.CUSTOMER
+        wait_seconds = self._hit(
+            self._guest_calls if is_guest else self._staff_calls, principal.key
+        )
+        if wait_seconds:
+            raise TooManyCalls(
+                "There were too many calls with this access within a minute.",
+                retry_after_seconds=wait_seconds,
+            )
+
+    def count_open(self, principal: Principal) -> None:
+        """Count a stream that ``principal`` opens.
+
+        Raises:
+            TooManyOpens: they have opened as many in this minute as they may.
+        """
+        wait_seconds = self._hit(self._opens, principal.key)
+        if wait_seconds:
+            raise TooManyOpens(
+                "Too many streams were opened with this access within a minute.",
+                retry_after_seconds=wait_seconds,
+            )
+
+    def count_failure(self, address: str) -> None:
+        """Count a call from ``address`` without a good token.
+
+        Raises:
+            TooManyCalls: there were as many in this minute as there may be.
+        """
+        wait_seconds = self._hit(self._failures, address)
+        if wait_seconds:
+            raise TooManyCalls(
+                "There were too many calls without a good token from this address within a minute.",
+                retry_after_seconds=wait_seconds,
+            )
+
+    def _hit(self, item: RateLimitItemPerMinute | None, key: str) -> int:
+        """Return 0, or the seconds after which it may be tried again."""
+        if item is None or self._limiter.hit(item, key):
+            return 0
+        left = self._windows.get_expiry(item.key_for(key)) - self._clock()
+        return max(1, math.ceil(left))
+
+
+def _item(amount: int, namespace: str) -> RateLimitItemPerMinute | None:
+    return RateLimitItemPerMinute(amount, namespace=namespace) if amount else None
+
+
+class Turns:
+    """Carries out only so many calls of one bearer at a time; the others wait for their turn.
+
+    Whatever one bearer does at once, everybody else's calls come in between.
+    """
+
+    def __init__(self, at_once: int = CALLS_AT_ONCE) -> None:
+        self._at_once = at_once
+        self._queues: dict[str, _Queue] = {}
+
+    @contextmanager
+    def turn(self, key: str) -> Iterator[None]:
+        """Wait for a turn of the bearer ``key``, and keep it. May switch greenlets.
+
+        Raises:
+            TooManyCalls: too many wait already, or it took too long.
+        """
+        queue = self._queues.get(key)
+        if queue is None:
+            queue = self._queues[key] = _Queue(BoundedSemaphore(self._at_once))
+        if queue.size >= self._at_once + MAX_WAITING_CALLS:
+            raise _too_many_at_once()
+        queue.size += 1
+        try:
+            if not queue.semaphore.acquire(timeout=MAX_WAIT_SECONDS):
+                raise _too_many_at_once()
+            try:
+                yield
+            finally:
+                queue.semaphore.release()
+        finally:
+            queue.size -= 1
+            if not queue.size:
+                del self._queues[key]
+
+
+@dataclass(slots=True)
+class _Queue:
+    semaphore: BoundedSemaphore
+    size: int = 0
+
+
+def _too_many_at_once() -> TooManyCalls:
+    return TooManyCalls(
+        "Too many calls with this access are under way at once.", retry_after_seconds=1
+    )
