@@ -19,7 +19,7 @@ from housekeeping import Housekeeping
 from notifications import auth, request_id
 from notifications.admission import StreamLimits
 from notifications.auth import Authenticator
-from notifications.brokers.base import Broker, HistoryLimits, PrefixTaken
+from notifications.brokers.base import Broker, BrokerUnusable, HistoryLimits
 from notifications.brokers.memory import MemoryBroker
 from notifications.brokers.redis_streams import RedisBroker
 from notifications.cache_refresh import CacheRefreshService
@@ -150,7 +150,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
         blueprint.before_request(serving.start)
         app.register_blueprint(blueprint)
     app.register_error_handler(DatabaseError, database_failed)
-    app.register_error_handler(PrefixTaken, lambda error: problems.problem(503, str(error)))
+    app.register_error_handler(BrokerUnusable, lambda error: problems.problem(503, str(error)))
     app.register_blueprint(create_health_blueprint(Readiness(serving), metrics))
     if settings.demo:
         # Not above: nobody who does not ask for the demo shall even import it.

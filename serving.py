@@ -79,7 +79,7 @@ class Serving:
 
         Raises:
             DatabaseError: unreachable, or its schema is behind; says what to do.
-            PrefixTaken: another deployment uses our names in Redis; says what to do.
+            BrokerUnusable: Redis is there, and cannot be used; says what to do.
         """
         if not self._is_started:
             # Under other servers several first requests may come at once.

@@ -35,7 +35,7 @@ local function claim(target, now_ms, lease_ms)
 end
 """
 
-# ARGV: run, unused; the batches that the triggers would open, max ids, max reasons, keep.
+# ARGV: generation, unused; the batches that the triggers would open, max ids, max reasons, keep.
 # The rule is that of Batch.joined_by; the tests hold the two together.
 ADD = Script(
     _COMMON

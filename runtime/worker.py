@@ -83,13 +83,12 @@ class StreamWorker(GeventWorker):
     def _start_serving(self) -> None:
         """Start to serve, and wait for a database that is away, if others serve already.
 
-        A first worker that cannot use the database, or whose names in Redis are
-        another deployment's, gives up, and the master with it. Once any has served,
-        and for one that replaces another, it waits: the master would end the other
-        workers, and all of their streams, for a database that is away.
+        A first worker that cannot use the database or its broker gives up, and the
+        master with it. Once any has served, and for one that replaces another, it
+        waits: the master would end the other workers, and all of their streams.
         """
         # These bring the drivers.
-        from notifications.brokers.base import PrefixTaken
+        from notifications.brokers.base import BrokerUnusable
         from waiter_service.errors import DatabaseError
 
         is_replacement = self.age > self.cfg.workers
@@ -97,11 +96,11 @@ class StreamWorker(GeventWorker):
         while True:
             try:
                 self._serving.start(is_wanted=lambda: self.alive)
-            except (DatabaseError, PrefixTaken) as error:
+            except (DatabaseError, BrokerUnusable) as error:
                 if not (is_replacement or self._has_served[0]):
                     self._give_up(str(error))
                 if not is_known:
-                    awaited = "database" if isinstance(error, DatabaseError) else "prefix"
+                    awaited = "database" if isinstance(error, DatabaseError) else "broker"
                     self.log.warning("This worker waits for the %s: %s", awaited, error)
                     is_known = True
             else:

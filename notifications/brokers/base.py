@@ -37,7 +37,11 @@ class BrokerUnavailable(Exception):
     """The store behind the broker does not answer; nothing was published."""
 
 
-class PrefixTaken(Exception):
+class BrokerUnusable(Exception):
+    """The store behind the broker is there, and cannot be used; says what to do."""
+
+
+class PrefixTaken(BrokerUnusable):
     """Another deployment has the names that ours would use; says what to do."""
 
 
@@ -104,7 +108,7 @@ class Broker(ABC):
         """Make sure that nothing stands against starting.
 
         Raises:
-            PrefixTaken: another deployment has the same names.
+            BrokerUnusable: waiting does not help.
         """
         return
 

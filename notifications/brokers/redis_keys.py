@@ -14,6 +14,8 @@ class RedisKeys:
     def __init__(self, prefix: str) -> None:
         self.prefix = prefix
         self._live = (f"{prefix}{{", "}:live")
+        #: Which server the histories are of, and their generation.
+        self.state = f"{prefix}{{deployment}}:state"
         #: What the processes report.
         self.reports = f"{prefix}reports"
         #: Which deployment uses the prefix now, and which did last.

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import logging
 import random
+import re
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -23,7 +24,7 @@ import gevent
 import redis
 from gevent.event import AsyncResult, Event
 
-from notifications.brokers import redis_scripts
+from notifications.brokers import redis_scripts, redis_server
 from notifications.brokers.base import BrokerUnavailable
 from notifications.brokers.redis_connection import (
     CONNECTION_FAILURES,
@@ -33,6 +34,7 @@ from notifications.brokers.redis_connection import (
 )
 from notifications.brokers.redis_mark import RENEWAL_SECONDS, AnotherDeployment, RedisMark
 from notifications.brokers.redis_scripts import Script
+from notifications.brokers.redis_server import RedisServer, RedisUnidentified
 
 log = logging.getLogger("notifications.redis")
 
@@ -56,9 +58,16 @@ MAX_WAITING = 10_000
 REFUSAL_SECONDS = 5.0
 
 
+#: Seconds between two looks at whether the server is still the one we know; it
+#: can become a replica, and a primary again, without a connection breaking.
+LOOK_SECONDS = 1.0
+
+_OUTDATED = re.compile(r"OUTDATED the generation is (\d+)")
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One script to run, on ``keys``, with ``args`` after the server's run."""
+    """One script to run, on ``keys``, with ``args`` after the generation."""
 
     script: Script
     keys: Sequence[str] = ()
@@ -82,22 +91,35 @@ class _Errand:
 class RedisLink:
     """Runs scripts in Redis, or says at once that Redis is away.
 
-    ``new_connection`` makes a connection that is not open yet. While the prefix
-    is another deployment's, by its ``mark``, Redis counts as away.
+    ``new_connection`` makes a connection that is not open yet; ``state_key`` is
+    where the generation of the histories is kept. While the prefix is another
+    deployment's, by its ``mark``, Redis counts as away.
     """
 
     def __init__(
-        self, new_connection: Callable[[], RedisConnection], *, mark: RedisMark | None = None
+        self,
+        new_connection: Callable[[], RedisConnection],
+        *,
+        state_key: str,
+        mark: RedisMark | None = None,
     ) -> None:
         self._new_connection = new_connection
         self._connection = new_connection()
-        self._scripts = [*redis_scripts.ALL]
+        self._scripts = [*redis_scripts.ALL, redis_server.REGISTER]
         self._waiting: deque[_Errand] = deque()
         self._under_way: list[_Errand] = []
         self._has_calls = Event()
         self._is_up = Event()
         self._greenlet: gevent.Greenlet[..., Any] | None = None
-        self._run_id = ""
+        self._state_key = state_key
+        self._server = RedisServer()
+        # What the generation was learned for, and what it is.
+        self._registered = ""
+        self._generation = 0
+        self._new_generation = Event()
+        self._look_at = 0.0
+        #: Whether the last server we met did not say which it is.
+        self.is_unidentified = False
         self._mark = mark
         self._conflict: str | None = None
         # Why calls fail at once; None also before the first attempt to connect,
@@ -153,6 +175,23 @@ class RedisLink:
         """
         if self._conflict is not None:
             raise BrokerUnavailable(self._conflict)
+
+    @property
+    def generation(self) -> int:
+        """The number under which histories are believed; another ends all of them."""
+        return self._generation
+
+    def wait_for_generation_after(self, generation: int) -> None:
+        """Return once the generation is another than this."""
+        while self._generation == generation:
+            self._new_generation.wait()
+
+    def begin_generation(self, generation: int) -> None:
+        """Believe histories of ``generation`` alone from now on. Never switches."""
+        if generation != self._generation:
+            self._generation = generation
+            self._new_generation.set()
+            self._new_generation = Event()
 
     def wait_until_up(self) -> None:
         """Wait for Redis, however long it takes."""
@@ -217,16 +256,33 @@ class RedisLink:
     def _greet(self) -> None:
         # Scripts go with the server that had them: load them where we come.
         commands = [("SCRIPT", "LOAD", script.text) for script in self._scripts]
-        *loaded, info = self._round_trip([*commands, ("INFO", "server")])
+        replies = self._round_trip([*commands, *redis_server.QUESTIONS])
+        loaded, answers = replies[: len(commands)], replies[len(commands) :]
+        self._server.meet(answers)
+        self._look_at = time.monotonic() + LOOK_SECONDS
         for reply in loaded:
             if isinstance(reply, Exception):
                 raise reply
-        self._run_id = _run_id(info)
         self._keep_mark()
+        self._register(is_new_connection=True)
 
     def _keep_mark(self) -> None:
         if self._mark is not None:
             self._mark.renew(lambda words: self._round_trip([words])[0])
+
+    def _register(self, lowest: int = 0, *, is_new_connection: bool = False) -> None:
+        """Learn the generation of the histories; they get another where they may be others."""
+        identity = self._server.identity + (self._mark.generation if self._mark else "")
+        if identity == self._registered and not lowest and not is_new_connection:
+            return
+        words = ("EVALSHA", redis_server.REGISTER.sha, 1, self._state_key)
+        (reply,) = self._round_trip(
+            [[*words, self._generation, identity, lowest, self._registered]]
+        )
+        if isinstance(reply, Exception):
+            raise reply
+        self._registered = identity
+        self.begin_generation(reply)
 
     def _serve(self) -> None:
         while True:
@@ -236,6 +292,7 @@ class RedisLink:
                     break
             if self._mark is not None and self._mark.is_due:
                 self._keep_mark()
+                self._register()
             size = 0
             while self._waiting and size < MAX_CALLS_PER_TRIP:
                 self._under_way.append(errand := self._waiting.popleft())
@@ -249,14 +306,36 @@ class RedisLink:
                 self._answer(errand, [next(replies) for _ in errand.calls])
 
     def _carry_out(self, calls: list[Call]) -> list[Any]:
-        replies = self._round_trip([self._words(call) for call in calls])
+        replies = self._ask(calls)
+        if not any(isinstance(reply, redis.ResponseError) for reply in replies):
+            return replies
         if any(isinstance(reply, redis.exceptions.NoScriptError) for reply in replies):
             # SCRIPT FLUSH: rare enough for doing it all again.
             self._greet()
-            replies = self._round_trip([self._words(call) for call in calls])
+            replies = self._ask(calls)
         if any(isinstance(reply, redis.ReadOnlyError) for reply in replies):
             # A replica by now: the next connection may find the new primary.
             raise redis.ConnectionError("Redis has become a read-only replica")
+        return self._ask_again_where_outdated(calls, replies)
+
+    def _ask(self, calls: list[Call]) -> list[Any]:
+        commands = [self._words(call) for call in calls]
+        if time.monotonic() < self._look_at:
+            return self._round_trip(commands)
+        *replies, replication = self._round_trip([*commands, redis_server.QUESTIONS[1]])
+        self._look_at = time.monotonic() + LOOK_SECONDS
+        self._server.look(replication)
+        self._register()
+        return replies
+
+    def _ask_again_where_outdated(self, calls: list[Call], replies: list[Any]) -> list[Any]:
+        lowest = max(_newer_generation(reply) for reply in replies)
+        if lowest:
+            self._register(lowest)
+            refused = [index for index, reply in enumerate(replies) if _newer_generation(reply)]
+            again = self._round_trip([self._words(calls[index]) for index in refused])
+            for index, reply in zip(refused, again, strict=True):
+                replies[index] = reply
         return replies
 
     def _round_trip(self, commands: Sequence[Sequence[Word]]) -> list[Any]:
@@ -270,8 +349,8 @@ class RedisLink:
         return replies
 
     def _words(self, call: Call) -> list[Word]:
-        run = self._run_id if self._mark is None else self._run_id + self._mark.generation
-        return ["EVALSHA", call.script.sha, len(call.keys), *call.keys, run, *call.args]
+        keys, args = call.keys, call.args
+        return ["EVALSHA", call.script.sha, len(keys), *keys, self._generation, *args]
 
     def _answer(self, errand: _Errand, replies: list[Any]) -> None:
         for reply in replies:
@@ -285,6 +364,7 @@ class RedisLink:
         if self._trouble is not None:
             log.info("Redis is back")
         self._trouble = self._conflict = None
+        self.is_unidentified = False
         self._is_up.set()
 
     def _lose(self, error: Exception) -> None:
@@ -297,6 +377,7 @@ class RedisLink:
             return
         if self._trouble is None:
             log.warning("Redis is away: %s", error)
+        self.is_unidentified = isinstance(error, RedisUnidentified)
         self._fail_all(f"Redis is away: {error}")
 
     def _fail_all(self, why: str) -> None:
@@ -322,12 +403,7 @@ class RedisLink:
         return True
 
 
-def _run_id(info: Any) -> str:
-    """Return what tells one run of the server from the next."""
-    if isinstance(info, bytes):
-        for line in info.splitlines():
-            if line.startswith(b"run_id:"):
-                # Of its 40 digits, enough not to meet the same again.
-                return line.removeprefix(b"run_id:")[:8].decode("ascii")
-    # INFO is not allowed to us: epochs then end only when they are lost.
-    return "unknown"
+def _newer_generation(reply: Any) -> int:
+    """Return the generation for want of which a script was refused; 0 if it was not."""
+    found = _OUTDATED.search(str(reply)) if isinstance(reply, redis.ResponseError) else None
+    return int(found[1]) if found else 0

@@ -4,7 +4,7 @@ A channel has three keys, with one hash tag, so that a cluster keeps them
 together:
 
 - ``meta``, a hash: ``epoch``, the newest ``offset``, the ``bytes`` in the log,
-  and ``run``, the run of the server under which the epoch began;
+  and the ``generation`` in which the epoch began;
 - ``log``, a stream of events. An entry's id is ``offset-ms``: the offset
   finds it, and the moment of its publication comes for free;
 - ``seen``, a sorted set of idempotency keys by when they were published, in ms.
@@ -16,11 +16,16 @@ blocks, and by age, which the ids tell (MINID alone could not: it goes by the
 offset). It expires as a whole when its newest event is too old, so a channel
 that falls silent leaves nothing, and one that does not holds at most its limits.
 
-An epoch ends with the run of the server that it began under. A Redis that
-comes back after a crash, or a replica that takes over, may have lost its last
-writes, and would give their offsets out again: a client that has seen the lost
-ones would silently miss the new ones. So each restart costs every open stream
-one resync, and Redis needs no persistence for our sake.
+An epoch ends with its generation, a number that rises whenever the data may
+have gone back (``redis_server.py``). A Redis that comes back after a crash, or
+a replica that takes over, may have lost its last writes, and would give their
+offsets out again: a client that has seen the lost ones would silently miss the
+new ones. So each restart costs every open stream one resync, and Redis needs no
+persistence for our sake.
+
+Processes learn of a new generation one after the other. One that still has an
+older number than a channel's is refused (``OUTDATED``), and asks again: it must
+not end the epoch that another has just begun.
 """
 
 from __future__ import annotations
@@ -35,7 +40,7 @@ MAX_KEYS = 10_000
 class Script:
     """Lua that Redis runs as one step; known to Redis by its hash.
 
-    Its ``ARGV[1]`` is the run of the server, put there by the link.
+    Its ``ARGV[1]`` is the generation, put there by the link.
     """
 
     __slots__ = ("sha", "text")
@@ -46,13 +51,20 @@ class Script:
         self.sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
 
-# KEYS: meta, log. ARGV: run, an epoch no channel had, max_events, max_age_ms,
+# KEYS: meta, log. ARGV: generation, an epoch no channel had, max_events, max_age_ms,
 # max_bytes, keep_ms.
 _CHANNEL = """
 local meta, log = KEYS[1], KEYS[2]
 local max_events, max_age_ms = tonumber(ARGV[3]), tonumber(ARGV[4])
 local max_bytes, keep_ms = tonumber(ARGV[5]), tonumber(ARGV[6])
 local now_ms
+
+local generation = tonumber(ARGV[1])
+local found = redis.call('HMGET', meta, 'epoch', 'offset', 'bytes', 'generation')
+local began_in = tonumber(found[4])
+if began_in and began_in > generation then
+  return redis.error_reply('OUTDATED the generation is ' .. found[4])
+end
 
 local function look_at_the_clock()
   local time = redis.call('TIME')
@@ -61,12 +73,11 @@ end
 
 -- Return the channel's epoch, newest offset and bytes; begin an epoch if it has none.
 local function open()
-  local found = redis.call('HMGET', meta, 'epoch', 'offset', 'bytes', 'run')
-  if found[1] and found[4] == ARGV[1] then
+  if found[1] and began_in == generation then
     return found[1], tonumber(found[2]), tonumber(found[3])
   end
   redis.call('DEL', meta, log)
-  redis.call('HSET', meta, 'epoch', ARGV[2], 'offset', 0, 'bytes', 0, 'run', ARGV[1])
+  redis.call('HSET', meta, 'epoch', ARGV[2], 'offset', 0, 'bytes', 0, 'generation', generation)
   return ARGV[2], 0, 0
 end
 
@@ -167,7 +178,7 @@ return {epoch, newest, 1, bodies}
 """
 )
 
-# ARGV: run, pub/sub channel, message. Returns how many connections heard it.
+# ARGV: generation, pub/sub channel, message. Returns how many connections heard it.
 ANNOUNCE = Script("return redis.call('PUBLISH', ARGV[2], ARGV[3])")
 
 # What processes report, in one hash: process -> until when it counts, in ms, and
@@ -177,7 +188,7 @@ local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 """
 
-# ARGV: run, process, what it says, for how long that holds, in ms.
+# ARGV: generation, process, what it says, for how long that holds, in ms.
 REPORT = Script(
     _REPORTS
     + """
@@ -187,10 +198,10 @@ redis.call('PEXPIRE', KEYS[1], ARGV[4])
 """
 )
 
-# ARGV: run, process.
+# ARGV: generation, process.
 WITHDRAW = Script("redis.call('HDEL', KEYS[1], ARGV[2])")
 
-# ARGV: run, process. Returns what the other living processes said.
+# ARGV: generation, process. Returns what the other living processes said.
 REPORTS = Script(
     _REPORTS
     + """

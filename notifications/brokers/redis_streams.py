@@ -25,6 +25,7 @@ from collections.abc import Mapping, Sequence
 from notifications.brokers.base import (
     Broker,
     BrokerStatus,
+    BrokerUnusable,
     HistoryLimits,
     Page,
     PrefixTaken,
@@ -70,7 +71,9 @@ class RedisBroker(Broker):
         )
         process = secrets.token_hex(6)
         self._keys = keys
-        self._link = RedisLink(RedisConnector(url, "notifications-link"), mark=mark or None)
+        self._link = RedisLink(
+            RedisConnector(url, "notifications-link"), state_key=keys.state, mark=mark or None
+        )
         self._history = RedisHistory(self._link, keys, limits)
         self._feed = RedisFeed(self._history)
         self._presence = RedisPresence(self._link, keys, process=process)
@@ -94,12 +97,13 @@ class RedisBroker(Broker):
         return self._link.is_away
 
     def check(self) -> None:
-        """Make sure that no other deployment uses our prefix, where Redis can be asked.
+        """Make sure that Redis, where it can be asked, can be used, and by us alone.
 
         Switches greenlets, for a second or two at most.
 
         Raises:
-            PrefixTaken: one does.
+            PrefixTaken: another deployment uses our prefix.
+            BrokerUnusable: it does not say which server it is.
         """
         # Whatever the answer: it comes once the link knows how things are.
         self._presence.total()
@@ -107,6 +111,10 @@ class RedisBroker(Broker):
             conflict = self._link.conflict
             self._link.stop()
             raise PrefixTaken(conflict)
+        if self._link.is_unidentified:
+            trouble = self._link.trouble
+            self._link.stop()
+            raise BrokerUnusable(trouble)
 
     def start(self, sink: Sink) -> None:
         """Begin to feed ``sink``; never waits. Until Redis is there, ``status`` says so."""

@@ -159,7 +159,10 @@ class RedisSubscriber:
             try:
                 self._connection.open()
                 self._line = line = RedisPubSub(self._connection)
-                helpers = [gevent.spawn(each, line) for each in (self._write, self._watch)]
+                helpers = [
+                    gevent.spawn(each, line)
+                    for each in (self._write, self._watch, self._await_generation)
+                ]
                 self._listen(line)
             except (*CONNECTION_FAILURES, BrokerUnavailable) as error:
                 if self.trouble is None:
@@ -231,6 +234,15 @@ class RedisSubscriber:
             line.write_forever()
         except CONNECTION_FAILURES as error:
             log.debug("subscriptions could not be written: %s", error)
+        finally:
+            line.close()
+
+    def _await_generation(self, line: RedisPubSub) -> None:
+        try:
+            self._link.wait_for_generation_after(self._link.generation)
+            # Perhaps of another server, which this connection does not lead to.
+            self.trouble = "the histories in Redis have ended"
+            log.info("the histories in Redis have ended; all streams load everything again")
         finally:
             line.close()
 

@@ -35,7 +35,7 @@ def store(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> It
     link: RedisLink | None = None
     if "link" in request.param:
         monkeypatch.setattr("redis.connection.socket", gevent.socket)
-        link = RedisLink(RedisConnector(server.url, "test"))
+        link = RedisLink(RedisConnector(server.url, "test"), state_key="test:state")
     with server.client() as client:
         yield RedisBatches(client, link=link, shards=shards, lease_seconds=LEASE_SECONDS)
     if link is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -26,7 +25,7 @@ END = b"0\r\n\r\n"
 
 
 def token(subject: str = "anna", **claims: Any) -> str:
-    payload = {"sub": subject, "role": "waiter", "exp": time.time() + 3600, **claims}
+    payload = {"sub": subject, "role": "waiter", "exp": 2e9, **claims}
     return jwt.encode(payload, KEYS.secret_key, algorithm="HS256")
 
 
@@ -189,11 +188,6 @@ EXTRAORDINARY: dict[str, bytes] = {
         access="",
     ),
     "too many parameters": request_of(line=f"GET /sse/waiter/anna?{TOO_MANY} HTTP/1.1"),
-    "a token that is empty": request_of(line="GET /sse/waiter/anna?token= HTTP/1.1", access=""),
-    "bytes in the query": request_of(line="GET /sse/waiter/anna?a=\u00ff HTTP/1.1"),
-    "more fields than gunicorn takes": request_of(*(f"X-{number}: x" for number in range(63))),
-    "a name with an underscore": request_of("Script_Name: /sse"),
-    "a path in front that is ours": request_of("X-Forwarded-Prefix: /sse"),
     "a header twice": request_of(bearer()),
     "a header twice, spelled otherwise": request_of(bearer().replace("Auth", "auth")),
     "a bad header": request_of("No colon"),

@@ -45,6 +45,10 @@ class DeafProxy:
             passage.is_deaf = True
         return len(subscribers)
 
+    def lead_to(self, target_port: int) -> None:
+        """Lead new connections to another server, as a name does that is changed."""
+        self._target = ("127.0.0.1", target_port)
+
     def hang_up(self) -> None:
         """End all connections; new ones are welcome."""
         for passage in list(self._passages):

@@ -90,4 +90,5 @@ class RedisServer:
         self.thaw()
         self.start()
         with self.client() as client:
+            client.replicaof("NO", "ONE")
             client.flushall()

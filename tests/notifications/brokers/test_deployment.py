@@ -237,7 +237,7 @@ def test_redis_that_hangs_fails_no_change_and_costs_no_resync(
     redis_server.freeze()
     versions = deployment.toggle_order(10)
     for server in deployment.servers:
-        wait_until(lambda server=server: server.get("/health/ready").status_code == 503)
+        wait_until(lambda server=server: server.get("/sse/health").status_code == 503)
     redis_server.thaw()
     deployment.wait_until_up_to_date()
     for screen in deployment.screens:
@@ -254,7 +254,7 @@ def test_what_changes_while_redis_is_away_arrives_when_it_is_back(
     deployment.wait_until_up_to_date()
     redis_server.stop()
     for server in deployment.servers:
-        wait_until(lambda server=server: server.get("/health/ready").status_code == 503)
+        wait_until(lambda server=server: server.get("/sse/health").status_code == 503)
         assert server.get("/health/live").status_code == 200
         assert "Redis" in server.get("/sse/health").json()["reason"]
     deployment.toggle_order(10)

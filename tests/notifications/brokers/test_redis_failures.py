@@ -264,14 +264,14 @@ def test_redis_that_is_flushed_costs_a_resync_when_somebody_reads(
     assert len(ear.resyncs) == 1
 
 
-def test_history_of_another_run_of_the_server_is_not_believed(
+def test_history_of_an_earlier_generation_is_not_believed(
     broker: RedisBroker, ear: Ear, redis_client: redis.Redis
 ) -> None:
     """It may end earlier than what clients have seen: its offsets would come again."""
     broker.subscribe(ANNA)
     publish(broker, ANNA, times=2)
     before = broker.tip(ANNA)
-    redis_client.hset("restaurant:{waiter:anna}:meta", "run", "a former")
+    redis_client.hset("restaurant:{waiter:anna}:meta", "generation", 0)
     assert broker.read(ANNA, before, 10).is_gap
     assert ear.resyncs == [(ANNA, EventId(broker.tip(ANNA).epoch, 0))]
     publish(broker, ANNA)
@@ -452,7 +452,7 @@ def test_user_who_may_do_the_least_is_enough(
 ) -> None:
     rights = (
         "on >pw resetkeys ~restaurant:* resetchannels &restaurant:* -@all "
-        "+@connection +@pubsub +@scripting +@stream +@hash +@sortedset +del +pexpire +time"
+        "+@connection +@pubsub +@scripting +@stream +@hash +@sortedset +del +pexpire +time +info"
     )
     redis_client.execute_command("ACL", "SETUSER", "restaurant", *rights.split())
     try:
