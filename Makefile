@@ -68,10 +68,12 @@ tests/browser/node_modules/.stamp: tests/browser/package-lock.json
 
 # Installed again only when the requirements change.
 $(VENV)/.dev: requirements-dev.txt $(VENV)/.runtime
+	@echo "Installing what checks and tests need (requirements-dev.txt) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
 $(VENV)/.runtime: requirements.txt | $(BIN)/python
+	@echo "Installing the service's packages (requirements.txt); this takes about a minute ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
@@ -80,4 +82,5 @@ $(BIN)/python:
 		"install it, or say where it is: make run PYTHON=/path/to/python3" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "$(PYTHON) cannot make a virtual" \
 		"environment; install its venv module (on Debian: apt-get install python3-venv)" >&2; exit 1; }
+	@echo "Making a virtual environment in $(VENV) with $$($(PYTHON) --version) ..."
 	@$(PYTHON) -m venv $(VENV)

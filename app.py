@@ -37,6 +37,7 @@ from notifications.stream_door import StreamDoor
 from notifications.stream_entrance import StreamEntrance
 from notifications.token_keys import TokenKeys
 from runtime import response_headers, sub_path
+from runtime.cli.start import in_one_sentence
 from runtime.write_probe import WriteProbe
 from serving import Serving
 from setting_values import without_password
@@ -58,6 +59,7 @@ from waiter_service.revocations import Revocations
 MAX_BODY_BYTES = 64 * 1024
 
 
+@in_one_sentence
 def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     """Return the application; ``config`` overrides the environment (settings.py).
 

@@ -19,7 +19,7 @@ from runtime.cli import watch
 from runtime.cli.database import backup, restore
 from settings import Settings
 from waiter_service import Actor, FloorQueries, WaiterService, inputs
-from waiter_service.errors import DatabaseError, Missing, WaiterServiceError
+from waiter_service.errors import DatabaseUnavailable, Missing, WaiterServiceError
 from waiter_service.revocations import KEPT_FOR, Revocations, RevokedKind
 
 ROLES = {
@@ -264,7 +264,7 @@ def _checked_url(_ctx: click.Context, _option: click.Parameter, url: str | None)
 @click.option(
     "--url",
     callback=_checked_url,
-    help="Where the service is. Default: http://127.0.0.1:$PORT",
+    help="Where the service is. Default: the service of this machine, at $HOST and $PORT.",
 )
 @with_appcontext
 def watch_stream(kind: str, subject: str, url: str | None) -> None:
@@ -279,7 +279,7 @@ def watch_stream(kind: str, subject: str, url: str | None) -> None:
     """
     settings: Settings = current_app.extensions["settings"]
     role = "customer" if kind == "session" else "waiter"
-    base = (url or f"http://127.0.0.1:{settings.port}").rstrip("/")
+    base = (url or settings.local_url).rstrip("/")
     try:
         _require_known(kind, subject)
         watch.interrupt_when_unread()
@@ -300,6 +300,6 @@ def _require_known(kind: str, subject: str) -> None:
             queries.session_snapshot(subject)
         else:
             queries.waiter_floor(subject)
-    except DatabaseError as error:
+    except DatabaseUnavailable as error:
         # The stream may still be served, and is what one watches during an outage.
         click.echo(f"-- {error}", err=True)

@@ -28,7 +28,7 @@ except SettingsError as error:
 wsgi_app = "wsgi:app"
 chdir = str(_HERE)
 proc_name = "restaurant-notifications"
-bind = f"{_settings.host}:{_settings.port}"
+bind = _settings.address
 
 # Connections that wait to be accepted. After a restart all clients come back
 # at once; the kernel caps this at net.core.somaxconn (4096 by default).

@@ -6,11 +6,12 @@ Every function here takes text, or a value of the right type already, and raises
 
 from __future__ import annotations
 
+import ipaddress
 import math
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 #: Web pages, and the shells that wrap one as an app for phones and desktops.
 ORIGIN_SCHEMES = frozenset({"http", "https", "capacitor", "ionic", "tauri"})
@@ -23,6 +24,17 @@ class BadValue(ValueError):
 def text(value: object) -> str:
     """Return text without the blanks around it."""
     return str(value).strip()
+
+
+def host(value: object) -> str:
+    """Return a name or an address of either family, without an IPv6 address's brackets."""
+    named = str(value).strip().removeprefix("[").removesuffix("]")
+    if not re.fullmatch(r"[A-Za-z0-9._-]+", named):
+        try:
+            ipaddress.IPv6Address(named)
+        except ValueError:
+            raise BadValue("an IPv4 or IPv6 address or a name, without a port") from None
+    return named
 
 
 def integer(low: int, high: int) -> Callable[[object], int]:
@@ -103,6 +115,12 @@ def redis_prefix(value: object) -> str:
     if not re.fullmatch(r"[A-Za-z0-9._-]+(:[A-Za-z0-9._-]+)*:?", text) or len(text) > 64:
         raise BadValue("up to 64 letters, digits, '.', '_', '-', with ':' between words")
     return text if text.endswith(":") else f"{text}:"
+
+
+def sqlite_url(path: Path) -> str:
+    """Return the URL that names the file ``path``, whatever characters are in it."""
+    # In a URL, "?" would begin a query and "%" an escape.
+    return f"sqlite:///{quote(str(path))}"
 
 
 def without_password(url: object) -> str:

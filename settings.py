@@ -15,8 +15,6 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-import click
-
 import instance_secret
 import setting_values as values
 from runtime.secret_strength import weakness_of
@@ -25,12 +23,8 @@ from setting_values import BadValue
 _HERE = Path(__file__).resolve().parent
 
 
-class SettingsError(click.ClickException):
-    """A setting is missing or wrong; the message names it, the rule and the remedy.
-
-    A click error, because ``flask --app app ...`` loads the application before
-    any command of ours could catch it, and prints such errors as one sentence.
-    """
+class SettingsError(Exception):
+    """A setting is missing or wrong; the message names it, the rule and the remedy."""
 
 
 def _setting(
@@ -88,7 +82,8 @@ class Settings:
     jwt_issuer: str | None = _setting("JWT_ISSUER", str)
 
     # Where gunicorn listens. Nobody but this machine's nginx needs to reach it.
-    host: str = _setting("HOST", str, "127.0.0.1")
+    # An address of either family, or a name.
+    host: str = _setting("HOST", values.host, "127.0.0.1")
     port: int = _setting("PORT", values.integer(0, 65_535), 8000)
     # Worker processes; one core each. More than one needs REDIS_URL.
     web_concurrency: int = _setting("WEB_CONCURRENCY", values.integer(1, 1024), 1)
@@ -165,8 +160,8 @@ class Settings:
         Raises:
             SettingsError: a value breaks its rule, or two do not go together.
         """
-        _refuse_misspelt(overrides or {})
         given = {**environ, **(overrides or {})}
+        _refuse_misspelt(given)
         chosen: dict[str, Any] = {}
         for each in fields(cls):
             if "variable" not in each.metadata:
@@ -177,6 +172,17 @@ class Settings:
             chosen[each.name] = _parse(each.metadata, value)
         _complete(chosen)
         return cls(**chosen)
+
+    @property
+    def address(self) -> str:
+        """Where to listen: ``host:port``, an IPv6 address in brackets."""
+        return f"{_bracketed(self.host)}:{self.port}"
+
+    @property
+    def local_url(self) -> str:
+        """Where programs on this machine reach the service."""
+        everywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
+        return f"http://{_bracketed(everywhere.get(self.host, self.host))}:{self.port}"
 
     @property
     def instance(self) -> str:
@@ -201,6 +207,10 @@ class Settings:
         return f"Settings({', '.join(shown)})"
 
 
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
 def _parse(metadata: Mapping[str, Any], value: object) -> object:
     variable, show = metadata["variable"], metadata["show"]
     try:
@@ -210,14 +220,37 @@ def _parse(metadata: Mapping[str, Any], value: object) -> object:
         raise SettingsError(f"{variable}{shown} must be {error}") from None
 
 
-def _refuse_misspelt(overrides: Mapping[str, object]) -> None:
-    """An override that only looks like ours would silently do nothing."""
+def _refuse_misspelt(given: Mapping[str, object]) -> None:
+    """Refuse a name that only looks like one of ours: it would silently do nothing."""
     known = Settings.variables()
-    for name in overrides:
-        if name.startswith("SSE_") and name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
+    for name in given:
+        if name in known:
+            continue
+        meant = next((each for each in known if _is_almost(name, each)), None)
+        if meant is None and name.startswith("SSE_"):
+            meant = next(iter(difflib.get_close_matches(name, known, n=1)), "")
+        if meant is not None:
+            hint = f"; did you mean {meant}?" if meant else ""
             raise SettingsError(f"{name} is not a setting{hint}")
+
+
+def _is_almost(name: str, setting: str) -> bool:
+    """Tell whether ``name`` is ``setting`` with one or two mistakes in typing.
+
+    Short names are left alone: too many variables of other programs are near
+    them. REDIS_PORT, which Kubernetes sets beside a service called redis, is
+    further from every setting than that.
+    """
+    if len(setting) < 7 or abs(len(name) - len(setting)) > 2:
+        return False
+    typed = name.upper()
+    # Levenshtein's distance, a row at a time.
+    row = list(range(len(setting) + 1))
+    for i, char in enumerate(typed, 1):
+        above, row = row, [i]
+        for j, wanted in enumerate(setting, 1):
+            row.append(min(above[j] + 1, row[j - 1] + 1, above[j - 1] + (char != wanted)))
+    return row[-1] <= 2
 
 
 def _complete(chosen: dict[str, Any]) -> None:
@@ -238,7 +271,7 @@ def _complete(chosen: dict[str, Any]) -> None:
 
     instance_dir = chosen.get("instance_dir", _HERE / "instance").resolve()
     chosen["instance_dir"] = instance_dir
-    chosen.setdefault("database_url", f"sqlite:///{instance_dir / 'restaurant.db'}")
+    chosen.setdefault("database_url", values.sqlite_url(instance_dir / "restaurant.db"))
     if "jwt_secret_key" not in chosen:
         try:
             chosen["jwt_secret_key"] = instance_secret.read_or_create(instance_dir / "jwt-secret")

@@ -251,6 +251,37 @@ def test_a_wrong_setting_is_one_line_without_a_traceback(tmp_path, variable, val
     assert result.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize("words", [("--help",), ("nosuch",), ("token", "--help")])
+def test_flask_itself_needs_one_sentence_too_where_a_setting_is_wrong(tmp_path, words):
+    result = subprocess.run(
+        [sys.executable, "-m", "flask", "--app", "app", *words],
+        cwd=REPOSITORY,
+        env={"INSTANCE_DIR": str(tmp_path), "PORT": "eighty"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr == "Error: PORT is 'eighty', but must be a whole number from 0 to 65535\n"
+
+
+def test_tables_that_are_missing_are_told_with_their_database(tmp_path):
+    result = subprocess.run(
+        [sys.executable, "-m", "flask", "--app", "app", "waiter", "order-status", "x", "Paid"],
+        cwd=REPOSITORY,
+        env={"INSTANCE_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert result.stderr.startswith(
+        f"Error: the database sqlite:///{tmp_path}/restaurant.db has no"
+    )
+    assert "run: flask --app app db upgrade" in result.stderr
+
+
 def test_watch_shows_what_happens_and_comes_back_after_a_restart(server, tmp_path):
     out = tmp_path / "watch.out"
     with out.open("wb") as file:

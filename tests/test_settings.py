@@ -23,6 +23,7 @@ from runtime.secret_strength import weakness_of
 from settings import Settings, SettingsError
 from tests.support.programs import REPOSITORY
 from waiter_service import Database
+from waiter_service.database import url_from
 
 GOOD_SECRET = "kX2vQ9-uR7sLw0pZ4tYb8nHc3mFa6dGe1jJi5oKqVhUx"
 
@@ -105,8 +106,75 @@ def test_a_misspelt_override_is_refused_with_the_right_name(environ):
 
 
 @pytest.mark.parametrize(
+    ("misspelt", "meant"),
+    [
+        ("SSE_HEARTBEAT", "SSE_HEARTBEAT_SECONDS"),
+        ("SSE_HISTORY_EVENT", "SSE_HISTORY_EVENTS"),
+        ("DATABASE_URI", "DATABASE_URL"),
+        ("DATBASE_URL", "DATABASE_URL"),
+        ("REDIS_URI", "REDIS_URL"),
+        ("CORS_ORIGIN", "CORS_ORIGINS"),
+        ("WEB_CONCURENCY", "WEB_CONCURRENCY"),
+        ("log_level", "LOG_LEVEL"),
+    ],
+)
+def test_a_misspelt_variable_stops_the_start_with_the_right_name(environ, misspelt, meant):
+    with pytest.raises(SettingsError, match=f"{misspelt} is not a setting; did you mean {meant}?"):
+        Settings.load(environ | {misspelt: "1"})
+
+
+def test_an_unknown_sse_variable_stops_the_start(environ):
+    with pytest.raises(SettingsError, match="SSE_ZZZ is not a setting"):
+        Settings.load(environ | {"SSE_ZZZ": "1"})
+
+
+def test_what_kubernetes_and_other_programs_set_is_left_alone(environ):
+    others = {
+        f"{service}_{what}": "tcp://10.0.0.11:6379"
+        for service in ("REDIS", "DATABASE", "LOG", "WEB", "JWT", "CORS", "POSTGRES")
+        for what in (
+            "PORT",
+            "SERVICE_HOST",
+            "SERVICE_PORT",
+            "PORT_6379_TCP",
+            "HOST",
+            "USER",
+            "NAME",
+        )
+    }
+
+    Settings.load(environ | others | {"HOSTNAME": "pod-1", "HOME": "/", "TERM": "xterm"})
+
+
+@pytest.mark.parametrize(
+    ("host", "address", "local_url"),
+    [
+        ("127.0.0.1", "127.0.0.1:8000", "http://127.0.0.1:8000"),
+        ("0.0.0.0", "0.0.0.0:8000", "http://127.0.0.1:8000"),  # noqa: S104
+        ("::", "[::]:8000", "http://[::1]:8000"),
+        ("[::1]", "[::1]:8000", "http://[::1]:8000"),
+        ("floor.internal", "floor.internal:8000", "http://floor.internal:8000"),
+    ],
+)
+def test_the_service_listens_on_an_address_of_either_family(environ, host, address, local_url):
+    settings = Settings.load(environ | {"HOST": host})
+
+    assert (settings.address, settings.local_url) == (address, local_url)
+
+
+def test_any_character_may_be_in_the_path_of_the_instance(tmp_path):
+    instance = tmp_path / "what? 100% #1 à la carte"
+    url = Settings.load({"INSTANCE_DIR": str(instance)}).database_url
+
+    for each in (url, url_from({"INSTANCE_DIR": str(instance)})):
+        assert Database(each).sqlite_path == instance / "restaurant.db"
+
+
+@pytest.mark.parametrize(
     ("variable", "value", "rule"),
     [
+        ("HOST", "127.0.0.1:80", "without a port"),
+        ("HOST", "a b", "an IPv4 or IPv6 address or a name"),
         ("PORT", "eighty", "a whole number from 0 to 65535"),
         ("PORT", "70000", "a whole number from 0 to 65535"),
         ("WEB_CONCURRENCY", "0", "a whole number from 1"),

@@ -170,7 +170,7 @@ class Database:
             found = schema.found_revision(connection)
         expected = schema.expected_revision()
         if found != expected:
-            raise SchemaOutOfDate(found=found, expected=expected)
+            raise SchemaOutOfDate(str(self), found=found, expected=expected)
 
     def write_probe(self) -> None:
         """Change something that nobody reads, to find out whether changes can be made.
@@ -217,7 +217,9 @@ def url_from(environ: Mapping[str, str]) -> str | None:
         return url
     if instance_dir := environ.get("INSTANCE_DIR"):
         # As settings.py reads it: "~" is nobody's folder of that name.
-        return f"sqlite:///{Path(instance_dir).expanduser().resolve() / 'restaurant.db'}"
+        path = Path(instance_dir).expanduser().resolve() / "restaurant.db"
+        # Not put together by hand: in a URL, "?" would begin a query and "%" an escape.
+        return URL.create("sqlite", database=str(path)).render_as_string()
     return None
 
 

@@ -306,10 +306,11 @@ class BackupFailed(DatabaseError):
 class SchemaOutOfDate(DatabaseError):
     """The tables are not those this code expects."""
 
-    def __init__(self, *, found: str | None, expected: str) -> None:
+    def __init__(self, database: str, *, found: str | None, expected: str) -> None:
+        state = f"is at schema {found}" if found else "has no tables of this service"
         super().__init__(
-            f"the database schema is at {found or 'nothing'}, this code expects {expected}; "
-            "run: flask --app app db upgrade (or deploy newer code, should the schema be ahead)"
+            f"the database {database} {state}, but this code expects schema {expected}; "
+            "run: flask --app app db upgrade (or deploy newer code if the schema is ahead)"
         )
         self.found = found
         self.expected = expected
