@@ -39,12 +39,20 @@ export interface SessionTransfer extends Update {
   previousWaiterId: string;
 }
 
-/** What each event type carries. Extend it by declaration merging for `types` of your own. */
+/**
+ * What each event type carries. Extend it by declaration merging for `types` of your own:
+ * `declare module ".../notifications.js" { interface EventPayloads { promo: Promo } }`.
+ */
 export interface EventPayloads {
   request_update: RequestUpdate;
   order_update: OrderUpdate;
   session_transfer: SessionTransfer;
 }
+
+/** What `onEvent` is called with; `type` tells which `data` it is. */
+export type EventArguments = {
+  [T in keyof EventPayloads]: [type: T, data: EventPayloads[T], id: string];
+}[keyof EventPayloads];
 
 /**
  * - `connecting`: opening, or lost a moment ago
@@ -56,47 +64,76 @@ export type State = "connecting" | "live" | "offline" | "refused";
 
 export interface StateDetail {
   /**
-   * A closing code of the server (`session_closed`, `token_revoked`, `draining`, ...),
-   * `http_` and a status (`http_403`), or one of `connection_lost`, `silence`, `unreachable`,
-   * `no_network`, `asleep`. Absent while all is well.
+   * A closing code of the server (`session_closed`, `token_revoked`, `draining`, `server_full`,
+   * ...), `http_` and a status (`http_403`), or one of `connection_lost`, `silence`,
+   * `unreachable`, `no_network`, `asleep` (the page was frozen, or is not shown), `hurried` (too
+   * many attempts were asked for). Absent while all is well.
    */
   code?: string;
-  /** The same, for people. */
+  /** The same, as an English sentence for people. */
   reason?: string;
+  /** The same, as the browser or the server put it; for logs. */
+  technical?: string;
   /** When the next attempt is due, counted from this call. */
   retryInMs?: number;
 }
 
+/** What the module needs of its surroundings; it does without a `document`, `window` or `locks`. */
+export interface Environment {
+  EventSource: unknown;
+  BroadcastChannel: unknown;
+  /** Of which visibility, freezing and resuming are heard. */
+  document: unknown;
+  /** Of which going on- and offline, hiding and showing are heard. */
+  window: unknown;
+  /** Web Locks; without them, tabs do not share. */
+  locks: unknown;
+  fetch: unknown;
+  setTimeout: unknown;
+  clearTimeout: unknown;
+  /** Milliseconds, rising, counting sleep. */
+  now: () => number;
+  /** From 0 to 1. */
+  random: () => number;
+}
+
 export interface Options {
-  /** `/sse/session/{id}` or `/sse/waiter/{id}`; may be of another origin. */
+  /**
+   * `/sse/session/{id}` or `/sse/waiter/{id}`; may be of another origin. Absolute where there
+   * is no page it could be relative to.
+   */
   url: string;
   /** Where short-lived stream tokens are had. Default: `../token`, seen from `url`. */
   tokenUrl?: string;
   /**
    * Returns the app's own, full token, renewed if need be. Called at every start, and
-   * before a stream token runs out. Where the server rejects it, the feed is `refused`;
-   * where it throws, tried again later.
+   * before a stream token runs out. Where the service itself rejects it, the feed is
+   * `refused`; where it throws, tried again later.
    */
   getToken(): string | Promise<string>;
   /** Go on after this id: a snapshot's `cursor`. Default: from now on. */
   lastEventId?: string;
   /** An event that is news: no duplicate, no older version than one seen before. */
-  onEvent?<T extends keyof EventPayloads>(type: T, data: EventPayloads[T], id: string): void;
+  onEvent?(...event: EventArguments): void;
   /** What to load again; no ids means all of that kind. `["all"]`: events may be missing. */
   onRefresh?(affectedData: AffectedData[], affectedIds: string[]): void;
   onState?(state: State, detail: StateDetail): void;
-  /** Every message as it came, heartbeats and duplicates included; for logs. */
+  /**
+   * Every message as it came, heartbeats and duplicates included; for logs. `data` that is no
+   * JSON is a string, and comes here alone.
+   */
   onRaw?(type: string, data: unknown, id: string): void;
   /** Event types to hear besides the server's own. Default: none. */
   types?: string[];
   /**
    * Whether the tabs of this browser that follow the same `url`, for the same `types`, share
    * one connection; they can on https and localhost alone. Default: true. It is opened with
-   * one tab's login, so close the feed at a logout.
+   * one tab's login, so close the feed at a logout. Where tabs cannot share, one that is
+   * hidden closes its stream, and resumes when it is shown.
    */
   share?: boolean;
-  /** Replacements for the browser's things, for tests: `EventSource`, `fetch`, `now`, `locks`, ... */
-  env?: Record<string, unknown>;
+  /** Replacements for the browser's things: an `EventSource` for Node.js, a clock for tests. */
+  env?: Partial<Environment>;
 }
 
 export interface Feed {

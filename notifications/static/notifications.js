@@ -21,7 +21,9 @@
  * https and localhost.
  */
 
+import { absolute, report, surroundings } from "./environment.js";
 import { EventStream } from "./event-stream.js";
+import { reasonFor } from "./reasons.js";
 import { TabSharing } from "./tab-sharing.js";
 
 // About the connection itself; EventSource needs each type by name.
@@ -42,6 +44,8 @@ class Feed {
   #options;
   #stream;
   #tabs = null; // null: this tab keeps to itself
+  #document; // undefined in a worker
+  #isShareable;
   #ended = new AbortController();
   #isAsleep = false;
   #isInStep = false; // the tab that leads has said where it stands
@@ -52,9 +56,11 @@ class Feed {
   #versions = new Map();
 
   constructor(options) {
-    const env = { ...browser(), ...options.env };
-    const url = new URL(options.url, document.baseURI);
+    const env = { ...surroundings(), ...options.env };
+    const url = absolute(options.url);
     this.#options = options;
+    this.#document = env.document;
+    this.#isShareable = TabSharing.isSupported(env);
     this.#lastEventId = options.lastEventId;
     this.#stream = new EventStream({
       url: url.href,
@@ -66,7 +72,7 @@ class Feed {
       onState: (state, detail) => this.#enter(state, detail),
       env,
     });
-    if (options.share !== false && TabSharing.isSupported(env)) {
+    if (options.share !== false && this.#isShareable) {
       // A leader hears the types it asked for, and no others.
       const name = ["notifications", url.href, ...[...(options.types ?? [])].sort()].join(" ");
       this.#tabs = new TabSharing(name, {
@@ -106,6 +112,7 @@ class Feed {
 
   #join({ urgent = false } = {}) {
     if (this.#ended.signal.aborted) return;
+    if (this.#isToSleep) return this.#sleep();
     this.#isAsleep = this.#isInStep = false;
     if (this.#tabs) this.#tabs.join(urgent);
     else this.#stream.start();
@@ -121,11 +128,11 @@ class Feed {
     const { signal } = this.#ended;
     const on = (target, type, act) => {
       const listener = (event) => this.#state !== "refused" && act(event);
-      target.addEventListener(type, listener, { signal });
+      target?.addEventListener?.(type, listener, { signal });
     };
-    on(document, "visibilitychange", () => document.visibilityState === "visible" && this.#wake());
+    on(document, "visibilitychange", () => this.#look());
     on(window, "online", () => this.#wake());
-    on(window, "offline", () => this.#speaksToServer && this.#stream.loseNetwork());
+    on(window, "offline", () => this.#loseNetwork());
     // A frozen page would hold its connection and its lead without using them.
     on(document, "freeze", () => this.#sleep());
     on(document, "resume", () => this.#wake());
@@ -133,13 +140,31 @@ class Feed {
     on(window, "pageshow", ({ persisted }) => persisted && this.#wake());
   }
 
+  /**
+   * Whether this tab is to hold no connection, since nobody sees it. Only where tabs
+   * cannot share one: the six that HTTP/1.1 has are soon used up.
+   */
+  get #isToSleep() {
+    return !this.#isShareable && this.#document?.visibilityState === "hidden";
+  }
+
+  #look() {
+    if (this.#document.visibilityState === "visible") this.#wake();
+    else if (this.#isToSleep) this.#sleep();
+  }
+
+  #loseNetwork() {
+    if (this.#speaksToServer && !this.#isAsleep) this.#stream.loseNetwork();
+  }
+
   #sleep() {
     this.#isAsleep = true;
     this.#leave();
-    this.#show("offline", { code: "asleep", reason: "the page was asleep" });
+    this.#show("offline", { code: "asleep", reason: reasonFor("asleep") });
   }
 
   #wake() {
+    if (this.#isToSleep) return;
     if (this.#isAsleep) this.#join();
     else if (this.#speaksToServer) this.#stream.wake();
     else this.#tabs.ask(true);
@@ -196,15 +221,17 @@ class Feed {
   #hear(type, data, id) {
     this.#tell("onRaw", type, data, id);
     if (OWN_TYPES.includes(type)) return;
+    const fields = Object(data); // of data that is no JSON: none
     const isRefresh = type === "cache_refresh";
+    const affectedData = listIn(fields.affectedData, ["all"]);
     // "All" answers a position the server could not go on from, so its own id
     // proves nothing; and a reload too many is cheaper than a change missed.
-    const isResync = isRefresh && data.affectedData.includes("all");
+    const isResync = isRefresh && affectedData.includes("all");
     if (!isResync && isUpTo(id, this.#lastEventId)) return;
     this.#lastEventId = id || this.#lastEventId;
     if (isResync) this.#startOver();
-    else if (isRefresh) this.#tell("onRefresh", data.affectedData, data.affectedIds);
-    else if (this.#isNews(type, data)) this.#tell("onEvent", type, data, id);
+    else if (isRefresh) this.#tell("onRefresh", affectedData, listIn(fields.affectedIds, []));
+    else if (fields === data && this.#isNews(type, data)) this.#tell("onEvent", type, data, id);
   }
 
   /** Versions are forgotten, too: after a restore the server counts on from lower ones. */
@@ -214,7 +241,7 @@ class Feed {
   }
 
   #isNews(type, { requestId, orderId, sessionId, version }) {
-    if (!version) return true;
+    if (!Number.isFinite(version)) return true;
     const thing = `${type} ${requestId ?? orderId ?? sessionId}`;
     if (version <= this.#versions.get(thing)) return false;
     this.#versions.delete(thing); // to the end: the map's order is that of use
@@ -242,7 +269,7 @@ class Feed {
     try {
       this.#options[name]?.(...args);
     } catch (error) {
-      reportError(error);
+      report(error);
     }
   }
 }
@@ -255,19 +282,4 @@ function isUpTo(id, position) {
   return epoch === ourEpoch && Number(offset) <= Number(ourOffset);
 }
 
-/** What we need of the browser; `options.env` may replace any of it. */
-function browser() {
-  const { EventSource, BroadcastChannel, document } = globalThis;
-  return {
-    EventSource,
-    BroadcastChannel,
-    document,
-    window: globalThis,
-    locks: navigator.locks,
-    fetch: (...args) => fetch(...args),
-    setTimeout: (...args) => setTimeout(...args),
-    clearTimeout: (timer) => clearTimeout(timer),
-    now: () => Date.now(), // performance.now() stands still while a phone sleeps
-    random: () => Math.random(),
-  };
-}
+const listIn = (value, otherwise) => (Array.isArray(value) ? value : otherwise);

@@ -18,6 +18,8 @@ from tests.support.service_server import ServiceServer, copy_sqlite
 
 HERE = Path(__file__).parent
 
+PLAIN_HOST = "restaurant.example"
+
 _ARGUMENTS = [
     "--no-sandbox",  # it refuses to start as root otherwise
     "--disable-gpu",
@@ -27,6 +29,8 @@ _ARGUMENTS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    # A page of this host comes over plain http, and not from this machine: no Web Locks.
+    f"--host-resolver-rules=MAP {PLAIN_HOST} 127.0.0.1",
     # A tab that hangs must not hang its neighbours, nor be helped by them.
     "--process-per-tab",
 ]

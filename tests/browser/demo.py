@@ -21,9 +21,9 @@ expect.set_options(timeout=20_000)
 class Demo:
     """The page, once all of its three screens are live."""
 
-    def __init__(self, context: BrowserContext, server: ServiceServer) -> None:
+    def __init__(self, context: BrowserContext, server: ServiceServer, url: str = "") -> None:
         self.page: Page = context.new_page()
-        self.page.goto(f"{server.url}/demo")
+        self.page.goto(f"{url or server.url}/demo")
         self.guest, self.anna, self.ben = (
             self.page.get_by_role("region", name=name, exact=True)
             for name in ("Table 7", "Anna", "Ben")

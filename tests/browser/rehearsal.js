@@ -6,11 +6,12 @@
 async function rehearse(prepare = () => {}) {
   const { connect } = await import("/sse/static/notifications.js");
   const stage = {
-    sources: [], states: [], events: [], refreshes: [],
+    sources: [], states: [], events: [], refreshes: [], fetched: [],
     random: 1, detail: {}, onEvent() {}, onRaw() {}, onState() {},
     answer: { ok: true }, // to whoever asks why a stream was rejected
     tokenAnswer: null, // to whoever asks for a stream token; null: gets one
     get source() { return this.sources.at(-1); },
+    get requests() { return this.sources.length + this.fetched.length; },
     get state() { return this.states.at(-1); },
   };
 
@@ -24,8 +25,11 @@ async function rehearse(prepare = () => {}) {
     }
     close() { this.readyState = 2; }
     say(type, data, lastEventId = "") {
+      this.sayText(type, JSON.stringify(data), lastEventId);
+    }
+    sayText(type, data, lastEventId = "") {
       this.readyState = 1;
-      this.dispatchEvent(new MessageEvent(type, { data: JSON.stringify(data), lastEventId }));
+      this.dispatchEvent(new MessageEvent(type, { data, lastEventId }));
     }
     /** The connection broke; browsers try again by themselves. */
     lose() { this.readyState = 0; this.onerror(); }
@@ -44,6 +48,7 @@ async function rehearse(prepare = () => {}) {
     setTimeout: (act, ms) => (timers.set(++count, { act, at: now + ms }), count),
     clearTimeout: (timer) => timers.delete(timer),
     fetch: async (url) => {
+      stage.fetched.push(url);
       if (!url.endsWith("/sse/token")) return stage.answer;
       if (stage.tokenAnswer) return stage.tokenAnswer();
       return { ok: true, json: async () => ({ token: `stream-${++tokens}`, expiresIn: 600 }) };
@@ -75,6 +80,12 @@ async function rehearse(prepare = () => {}) {
     now = end;
   };
 
+  /** An answer that is no success; of our service where it is a problem document. */
+  stage.refusal = (status, { type = "application/problem+json", body = {}, ...headers } = {}) => ({
+    ok: false, status, statusText: "", headers: new Headers({ "Content-Type": type, ...headers }),
+    json: async () => body,
+  });
+
   const options = prepare(stage) ?? {};
   stage.feed = connect({
     url: "/sse/session/table-7",
@@ -83,7 +94,7 @@ async function rehearse(prepare = () => {}) {
     onState(state, detail) { stage.states.push(state); stage.detail = detail; stage.onState(state); },
     onEvent(type, data, id) { stage.events.push({ type, data, id }); stage.onEvent(); },
     onRefresh: (affectedData) => stage.refreshes.push(affectedData),
-    onRaw: (type) => stage.onRaw(type),
+    onRaw: (type, data) => stage.onRaw(type, data),
     ...options,
     env: { ...env, ...options.env },
   });

@@ -1,4 +1,4 @@
-"""Other people's clients from npm, under Node.js, on a network that fails: they miss nothing."""
+"""Clients from npm and our own, under Node.js, on a network that fails: they miss nothing."""
 
 from __future__ import annotations
 
@@ -17,9 +17,11 @@ from tests.support.programs import end
 from tests.support.service_server import ServiceServer
 from tests.support.waiting import wait_until
 
+#: The client's script, and the package that it uses. Ours needs an EventSource from elsewhere.
 _CLIENTS = {
-    "eventsource": "eventsource.mjs",
-    "@microsoft/fetch-event-source": "fetch-event-source.mjs",
+    "eventsource.mjs": "eventsource",
+    "fetch-event-source.mjs": "@microsoft/fetch-event-source",
+    "notifications.mjs": "eventsource",
 }
 
 
@@ -57,10 +59,10 @@ def client(
     server: ServiceServer,
     proxy: TcpProxy,
 ) -> Iterator[NodeClient]:
-    npm_package(request.param)
+    npm_package(_CLIENTS[request.param])
     client = NodeClient(
         node,
-        Path(__file__).parent / "clients" / _CLIENTS[request.param],
+        Path(__file__).parent / "clients" / request.param,
         f"{proxy.url}/sse/session/table-7",
         server.token("customer", "table-7"),
         "connection",

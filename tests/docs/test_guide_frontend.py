@@ -134,6 +134,62 @@ def test_by_hand_a_refusal_ends_it(open_page, server):
     wait_until(lambda: page.evaluate("heard") == ["refused"])
 
 
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_by_hand_a_refusal_by_somebody_else_is_an_outage(open_page, server, status):
+    page = open_page("followByHand")
+    refused = []
+
+    def refuse(route):
+        refused.append(status)
+        route.fulfill(status=status, content_type="text/html", body="<h1>Deploying</h1>")
+
+    page.route("**/sse/token", refuse)
+    page.evaluate(
+        """() => {
+          window.heard = [];
+          const hear = (type) => heard.push(type);
+          example.followByHand({ streamUrl: "/sse/session/table-7", getToken, hear });
+        }"""
+    )
+    wait_until(lambda: page.evaluate("heard") == [] and len(refused) > 1, 20)
+    page.unroute("**/sse/token")
+    wait_until(lambda: page.evaluate("heard").count("connection") == 1, 20)
+
+
+@pytest.mark.parametrize(
+    ("data", "floor_ms", "cap_ms"),
+    [
+        ('{"reconnect":true,"reconnectInMs":700}', 700, 2_700),
+        ('{"reconnect":true,"reconnectInMs":1e15}', 300_000, 302_000),
+        ('{"reconnect":true,"reconnectInMs":-1}', 0, 2_000),
+        ('{"reconnect":true,"reconnectInMs":"soon"}', 0, 2_000),
+        ("null", 0, 2_000),
+    ],
+)
+def test_by_hand_the_time_to_come_back_is_kept_within_bounds(open_page, data, floor_ms, cap_ms):
+    page = open_page("followByHand")
+    page.evaluate(
+        """() => {
+          window.EventSource = class extends EventTarget {
+            constructor() { super(); window.source = this; }
+            close() {}
+          };
+          example.followByHand({ streamUrl: "/sse/session/table-7", getToken, hear() {} });
+        }"""
+    )
+    page.wait_for_function("window.source")
+    pause = page.evaluate(
+        """(data) => {
+          let pause;
+          window.setTimeout = (act, ms) => { pause = ms; };
+          source.dispatchEvent(new MessageEvent("closing", { data }));
+          return pause;
+        }""",
+        data,
+    )
+    assert floor_ms <= pause <= cap_ms
+
+
 def test_by_hand_nothing_is_opened_once_it_is_closed(open_page, server):
     page = open_page("followByHand")
     with page.expect_response("**/sse/token"):
