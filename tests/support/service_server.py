@@ -48,7 +48,7 @@ def open_restaurant(database_url: str) -> None:
 class ServiceServer:
     """One gunicorn on a port of its own.
 
-    ``env`` and ``command`` are what it is started with; change them and
+    ``env``, ``python`` and ``command`` are what it is started with; change them and
     ``restart()``. Everything it writes is in ``log``.
     """
 
@@ -69,6 +69,7 @@ class ServiceServer:
             "SSE_DRAIN_SECONDS": "1",
             **{name: str(value) for name, value in env.items()},
         }
+        self.python = sys.executable
         self.command = ["gunicorn", "--config", "gunicorn.conf.py"]
         self.expected_errors: list[str] = []
         """Texts that excuse an error or a traceback in the log, of the record that has one."""
@@ -116,7 +117,7 @@ class ServiceServer:
         assert not self.is_running, "the server is running already"
         with self._log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", *self.command],
+                [self.python, "-m", *self.command],
                 cwd=REPOSITORY,
                 env=self.env,
                 stdin=subprocess.DEVNULL,
