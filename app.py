@@ -23,6 +23,7 @@ from notifications.brokers.base import Broker, BrokerUnusable, HistoryLimits
 from notifications.brokers.memory import MemoryBroker
 from notifications.brokers.redis_streams import RedisBroker
 from notifications.cache_refresh import CacheRefreshService
+from notifications.connection_stats import ConnectionStats
 from notifications.floor_listener import FloorListener
 from notifications.metrics import Metrics
 from notifications.notification_service import NotificationService
@@ -113,6 +114,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     pump = _pump(settings, service, broker, sse, on_look=revoked.refresh)
     service.after_commit = pump.after_commit
     writes = WriteProbe(database.write_probe)
+    connections = ConnectionStats()
     metrics = Metrics(
         sse=sse,
         notifications=notifications,
@@ -121,6 +123,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
         service=service,
         writes=writes,
         dropped_log_lines=logs.dropped_lines,
+        connections=connections,
     )
     serving = Serving(
         database=database,
@@ -169,6 +172,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
         sse=sse,
         serving=serving,
         stream_door=StreamDoor(entrance),
+        connections=connections,
         stream_entrance=entrance,
         revocations=revocations,
     )

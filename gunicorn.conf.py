@@ -14,6 +14,7 @@ sys.path.insert(0, str(_HERE))
 
 # The master executes this file, and forks its workers before they patch what blocks.
 # So what is imported here must import no driver of a database or of Redis.
+from runtime.bounded_http import defer_handshake  # noqa: E402
 from runtime.master import Master, ServiceLogger  # noqa: E402
 from runtime.worker import StreamWorker  # noqa: E402
 from settings import Settings, SettingsError  # noqa: E402
@@ -69,6 +70,12 @@ max_requests = 0
 # may take to arrive. nginx keeps its connections for less (deploy/), so that it
 # never reuses one that is just being closed.
 keepalive = 5
+
+
+def ssl_context(_config, make_default):
+    """Return TLS's context, where --certfile is given; the worker bounds the handshake."""
+    return defer_handshake(make_default())
+
 
 # The parser in C, and a refusal to start without it: the Python one doubles a
 # connect's CPU, which is what a storm of reconnects consists of.

@@ -27,6 +27,7 @@ import metrics_directory
 from notifications import errors
 from notifications.brokers.base import Broker
 from notifications.cache_refresh import CacheRefreshService
+from notifications.connection_stats import CAUSES, ConnectionStats
 from notifications.deployment_metrics import DeploymentCollector, WriteObstacle
 from notifications.events import CacheRefresh, OrderUpdate, RequestUpdate, SessionTransfer
 from notifications.followed_total import FollowedTotal, FollowedTotals
@@ -83,6 +84,7 @@ class Metrics:
         service: WaiterService,
         writes: WriteObstacle,
         dropped_log_lines: Callable[[], int],
+        connections: ConnectionStats,
     ) -> None:
         self._sse = sse
         self._notifications = notifications
@@ -90,6 +92,7 @@ class Metrics:
         self._broker = broker
         self._service = service
         self._dropped_log_lines = dropped_log_lines
+        self._connections = connections
         self._greenlet: gevent.Greenlet[..., Any] | None = None
 
         # "Created" series double the page, and nothing here asks for them.
@@ -183,6 +186,12 @@ class Metrics:
         self._relaying = self._gauge(
             "relaying_workers", "Workers that announce what is in the outbox.", "livesum"
         )
+        self._connections_open = self._gauge(
+            "connections_open", "Connections being served, but for live streams.", "livesum"
+        )
+        self._connections_ended = self._totals(
+            "connections_ended", "Connections ended from our side.", "cause", CAUSES
+        )
         self._log_lines_dropped = self._total(
             "log_lines_dropped", "Log lines lost, since nobody read them in time."
         )
@@ -239,6 +248,8 @@ class Metrics:
         for kind, streams in self._sse.counts().items():
             self._open[kind].set(streams)
         self._fullest.set(self._sse.fullest_mailbox())
+        self._connections_open.set(self._connections.open)
+        self._connections_ended.follow(self._connections.ended)
         self._log_lines_dropped.follow(self._dropped_log_lines())
 
     def _look(self) -> None:

@@ -78,7 +78,7 @@ class StreamDoor:
             head = sock.recv(_MAX_HEAD_BYTES, socket.MSG_PEEK)
         except OSError:
             return True  # it is silent, or gone
-        asked = _stream_request(head, address) if head.startswith(_BEGINNING) else None
+        asked = _stream_request(head, address)
         if asked is None:
             return False
         request_id.begin(asked.request_id)
@@ -104,6 +104,24 @@ class StreamDoor:
             sock.sendall(LAST_CHUNK)
         return True
 
+    def refuse(self, sock: socket.socket, address: Any, refusal: StreamRefused) -> bool:
+        """Refuse in-band if ``sock`` has asked for a stream that way; return whether it has.
+
+        Waits for nothing that has not come yet. Not for TLS.
+        """
+        try:
+            sock.settimeout(0)
+            head = sock.recv(_MAX_HEAD_BYTES, socket.MSG_PEEK)
+        except OSError:
+            return False
+        asked = _stream_request(head, address)
+        if asked is None or not self._entrance.refuses_in_band(asked):
+            return False
+        request_id.begin(asked.request_id)
+        self._entrance.note_refusal(asked, refusal)
+        self._refuse(sock, len(head), refusal)
+        return True
+
     def _refuse(self, sock: socket.socket, head_bytes: int, refusal: StreamRefused) -> None:
         with suppress(OSError):  # the client is gone
             sock.recv(head_bytes)
@@ -114,6 +132,8 @@ class StreamDoor:
 
 def _stream_request(head: bytes, address: Any) -> StreamRequest | None:
     """Return what is asked for, or None if that is no stream or takes the long way."""
+    if not head.startswith(_BEGINNING):
+        return None
     try:
         request = gunicorn_h1c.parse_request(head)
     except (gunicorn_h1c.ParseError, gunicorn_h1c.IncompleteError):

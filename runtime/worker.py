@@ -10,6 +10,7 @@ import gc
 import mmap
 import signal
 import socket
+import ssl
 import sys
 import time
 from types import FrameType
@@ -18,11 +19,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Never
 import gevent
 from click import ClickException
 from gunicorn.arbiter import Arbiter
+from gunicorn.workers.base_async import AsyncWorker
 from gunicorn.workers.ggevent import GeventWorker
 
+from runtime.bounded_http import TimedBody, bound_heads, reset_on_close
 from runtime.cooperation import blocking_parts
+from runtime.crowd_control import RESERVED_CONNECTIONS, is_health_check, turn_away
 
 if TYPE_CHECKING:
+    from notifications.connection_stats import ConnectionStats
     from notifications.stream_door import StreamDoor
     from serving import Serving
 
@@ -45,6 +50,12 @@ class StreamWorker(GeventWorker):
     # Whether any worker has ever served: one byte that the master shares with its
     # workers, since this module is imported before the first of them is forked.
     _has_served: ClassVar[mmap.mmap] = mmap.mmap(-1, 1)
+
+    #: Seconds that a request's body may take, and that one write of an answer may wait for
+    #: its reader. nginx sends whole requests and reads whole answers; these are for clients
+    #: that come without one. A head, and a TLS handshake, may take gunicorn's ``keepalive``.
+    body_seconds: ClassVar[float] = 15.0
+    write_seconds: ClassVar[float] = 30.0
 
     wsgi: Any
     _door: StreamDoor
@@ -119,16 +130,75 @@ class StreamWorker(GeventWorker):
 
     # -- connections ----------------------------------------------------------
 
+    def init_process(self) -> None:
+        """Begin this process's life, and bound what its requests may be."""
+        bound_heads()
+        super().init_process()
+
     def handle(self, listener: socket.socket, client: socket.socket, addr: Any) -> None:
         """Serve one connection, in a greenlet of its own.
 
         Plain requests for streams are answered by the short way, before gunicorn
         makes a request of the connection.
         """
-        # As long as gunicorn would wait for a head.
-        client.settimeout(self.cfg.keepalive or None)
-        if not self._door.answer(client, addr):
-            super().handle(listener, client, addr)
+        stats = self._connections
+        stats.open += 1
+        try:
+            if self._is_crowded and not is_health_check(client):
+                stats.ended["full"] += 1
+                turn_away(client, addr, self._door)
+                return
+            client.settimeout(self.cfg.keepalive)
+            if not self._door.answer(client, addr) and self._shake_hands(client):
+                # gunicorn itself sees to the head's time, beside which this is long.
+                client.settimeout(self.write_seconds)
+                # Not GeventWorker's own, which would let the client block without end.
+                AsyncWorker.handle(self, listener, client, addr)
+        finally:
+            stats.open -= 1
+
+    def handle_request(self, listener_name: Any, req: Any, sock: socket.socket, addr: Any) -> bool:
+        """Answer one request of a connection, within deadlines for its body and the answer."""
+        body = req.body
+        req.body = TimedBody(body, self.body_seconds, lambda: self._give_up_body(req))
+        # A stream that takes the long way has a limit of its own (prepare_socket).
+        sock.settimeout(self.write_seconds)
+        if self._is_crowded:
+            req.force_close()
+        try:
+            return super().handle_request(listener_name, req, sock, addr)
+        except TimeoutError:
+            # Not the application's, which answers for its own errors: the client does not read.
+            self._connections.ended["unread_answer"] += 1
+            reset_on_close(sock)
+            raise StopIteration from None
+        finally:
+            # gunicorn reads what is left of it, within the time of the next head.
+            req.body = body
+
+    @property
+    def _is_crowded(self) -> bool:
+        return self._connections.open > self.worker_connections - RESERVED_CONNECTIONS
+
+    @property
+    def _connections(self) -> ConnectionStats:
+        stats: ConnectionStats = self.wsgi.extensions["connections"]
+        return stats
+
+    def _give_up_body(self, req: Any) -> None:
+        self._connections.ended["slow_body"] += 1
+        req.force_close()
+
+    def _shake_hands(self, client: socket.socket) -> bool:
+        """Begin TLS, where gunicorn has the certificate; return whether all is well."""
+        if isinstance(client, ssl.SSLSocket):
+            try:
+                with gevent.Timeout(self.cfg.keepalive, TimeoutError):
+                    client.do_handshake()
+            except OSError as error:
+                self.log.debug("TLS could not begin: %s", error)
+                return False
+        return True
 
     # -- end ------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ import pytest
 from notifications import errors
 from notifications.brokers.memory import MemoryBroker
 from notifications.cache_refresh import CacheRefreshService
+from notifications.connection_stats import ConnectionStats
 from notifications.metrics import Metrics
 from notifications.notification_service import NotificationService
 from notifications.sse_service import SseService, StreamOptions
@@ -47,6 +48,7 @@ class Kitchen:
             service=WaiterService(database),
             writes=WriteProbe(database.write_probe),
             dropped_log_lines=lambda: self.dropped_log_lines,
+            connections=ConnectionStats(),
         )
 
     def open(self, channel: str = "session:table-7") -> RecordingOutlet:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import ssl
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -93,4 +95,16 @@ def test_stream_over_gunicorns_own_tls_is_like_any_other(server: TlsServer) -> N
     assert anna.events[-1].data["code"] == "draining"
     assert server.wait_exit(15) == 0
     for trouble in ("SIGKILL", "Worker graceful timeout", " ERROR "):
+        assert trouble not in server.log
+
+
+def test_clients_that_never_begin_tls_are_hung_up_on(server: TlsServer) -> None:
+    wires = [socket.create_connection(("127.0.0.1", server.port), timeout=15) for _ in range(5)]
+    wires[0].sendall(b"GET /health/live HTTP/1.1\r\nHost: house\r\n\r\n")  # no TLS at all
+    for wire in wires:
+        with wire, suppress(ConnectionError):
+            while wire.recv(4096):
+                pass
+    assert server.get("/health/live").ok
+    for trouble in ("Traceback", " ERROR "):
         assert trouble not in server.log
