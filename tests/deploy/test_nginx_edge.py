@@ -276,6 +276,32 @@ def test_storm_from_one_address_is_slowed_and_told_when_to_come_back(
     assert nginx.get("/sse/waiter/anna", outside=True).status_code == 401
 
 
+def test_storm_for_modules_is_slowed_apart_from_everything_else(
+    standing_server: ServiceServer, make_nginx: MakeNginx
+) -> None:
+    nginx = make_nginx(standing_server)
+    site = "conf.d/restaurant-notifications.conf"
+    nginx.edit(site, "burst=2000 nodelay", "burst=2 nodelay")
+    nginx.edit(site, "rate=100r/s", "rate=1r/m")
+    nginx.start()
+    # What does not exist goes through to the service each time.
+    paths = ["/sse/static/notifications.js"] + ["/sse/static/missing.js"] * 4
+    answers = [nginx.get(path).status_code for path in paths]
+    assert answers == [200, 404, 404, 429, 429]
+    assert nginx.request("POST", "/sse/token").status_code == 401
+
+
+def test_request_has_one_id_in_the_answer_and_in_both_logs(
+    standing_server: ServiceServer, standing_nginx: NginxServer
+) -> None:
+    answer = standing_nginx.get("/sse/waiter/anna", headers={"X-Request-ID": "the-clients-own"})
+    request_id = answer.json()["requestId"]
+    assert request_id != "the-clients-own"
+    assert answer.headers["X-Request-ID"] == request_id
+    wait_until(lambda: f'"requestId":"{request_id}"' in standing_nginx.access_log)
+    assert f"requestId={request_id}" in standing_server.log
+
+
 def test_storm_of_browsers_is_as_large_as_promised(
     standing_server: ServiceServer, make_nginx: MakeNginx
 ) -> None:
