@@ -37,7 +37,9 @@ GIVE_WAY_SECONDS = 0.05
 class RelayingService(Protocol):
     """What the pump needs of the waiter service."""
 
-    def start_relaying(self, side_by_side: SideBySide | None = None) -> None: ...
+    def start_relaying(
+        self, side_by_side: SideBySide | None = None, *, is_alone: bool = False
+    ) -> None: ...
     def stop_relaying(self) -> None: ...
     def flush(self) -> int: ...
 
@@ -236,7 +238,11 @@ class OutboxPump:
             self._lock_fd = fd
         try:
             self._on_begin()
-            self._service.start_relaying(side_by_side if self._may_wait else None)
+            self._service.start_relaying(
+                side_by_side if self._may_wait else None,
+                # Whoever had the lock before us has stopped, or died.
+                is_alone=self._lock_path is not None,
+            )
         except BaseException:
             self._unlock()
             raise

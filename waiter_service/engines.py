@@ -63,9 +63,14 @@ def store_has_failed(error: exc.SQLAlchemyError) -> bool:
 
 
 def postgresql_engine(url: URL) -> Engine:
-    """Return an engine whose connections speak UTC and wait for no lock for ever."""
+    """Return an engine whose connections speak UTC and give up waiting for locks.
+
+    ``prepare_threshold=none`` in the URL's query has it prepare no statements, which a
+    pooler of transactions would look for on another connection.
+    """
+    prepares = url.query.get("prepare_threshold") != "none"
     engine = create_engine(
-        url,
+        url.difference_update_query(["prepare_threshold"]),
         pool_size=POOL_SIZE,
         max_overflow=POOL_OVERFLOW,
         pool_timeout=POOL_TIMEOUT_SECONDS,
@@ -79,6 +84,7 @@ def postgresql_engine(url: URL) -> Engine:
             "keepalives_count": 2,
             "tcp_user_timeout": VANISHED_MS,
             "options": f"-c timezone=UTC -c lock_timeout={LOCK_TIMEOUT_MS}",
+            **({} if prepares else {"prepare_threshold": None}),
         },
     )
 

@@ -199,8 +199,11 @@ class OutboxRow(Base):
     payload: Mapped[dict[str, Any]] = mapped_column(JSON)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     claimed_by: Mapped[str | None] = mapped_column(String(32))
-    claimed_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    # How often the claim was renewed; see ``standstill.py``. The default is for processes of
+    # the release before this one, which also writes the last column; nothing here reads it.
+    renewals: Mapped[int] = mapped_column(server_default=text("0"))
     attempts: Mapped[int]
+    claimed_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class IdempotencyRow(Base):

@@ -1,8 +1,8 @@
 """Changes committed but not yet announced.
 
 A change and its row here commit together, so neither exists without the
-other. A process that announces first *claims* rows, for ``LEASE``: nobody
-else touches them until it removes them, gives them back, or is overdue. No
+other. A process that announces first *claims* rows: nobody else touches them
+until it removes them, gives them back, or shows no sign of life. No
 transaction stays open while receivers run.
 
 Two rules keep the changes of a session in order, whoever announces them:
@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, cast
 
 from sqlalchemy import (
@@ -40,18 +40,15 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from waiter_service.changes import Change, to_payload
-from waiter_service.models import OutboxRow, UtcDateTime
-
-# Longer than any honest round of receivers, whose waits have timeouts of a few
-# seconds; short enough that a crash is made good while the guest still waits.
-LEASE = timedelta(seconds=30)
+from waiter_service.models import OutboxRow
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Entry:
-    """One row, as claimed: announce it before ``claimed_until``.
+    """One row, as claimed.
 
-    ``attempts`` is how often that has failed before.
+    ``held_at`` is when it was claimed or renewed, on the claimant's monotonic clock;
+    ``attempts`` is how often announcing it has failed before.
     """
 
     sequence: int
@@ -59,7 +56,7 @@ class Entry:
     session_id: str
     kind: str
     payload: dict[str, Any]
-    claimed_until: datetime
+    held_at: float
     attempts: int = 0
 
 
@@ -74,9 +71,8 @@ _ADD = (
     insert(_OUTBOX)
     .values(
         claimed_by=case((_IS_FIRST, bindparam("claimant", type_=String)), else_=null()),
-        claimed_until=case((_IS_FIRST, bindparam("until", type_=UtcDateTime)), else_=null()),
     )
-    .returning(_OUTBOX.c.sequence, _OUTBOX.c.claimed_until)
+    .returning(_OUTBOX.c.sequence, _OUTBOX.c.claimed_by)
 )
 _ROWS: BindParameter[list[int]] = bindparam("rows", expanding=True)
 _REMOVE = delete(_OUTBOX).where(_OUTBOX.c.sequence.in_(_ROWS))
@@ -85,7 +81,9 @@ _REMOVE_LAST = _REMOVE.where(
 ).returning(_OUTBOX.c.session_id)
 
 
-def add(orm: Session, change: Change, *, claimant: str | None, now: datetime) -> Entry | None:
+def add(
+    orm: Session, change: Change, *, claimant: str | None, now: datetime, held_at: float
+) -> Entry | None:
     """Insert ``change``; return its row if ``claimant`` has claimed it with that.
 
     It is claimed only when nothing of its session waits: otherwise it would
@@ -102,19 +100,17 @@ def add(orm: Session, change: Change, *, claimant: str | None, now: datetime) ->
                 "kind": change.KIND,
                 "payload": payload,
                 "created_at": now,
+                "renewals": 0,
                 "attempts": 0,
                 "of_session": change.session_id,
                 "claimant": claimant,
-                "until": None if claimant is None else now + LEASE,
             },
         )
         .one()
     )
-    if row.claimed_until is None:
+    if row.claimed_by is None:
         return None
-    return Entry(
-        row.sequence, change.id, change.session_id, change.KIND, payload, row.claimed_until
-    )
+    return Entry(row.sequence, change.id, change.session_id, change.KIND, payload, held_at)
 
 
 def remove(connection: Connection, entries: Collection[Entry]) -> set[str]:

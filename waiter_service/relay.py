@@ -20,8 +20,7 @@ import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -32,14 +31,9 @@ from waiter_service.clock import Clock
 from waiter_service.database import Database
 from waiter_service.errors import DatabaseError
 from waiter_service.outbox import Entry
-from waiter_service.relay_lock import RelayLock
-from waiter_service.relay_session import RelaySession
+from waiter_service.standstill import RENEW_SECONDS, Standstill
 
 log = logging.getLogger(__name__)
-
-# How often to see whether our lock is still ours, and who has died. What a killed
-# process was announcing waits for this long, and for somebody's next look.
-LOOK_SECONDS = 1.0
 
 # stop() waits this long for a flush under way in another greenlet or thread.
 STOP_SECONDS = 5.0
@@ -79,18 +73,19 @@ class Relay:
     at once: nobody waits for another's receivers, and none can lock itself out.
     """
 
-    def __init__(self, announcer: Announcer, database: Database, clock: Clock) -> None:
+    def __init__(
+        self,
+        announcer: Announcer,
+        database: Database,
+        clock: Clock,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._announcer = announcer
         self._database = database
         self._clock = clock
+        self._monotonic = monotonic
         self._claimant = uuid.uuid4().hex
-        path = database.sqlite_path
-        self._lock: RelayLock | RelaySession = (
-            RelaySession(database.engine, self._claimant)
-            if path is None
-            else RelayLock(path.with_name(f"{path.name}-relay"), self._claimant)
-        )
-        self._look_at = 0.0
+        self._standstill = Standstill(self._claimant, monotonic)
         self._at_it = threading.Lock()
         self._asked: deque[_Round] = deque()
         # Claimed and committed, but not yet announced and removed: what came with
@@ -99,26 +94,26 @@ class Relay:
         self.side_by_side: SideBySide | None = None
         self.is_relaying = False
 
-    def start(self) -> None:
+    def start(self, *, is_alone: bool = False) -> None:
         """Announce for the whole deployment from now on. Starting again is harmless."""
-        with self._at_it:
-            self._join()
-            self.is_relaying = True
+        if is_alone and not self.is_relaying:
+            with self._database.writing() as orm:
+                claims.give_back_all(orm)
+        self.is_relaying = True
 
     def stop(self) -> None:
         """Leave announcing to others; give claims back, so that they need not wait for them."""
         self.is_relaying = False
         if not self._at_it.acquire(timeout=STOP_SECONDS):
-            log.warning("a flush is still under way; others wait for its lease to end")
+            log.warning("a flush is still under way; others wait until its claims stand still")
             return
         try:
             self._own.clear()
             with self._database.writing() as orm:
                 claims.give_back_all(orm, claimant=self._claimant)
         except DatabaseError as error:
-            log.warning("claims could not be given back; others wait for their lease: %s", error)
+            log.warning("claims could not be given back; others take them later: %s", error)
         finally:
-            self._leave()
             self._at_it.release()
 
     def claimant_of(self, kind: str) -> str | None:
@@ -153,11 +148,14 @@ class Relay:
         return self._work(_Round(limit=limit))
 
     def _is_idle(self) -> bool:
-        """Tell by reading alone that nothing waits: no lock, no claim, no write."""
-        if self._asked or self._own:
-            return False
+        """Tell by reading alone that nothing waits: no claim, no write.
+
+        If something does, see what others hold of it, and for how long.
+        """
         with self._database.reading() as orm:
-            return outbox.is_empty(orm)
+            is_empty = outbox.is_empty(orm)
+            self._standstill.look(() if is_empty else claims.held(orm))
+        return is_empty and not self._asked and not self._own
 
     @property
     def behind_count(self) -> int:
@@ -182,36 +180,24 @@ class Relay:
         # for who then found it taken is seen either by us or by the next.
         while self._asked and self._at_it.acquire(blocking=False):
             try:
-                with self._joined():
-                    while self._asked:
-                        sent += self._round(self._asked.popleft())
+                self._free_what_stands_still()
+                while self._asked:
+                    sent += self._round(self._asked.popleft())
             finally:
                 self._at_it.release()
         return sent
 
-    @contextmanager
-    def _joined(self) -> Iterator[None]:
-        """Let nobody take our claims for a dead one's meanwhile."""
-        self._join()
-        try:
-            yield
-        finally:
-            if not self.is_relaying:
-                self._leave()
-
-    def _join(self) -> None:
-        if time.monotonic() < self._look_at:
+    def _free_what_stands_still(self) -> None:
+        """End the claims of processes that have died. Nothing is being announced here meanwhile."""
+        void = self._standstill.take_void({entry.sequence for entry in self._own})
+        if not void:
             return
-        # Whoever could not join must not go on without the lock.
-        are_living_known = self._lock.join()
-        self._look_at = time.monotonic() + LOOK_SECONDS
-        if are_living_known:
-            with self._database.writing() as orm:
-                self._lock.give_back_of_the_dead(orm)
-
-    def _leave(self) -> None:
-        self._look_at = 0.0
-        self._lock.leave()
+        with self._database.writing() as orm:
+            for claimant, sequences in void.items():
+                claims.give_back(orm, claimant=claimant, sequences=sequences)
+        log.info(
+            "took over changes that a process no longer announces: %d", sum(map(len, void.values()))
+        )
 
     def _round(self, asked: _Round) -> int:
         progress = _Progress()
@@ -246,12 +232,13 @@ class Relay:
             return claims.claim(
                 orm,
                 claimant=self._claimant,
-                now=self._clock(),
+                held_at=self._monotonic(),
                 kinds=self._announcer.heard_kinds(),
                 limit=asked.limit,
                 only_sessions=only,
                 without_sessions=stuck,
                 retry=asked.retry,
+                due=self._standstill.due() if asked.retry else (),
             )
 
     def _announce_each(self, entries: Sequence[Entry], progress: _Progress) -> None:
@@ -268,7 +255,7 @@ class Relay:
         """Announce claimed rows in order; one that fails holds up its session alone."""
         left = deque(entries)
         try:
-            while left and self._clock() < left[0].claimed_until:
+            while left := self._still_held(left):
                 entry = left[0]
                 outcome = self._announcer.tell_entry(entry)
                 if outcome is Outcome.TAKEN:
@@ -280,14 +267,24 @@ class Relay:
                     self._give_back(behind, failed=entry if outcome is Outcome.FAILED else None)
                     left = deque(e for e in left if e.session_id != entry.session_id)
         except DatabaseError:
-            # Still claimed: nobody else would touch them before the lease ends.
+            # Still claimed: nobody else would touch them while we live.
             self._own.extend(left)
             left.clear()
             raise
         finally:
-            # Overdue by now, or a greenlet was ended in the middle of it.
+            # A greenlet was ended in the middle of it.
             if left:
                 self._give_back(left)
+
+    def _still_held(self, left: deque[Entry]) -> deque[Entry]:
+        """Return what is left without those that others have taken because we were too slow."""
+        now = self._monotonic()
+        if not left or now - left[0].held_at < RENEW_SECONDS:
+            return left
+        with self._database.committing() as connection:
+            return deque(
+                claims.renew(connection, claimant=self._claimant, entries=left, held_at=now)
+            )
 
     def _remove(self, progress: _Progress) -> None:
         """Remove the rows of what was told, in one commit."""
@@ -301,5 +298,10 @@ class Relay:
     def _give_back(self, entries: Collection[Entry], *, failed: Entry | None = None) -> None:
         with self._database.writing() as orm:
             if failed is not None:
-                claims.pause(orm, claimant=self._claimant, failed=failed, now=self._clock())
-            claims.give_back(orm, claimant=self._claimant, entries=entries)
+                failed.attempts += 1
+                claims.pause(orm, claimant=self._claimant, failed=failed)
+            claims.give_back(
+                orm, claimant=self._claimant, sequences=[entry.sequence for entry in entries]
+            )
+        if failed is not None:
+            self._standstill.failed(failed.sequence, failed.attempts)

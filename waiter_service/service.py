@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Self
@@ -45,6 +46,7 @@ class WaiterService:
     Args:
         database: where it is kept.
         clock: returns the present; UTC's by default.
+        monotonic: returns seconds that no setting of a clock changes.
         relay: start relaying at once; see ``start_relaying``.
         rules: how much may be unfinished, and when an order is finished.
 
@@ -61,11 +63,13 @@ class WaiterService:
         clock: Clock = utc_now,
         relay: bool = False,
         rules: HouseRules = DEFAULT_RULES,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.database = database
         self.rules = rules
         self._clock = clock
-        self._relay = Relay(Announcer(self), database, clock)
+        self._monotonic = monotonic
+        self._relay = Relay(Announcer(self), database, clock, monotonic)
         self.after_commit: Callable[[Sequence[Change]], None] = self._relay.announce
         """Called with the changes of each commit; replace it to announce elsewhere.
 
@@ -276,15 +280,19 @@ class WaiterService:
         """This process announces the whole deployment's changes, not only its own."""
         return self._relay.is_relaying
 
-    def start_relaying(self, side_by_side: SideBySide | None = None) -> None:
+    def start_relaying(
+        self, side_by_side: SideBySide | None = None, *, is_alone: bool = False
+    ) -> None:
         """Announce every pending change from now on: after each commit, and in ``flush()``.
 
         For processes that serve streams, once their receivers are connected. Call
         ``flush()`` right after, for what a crash left behind, and about every second.
         ``side_by_side`` runs functions at once, one a session: for receivers that wait.
+        With ``is_alone`` no other process relays: what one had claimed that is gone
+        need not wait until that shows.
         """
         self._relay.side_by_side = side_by_side
-        self._relay.start()
+        self._relay.start(is_alone=is_alone)
 
     def stop_relaying(self) -> None:
         """Leave announcing to others. What was claimed is given back at once.
@@ -332,6 +340,7 @@ class WaiterService:
                 actor=actor,
                 clock=self._clock,
                 rules=self.rules,
+                monotonic=self._monotonic,
                 claimant_of=self._relay.claimant_of,
             )
             yield work

@@ -56,6 +56,7 @@ class UnitOfWork:
         actor: Actor,
         clock: Clock,
         rules: HouseRules,
+        monotonic: Callable[[], float],
         claimant_of: Callable[[str], str | None],
     ) -> None:
         self.orm = orm
@@ -64,6 +65,7 @@ class UnitOfWork:
         self.changes: list[Change] = []
         self.claimed: list[Entry] = []
         self._clock = clock
+        self._monotonic = monotonic
         self._claimant_of = claimant_of
 
     @cached_property
@@ -123,7 +125,13 @@ class UnitOfWork:
                 "reason": change.reason,
             },
         )
-        entry = outbox.add(self.orm, change, claimant=self._claimant_of(change.KIND), now=self.now)
+        entry = outbox.add(
+            self.orm,
+            change,
+            claimant=self._claimant_of(change.KIND),
+            now=self.now,
+            held_at=self._monotonic(),
+        )
         self.changes.append(change)
         if entry is not None:
             self.claimed.append(entry)

@@ -29,7 +29,7 @@ from typing import Protocol
 from notifications.events import EventId, StoredEvent
 
 #: Seconds that a key is remembered at least, however short the history is: a
-#: change whose announcer died is announced again after half a minute.
+#: change whose announcer died is announced again within seconds.
 MIN_KEEP_SECONDS = 120.0
 
 

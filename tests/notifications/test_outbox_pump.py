@@ -35,7 +35,7 @@ class Floor:
         self.failure: Exception | None = None
         self.behind_count = 0
 
-    def start_relaying(self, side_by_side: object = None) -> None:
+    def start_relaying(self, side_by_side: object = None, *, is_alone: bool = False) -> None:
         self.calls.append("start")
 
     def stop_relaying(self) -> None:

@@ -95,7 +95,7 @@ def process(new_process: Process) -> Process:
 def test_start_that_failed_half_way_can_be_tried_again(
     new_process: Process, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(side_by_side: object = None) -> None:
+    def fail(side_by_side: object = None, *, is_alone: bool = False) -> None:
         raise DatabaseUnavailable("the database is locked")
 
     with monkeypatch.context() as patched:

@@ -17,6 +17,7 @@ import pytest
 from sqlalchemy import text
 
 from tests.support.postgres_server import PostgresServer
+from tests.support.programs import find_program
 from waiter_service import Change, Database, FloorQueries, WaiterService, signals
 from waiter_service.models import Base
 
@@ -32,6 +33,9 @@ class StillClock:
 
     def __call__(self) -> datetime:
         return self.now
+
+    def monotonic(self) -> float:
+        return self.now.timestamp()
 
     def advance(self, seconds: float) -> None:
         self.now += timedelta(seconds=seconds)
@@ -152,7 +156,8 @@ def make_service(database_url: str, clock: StillClock) -> Iterator[Callable[...,
     made: list[WaiterService] = []
 
     def make(**options: Any) -> WaiterService:
-        service = WaiterService(Database(database_url), **{"clock": clock, **options})
+        time = {"clock": clock, "monotonic": clock.monotonic}
+        service = WaiterService(Database(database_url), **{**time, **options})
         made.append(service)
         return service
 
@@ -169,7 +174,7 @@ def service(database: Database, clock: StillClock) -> WaiterService:
 
     Nothing of how it was furnished waits to be announced.
     """
-    service = WaiterService(database, clock=clock)
+    service = WaiterService(database, clock=clock, monotonic=clock.monotonic)
     service.add_waiter("anna", "Anna")
     service.add_waiter("ben", "Ben")
     for table, waiter in ((5, "anna"), (7, "anna"), (9, "ben")):
@@ -188,11 +193,15 @@ def queries(service: WaiterService, clock: StillClock) -> FloorQueries:
 
 @pytest.fixture
 def run_python() -> Callable[..., subprocess.Popen[str]]:
-    """Start another process of the house's Python, with ``source`` as its program."""
+    """Start another process of the same Python, with ``source`` as its program.
 
-    def run(source: str, *arguments: str) -> subprocess.Popen[str]:
+    ``clock`` is how far its clock is off, as the program faketime takes it: ``+1h``.
+    """
+
+    def run(source: str, *arguments: str, clock: str = "") -> subprocess.Popen[str]:
+        off = [find_program("faketime"), "-f", clock] if clock else []
         return subprocess.Popen(
-            [sys.executable, "-W", "error", "-c", source, *arguments],
+            [*off, sys.executable, "-W", "error", "-c", source, *arguments],
             cwd=ROOT,
             text=True,
             stdout=subprocess.PIPE,

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import text
@@ -129,8 +130,8 @@ def test_what_fails_again_and_again_is_tried_ever_more_rarely_and_other_tables_g
     assert len(listener.of("table-5")) == 100
 
     listener.refuse = lambda change: False
-    # Nobody takes the pause for a dead one's claim, and anybody may go on after it.
-    other = make_service(relay=True)
+    # Another process waits for the pause, too, whatever either's time of day is.
+    other = make_service(relay=True, clock=lambda: clock.now - timedelta(hours=1))
     assert other.flush() == 0
     clock.advance(30)
     assert other.flush() == 2
