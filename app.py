@@ -39,6 +39,8 @@ from notifications.stream_entrance import StreamEntrance
 from notifications.token_keys import TokenKeys
 from runtime import response_headers, sub_path
 from runtime.cli.start import in_one_sentence
+from runtime.metrics.api_calls import ApiCalls
+from runtime.metrics.process import ProcessFigures
 from runtime.write_probe import WriteProbe
 from serving import Serving
 from setting_values import without_password
@@ -79,6 +81,8 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     app.config.update(config or {})
     # Answers keep the order they are written in, as the documents show them.
     app.json.sort_keys = False  # type: ignore[attr-defined]  # DefaultJSONProvider's
+    # First: what those below take belongs to a call.
+    api_calls = ApiCalls(app)
     problems.init_app(app)
     response_headers.init_app(app)
     sub_path.init_app(app)
@@ -124,6 +128,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
         writes=writes,
         dropped_log_lines=logs.dropped_lines,
         connections=connections,
+        groups=(api_calls, ProcessFigures(database)),
     )
     serving = Serving(
         database=database,

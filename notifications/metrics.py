@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable
-from typing import Any, Literal
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Literal, Protocol
 
 import gevent
 import prometheus_client
@@ -71,6 +71,16 @@ _LAG_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _AcrossWorkers = Literal["livesum", "livemax", "livemin"]
 
 
+class MetricGroup(Protocol):
+    """Further figures of this process that travel with the others."""
+
+    def declare(self, registry: CollectorRegistry) -> None:
+        """Make the metrics, in ``registry``."""
+
+    def carry_over(self) -> None:
+        """Bring them up to date. Never switches greenlets."""
+
+
 class Metrics:
     """Everything at ``/metrics``; ``docs/operations/metrics.md`` says what it means."""
 
@@ -85,6 +95,7 @@ class Metrics:
         writes: WriteObstacle,
         dropped_log_lines: Callable[[], int],
         connections: ConnectionStats,
+        groups: Sequence[MetricGroup] = (),
     ) -> None:
         self._sse = sse
         self._notifications = notifications
@@ -93,6 +104,7 @@ class Metrics:
         self._service = service
         self._dropped_log_lines = dropped_log_lines
         self._connections = connections
+        self._groups = groups
         self._greenlet: gevent.Greenlet[..., Any] | None = None
 
         # "Created" series double the page, and nothing here asks for them.
@@ -107,6 +119,8 @@ class Metrics:
         self._declare_stream_metrics()
         self._declare_event_metrics()
         self._declare_process_metrics()
+        for group in groups:
+            group.declare(self._own)
 
     def start(self) -> None:
         """Carry over once a second from now on. Idempotent."""
@@ -251,6 +265,8 @@ class Metrics:
         self._connections_open.set(self._connections.open)
         self._connections_ended.follow(self._connections.ended)
         self._log_lines_dropped.follow(self._dropped_log_lines())
+        for group in self._groups:
+            group.carry_over()
 
     def _look(self) -> None:
         """See how this process's surroundings are."""

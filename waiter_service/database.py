@@ -6,9 +6,9 @@ import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Self
+from typing import Self, cast
 
-from sqlalchemy import Connection, Engine, exc, text
+from sqlalchemy import Connection, Engine, QueuePool, exc, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.orm import Session
 
@@ -86,6 +86,11 @@ class Database:
     def engine(self) -> Engine:
         """The engine underneath, for migrations and for listening to statements."""
         return self._engine
+
+    def pool_use(self) -> tuple[int, int]:
+        """Return how many connections are in use, and how many may be at once."""
+        pool = cast("QueuePool", self._engine.pool)
+        return pool.checkedout(), pool.size() + pool._max_overflow
 
     @property
     def fingerprint(self) -> str:
