@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address, ip_network
 
 from notifications import auth, errors
 from notifications.auth import Authenticator
@@ -19,6 +20,7 @@ from notifications.registry import channel_name
 from notifications.stream_entrance import client_address
 from waiter_service import Actor
 from waiter_service.api.errors import NotAllowed, NotAuthenticated, TooManyCalls
+from waiter_service.api.joining import FailedJoins
 
 # Longer than the longest dinner: the phone on the table must not ask again.
 GUEST_TOKEN_SECONDS = 12 * 3600
@@ -34,20 +36,18 @@ _ACTOR_OF = {
 }
 
 
-def actors(
-    authenticator: Authenticator, rates: Rates
-) -> Callable[[str | None, str | None, str | None], Actor]:
+def actors(authenticator: Authenticator, rates: Rates) -> Callable[[str | None, str], Actor]:
     """Return what turns a bearer token into who acts on the floor, counting its calls.
 
     Calls without a good token are counted by the address they come from.
     """
 
-    def actor_of(token: str | None, peer: str | None, forwarded_for: str | None) -> Actor:
+    def actor_of(token: str | None, address: str) -> Actor:
         try:
             try:
                 principal = _principal(token)
             except errors.NotAuthenticated:
-                rates.count_failure(client_address(peer, forwarded_for))
+                rates.count_failure(address)
                 raise
             rates.count_call(principal)
         except errors.NotAuthenticated as error:
@@ -85,6 +85,18 @@ def _too_many(error: errors.TooManyCalls) -> TooManyCalls:
     return TooManyCalls(str(error), retry_after_seconds=error.retry_after_seconds)
 
 
+def failed_joins(rates: Rates) -> FailedJoins:
+    """Return what counts wrong join codes, by address."""
+
+    def require_few(address: str) -> None:
+        try:
+            rates.require_few_failed_joins(address)
+        except errors.TooManyCalls as error:
+            raise _too_many(error) from None
+
+    return FailedJoins(require_few, rates.count_failed_join)
+
+
 def cursors(broker: Broker) -> Callable[[str, str], str]:
     """Return what tells the place after which a channel goes on."""
 
@@ -97,7 +109,39 @@ def cursors(broker: Broker) -> Callable[[str, str], str]:
     return cursor_of
 
 
-def guest_token(session_id: str) -> tuple[str, datetime]:
-    """Return a token for the guests of a session, and its end. Needs an app context."""
-    token = auth.create_token(Role.CUSTOMER, session_id, lifetime_seconds=GUEST_TOKEN_SECONDS)
+def guest_token(session_id: str, token_id: str, issued_at: int) -> tuple[str, datetime]:
+    """Return a token for one guest of a session, and its end. Needs an app context.
+
+    ``token_id`` is its ``jti``, by which it can be revoked alone; ``issued_at`` its ``iat``.
+    """
+    token = auth.create_token(
+        Role.CUSTOMER,
+        session_id,
+        lifetime_seconds=GUEST_TOKEN_SECONDS,
+        claims={"jti": token_id, "iat": issued_at},
+    )
     return token, datetime.now(UTC) + timedelta(seconds=GUEST_TOKEN_SECONDS)
+
+
+def addresses(trusted_proxies: str) -> Callable[[str | None, str | None], str]:
+    """Return what tells a client's address from its peer's and ``X-Forwarded-For``.
+
+    That header is believed from ``trusted_proxies`` alone, as gunicorn has them
+    (FORWARDED_ALLOW_IPS): an address that anybody may choose limits nobody.
+    """
+    named = [each.strip() for each in trusted_proxies.split(",") if each.strip()]
+    networks = [ip_network(each, strict=False) for each in named if each != "*"]
+
+    def is_trusted(peer: str | None) -> bool:
+        if "*" in named or not peer:
+            return True  # no address: a socket file, which only a proxy here connects to
+        try:
+            parsed = ip_address(peer)
+        except ValueError:
+            return False
+        return any(parsed in network for network in networks)
+
+    def address_of(peer: str | None, forwarded_for: str | None) -> str:
+        return client_address(peer, forwarded_for if is_trusted(peer) else None)
+
+    return address_of

@@ -54,8 +54,10 @@ from waiter_service import (
     WaiterService,
 )
 from waiter_service.api.failures import database_failed
+from waiter_service.api.joining import JoinDesk
 from waiter_service.blueprint import create_blueprint as create_api_blueprint
 from waiter_service.errors import DatabaseUrlInvalid
+from waiter_service.join_codes import JoinCodes
 from waiter_service.revocations import Revocations
 
 #: Bytes of a request body. A large order is a few kilobytes.
@@ -146,6 +148,13 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     rates = Rates(_rate_limits(settings))
     entrance = StreamEntrance(sse, authenticator, is_over=revoked.is_over, rates=rates)
     streams = create_blueprint(entrance, serving.health)
+    desk = JoinDesk(
+        _join_codes(settings, database),
+        revocations,
+        api_access.failed_joins(rates),
+        api_access.guest_token,
+        settings.join_url,
+    )
     floor = create_api_blueprint(
         service,
         FloorQueries(database, rules=rules),
@@ -153,7 +162,8 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
         authenticate=api_access.actors(authenticator, rates),
         turn=api_access.turns(Turns()),
         cursor_of=api_access.cursors(broker),
-        guest_token=api_access.guest_token,
+        desk=desk,
+        address_of=api_access.addresses(settings.forwarded_allow_ips),
     )
     for blueprint in (streams, floor):
         # Not of the whole app: a process that cannot start must still tell its health.
@@ -166,7 +176,9 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
         # Not above: nobody who does not ask for the demo shall even import it.
         from demo.blueprint import create_blueprint as create_demo_blueprint
 
-        app.register_blueprint(create_demo_blueprint(is_public=settings.demo == "public"))
+        app.register_blueprint(
+            create_demo_blueprint(desk.code_to_show, is_public=settings.demo == "public")
+        )
     cli.init_app(app)
 
     app.extensions.update(
@@ -192,6 +204,13 @@ def _database(settings: Settings) -> Database:
             f"DATABASE_URL is {without_password(settings.database_url)!r}, but must be "
             f"a database's URL that can be used: {error}"
         ) from None
+
+
+def _join_codes(settings: Settings, database: Database) -> JoinCodes:
+    keys = [settings.jwt_secret_key]
+    if settings.jwt_secret_key_previous is not None:
+        keys.append(settings.jwt_secret_key_previous)
+    return JoinCodes(database, keys, max_guests=settings.max_guests)
 
 
 def _token_keys(settings: Settings) -> TokenKeys:

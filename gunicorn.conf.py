@@ -90,7 +90,7 @@ limit_request_field_size = 8190
 
 # Whose X-Forwarded-* headers are believed: the nginx on this machine, unless
 # FORWARDED_ALLOW_IPS names others.
-forwarded_allow_ips = os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1,::1")
+forwarded_allow_ips = _settings.forwarded_allow_ips
 
 # --- housekeeping --------------------------------------------------------------
 

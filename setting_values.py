@@ -10,6 +10,7 @@ import ipaddress
 import math
 import re
 from collections.abc import Callable, Iterable
+from ipaddress import ip_network
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
@@ -184,3 +185,24 @@ def demo(value: object) -> bool | str:
         return boolean(value)
     except BadValue:
         raise BadValue("1 or 0 (or true/false, yes/no, on/off), or public") from None
+
+
+def join_url(value: object) -> str:
+    """Return the address of a page, with ``{code}`` where a join code goes."""
+    text = str(value).strip()
+    is_url = "://" in text and not any(character.isspace() for character in text)
+    if not is_url or text.count("{code}") != 1:
+        raise BadValue('a URL with {code} in it, such as "https://app.example.com/join#{code}"')
+    return text
+
+
+def addresses(value: object) -> str:
+    """Return addresses or networks separated by commas, or "*", as gunicorn takes them."""
+    text = str(value).strip()
+    for each in text.split(","):
+        try:
+            if each.strip() not in ("*", ""):
+                ip_network(each.strip(), strict=False)
+        except ValueError:
+            raise BadValue('addresses separated by commas, such as "10.20.0.2", or "*"') from None
+    return text

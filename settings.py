@@ -81,6 +81,14 @@ class Settings:
     jwt_audience: str | None = _setting("JWT_AUDIENCE", str)
     jwt_issuer: str | None = _setting("JWT_ISSUER", str)
 
+    # Guests who may join a table by one code.
+    max_guests: int = _setting("MAX_GUESTS", values.integer(1, 10_000), 20)
+    # The page that guests join by, such as https://app.example.com/join#{code}. Default:
+    # none; they type the code.
+    join_url: str | None = _setting("JOIN_URL", values.join_url)
+
+    # Whose X-Forwarded-* headers are believed: the nginx on this machine.
+    forwarded_allow_ips: str = _setting("FORWARDED_ALLOW_IPS", values.addresses, "127.0.0.1,::1")
     # Where gunicorn listens. Nobody but this machine's nginx needs to reach it.
     # An address of either family, or a name.
     host: str = _setting("HOST", values.host, "127.0.0.1")

@@ -6,6 +6,7 @@ Registered only where ``DEMO`` is set: it hands tokens to whoever opens it.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from flask import Blueprint, Response, make_response, render_template, request
 from notifications.auth import create_token
 from notifications.principal import Role
 from problems import problem
+
+JoinCodeOf = Callable[[str], str | None]
+"""From a session's id to the code its guests join by; None where nobody can join."""
 
 # A long shift: whoever leaves the page open over lunch finds it alive.
 TOKEN_SECONDS = 12 * 3600
@@ -26,7 +30,7 @@ _POLICY = (
 )
 
 
-def create_blueprint(*, is_public: bool) -> Blueprint:
+def create_blueprint(join_code_of: JoinCodeOf, *, is_public: bool) -> Blueprint:
     """Return the demo's blueprint; unless ``is_public``, it answers this machine alone."""
     blueprint = Blueprint(
         "demo",
@@ -40,9 +44,9 @@ def create_blueprint(*, is_public: bool) -> Blueprint:
 
     @blueprint.get("", strict_slashes=False)
     def page() -> Response:
-        """Return the page, with a token for each of the three screens on it."""
+        """Return the page, with the guest's join code and the waiters' tokens on it."""
         screens = {
-            "guest": {"id": "table-7", "token": _token(Role.CUSTOMER, "table-7")},
+            "guest": {"id": "table-7", "joinCode": join_code_of("table-7")},
             "anna": {"id": "anna", "name": "Anna", "token": _token(Role.WAITER, "anna")},
             "ben": {"id": "ben", "name": "Ben", "token": _token(Role.WAITER, "ben")},
         }

@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_address
 
 from gevent.lock import BoundedSemaphore
 from limits import RateLimitItemPerMinute
@@ -45,17 +46,21 @@ class RateLimits:
         stream_opens: streams opened by one bearer. After a restart all that a bearer
             had open come back at once, and more than once if it fails.
         failures: calls without a good token from one address.
+        failed_joins: wrong join codes from one address, which a whole dining room may
+            share. Guessing is hopeless at any rate, at 60 bits; this keeps it off the
+            database. A guess: the typing errors of some tables.
     """
 
     guest_calls: int = 1200
     staff_calls: int = 12_000
     stream_opens: int = 3000
     failures: int = 1200
+    failed_joins: int = 20
 
     @classmethod
     def none(cls) -> RateLimits:
         """Return limits that let everything through."""
-        return cls(0, 0, 0, 0)
+        return cls(0, 0, 0, 0, 0)
 
 
 class MinuteWindows(Storage):
@@ -127,6 +132,7 @@ class Rates:
         self._staff_calls = _item(limits.staff_calls, "staff-call")
         self._opens = _item(limits.stream_opens, "open")
         self._failures = _item(limits.failures, "failure")
+        self._failed_joins = _item(limits.failed_joins, "failed-join")
 
     def count_call(self, principal: Principal) -> None:
         """Count a call by ``principal``.
@@ -170,12 +176,43 @@ class Rates:
                 retry_after_seconds=wait_seconds,
             )
 
+    def require_few_failed_joins(self, address: str) -> None:
+        """Refuse an address that has sent as many wrong join codes as it may.
+
+        Raises:
+            TooManyCalls: it has to wait.
+        """
+        item = self._failed_joins
+        if item is not None and self._windows.get(item.key_for(network_of(address))) >= item.amount:
+            raise TooManyCalls(
+                "There were too many wrong codes from this address within a minute.",
+                retry_after_seconds=self._seconds_left(item, network_of(address)),
+            )
+
+    def count_failed_join(self, address: str) -> None:
+        """Count a wrong join code from ``address``."""
+        self._hit(self._failed_joins, network_of(address))
+
     def _hit(self, item: RateLimitItemPerMinute | None, key: str) -> int:
         """Return 0, or the seconds after which it may be tried again."""
         if item is None or self._limiter.hit(item, key):
             return 0
+        return self._seconds_left(item, key)
+
+    def _seconds_left(self, item: RateLimitItemPerMinute, key: str) -> int:
         left = self._windows.get_expiry(item.key_for(key)) - self._clock()
         return max(1, math.ceil(left))
+
+
+def network_of(address: str) -> str:
+    """Return what counts as one address: of IPv6 a client has a whole /64 to itself."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is None:
+        return str(IPv6Address(int(parsed) >> 64 << 64))
+    return address
 
 
 def _item(amount: int, namespace: str) -> RateLimitItemPerMinute | None:

@@ -75,3 +75,6 @@ class Actor:
 
 SYSTEM = Actor(ActorKind.SYSTEM, "system")
 """Scripts, integrations and the command line: may do what staff and managers may."""
+
+NOBODY = Actor(ActorKind.GUEST, "-")
+"""Somebody without a token, as a guest who is about to join: may act nowhere."""

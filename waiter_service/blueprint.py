@@ -9,25 +9,29 @@ from typing import Any
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import UnsupportedMediaType
 
-from waiter_service.actors import Actor
+from waiter_service.actors import NOBODY, Actor
 from waiter_service.api import bodies, failures, retries
 from waiter_service.api.bodies import Body
 from waiter_service.api.call import Answer, Call
-from waiter_service.api.floor_api import CursorOf, FloorApi, GuestToken
+from waiter_service.api.floor_api import CursorOf, FloorApi
+from waiter_service.api.joining import JoinDesk
 from waiter_service.api.operation import OPERATIONS, Operation
 from waiter_service.api.retries import Retries
 from waiter_service.idempotency import IdempotencyStore
 from waiter_service.queries import FloorQueries
 from waiter_service.service import WaiterService
 
-Authenticate = Callable[[str | None, str | None, str | None], Actor]
-"""From a bearer token, the peer's address and ``X-Forwarded-For`` to who sends it.
+Authenticate = Callable[[str | None, str], Actor]
+"""From a bearer token and the client's address to who sends it.
 
 Raises ``NotAuthenticated``, ``NotAllowed`` or ``TooManyCalls``.
 """
 
 Turn = Callable[[Actor], AbstractContextManager[None]]
 """Waits until a call of this actor may be carried out; may raise ``TooManyCalls``."""
+
+AddressOf = Callable[[str | None, str | None], str]
+"""From the peer's address and the X-Forwarded-For header to the client's address."""
 
 
 def create_blueprint(
@@ -37,7 +41,8 @@ def create_blueprint(
     *,
     authenticate: Authenticate,
     cursor_of: CursorOf,
-    guest_token: GuestToken,
+    desk: JoinDesk,
+    address_of: AddressOf,
     turn: Turn = lambda actor: nullcontext(),
 ) -> Blueprint:
     """Return the blueprint for the API of ``service``.
@@ -46,28 +51,32 @@ def create_blueprint(
         authenticate: from a bearer token to an actor.
         turn: what each call waits for, once it is known who calls.
         cursor_of: where the channel of a session or a waiter stands.
-        guest_token: makes a token for the guests of a session.
+        desk: lets guests in by their join codes.
+        address_of: from the peer's address and X-Forwarded-For to the client's.
     """
     blueprint = Blueprint("api", __name__, url_prefix="/api")
-    api = FloorApi(service, queries, cursor_of=cursor_of, guest_token=guest_token)
+    api = FloorApi(service, queries, cursor_of=cursor_of, desk=desk)
+    parts: dict[type, FloorApi | JoinDesk] = {FloorApi: api, JoinDesk: desk}
     retrying = Retries(idempotency)
 
     def view_of(operation: Operation) -> Callable[..., Response]:
         def view(**ids: str) -> Response:
-            forwarded_for = request.headers.get("X-Forwarded-For")
-            actor = authenticate(_bearer_token(), request.remote_addr, forwarded_for)
+            address = address_of(request.remote_addr, request.headers.get("X-Forwarded-For"))
+            actor = NOBODY if operation.is_public else authenticate(_bearer_token(), address)
             operation.require_role(actor)
-            with turn(actor):
-                return _response(answer(actor, ids))
+            with nullcontext() if operation.is_public else turn(actor):
+                return _response(answer(_call(operation, actor, address), ids))
 
-        def answer(actor: Actor, ids: Mapping[str, str]) -> Answer:
-            call = _call(operation, actor)
+        def answer(call: Call[Any], ids: Mapping[str, str]) -> Answer:
 
             def do() -> Answer:
-                return operation.handle(api, call, *ids.values())
+                return operation.handle(parts[operation.of], call, *ids.values())
 
-            done = retrying.once(call, do) if operation.is_retried_safely else do()
-            return operation.complete(api, done)
+            def require_allowed() -> None:
+                operation.require_still_allowed(api, call.actor, ids)
+
+            done = retrying.once(call, do, require_allowed) if operation.is_retried_safely else do()
+            return operation.complete(api, call, done)
 
         return view
 
@@ -85,13 +94,14 @@ def _bearer_token() -> str | None:
     return token.strip() or None if scheme.lower() == "bearer" else None
 
 
-def _call(operation: Operation, actor: Actor) -> Call[Any]:
+def _call(operation: Operation, actor: Actor, address: str) -> Call[Any]:
     key = request.headers.get(retries.HEADER) if operation.is_retried_safely else None
     return Call(
         actor=actor,
         name=f"{request.method} {request.path}",
         body=_body(operation),
         key=retries.checked_key(key),
+        address=address,
     )
 
 
@@ -112,7 +122,7 @@ def _body(operation: Operation) -> Body | None:
 
 def _response(answer: Answer) -> Response:
     response = Response(answer.body, answer.status, dict(answer.headers))
-    response.content_type = "application/json"
+    response.content_type = answer.content_type
     if (location := response.headers.get("Location")) is not None:
         response.headers["Location"] = request.script_root + location
     response.headers["Cache-Control"] = "no-store"

@@ -8,8 +8,11 @@
     |   |   |-- UnknownSession
     |   |   |-- UnknownRequest
     |   |   |-- UnknownOrder
+    |   |   |-- UnknownJoinCode
+    |   |   |-- UnknownJoin
     |   |   `-- UnknownWaiter
     |   `-- NotPermitted        it exists, but is not theirs
+    |-- JoinCodeInvalid         no code, not one of ours, ended, or used up: all alike
     |-- ValidationError         one field of what was handed in is wrong
     |   `-- UnknownStatus
     |-- Conflict                fine in itself, but not as things stand
@@ -92,6 +95,16 @@ class UnknownOrder(NotFound):
     thing = "order"
 
 
+class UnknownJoinCode(NotFound):
+    """The session has no code that is good now; another one can be made."""
+
+    thing = "join code"
+
+
+class UnknownJoin(NotFound):
+    thing = "guest"
+
+
 class UnknownWaiter(NotFound):
     thing = "waiter"
 
@@ -105,6 +118,13 @@ class NotPermitted(Missing):
     def __init__(self, thing: str, thing_id: object, actor: Actor) -> None:
         super().__init__(thing, thing_id, f"{actor} may not do this to {thing} {shown(thing_id)}")
         self.actor = actor
+
+
+class JoinCodeInvalid(WaiterServiceError):
+    """It opens no table. Why is not said, so that nobody learns which codes there are."""
+
+    def __init__(self) -> None:
+        super().__init__("this code is not valid, or no longer; ask for another one")
 
 
 class ValidationError(WaiterServiceError):

@@ -221,6 +221,19 @@ class IdempotencyRow(Base):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
+class JoinCodeRow(Base):
+    """A session's join code, which is not in it; see ``join_codes.py``."""
+
+    __tablename__ = "join_codes"
+
+    session_id: Mapped[str] = mapped_column(ForeignKey("sessions.id"), primary_key=True)
+    nonce: Mapped[str] = mapped_column(String(32))
+    digest: Mapped[str] = mapped_column(String(64), unique=True)
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    # How many have joined by it.
+    guests: Mapped[int]
+
+
 class RevocationRow(Base):
     """Access that was withdrawn; see ``revocations.py``."""
 

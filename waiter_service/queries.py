@@ -77,7 +77,7 @@ class FloorQueries:
             UnknownSession, NotPermitted: none of that id, or not theirs.
         """
         with self._database.reading() as orm:
-            session = _session(orm, session_id, actor)
+            session = session_for(orm, session_id, actor)
             return SessionSnapshot(
                 session=SessionView.of(session),
                 requests=tuple(
@@ -98,6 +98,11 @@ class FloorQueries:
                 ),
                 taken_at=self._clock(),
             )
+
+    def require_session(self, session_id: str, *, actor: Actor) -> None:
+        """Raise ``UnknownSession`` or ``NotPermitted`` unless ``actor`` may see the session now."""
+        with self._database.reading() as orm:
+            session_for(orm, session_id, actor)
 
     def waiter_floor(self, waiter_id: str, *, actor: Actor = SYSTEM) -> WaiterFloor:
         """Return a waiter's sessions with their open requests and orders.
@@ -131,7 +136,7 @@ class FloorQueries:
             UnknownSession, NotPermitted: none of that id, or not theirs.
         """
         with self._database.reading() as orm:
-            session = _session(orm, session_id, actor)
+            session = session_for(orm, session_id, actor)
             return analytics.gather(orm, SessionRow.id == session.id)
 
     def waiter_analytics(self, waiter_id: str, *, actor: Actor = SYSTEM) -> Analytics:
@@ -181,7 +186,12 @@ def _with_what_is_open(
     )
 
 
-def _session(orm: Session, session_id: str, actor: Actor) -> SessionRow:
+def session_for(orm: Session, session_id: str, actor: Actor) -> SessionRow:
+    """Return the session if ``actor`` may see it.
+
+    Raises:
+        UnknownSession, NotPermitted: none of that id, or not theirs.
+    """
     session = orm.get(SessionRow, session_id) if inputs.is_identifier(session_id) else None
     if session is None:
         raise UnknownSession(session_id)

@@ -21,9 +21,10 @@ from sqlalchemy.orm import Session
 
 from waiter_service import inputs
 from waiter_service.clock import Clock, utc_now
+from waiter_service.code_endings import end_codes, end_codes_of_waiter
 from waiter_service.database import Database
 from waiter_service.errors import UnknownSession, UnknownWaiter
-from waiter_service.models import RevocationRow, SessionRow, WaiterRow
+from waiter_service.models import JoinCodeRow, RevocationRow, SessionRow, WaiterRow
 
 #: How long a revocation is kept. Tokens must not live longer than this.
 KEPT_FOR = timedelta(days=30)
@@ -121,6 +122,10 @@ class Revocations:
             for kind, subject in checked.items():
                 if must_be_known:
                     _require_known(orm, kind, subject)
+                if kind is RevokedKind.SESSION:
+                    end_codes(orm, JoinCodeRow.session_id == subject)
+                elif kind is RevokedKind.WAITER:
+                    end_codes_of_waiter(orm, subject)
                 add(orm, kind, subject, self._clock())
 
     def find(self, newest: int = 0, missing: Collection[int] = ()) -> list[Revocation]:

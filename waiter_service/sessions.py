@@ -10,6 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from waiter_service import inputs, revocations
 from waiter_service.actors import ActorKind
 from waiter_service.changes import SessionClosed, SessionOpened, SessionReopened
+from waiter_service.code_endings import end_codes
 from waiter_service.errors import (
     IdTaken,
     NotPermitted,
@@ -19,7 +20,7 @@ from waiter_service.errors import (
     UnknownWaiter,
     ValidationError,
 )
-from waiter_service.models import OrderRow, SessionRow, WaiterRow
+from waiter_service.models import JoinCodeRow, OrderRow, SessionRow, WaiterRow
 from waiter_service.revocations import RevokedKind
 from waiter_service.rules import HouseRules
 from waiter_service.unit_of_work import WANTED, UnitOfWork, session_lock
@@ -105,6 +106,7 @@ def close_session(
     # Ends the session's streams in every process, and lets none be opened, also
     # after a restart.
     revocations.add(work.orm, RevokedKind.SESSION, session.id, work.now, is_closing=True)
+    end_codes(work.orm, JoinCodeRow.session_id == session.id)
     work.record(
         SessionClosed(**work.facts(session, version=session.version, reason=reason)),
         subject=("session", session.id),

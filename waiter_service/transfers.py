@@ -10,8 +10,9 @@ from sqlalchemy import select
 from waiter_service import inputs
 from waiter_service.actors import ActorKind
 from waiter_service.changes import SessionTransfer
+from waiter_service.code_endings import end_codes
 from waiter_service.errors import NotPermitted, TransferRefused, UnknownWaiter, ValidationError
-from waiter_service.models import AuditRow, SessionRow, WaiterRow
+from waiter_service.models import AuditRow, JoinCodeRow, SessionRow, WaiterRow
 from waiter_service.sessions import is_on_floor, unfinished_orders
 from waiter_service.unit_of_work import UnitOfWork
 from waiter_service.views import SessionView, TransferResult
@@ -48,6 +49,9 @@ def transfer(
             continue
         _move(work, session, to_waiter_id, reason)
         moved.append(SessionView.of(session))
+    if moved:
+        # The previous waiter has seen them.
+        end_codes(work.orm, JoinCodeRow.session_id.in_([session.id for session in moved]))
     return TransferResult(to_waiter_id, tuple(moved), tuple(already_there))
 
 

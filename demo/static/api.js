@@ -47,7 +47,7 @@ export class Api {
     const answer = await fetch(located(path), {
       method,
       headers: {
-        Authorization: `Bearer ${this.#token}`,
+        ...(this.#token && { Authorization: `Bearer ${this.#token}` }),
         ...(body && { "Content-Type": "application/json" }),
         ...headers,
       },

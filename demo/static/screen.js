@@ -27,6 +27,7 @@ export class Screen {
   asleepWord = "Asleep";
   #feed = null;
   #token;
+  #joinCode;
   #log;
   #loading = null;
   #isStale = false;
@@ -36,12 +37,16 @@ export class Screen {
   #catchUp = new CatchUp();
   #toastTimer;
 
-  /** `me`: {id, token}; `log(type, data, id)` hears every message. */
+  /**
+   * `me`: {id, token}, or {id, joinCode} of somebody who is yet to get a token; the code is
+   * null where nobody can join. `log(type, data, id)` hears every message.
+   */
   constructor(root, me, log) {
     this.root = root;
     this.id = me.id;
     this.api = new Api(me.token);
     this.#token = me.token;
+    this.#joinCode = me.joinCode;
     this.#log = log;
     // The page comes with fresh tokens.
     part(root, "again").onclick = () => location.reload();
@@ -49,7 +54,9 @@ export class Screen {
 
   /** Load the snapshot, and follow the stream from its cursor on. */
   async start() {
+    if (this.#joinCode === null) return this.#showState("refused", { code: "session_closed" });
     try {
+      await this.#signIn();
       const { cursor } = await this.#load();
       this.#feed = connect({
         url: located(this.streamPath),
@@ -66,6 +73,14 @@ export class Screen {
       this.#showState(isFinal ? "refused" : "offline", { reason: error.message });
       if (!isFinal) setTimeout(() => this.start(), RETRY_SNAPSHOT_MS);
     }
+  }
+
+  /** Exchange the join code for a token; once, for each of them is another guest. */
+  async #signIn() {
+    if (this.#token) return;
+    const { document: joined } = await this.api.post("/api/join", { code: this.#joinCode });
+    this.#token = joined.token;
+    this.api = new Api(joined.token);
   }
 
   /** What the server says to load again; figures are the waiters' affair. */

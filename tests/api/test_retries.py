@@ -89,17 +89,39 @@ def test_a_refusal_is_not_kept_since_nothing_was_done(anna, manager):
     assert (answer.status_code, "Idempotent-Replayed" in answer.headers) == (201, False)
 
 
-def test_a_retried_opening_answers_with_a_token_that_is_kept_nowhere(anna, service):
+def test_a_retried_opening_answers_with_the_code_which_is_kept_nowhere(anna, service):
     first = anna.post("/api/sessions", {"tableNumber": 3}, headers=KEY)
     again = anna.post("/api/sessions", {"tableNumber": 3}, headers=KEY)
 
     assert again.status_code == 201
     assert again.json["session"] == first.json["session"]
     assert again.headers["Location"] == first.headers["Location"]
-    assert again.json["token"]
+    assert again.json["joinCode"] == first.json["joinCode"]
     with service.database.reading() as orm:
         kept = orm.scalars(select(IdempotencyRow.response_body)).all()
-    assert all("eyJ" not in body for body in kept)
+    assert all(first.json["joinCode"] not in body for body in kept)
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/api/sessions", {"tableNumber": 3}),
+        ("/api/sessions/{}/orders", TEA),
+        ("/api/sessions/{}/requests", {"kind": "bill"}),
+    ],
+)
+def test_who_has_given_the_table_away_is_not_answered_again(anna, service, path, body):
+    opened = anna.post("/api/sessions", {"tableNumber": 3}, headers=KEY)
+    session_id = opened.json["session"]["id"]
+    path = path.format(session_id)
+    key = KEY if path == "/api/sessions" else {"Idempotency-Key": "another"}
+    if path != "/api/sessions":
+        assert anna.post(path, body, headers=key).status_code in (200, 201)
+    service.transfer_sessions(to_waiter_id="ben", session_ids=[session_id])
+
+    again = anna.post(path, body, headers=key)
+    unknown = anna.post("/api/sessions/nowhere/requests", {"kind": "bill"})
+    assert (again.status_code, again.json["detail"]) == (404, unknown.json["detail"])
 
 
 def test_while_the_first_is_under_way_the_second_is_told_to_wait(guest, service, order_count):

@@ -8,7 +8,7 @@ from sqlalchemy import event
 ORDER = {"items": [{"name": "Pizza", "quantity": 2}, {"name": "Tea", "quantity": 1}]}
 
 
-def test_a_waiter_opens_a_table_and_gets_its_guests_token(anna, app):
+def test_a_waiter_opens_a_table_and_guests_join_it_by_its_code(anna, nobody, app):
     answer = anna.post("/api/sessions", {"tableNumber": 3})
 
     assert answer.status_code == 201
@@ -18,9 +18,12 @@ def test_a_waiter_opens_a_table_and_gets_its_guests_token(anna, app):
     assert session["version"] == 1
     assert session["closedAt"] is None
     assert answer.headers["Location"] == f"/api/sessions/{session['id']}"
-    assert answer.json["expiresAt"].endswith("Z")
+    assert answer.json["joinCodeExpiresAt"].endswith("Z")
+    assert "token" not in answer.json
 
-    guest = type(anna)(app, answer.json["token"])
+    joined = nobody.post("/api/join", {"code": answer.json["joinCode"]})
+    assert (joined.status_code, joined.json["session"]) == (200, session)
+    guest = type(anna)(app, joined.json["token"])
     assert guest.get(answer.headers["Location"]).json["tableNumber"] == 3
     assert guest.get("/api/sessions/table-7").status_code == 404
 

@@ -8,8 +8,11 @@ from flask import Flask
 
 from tests.support.waiting import wait_until
 from waiter_service import Actor, FloorQueries, IdempotencyStore, WaiterService, signals
+from waiter_service.api.joining import FailedJoins, JoinDesk
 from waiter_service.blueprint import create_blueprint
 from waiter_service.clock import utc_now
+from waiter_service.join_codes import JoinCodes
+from waiter_service.revocations import Revocations
 
 OBSERVERS = 3
 LOADS = 12
@@ -21,14 +24,21 @@ ANYBODY = {"Authorization": "Bearer any"}
 def bare_client(service, queries, actor, cursor_of):
     """Return a client of the blueprint alone, for whom everybody is ``actor``."""
     bare = Flask("bare")
+    desk = JoinDesk(
+        JoinCodes(service.database, ["a key"]),
+        Revocations(service.database),
+        FailedJoins(lambda _address: None, lambda _address: None),
+        guest_token=lambda *_who: ("", utc_now()),
+    )
     bare.register_blueprint(
         create_blueprint(
             service,
             queries,
             IdempotencyStore(service.database),
-            authenticate=lambda _token: actor,
+            authenticate=lambda *_who: actor,
             cursor_of=cursor_of,
-            guest_token=lambda _id: ("", utc_now()),
+            desk=desk,
+            address_of=lambda _peer, _forwarded_for: "-",
         )
     )
     return bare.test_client()

@@ -13,7 +13,7 @@ PATHS = ["/demo", "/demo/", "/demo/static/page.js"]
 
 def status(path: str, *, peer: str, is_public: bool = False, **headers: str) -> int:
     app = Flask(__name__)
-    app.register_blueprint(create_blueprint(is_public=is_public))
+    app.register_blueprint(create_blueprint(lambda _id: None, is_public=is_public))
     # The page itself needs the whole application; what refuses comes before it.
     app.add_url_rule("/sse/static/<filename>", "sse.static", lambda filename: "")
     app.config["JWT_SECRET_KEY"] = "a secret of the tests, and of nothing else"

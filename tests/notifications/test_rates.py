@@ -107,3 +107,26 @@ def test_who_has_too_many_calls_under_way_is_refused(monkeypatch: pytest.MonkeyP
             waiting.get()
     with turns.turn("mallory"):
         pass
+
+
+def test_wrong_join_codes_are_counted_by_address_and_forgotten_after_a_minute() -> None:
+    now = 100.0
+    rates = Rates(RateLimits(failed_joins=3), lambda: now)
+    for _ in range(3):
+        rates.require_few_failed_joins("192.0.2.7")
+        rates.count_failed_join("192.0.2.7")
+    now = 159.5
+    with pytest.raises(TooManyCalls) as refused:
+        rates.require_few_failed_joins("192.0.2.7")
+    assert refused.value.retry_after_seconds == 1
+    rates.require_few_failed_joins("192.0.2.8")
+    now = 160.0
+    rates.require_few_failed_joins("192.0.2.7")
+
+
+def test_a_client_has_a_whole_network_of_ipv6_to_itself() -> None:
+    rates = Rates(RateLimits(failed_joins=1), lambda: 0.0)
+    rates.count_failed_join("2001:db8::1")
+    with pytest.raises(TooManyCalls):
+        rates.require_few_failed_joins("2001:db8::ffff")
+    rates.require_few_failed_joins("2001:db8:0:1::1")

@@ -48,6 +48,18 @@ class OpenSession(Body):
     )
 
 
+class JoinTable(Body):
+    """A guest has read or scanned the code of a table."""
+
+    code: Annotated[
+        str,
+        Field(
+            description="In any case, with or without hyphens; O, I and L are read as 0 and 1.",
+            examples=["7K3M-Q9XT-0VHB"],
+        ),
+    ]
+
+
 class CreateRequest(Body):
     """Guests ask for something."""
 

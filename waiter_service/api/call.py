@@ -19,13 +19,14 @@ class Call(Generic[B]):
     """Who asks for what.
 
     ``name`` is method and path, such as ``POST /sessions/table-7/orders``;
-    ``key`` the Idempotency-Key, if the client sent one.
+    ``key`` the Idempotency-Key, if the client sent one; ``address`` the client's.
     """
 
     actor: Actor
     name: str
     body: B
     key: str | None = None
+    address: str = "-"
 
     @property
     def body_hash(self) -> str:
@@ -54,6 +55,7 @@ class Answer:
     status: int
     body: str
     headers: Mapping[str, str] = field(default_factory=dict)
+    content_type: str = "application/json"
 
     @classmethod
     def of(cls, status: int, resource: Resource, **headers: str) -> Answer:

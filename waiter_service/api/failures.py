@@ -23,6 +23,7 @@ from waiter_service.errors import (
     IdempotencyKeyBusy,
     IdempotencyKeyReused,
     IdTaken,
+    JoinCodeInvalid,
     Missing,
     OrdersUnfinished,
     SessionClosedError,
@@ -60,6 +61,15 @@ def too_many_calls(error: TooManyCalls) -> Response:
 def missing(error: Missing) -> Response:
     """404, the same for what does not exist and what is not the caller's."""
     return problem(404, f"There is no such {error.thing}, or it is not yours.")
+
+
+def join_code_invalid(error: JoinCodeInvalid) -> Response:
+    """404, the same whatever is wrong with the code."""
+    return problem(
+        404,
+        "This code is not valid, or no longer. Ask your waiter for another one.",
+        code="join_code_invalid",
+    )
 
 
 def body_not_understood(error: BodyNotUnderstood) -> Response:
@@ -153,6 +163,7 @@ HANDLERS: dict[type[Exception], Callable[[Any], Response]] = {
     TooManyCalls: too_many_calls,
     BodyNotUnderstood: body_not_understood,
     Missing: missing,
+    JoinCodeInvalid: join_code_invalid,
     ValidationError: fields_wrong,
     StatusConflict: status_conflict,
     SessionClosedError: session_closed,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
 
 from waiter_service.actors import Actor, ActorKind
 from waiter_service.api.bodies import (
@@ -18,6 +17,7 @@ from waiter_service.api.bodies import (
     TransferSessions,
 )
 from waiter_service.api.call import Answer, Call
+from waiter_service.api.joining import JoinDesk
 from waiter_service.api.resources import (
     Floor,
     Order,
@@ -28,16 +28,13 @@ from waiter_service.api.resources import (
     Transfer,
     WaiterAnalytics,
 )
-from waiter_service.errors import IdTaken, TableOccupied, ValidationError
+from waiter_service.errors import IdTaken, SessionClosedError, TableOccupied, ValidationError
 from waiter_service.inputs import is_identifier
 from waiter_service.queries import FloorQueries, SessionSnapshot
 from waiter_service.service import WaiterService
 
 CursorOf = Callable[[str, str], str]
 """From ``"session"`` or ``"waiter"`` and an id to the place after which its channel goes on."""
-
-GuestToken = Callable[[str], tuple[str, datetime]]
-"""From a session's id to a token for its guests, and when that ends."""
 
 
 class FloorApi:
@@ -53,20 +50,20 @@ class FloorApi:
         queries: FloorQueries,
         *,
         cursor_of: CursorOf,
-        guest_token: GuestToken,
+        desk: JoinDesk,
     ) -> None:
         self._service = service
         self._queries = queries
         self._cursor_of = cursor_of
-        self._guest_token = guest_token
+        self._desk = desk
 
     # Sessions
 
     def open_session(self, call: Call[OpenSession]) -> Answer:
         """Open a table.
 
-        Waiters open tables for themselves; managers say for whom. The token in
-        the answer is made for it and kept nowhere, so a retry gets a new one.
+        Waiters open tables for themselves; managers say for whom. Guests join
+        by the code in the answer, each with a token of their own.
         """
         actor, chosen_id = call.actor, call.chosen_id("session")
         waiter_id = call.body.waiter_id
@@ -89,13 +86,28 @@ class FloorApi:
                 raise
         return Answer.of(201, Session.of(view))
 
-    def seat(self, answer: Answer) -> Answer:
-        """Complete ``open_session``'s answer with what must never be stored: a token."""
+    def seat(self, call: Call[OpenSession], answer: Answer) -> Answer:
+        """Complete ``open_session``'s answer with what must never be stored: the join code.
+
+        A retry is refused here to those who have given the table away since.
+        """
         session = Session.model_validate_json(answer.body)
-        token, expires_at = self._guest_token(session.id)
-        seated = SeatedSession(session=session, token=token, expires_at=expires_at)
+        try:
+            code = self._desk.code_for(session.id, call.actor)
+        except SessionClosedError:
+            code = None
+        seated = SeatedSession(
+            session=session,
+            join_code=code.join_code if code else None,
+            join_code_expires_at=code.join_code_expires_at if code else None,
+            join_url=code.join_url if code else None,
+        )
         complete = Answer.of(answer.status, seated, Location=f"/api/sessions/{session.id}")
         return replace(complete, headers={**answer.headers, **complete.headers})
+
+    def require_session(self, session_id: str, actor: Actor) -> None:
+        """Raise what reading the session would, unless ``actor`` may see it now."""
+        self._queries.require_session(session_id, actor=actor)
 
     def read_session(self, call: Call[None], session_id: str) -> Answer:
         """Read a session, open or closed, with all its requests and orders."""

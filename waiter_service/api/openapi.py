@@ -84,6 +84,7 @@ def _operation(operation: Operation) -> DocumentedOperation:
         description=operation.description,
         parameters=_parameters(operation) or None,
         requestBody=_body(operation),
+        security=[] if operation.is_public else None,
         responses={str(status): answer for status, answer in sorted(_responses(operation).items())},
     )
 
@@ -133,20 +134,28 @@ def _responses(operation: Operation) -> dict[int, Response | Reference]:
         )
     if operation.has_location:
         headers["Location"] = Header(description="What was made.", param_schema=_TEXT)
+    is_json = operation.content_type == "application/json"
     responses: dict[int, Response | Reference] = {
         status: Response(
             description=(resource.__doc__ or "").splitlines()[0],
             headers=headers or None,
-            content={"application/json": _media(resource)},
+            content={
+                operation.content_type: _media(resource)
+                if is_json
+                else MediaType(media_type_schema=_TEXT)
+            },
         )
         for status, resource in operation.answers.items()
     }
-    responses[401] = _refusal("No token, or none that is good.")
-    responses[403] = _refusal(
-        "For staff only, or a token for streams only."
-        if operation.staff_only
-        else "A token for streams only."
-    )
+    if operation.is_public:
+        responses[429] = _refusal("Too many were refused.", headers=_RETRY_AFTER)
+    else:
+        responses[401] = _refusal("No token, or none that is good.")
+        responses[403] = _refusal(
+            "For staff only, or a token for streams only."
+            if operation.staff_only
+            else "A token for streams only."
+        )
     if "{" in operation.path or operation.body is not None:
         responses[404] = _refusal("There is no such thing, or it is not yours.")
     if operation.body is not None:

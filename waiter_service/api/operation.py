@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from waiter_service.actors import Actor
 from waiter_service.api.bodies import (
@@ -14,14 +14,16 @@ from waiter_service.api.bodies import (
     ChangeRequestStatus,
     CloseSession,
     CreateRequest,
+    JoinTable,
     OpenSession,
     PlaceOrder,
     ReopenSession,
     TransferSessions,
 )
-from waiter_service.api.call import Answer
+from waiter_service.api.call import Answer, Call
 from waiter_service.api.errors import NotAllowed
 from waiter_service.api.floor_api import FloorApi
+from waiter_service.api.joining import JoinDesk
 from waiter_service.api.problem_models import (
     OrdersUnfinishedProblem,
     Problem,
@@ -33,11 +35,15 @@ from waiter_service.api.problem_models import (
 )
 from waiter_service.api.resources import (
     Floor,
+    GuestJoins,
+    JoinedSession,
     Order,
     Request,
     Resource,
+    Revoked,
     SeatedSession,
     Session,
+    TableCode,
     TableSnapshot,
     Transfer,
     WaiterAnalytics,
@@ -59,7 +65,12 @@ class Operation:
         conflicts: what a 409 may look like.
         staff_only: never for guests.
         has_location: it answers with the place of what it has made.
-        complete: adds to an answer what is made anew each time and never stored.
+        complete: adds to an answer what must not be stored, for whoever asks now.
+        of: whose method ``handle`` is.
+        is_public: needs no token.
+        heeds_key: a POST with an Idempotency-Key is done once; not where the answer
+            is a secret, which must not be stored.
+        content_type: of the answer.
     """
 
     method: Literal["GET", "POST", "PATCH"]
@@ -71,7 +82,13 @@ class Operation:
     conflicts: tuple[type[Problem], ...] = ()
     staff_only: bool = False
     has_location: bool = False
-    complete: Callable[[FloorApi, Answer], Answer] = field(default=lambda _api, answer: answer)
+    complete: Callable[[FloorApi, Call[Any], Answer], Answer] = field(
+        default=lambda _api, _call, answer: answer
+    )
+    of: type[FloorApi] | type[JoinDesk] = FloorApi
+    is_public: bool = False
+    heeds_key: bool = True
+    content_type: str = "application/json"
 
     @property
     def name(self) -> str:
@@ -89,12 +106,20 @@ class Operation:
     @property
     def is_retried_safely(self) -> bool:
         """It heeds an Idempotency-Key; everything but a POST may be repeated as it is."""
-        return self.method == "POST"
+        return self.method == "POST" and self.heeds_key
 
     def require_role(self, actor: Actor) -> None:
         """Raise ``NotAllowed`` when this is never for such as ``actor``."""
         if self.staff_only and actor.is_guest:
             raise NotAllowed("This is for the restaurant's staff.")
+
+    def require_still_allowed(self, api: FloorApi, actor: Actor, ids: Mapping[str, str]) -> None:
+        """Raise ``Missing`` when a kept answer is no longer for ``actor``.
+
+        A waiter who has given a table away must not hear of it again.
+        """
+        if "sessionId" in ids:
+            api.require_session(ids["sessionId"], actor)
 
     @property
     def _doc(self) -> list[str]:
@@ -112,6 +137,60 @@ OPERATIONS: tuple[Operation, ...] = (
         staff_only=True,
         has_location=True,
         complete=FloorApi.seat,
+    ),
+    Operation(
+        "POST",
+        "/join",
+        JoinDesk.join_table,
+        {200: JoinedSession},
+        body=JoinTable,
+        of=JoinDesk,
+        is_public=True,
+        heeds_key=False,
+    ),
+    Operation(
+        "POST",
+        "/sessions/{sessionId}/join-code",
+        JoinDesk.make_join_code,
+        {201: TableCode},
+        conflicts=(SessionClosedProblem,),
+        staff_only=True,
+        of=JoinDesk,
+        heeds_key=False,
+    ),
+    Operation(
+        "GET",
+        "/sessions/{sessionId}/join-code",
+        JoinDesk.read_join_code,
+        {200: TableCode},
+        staff_only=True,
+        of=JoinDesk,
+    ),
+    Operation(
+        "GET",
+        "/sessions/{sessionId}/join-code.svg",
+        JoinDesk.draw_join_code,
+        {200: TableCode},
+        staff_only=True,
+        of=JoinDesk,
+        content_type="image/svg+xml",
+    ),
+    Operation(
+        "GET",
+        "/sessions/{sessionId}/joins",
+        JoinDesk.list_joins,
+        {200: GuestJoins},
+        staff_only=True,
+        of=JoinDesk,
+    ),
+    Operation(
+        "POST",
+        "/sessions/{sessionId}/joins/{jti}/revoke",
+        JoinDesk.revoke_join,
+        {200: Revoked},
+        staff_only=True,
+        of=JoinDesk,
+        heeds_key=False,
     ),
     Operation("GET", "/sessions/{sessionId}", FloorApi.read_session, {200: TableSnapshot}),
     Operation(

@@ -174,12 +174,52 @@ class Floor(Resource):
         )
 
 
+class TableCode(Resource):
+    """What guests join a table by. It is for them alone: show it, and keep it nowhere."""
+
+    join_code: str = Field(examples=["7K3M-Q9XT-0VHB"])
+    join_code_expires_at: Timestamp
+    join_url: str | None = Field(description="The page to join by, where JOIN_URL names one.")
+
+
 class SeatedSession(Resource):
-    """A session just opened, and what its guests need to follow it."""
+    """A session just opened, and what its guests join it by.
+
+    A retry of what has been closed since is answered without a code.
+    """
 
     session: Session
-    token: str = Field(description="The guests' own, for the code on their table.")
+    join_code: str | None = Field(examples=["7K3M-Q9XT-0VHB"])
+    join_code_expires_at: Timestamp | None
+    join_url: str | None = Field(description="The page to join by, where JOIN_URL names one.")
+
+
+class JoinedSession(Resource):
+    """What a guest who has joined acts and follows with."""
+
+    session: Session
+    token: str = Field(description="This guest's own; it goes into Authorization: Bearer.")
     expires_at: Timestamp = Field(description="When the token ends.")
+
+
+class GuestJoin(Resource):
+    """A guest who has joined; their access can be withdrawn by ``jti``."""
+
+    jti: str
+    joined_at: Timestamp
+    address: str
+
+
+class GuestJoins(Resource):
+    """Who has joined a table, oldest first."""
+
+    joins: list[GuestJoin]
+
+
+class Revoked(Resource):
+    """Access that was withdrawn just now."""
+
+    jti: str
 
 
 class Figures(Resource):

@@ -46,8 +46,10 @@ class Retries:
     def __init__(self, store: IdempotencyStore) -> None:
         self._store = store
 
-    def once(self, call: Call[Body | None], do: Callable[[], Answer]) -> Answer:
-        """Return ``do()``'s answer, or the kept one.
+    def once(
+        self, call: Call[Body | None], do: Callable[[], Answer], require_allowed: Callable[[], None]
+    ) -> Answer:
+        """Return ``do()``'s answer, or the kept one if ``require_allowed()`` raises nothing.
 
         Raises:
             IdempotencyKeyReused, IdempotencyKeyBusy: see ``IdempotencyStore.begin``.
@@ -56,6 +58,7 @@ class Retries:
             return do()
         kept = self._store.begin(call.key, call.actor, call.name, call.body_hash)
         if kept is not None:
+            require_allowed()
             return Answer(kept.status, kept.body, {REPLAYED_HEADER: "true"})
         try:
             answer = do()

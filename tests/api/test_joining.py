@@ -1,0 +1,184 @@
+"""Guests get to a table by its code, each with a token of their own."""
+
+from __future__ import annotations
+
+import re
+from xml.etree import ElementTree
+
+import gevent
+import jwt
+import pytest
+
+from notifications.rates import RateLimits
+from tests.api.calling import Caller, close_app, open_app
+from tests.support.service_server import SECRET, copy_sqlite
+from tests.support.waiting import wait_until
+
+MAX_FAILURES = RateLimits().failed_joins
+CODE = re.compile(r"[0-9A-HJKMNP-TV-Z]{4}(-[0-9A-HJKMNP-TV-Z]{4}){2}")
+JOIN_CODE = "/api/sessions/table-7/join-code"
+
+
+def join(nobody, code):
+    return nobody.post("/api/join", {"code": code})
+
+
+@pytest.fixture
+def code(anna):
+    return anna.post(JOIN_CODE).json["joinCode"]
+
+
+def test_each_guest_gets_a_token_of_their_own(app, nobody, code):
+    first, second = join(nobody, code), join(nobody, code)
+
+    claims = [
+        jwt.decode(answer.json["token"], SECRET, algorithms=["HS256"]) for answer in (first, second)
+    ]
+    assert [(each["role"], each["sub"]) for each in claims] == [("customer", "table-7")] * 2
+    assert claims[0]["jti"] != claims[1]["jti"]
+    assert first.json["session"]["id"] == "table-7"
+    assert first.headers["Cache-Control"] == "no-store"
+    guest = Caller(app, first.json["token"])
+    assert guest.get("/api/sessions/table-7").status_code == 200
+    assert guest.get("/api/sessions/table-5").status_code == 404
+
+
+def test_a_code_is_twelve_characters_in_groups_and_is_shown_again(anna, manager, code):
+    assert CODE.fullmatch(code)
+    for staff in (anna, manager):
+        shown = staff.get(JOIN_CODE)
+        assert (shown.status_code, shown.json["joinCode"]) == (200, code)
+        assert shown.headers["Cache-Control"] == "no-store"
+        assert shown.json["joinUrl"] is None
+
+
+def test_a_code_is_read_however_it_is_written(nobody, code):
+    bare = code.replace("-", "")
+    misread = bare.replace("0", "O").replace("1", "l")
+    spoken = bare.replace("1", "I")
+    for written in (bare, bare.lower(), code.lower(), f" {code} ", misread, spoken):
+        assert join(nobody, written).status_code == 200, written
+
+
+def test_what_is_wrong_with_a_code_is_not_said(anna, nobody, manager, code):
+    ended = code
+    current = anna.post(JOIN_CODE).json["joinCode"]
+    closed = manager.post("/api/sessions", {"tableNumber": 3, "waiterId": "ben"}).json
+    manager.post(f"/api/sessions/{closed['session']['id']}/close")
+    wrong = ("0000-0000-0000", "", "U" * 12, "x" * 5000, "\u212a" * 12, ended, closed["joinCode"])
+
+    answers = [join(nobody, each) for each in wrong]
+
+    assert {answer.status_code for answer in answers} == {404}
+    assert {answer.json["code"] for answer in answers} == {"join_code_invalid"}
+    assert len({answer.json["detail"] for answer in answers}) == 1
+    assert join(nobody, current).status_code == 200
+
+
+@pytest.mark.parametrize("body", [{}, {"code": 7}, {"code": None}, {"code": "x", "table": 7}])
+def test_a_body_that_holds_no_code_is_said_to(nobody, body):
+    assert nobody.post("/api/join", body).status_code == 422
+
+
+def test_a_code_serves_as_many_guests_as_may_join(tmp_path, seeded_sqlite):
+    app = open_app(tmp_path, copy_sqlite(seeded_sqlite, tmp_path), MAX_GUESTS=2)
+    anna, nobody = Caller.who_is(app, "waiter", "anna"), Caller(app, None)
+    code = anna.post(JOIN_CODE).json["joinCode"]
+    assert [join(nobody, code).status_code for _ in range(3)] == [200, 200, 404]
+    assert anna.get(JOIN_CODE).status_code == 404
+    assert join(nobody, anna.post(JOIN_CODE).json["joinCode"]).status_code == 200
+    close_app(app)
+
+
+def test_codes_are_for_the_waiter_in_charge_and_managers(anna, ben, guest, manager, code):
+    for path in (JOIN_CODE, f"{JOIN_CODE}.svg", "/api/sessions/table-7/joins"):
+        assert ben.get(path).status_code == 404
+        unknown = ben.get(path.replace("table-7", "nowhere"))
+        assert ben.get(path).json["detail"] == unknown.json["detail"]
+        assert guest.get(path).status_code == 403
+    assert ben.post(JOIN_CODE).status_code == 404
+    assert guest.post(JOIN_CODE).status_code == 403
+
+
+def test_a_code_ends_with_what_it_was_made_for(anna, ben, manager, nobody, app, service):
+    revocations = app.extensions["revocations"]
+    endings = {
+        "another code": lambda: anna.post(JOIN_CODE),
+        "session revoked": lambda: revocations.revoke_session("table-7"),
+        "waiter revoked": lambda: revocations.revoke_waiter("anna"),
+        "transfer": lambda: service.transfer_sessions(to_waiter_id="ben", session_ids=["table-7"]),
+        "closing": lambda: service.close_session("table-7", force=True, reason="test"),
+    }
+    for name, end in endings.items():
+        code = manager.post(JOIN_CODE).json["joinCode"]
+        end()
+        assert join(nobody, code).status_code == 404, name
+    assert manager.get(JOIN_CODE).status_code == 404
+    closed = manager.post(JOIN_CODE)
+    assert (closed.status_code, closed.json["sessionId"]) == (409, "table-7")
+
+
+def test_a_qr_code_is_drawn_of_the_page_to_join_by(tmp_path, seeded_sqlite):
+    url = "https://app.example.com/join#{code}"
+    app = open_app(tmp_path, copy_sqlite(seeded_sqlite, tmp_path), JOIN_URL=url)
+    anna = Caller.who_is(app, "waiter", "anna")
+    opened = anna.post("/api/sessions", {"tableNumber": 3}).json
+    assert opened["joinUrl"] == f"https://app.example.com/join#{opened['joinCode']}"
+
+    drawn = anna.get(f"/api/sessions/{opened['session']['id']}/join-code.svg")
+
+    assert (drawn.status_code, drawn.content_type) == (200, "image/svg+xml")
+    assert drawn.headers["Cache-Control"] == "no-store"
+    assert ElementTree.fromstring(drawn.data).tag.endswith("svg")  # noqa: S314 - our own
+    assert opened["joinCode"] in drawn.text
+    close_app(app)
+
+
+def test_a_manager_sees_who_has_joined_and_withdraws_one(app, anna, manager, nobody, code):
+    tokens = [join(nobody, code).json["token"] for _ in range(2)]
+    joins = manager.get("/api/sessions/table-7/joins").json["joins"]
+    jtis = [jwt.decode(token, SECRET, algorithms=["HS256"])["jti"] for token in tokens]
+    assert [each["jti"] for each in joins] == jtis
+    assert {each["address"] for each in joins} == {"127.0.0.1"}
+
+    revoke = f"/api/sessions/table-7/joins/{jtis[0]}/revoke"
+    assert anna.post(revoke).status_code == 403
+    assert manager.post(revoke.replace(jtis[0], "another")).status_code == 404
+    assert manager.post(revoke.replace("table-7", "table-9")).status_code == 404
+    assert manager.post(revoke).json == {"jti": jtis[0]}
+
+    first, second = (Caller(app, token) for token in tokens)
+
+    def status():
+        gevent.sleep(0.02)  # in which the process looks for what was revoked
+        return first.get("/api/sessions/table-7").status_code
+
+    wait_until(lambda: status() == 401)
+    assert second.get("/api/sessions/table-7").status_code == 200
+
+
+def test_an_address_that_guesses_has_to_wait_and_the_others_have_not(nobody, code):
+    def guess(address, wrong="0000-0000-0000"):
+        headers = {"X-Forwarded-For": address}
+        return nobody.post("/api/join", {"code": wrong}, headers=headers)
+
+    for _ in range(MAX_FAILURES):
+        assert guess("192.0.2.7").status_code == 404
+        assert guess("192.0.2.8", code).status_code in (200, 404)
+    refused = guess("192.0.2.7")
+    assert refused.status_code == 429
+    assert 1 <= int(refused.headers["Retry-After"]) <= 60
+    assert guess("192.0.2.9").status_code == 404
+
+
+def test_who_is_no_proxy_of_ours_cannot_choose_an_address(nobody):
+    def guess(number):
+        return nobody.post(
+            "/api/join",
+            {"code": "0000-0000-0000"},
+            headers={"X-Forwarded-For": f"192.0.2.{number}"},
+            environ_overrides={"REMOTE_ADDR": "198.51.100.1"},
+        )
+
+    answers = [guess(number).status_code for number in range(MAX_FAILURES + 1)]
+    assert answers[-2:] == [404, 429]
