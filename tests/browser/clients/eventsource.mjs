@@ -11,3 +11,4 @@ for (const type of types) {
     console.log(JSON.stringify({ type, data, id }));
   });
 }
+setInterval(() => {}, 1_000); // its pause before a reconnect does not keep the process alive
