@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from flask import Flask
@@ -39,6 +39,7 @@ from notifications.stream_entrance import StreamEntrance
 from notifications.token_keys import TokenKeys
 from runtime import response_headers, sub_path
 from runtime.cli.start import in_one_sentence
+from runtime.database_watch import DatabaseWatch
 from runtime.metrics.api_calls import ApiCalls
 from runtime.metrics.process import ProcessFigures
 from runtime.write_probe import WriteProbe
@@ -56,8 +57,10 @@ from waiter_service import (
 from waiter_service.api.failures import database_failed
 from waiter_service.api.joining import JoinDesk
 from waiter_service.blueprint import create_blueprint as create_api_blueprint
+from waiter_service.changes import Change
 from waiter_service.errors import DatabaseUrlInvalid
 from waiter_service.join_codes import JoinCodes
+from waiter_service.marks import Marks
 from waiter_service.revocations import Revocations
 
 #: Bytes of a request body. A large order is a few kilobytes.
@@ -118,7 +121,13 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     revocations = Revocations(database)
     revoked = RevocationList(revocations, sse.close_where)
     pump = _pump(settings, service, broker, sse, on_look=revoked.refresh)
-    service.after_commit = pump.after_commit
+    database_watch = DatabaseWatch(Marks(database), broker, on_gone_back=revoked.start_over)
+
+    def after_commit(changes: Sequence[Change]) -> None:
+        database_watch.wake()
+        pump.after_commit(changes)
+
+    service.after_commit = after_commit
     writes = WriteProbe(database.write_probe)
     connections = ConnectionStats()
     metrics = Metrics(
@@ -139,6 +148,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
         listener=listener,
         cache_refresh=cache_refresh,
         pump=pump,
+        database_watch=database_watch,
         revoked=revoked,
         housekeeping=Housekeeping([idempotency.prune, revocations.prune]),
         metrics=metrics,

@@ -3,8 +3,9 @@
 ::
 
     start:  check schema and prefix, read revocations -> hear signals -> feed streams
-            -> debounce -> relay
-    drain:  stop hearing -> send pending refreshes -> stop relaying -> close streams -> last figures
+            -> debounce -> relay -> compare the database with what is remembered
+    drain:  stop hearing -> send pending refreshes -> remember the database -> stop relaying
+            -> close streams -> last figures
 
 The command line builds the same application and never starts it: its changes
 wait in the outbox for a process that serves.
@@ -30,6 +31,7 @@ from notifications.metrics import Metrics
 from notifications.outbox_pump import OutboxPump
 from notifications.revocation_list import RevocationList
 from notifications.sse_service import SseService
+from runtime.database_watch import DatabaseWatch
 from runtime.write_probe import WriteProbe
 from waiter_service import Database
 
@@ -51,6 +53,7 @@ class Serving:
         listener: FloorListener,
         cache_refresh: CacheRefreshService,
         pump: OutboxPump,
+        database_watch: DatabaseWatch,
         revoked: RevocationList,
         housekeeping: Housekeeping,
         metrics: Metrics,
@@ -62,6 +65,7 @@ class Serving:
         self._listener = listener
         self._cache_refresh = cache_refresh
         self._pump = pump
+        self._database_watch = database_watch
         self._revoked = revoked
         self._housekeeping = housekeeping
         self._metrics = metrics
@@ -100,6 +104,8 @@ class Serving:
         self._cache_refresh.start()
         # The last that needs the database: should it fail, all of this is tried again.
         self._pump.start()
+        # Before the first stream, and after the pump, which restores the histories.
+        self._database_watch.start()
         self._is_started = True
         self._metrics.start()
         self._housekeeping.start()
@@ -122,6 +128,7 @@ class Serving:
             # stays in the outbox, for the process that follows.
             self._listener.disconnect,
             self._cache_refresh.drain,
+            self._database_watch.stop,
             self._pump.stop,
             self._sse.drain,
         )
@@ -131,7 +138,12 @@ class Serving:
         """Close and stop everything at once. Idempotent."""
         if self._is_started and self._drained is None:
             self._drained = Flag()
-            self._end(self._listener.disconnect, self._cache_refresh.stop, self._pump.stop)
+            self._end(
+                self._listener.disconnect,
+                self._cache_refresh.stop,
+                self._database_watch.stop,
+                self._pump.stop,
+            )
 
     def _end(self, *steps: Callable[[], object]) -> None:
         """Take ``steps``, stop what is left, and release those who wait for the end.

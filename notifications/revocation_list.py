@@ -153,6 +153,15 @@ class RevocationList:
             # A manager who looks on has nothing more to see there either.
             self._close_streams(lambda stream: stream.channel in ending, CloseReason.SESSION_CLOSED)
 
+    def start_over(self) -> None:
+        """The database went back: sessions closed since then are open again.
+
+        What was withdrawn stays so in this process: better twice than never.
+        """
+        self._newest, self._missing = None, frozenset()
+        self._over.clear()
+        self._ending.clear()
+
     def is_revoked(self, principal: Principal) -> bool:
         """Return whether the access of ``principal`` was withdrawn."""
         return bool(self._withdrawn) and self._is_hit(principal)

@@ -261,3 +261,12 @@ class WriteProbeRow(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     writes: Mapped[int] = mapped_column(BigInteger)
+
+
+class MarkRow(Base):
+    """A random mark, by which an older database is recognised; see ``marks.py``."""
+
+    __tablename__ = "marks"
+
+    id: Mapped[int] = mapped_column(CountedKey, primary_key=True)
+    mark: Mapped[str] = mapped_column(String(32), unique=True)

@@ -161,6 +161,35 @@ class Broker(ABC):
         """
 
     @abstractmethod
+    def remembered(self) -> str | None:
+        """Return what the deployment last asked to remember with its histories.
+
+        None where nothing was, or it was lost, together with the histories.
+
+        Raises:
+            BrokerUnavailable: it is not known.
+        """
+
+    @abstractmethod
+    def remember(self, text: str, *, instead_of: str | None) -> None:
+        """Remember ``text`` as long as the histories, unless it is not ``instead_of`` any more.
+
+        Raises:
+            BrokerUnavailable: it may not be remembered.
+        """
+
+    @abstractmethod
+    def begin_again(self, text: str, *, instead_of: str | None) -> None:
+        """End all histories and remember ``text``, unless another process was faster.
+
+        That it was is seen by ``instead_of``, which is remembered no longer. All
+        sinks are told to resync, soon and once.
+
+        Raises:
+            BrokerUnavailable: it may not have happened; try again.
+        """
+
+    @abstractmethod
     def sweep(self) -> None:
         """Let go of what has outlived its limits. Called about every second."""
 

@@ -17,7 +17,7 @@ from pathlib import Path
 log = logging.getLogger("notifications.broker")
 
 #: Raised whenever the layout changes: a file of another version is not read.
-VERSION = 2
+VERSION = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +31,14 @@ class SavedChannel:
 
 @dataclass(frozen=True, slots=True)
 class SavedHistory:
-    """All channels by name, and the keys of each with the moment it may be forgotten."""
+    """All channels by name, the keys of each with the moment it may be forgotten.
+
+    ``remembered`` is what the deployment asked to remember with them.
+    """
 
     channels: dict[str, SavedChannel]
     keys: dict[str, float]
+    remembered: str | None = None
 
 
 def write(path: Path, saved: SavedHistory) -> None:
@@ -73,6 +77,7 @@ def take(path: Path) -> SavedHistory | None:
                 for name, channel in document["channels"].items()
             },
             document["keys"],
+            document["remembered"],
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         log.warning("the saved history cannot be read; clients will load everything again")

@@ -130,6 +130,7 @@ class MemoryBroker(Broker):
         self._counts: Mapping[str, int] = {}
         self._sink: Sink | None = None
         self._is_saved = False
+        self._remembered: str | None = None
 
     def start(self, sink: Sink) -> None:
         """Begin to feed ``sink``."""
@@ -197,6 +198,27 @@ class MemoryBroker(Broker):
             return Page(is_gap=True)
         return Page(known.after(after.offset, limit))
 
+    def remembered(self) -> str | None:
+        """Return what was last remembered, by this process or the one before it."""
+        return self._remembered
+
+    def remember(self, text: str, *, instead_of: str | None) -> None:
+        """Remember ``text``, in the saved history, too."""
+        if self._remembered == instead_of:
+            self._remembered = text
+
+    def begin_again(self, text: str, *, instead_of: str | None) -> None:
+        """Forget every history, and tell the sink at once."""
+        if self._remembered != instead_of:
+            return
+        self._remembered = text
+        subscribed = [name for name, known in self._channels.items() if known.is_subscribed]
+        self._channels = {}
+        for name in subscribed:
+            self.subscribe(name)
+            if self._sink is not None:
+                self._sink.resync(name, self.tip(name))
+
     def sweep(self) -> None:
         """Trim every history; forget empty channels nobody listens to, and old keys.
 
@@ -239,7 +261,9 @@ class MemoryBroker(Broker):
             )
             for name, channel in self._channels.items()
         }
-        history_file.write(self._history_path, SavedHistory(channels, dict(self._keys)))
+        history_file.write(
+            self._history_path, SavedHistory(channels, dict(self._keys), self._remembered)
+        )
 
     def restore(self) -> None:
         """Go on where the process before left off, if it left anything.
@@ -254,6 +278,7 @@ class MemoryBroker(Broker):
         subscribed = [name for name, known in self._channels.items() if known.is_subscribed]
         # Key and event go together: one without the other loses a change, or doubles it.
         self._keys = OrderedDict(saved.keys)
+        self._remembered = saved.remembered
         self._channels = {
             name: _Channel.restored(old, self._clock()) for name, old in saved.channels.items()
         }

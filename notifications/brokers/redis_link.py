@@ -105,7 +105,7 @@ class RedisLink:
     ) -> None:
         self._new_connection = new_connection
         self._connection = new_connection()
-        self._scripts = [*redis_scripts.ALL, redis_server.REGISTER]
+        self._scripts = [*redis_scripts.ALL, *redis_server.ALL]
         self._waiting: deque[_Errand] = deque()
         self._under_way: list[_Errand] = []
         self._has_calls = Event()
@@ -185,6 +185,18 @@ class RedisLink:
         """Return once the generation is another than this."""
         while self._generation == generation:
             self._new_generation.wait()
+
+    def remembered(self) -> str | None:
+        """Return what is remembered with the histories. Raises like ``call``."""
+        ((generation, text),) = self.call(Call(redis_server.REMEMBERED, [self._state_key]))
+        self.begin_generation(max(generation, self._generation))
+        return None if text is None else text.decode()
+
+    def remember(self, text: str, *, instead_of: str | None, ends_histories: bool) -> None:
+        """Remember ``text`` unless it is not ``instead_of`` any more. Raises like ``call``."""
+        args: list[Word] = [text, instead_of or "", int(ends_histories)]
+        (generation,) = self.call(Call(redis_server.REMEMBER, [self._state_key], args))
+        self.begin_generation(max(generation, self._generation))
 
     def begin_generation(self, generation: int) -> None:
         """Believe histories of ``generation`` alone from now on. Never switches."""

@@ -37,6 +37,27 @@ return generation
 """)
 
 
+_GENERATION = """
+local generation = math.max(tonumber(redis.call('HGET', KEYS[1], 'generation')) or 0, ARGV[1])
+"""
+
+# ARGV: the generation we know. Returns the generation, and what is remembered with it.
+REMEMBERED = Script(_GENERATION + "return {generation, redis.call('HGET', KEYS[1], 'remembered')}")
+
+# ARGV: the generation we know, what to remember, what must be remembered now, by how
+# much the generation rises. Returns the generation.
+REMEMBER = Script(f"""
+{_GENERATION}
+if (redis.call('HGET', KEYS[1], 'remembered') or '') ~= ARGV[3] then return generation end
+generation = generation + tonumber(ARGV[4])
+redis.call('HSET', KEYS[1], 'remembered', ARGV[2], 'generation', generation)
+redis.call('PEXPIRE', KEYS[1], {STATE_MS})
+return generation
+""")
+
+ALL = (REGISTER, REMEMBERED, REMEMBER)
+
+
 class RedisIsReplica(redis.ConnectionError):
     """It takes no writes; the primary has to be found."""
 

@@ -157,6 +157,18 @@ class RedisBroker(Broker):
         self._feed.observe(channel, reading)
         return reading.page
 
+    def remembered(self) -> str | None:
+        """Return what is remembered with the histories in Redis: one round trip."""
+        return self._link.remembered()
+
+    def remember(self, text: str, *, instead_of: str | None) -> None:
+        """Remember ``text``: one round trip."""
+        self._link.remember(text, instead_of=instead_of, ends_histories=False)
+
+    def begin_again(self, text: str, *, instead_of: str | None) -> None:
+        """End all histories by a new generation, of which each process learns by itself."""
+        self._link.remember(text, instead_of=instead_of, ends_histories=True)
+
     def sweep(self) -> None:
         """Do nothing: Redis trims as it appends and reads, and lets keys expire."""
 

@@ -1,0 +1,159 @@
+"""Notices that the database went back in time, and has every screen load everything again.
+
+After a restore from a backup, or a failover that lost the last commits, clients hold
+things that no longer exist, and what happens next has versions they have seen. An
+id in the database would not tell: the backup has it, too. So each process leaves a
+random mark in the database when it starts and every minute, and remembers it
+outside: with the histories, in Redis or in the memory broker's file. A database
+that does not know the remembered mark went back.
+
+What lies between two marks is covered by the newest change, which is remembered
+as changes are made, and on PostgreSQL by the timeline.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+import gevent
+from gevent.event import Event as Wakeup
+
+from notifications.brokers.base import Broker, BrokerUnavailable
+from waiter_service.errors import DatabaseError
+from waiter_service.marks import Found, Marks
+
+log = logging.getLogger("runtime.database_watch")
+
+#: Seconds between two looks while nothing is changed here, and at least. Each is a
+#: statement, and with Redis one round trip or two.
+LOOK_SECONDS = 1.0
+PAUSE_SECONDS = 0.1
+
+#: Seconds between two marks of one process.
+MARK_SECONDS = 60.0
+
+#: Seconds a look under way may take to end.
+STOP_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """How far a database had come when somebody looked."""
+
+    mark: str
+    newest_change: int
+    timeline: str | None
+
+    def is_part_of(self, found: Found) -> bool:
+        """Return whether the database found has been there."""
+        return (
+            self.mark in found.known_marks
+            and self.newest_change <= found.newest_change
+            and (None in (self.timeline, found.timeline) or self.timeline == found.timeline)
+        )
+
+    def text(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def parse(cls, text: str | None) -> Self | None:
+        """Return what ``text`` says; None where it is missing or not ours."""
+        try:
+            return None if text is None else cls(**json.loads(text))
+        except (ValueError, TypeError):
+            return None
+
+
+class DatabaseWatch:
+    """Looks once a second and after changes, in a greenlet of its own.
+
+    ``on_gone_back`` is called in every process that saw the database before it went
+    back: for what it knows of the database beside the histories.
+    """
+
+    def __init__(
+        self, marks: Marks, broker: Broker, *, on_gone_back: Callable[[], None] = lambda: None
+    ) -> None:
+        self._marks = marks
+        self._broker = broker
+        self._on_gone_back = on_gone_back
+        # What this process itself has seen of the database.
+        self._seen: Moment | None = None
+        self._mark_at = 0.0
+        self._wakeup = Wakeup()
+        self._is_stopping = False
+        self._greenlet: gevent.Greenlet[..., Any] | None = None
+
+    def start(self) -> None:
+        """Look now, before anybody is served, and then periodically. Idempotent."""
+        if self._greenlet is None:
+            self._look_if_possible()
+            self._greenlet = gevent.spawn(self._run)
+
+    def stop(self) -> None:
+        """Look a last time, and end: what was seen last is what is remembered. Idempotent."""
+        if self._greenlet is not None:
+            self._is_stopping = True
+            self._wakeup.set()
+            self._greenlet.join(timeout=STOP_SECONDS)
+
+    def wake(self) -> None:
+        """Remember soon that there are changes, which screens are told of now. Never switches."""
+        self._wakeup.set()
+
+    def _run(self) -> None:
+        while not self._is_stopping:
+            self._wakeup.wait(LOOK_SECONDS)
+            self._wakeup.clear()
+            self._look_if_possible()
+            # On a busy floor changes would have it look hundreds of times a second.
+            gevent.sleep(PAUSE_SECONDS)
+        self._look_if_possible()
+
+    def _look_if_possible(self) -> None:
+        try:
+            self.look()
+        except (BrokerUnavailable, DatabaseError) as error:
+            # Both are reported by those who serve with them.
+            log.debug("the database could not be compared with what is remembered: %s", error)
+        except Exception:
+            log.exception("the database could not be compared with what is remembered")
+
+    def look(self) -> None:
+        """Compare the database with what is remembered; begin again where it went back.
+
+        May switch greenlets.
+
+        Raises:
+            BrokerUnavailable, DatabaseError: one of the two cannot be asked now.
+        """
+        # In this order: what is remembered was committed before.
+        remembered = self._broker.remembered()
+        moment = Moment.parse(remembered)
+        seen = self._seen
+        found = self._marks.find({each.mark for each in (moment, seen) if each})
+        if seen is not None and not seen.is_part_of(found):
+            self._on_gone_back()
+        if moment is not None and not moment.is_part_of(found):
+            log.warning("the database went back in time; every screen loads everything again")
+            self._remember(found, instead_of=remembered, begins_again=True)
+        elif moment is None or time.monotonic() >= self._mark_at:
+            self._remember(found, instead_of=remembered)
+        else:
+            self._seen = Moment(moment.mark, found.newest_change, found.timeline)
+            if self._seen != moment:
+                self._broker.remember(self._seen.text(), instead_of=remembered)
+
+    def _remember(
+        self, found: Found, *, instead_of: str | None, begins_again: bool = False
+    ) -> None:
+        # The mark first: one that is remembered must be in the database.
+        self._seen = Moment(self._marks.write(), found.newest_change, found.timeline)
+        self._mark_at = time.monotonic() + MARK_SECONDS
+        remember = self._broker.begin_again if begins_again else self._broker.remember
+        remember(self._seen.text(), instead_of=instead_of)
