@@ -94,7 +94,8 @@ class RevocationList:
         if newest is not None:
             found = self._store.find(newest.id, self._missing)
             if newest in found:
-                return found
+                # Known already, unless it is still to be stamped.
+                return [each for each in found if each != newest or each.seen_at is None]
             self._newest, self._missing = None, frozenset()
         return self._store.find()
 
@@ -140,10 +141,12 @@ class RevocationList:
             return
         before = self._newest.id if self._newest else 0
         last = found[-1]
-        # As the next look will find it.
-        self._newest = dataclasses.replace(last, seen_at=stamps.get(last.id, last.seen_at))
-        watched = range(max(1, last.id - WATCHED_IDS), last.id)
-        passed = self._missing.union(range(max(before + 1, watched.start), last.id))
+        if last.id >= before:
+            # As the next look will find it.
+            self._newest = dataclasses.replace(last, seen_at=stamps.get(last.id, last.seen_at))
+        newest_id = max(before, last.id)
+        watched = range(max(1, newest_id - WATCHED_IDS), newest_id)
+        passed = self._missing.union(range(max(before + 1, watched.start), newest_id))
         there = {each.id for each in found}
         self._missing = frozenset(id_ for id_ in passed if id_ in watched and id_ not in there)
 

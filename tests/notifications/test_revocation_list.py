@@ -228,6 +228,19 @@ def test_a_closing_time_costs_one_walk_through_the_streams() -> None:
     assert desk.walks == 1
 
 
+def test_a_closing_of_yesterday_that_is_still_the_newest_row_costs_no_walk() -> None:
+    """It is read with each look, and forgotten with each."""
+    desk = Desk(stream(GUEST, "session:table-7"))
+    yesterday = desk.now - CLOSING_KEPT_FOR - timedelta(minutes=1)
+    desk.commit(RevokedKind.SESSION, "table-5", seen_at=yesterday, is_closing=True)
+    for _ in range(2):
+        desk.list.refresh()
+    walks = desk.walks
+    for _ in range(4):
+        desk.list.refresh()
+    assert desk.walks == walks
+
+
 def test_a_revocation_that_is_committed_late_does_not_replace_a_newer_one() -> None:
     desk = Desk()
     desk.commit(RevokedKind.WAITER, "ben", id_=1)
