@@ -1,9 +1,9 @@
 """Batches that several workers share, in Redis.
 
 Whichever worker a change passes through, a target has one batch; and a worker
-that dies leaves its batches to the others. All times are the workers' own
-clocks, so their machines need NTP; a clock that is off by a second moves a
-batch by at most that, and sends none twice.
+that dies leaves its batches to the others. All times are those of Redis's
+clock, which each worker learns whenever it asks what is due: the clocks of
+their machines may differ.
 
 Per shard there are three keys, with one hash tag, so that a cluster keeps
 them together:
@@ -18,7 +18,7 @@ from __future__ import annotations
 import json
 import time
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -57,7 +57,6 @@ class RedisBatches:
     instead; with one of ``client``'s each, they took longer than all the rest.
     """
 
-    clock: Callable[[], float] = staticmethod(time.time)
     poll_seconds: float | None = POLL_SECONDS
 
     def __init__(
@@ -78,11 +77,17 @@ class RedisBatches:
             for shard in range(shards)
         ]
         self._lease_ms = _ms(lease_seconds)
+        # How far Redis's clock is ahead of our monotonic one; until it has said so, we guess.
+        self._ahead_seconds = time.time() - time.monotonic()
         self._add = client.register_script(refresh_scripts.ADD.text)
         self._claim_due = client.register_script(refresh_scripts.CLAIM_DUE)
         self._claim_target = client.register_script(refresh_scripts.CLAIM_TARGET)
         self._done = client.register_script(refresh_scripts.DONE)
         self._postpone = client.register_script(refresh_scripts.POSTPONE)
+
+    def clock(self) -> float:
+        """Return what Redis's clock says, in seconds since 1970, as far as we have learnt."""
+        return time.monotonic() + self._ahead_seconds
 
     def add(self, target: str, trigger: Trigger, now: float) -> float:
         return self.add_all([(target, trigger)], now)
@@ -115,7 +120,10 @@ class RedisBatches:
         claimed: list[Batch] = []
         for keys in self._shards:
             args = [_ms(now), self._lease_ms, limit - len(claimed), KEEP_SECONDS]
-            claimed += map(_load, self._claim_due(keys, args))
+            asked_at = time.monotonic()
+            redis_ms, *found = self._claim_due(keys, args)
+            self._ahead_seconds = redis_ms / 1000 - asked_at
+            claimed += map(_load, found)
             if len(claimed) == limit:
                 break
         return claimed

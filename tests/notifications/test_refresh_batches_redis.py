@@ -214,3 +214,32 @@ def test_rule_in_lua_is_the_rule_in_python(
         assert getattr(theirs, moment) == pytest.approx(getattr(ours, moment), rel=0, abs=0.0006)
     same = {name: getattr(ours, name) for name in ("id", "first_at", "due_at", "latest_at")}
     assert replace(theirs, **same) == ours
+
+
+def test_workers_go_by_the_clock_of_redis_whatever_their_own_says(
+    client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds, microseconds = client.time()
+    with monkeypatch.context() as patched:
+        patched.setattr("time.time", lambda: NOW - 3600.0)
+        batches = RedisBatches(client)
+    assert batches.clock() == pytest.approx(NOW - 3600.0, abs=5)
+
+    assert batches.claim_due(batches.clock(), 10) == []
+
+    assert batches.clock() == pytest.approx(seconds + microseconds / 1e6, abs=5)
+
+
+def test_batches_from_before_a_clock_was_corrected_do_not_wait_for_it(client: redis.Redis) -> None:
+    batches = RedisBatches(client)
+    orders = Trigger.checked(["orders"], "high")
+    an_hour_ahead = NOW + 3600.0
+    batches.add(ANNA, orders, an_hour_ahead)
+    (claimed,) = batches.claim_due(NOW, 10)
+    assert claimed.target == ANNA
+    batches.done(claimed)
+
+    # One whose sender died in that hour is not held by its lease either.
+    batches.add(ANNA, orders, an_hour_ahead)
+    assert batches.claim_due(an_hour_ahead + 1, 10)
+    assert batches.claim_target(ANNA, NOW)
