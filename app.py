@@ -38,7 +38,7 @@ from notifications.stream_door import StreamDoor
 from notifications.stream_entrance import StreamEntrance
 from notifications.token_keys import TokenKeys
 from runtime import response_headers, sub_path
-from runtime.cli.start import in_one_sentence
+from runtime.cli.start import as_command
 from runtime.database_watch import DatabaseWatch
 from runtime.metrics.api_calls import ApiCalls
 from runtime.metrics.process import ProcessFigures
@@ -67,7 +67,7 @@ from waiter_service.revocations import Revocations
 MAX_BODY_BYTES = 64 * 1024
 
 
-@in_one_sentence
+@as_command
 def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     """Return the application; ``config`` overrides the environment (settings.py).
 
@@ -79,7 +79,6 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
         SettingsError: a setting is missing or wrong; says which and what to do.
     """
     settings = Settings.load(overrides=config)
-    logs.configure(settings.log_format, settings.log_level, instance=settings.instance)
 
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
@@ -114,7 +113,9 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     sse = SseService(broker, _stream_options(settings))
     notifications = NotificationService(broker)
     cache_refresh = CacheRefreshService(
-        notifications.publish_refresh, batches=_batches(settings, broker)
+        notifications.publish_refresh,
+        batches=_batches(settings, broker),
+        require_listeners=broker.require_listeners,
     )
     listener = FloorListener(notifications, cache_refresh)
     idempotency = IdempotencyStore(database)

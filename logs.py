@@ -36,6 +36,7 @@ from typing import Any
 
 from notifications import request_id
 from runtime.log_writer import LineStream, LogWriter
+from settings import Settings
 
 #: Characters of one field, of a message and of a traceback. Clients choose some of
 #: what is in them. Longer ones are cut, the traceback at its beginning.
@@ -261,6 +262,15 @@ def configure(
     # A line per migration, of use only when one goes wrong.
     logging.getLogger("alembic").setLevel("WARNING")
     logging.captureWarnings(True)
+
+
+def configure_from(settings: Settings, *, writer: LogWriter | None = None) -> None:
+    """Do what ``configure`` does, as the settings have it.
+
+    For the programs of this service. ``create_app`` leaves logging alone: it may
+    run in a process that has its own.
+    """
+    configure(settings.log_format, settings.log_level, instance=settings.instance, writer=writer)
 
 
 def dropped_lines() -> int:

@@ -29,6 +29,7 @@ class CacheRefreshService:
     ``publish`` is called with a target (``session:<id>`` or ``waiter:<id>``)
     and its batch. ``batches`` holds what is pending; the default forgets with
     the process. ``clock`` defaults to the one the store goes by.
+    ``require_listeners`` raises where what is sent would reach no stream.
 
     The ``trigger_*`` methods address whichever of ``session_id`` and
     ``waiter_id`` is given, at least one. ``priority`` is ``high``, ``medium``
@@ -45,10 +46,12 @@ class CacheRefreshService:
         *,
         batches: BatchStore | None = None,
         clock: Callable[[], float] | None = None,
+        require_listeners: Callable[[], None] = lambda: None,
     ) -> None:
         self._batches: BatchStore = MemoryBatches() if batches is None else batches
         self._clock = self._batches.clock if clock is None else clock
         self._sender = RefreshSender(publish, self._batches, clock=self._clock)
+        self._require_listeners = require_listeners
         self._triggers: Counter[Priority] = Counter()
 
     def trigger_requests_refresh(
@@ -287,6 +290,7 @@ class CacheRefreshService:
 
     def _add(self, additions: list[tuple[str, Trigger]]) -> None:
         if additions:
+            self._require_listeners()
             due_at = self._batches.add_all(additions, self._clock())
             self._triggers.update(trigger.priority for _, trigger in additions)
             self._sender.expect(due_at)

@@ -28,10 +28,7 @@ class ServiceLogger(Logger):
     def setup(self, cfg: Config) -> None:
         """Take gunicorn's settings, then ours."""
         super().setup(cfg)
-        settings = Settings.load()
-        logs.configure(
-            settings.log_format, settings.log_level, instance=settings.instance, writer=LogWriter()
-        )
+        logs.configure_from(Settings.load(), writer=LogWriter())
 
 
 class Master:

@@ -37,6 +37,17 @@ class BrokerUnavailable(Exception):
     """The store behind the broker does not answer; nothing was published."""
 
 
+class NotServing(BrokerUnavailable):
+    """No stream would ever hear what is published in this process; nothing was published."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this process serves no streams and shares no history with one that does: set "
+            "REDIS_URL in both, or call from a view of the process that serves; what changes "
+            "the floor through WaiterService reaches the screens from any process"
+        )
+
+
 class BrokerUnusable(Exception):
     """The store behind the broker is there, and cannot be used; says what to do."""
 
@@ -103,6 +114,14 @@ class Broker(ABC):
     def is_away(self) -> bool:
         """Whether publishing would fail at once, for all that is known."""
         return False
+
+    def require_listeners(self) -> None:
+        """Make sure that what is published in this process can reach a stream.
+
+        Raises:
+            NotServing: it cannot, here or in any other process.
+        """
+        return
 
     def check(self) -> None:
         """Make sure that nothing stands against starting.

@@ -22,6 +22,7 @@ from notifications.brokers.base import (
     BrokerStatus,
     BrokerUnavailable,
     HistoryLimits,
+    NotServing,
     Page,
     Sink,
 )
@@ -129,6 +130,8 @@ class MemoryBroker(Broker):
         self._keys: OrderedDict[str, float] = OrderedDict()
         self._counts: Mapping[str, int] = {}
         self._sink: Sink | None = None
+        # Where histories are handed over, ours counts once we have taken the last one.
+        self._is_owner = history_path is None
         self._is_saved = False
         self._remembered: str | None = None
 
@@ -140,12 +143,19 @@ class MemoryBroker(Broker):
         """Stop feeding; the history stays."""
         self._sink = None
 
+    def require_listeners(self) -> None:
+        """Make sure that this process has taken the history over."""
+        if not self._is_owner:
+            raise NotServing
+
     def publish(self, channels: Sequence[str], event_body: bytes, *, key: str) -> None:
         """Append ``event_body`` to each channel that does not have ``key``.
 
         Raises:
+            NotServing: this process has not taken the history over.
             BrokerUnavailable: the history was saved for the next process.
         """
+        self.require_listeners()
         if self._is_saved:
             raise BrokerUnavailable("the history has gone over to the next process")
         now = self._clock()
@@ -268,10 +278,10 @@ class MemoryBroker(Broker):
     def restore(self) -> None:
         """Go on where the process before left off, if it left anything.
 
-        What was published here meanwhile ends with that, and may be published
-        again. Streams that are open already were given ids of epochs that end
-        here: the caller tells them to resync.
+        Nothing was published here before. Streams that are open already were
+        given ids of epochs that end here: the caller tells them to resync.
         """
+        self._is_owner = True
         saved = None if self._history_path is None else history_file.take(self._history_path)
         if saved is None:
             return

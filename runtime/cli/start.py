@@ -1,4 +1,4 @@
-"""How a command that cannot start says so."""
+"""How a command starts: with the service's log lines, or with one sentence why not."""
 
 from __future__ import annotations
 
@@ -9,27 +9,33 @@ from typing import ParamSpec
 
 import click
 from flask import Flask
+from flask.cli import FlaskGroup
 
+import logs
 from settings import SettingsError
 
 P = ParamSpec("P")
 
 
-def in_one_sentence(create_app: Callable[P, Flask]) -> Callable[P, Flask]:
-    """Have ``create_app`` end a command with one sentence where a setting is wrong.
+def as_command(create_app: Callable[P, Flask]) -> Callable[P, Flask]:
+    """Prepare the process where Flask's command line calls ``create_app``.
 
-    Flask loads the application before any command of ours could catch the
-    error, and ``flask --help`` would print its traceback. Any other caller
-    gets the SettingsError.
+    The command then logs as the service does. A wrong setting ends it with one
+    sentence: Flask loads the application before any command of ours could catch
+    the error, and ``flask --help`` would print its traceback. In any other
+    process logging stays as it is, and the caller gets the SettingsError.
     """
 
     @wraps(create_app)
     def create(*args: P.args, **kwargs: P.kwargs) -> Flask:
-        try:
+        context = click.get_current_context(silent=True)
+        if context is None or not isinstance(context.find_root().command, FlaskGroup):
             return create_app(*args, **kwargs)
+        try:
+            app = create_app(*args, **kwargs)
         except SettingsError as error:
-            if click.get_current_context(silent=True) is None:
-                raise
             sys.exit(f"Error: {error}")
+        logs.configure_from(app.extensions["settings"])
+        return app
 
     return create

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from notifications.brokers.base import BrokerUnavailable
+from notifications.brokers.base import BrokerUnavailable, NotServing
 from notifications.brokers.history_file import VERSION
 from notifications.brokers.memory import MemoryBroker
 
@@ -17,7 +17,7 @@ BODY = b'event: order_update\ndata: {"note":"id: not the id"}\n'
 
 
 def saved(path: Path, *, events: int) -> MemoryBroker:
-    broker = MemoryBroker(history_path=path)
+    broker = restored(path)
     for number in range(events):
         broker.publish([CHANNEL], BODY, key=f"change-{number}")
     broker.save()
@@ -51,13 +51,14 @@ def test_a_change_published_by_both_processes_is_one_event(tmp_path: Path) -> No
     assert new.tip(CHANNEL).offset == 2
 
 
-def test_what_was_published_before_taking_over_ends_with_that_and_can_be_published_again(
+def test_nothing_is_published_before_taking_over_and_everything_afterwards(
     tmp_path: Path,
 ) -> None:
     old = saved(tmp_path / "history.json", events=1)
     new = MemoryBroker(history_path=tmp_path / "history.json")
     for channel in (CHANNEL, "waiter:anna"):
-        new.publish([channel], BODY, key=f"early-{channel}")
+        with pytest.raises(NotServing):
+            new.publish([channel], BODY, key=f"early-{channel}")
     provisional = new.tip("waiter:anna")
 
     new.restore()
