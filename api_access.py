@@ -14,6 +14,7 @@ from ipaddress import ip_address, ip_network
 from notifications import auth, errors
 from notifications.auth import Authenticator
 from notifications.brokers.base import Broker, BrokerUnavailable
+from notifications.events import EventId
 from notifications.principal import Principal, Role
 from notifications.rates import Rates, Turns
 from notifications.registry import channel_name
@@ -97,16 +98,30 @@ def failed_joins(rates: Rates) -> FailedJoins:
     return FailedJoins(require_few, rates.count_failed_join)
 
 
-def cursors(broker: Broker) -> Callable[[str, str], str]:
-    """Return what tells the place after which a channel goes on."""
+def cursors(broker: Broker) -> Callable[[str, str], str | None]:
+    """Return what tells the place after which a channel goes on, if it has one."""
 
-    def cursor_of(kind: str, channel_id: str) -> str:
+    def cursor_of(kind: str, channel_id: str) -> str | None:
         try:
-            return str(broker.tip(channel_name(kind, channel_id)))
+            tip = broker.known_tip(channel_name(kind, channel_id))
         except BrokerUnavailable:
             return NO_PLACE
+        return None if tip is None else str(tip)
 
     return cursor_of
+
+
+def first_cursors(broker: Broker) -> Callable[[str, str], str]:
+    """Return what tells the place before everything that is on a channel."""
+
+    def first_cursor_of(kind: str, channel_id: str) -> str:
+        try:
+            tip = broker.tip(channel_name(kind, channel_id))
+        except BrokerUnavailable:
+            return NO_PLACE
+        return str(EventId(tip.epoch, 0))
+
+    return first_cursor_of
 
 
 def guest_token(session_id: str, token_id: str, issued_at: int) -> tuple[str, datetime]:

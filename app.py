@@ -173,6 +173,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
         authenticate=api_access.actors(authenticator, rates),
         turn=api_access.turns(Turns()),
         cursor_of=api_access.cursors(broker),
+        first_cursor_of=api_access.first_cursors(broker),
         desk=desk,
         address_of=api_access.addresses(settings.forwarded_allow_ips),
     )

@@ -13,7 +13,7 @@ from waiter_service.actors import NOBODY, Actor
 from waiter_service.api import bodies, failures, retries
 from waiter_service.api.bodies import Body
 from waiter_service.api.call import Answer, Call
-from waiter_service.api.floor_api import CursorOf, FloorApi
+from waiter_service.api.floor_api import CursorOf, FirstCursorOf, FloorApi
 from waiter_service.api.joining import JoinDesk
 from waiter_service.api.operation import OPERATIONS, Operation
 from waiter_service.api.retries import Retries
@@ -41,6 +41,7 @@ def create_blueprint(
     *,
     authenticate: Authenticate,
     cursor_of: CursorOf,
+    first_cursor_of: FirstCursorOf,
     desk: JoinDesk,
     address_of: AddressOf,
     turn: Turn = lambda actor: nullcontext(),
@@ -51,11 +52,14 @@ def create_blueprint(
         authenticate: from a bearer token to an actor.
         turn: what each call waits for, once it is known who calls.
         cursor_of: where the channel of a session or a waiter stands.
+        first_cursor_of: where it begins.
         desk: lets guests in by their join codes.
         address_of: from the peer's address and X-Forwarded-For to the client's.
     """
     blueprint = Blueprint("api", __name__, url_prefix="/api")
-    api = FloorApi(service, queries, cursor_of=cursor_of, desk=desk)
+    api = FloorApi(
+        service, queries, cursor_of=cursor_of, first_cursor_of=first_cursor_of, desk=desk
+    )
     parts: dict[type, FloorApi | JoinDesk] = {FloorApi: api, JoinDesk: desk}
     retrying = Retries(idempotency)
 

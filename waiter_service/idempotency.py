@@ -10,10 +10,11 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import delete, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -31,6 +32,12 @@ MAX_OPERATION_CHARS = 300
 ABANDONED_AFTER = timedelta(seconds=60)
 # Clients retry within minutes; a day also covers a phone that was put away.
 KEPT_FOR = timedelta(hours=24)
+# The newest keys of each actor that are kept, some 3 MB. A retry comes within minutes,
+# and so many calls take longer, also for a till that makes them without a pause. A guess.
+MAX_KEYS_PER_ACTOR = 2000
+# New keys between two looks at how many their actor has: the look costs as much as
+# the call that it delays.
+_CALLS_PER_LOOK = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +54,7 @@ class IdempotencyStore:
     def __init__(self, database: Database, *, clock: Clock = utc_now) -> None:
         self._database = database
         self._clock = clock
+        self._new_keys = itertools.count(1)
 
     def begin(
         self, key: str, actor: Actor, operation: str, request_hash: str
@@ -68,7 +76,10 @@ class IdempotencyStore:
         operation = operation.encode("unicode_escape").decode("ascii")[:MAX_OPERATION_CHARS]
         try:
             with self._database.writing() as orm:
-                return self._begin(orm, key, actor, operation, request_hash)
+                answer = self._begin(orm, key, actor, operation, request_hash)
+                if answer is None and next(self._new_keys) % _CALLS_PER_LOOK == 0:
+                    _forget_oldest(orm, actor)
+                return answer
         except IntegrityError as error:
             # Two came at once (PostgreSQL): the other one has it.
             raise IdempotencyKeyBusy(key) from error
@@ -129,3 +140,21 @@ class IdempotencyStore:
             orm.execute(
                 delete(IdempotencyRow).where(IdempotencyRow.created_at <= self._clock() - KEPT_FOR)
             )
+
+
+def _forget_oldest(orm: Session, actor: Actor) -> None:
+    """Keep the newest keys of ``actor`` alone, and those whose calls are under way."""
+    newest = (
+        select(IdempotencyRow.created_at)
+        .where(IdempotencyRow.actor == str(actor))
+        .order_by(IdempotencyRow.created_at.desc())
+        .offset(MAX_KEYS_PER_ACTOR)
+        .limit(1)
+    )
+    orm.execute(
+        delete(IdempotencyRow).where(
+            IdempotencyRow.actor == str(actor),
+            IdempotencyRow.created_at <= newest.scalar_subquery(),
+            IdempotencyRow.response_status.is_not(None),
+        )
+    )

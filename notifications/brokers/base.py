@@ -172,6 +172,16 @@ class Broker(ABC):
         """
 
     @abstractmethod
+    def known_tip(self, channel: str) -> EventId | None:
+        """Return the id of the newest event, None where the channel has no place yet.
+
+        Unlike ``tip`` it keeps nothing, so it may be asked for ids that do not exist.
+
+        Raises:
+            BrokerUnavailable: it is not known.
+        """
+
+    @abstractmethod
     def read(self, channel: str, after: EventId, limit: int) -> Page:
         """Return up to ``limit`` events that followed ``after``, oldest first.
 

@@ -35,6 +35,11 @@ log = logging.getLogger("notifications.broker")
 #: process can publish, in some 30 MB.
 MAX_KEYS = 200_000
 
+#: Channels whose place is remembered though nothing is in their history and nobody
+#: follows them, at half a kilobyte each: more than a deployment of one process seats
+#: in an hour. Beyond it the oldest are forgotten, and who returns to one resyncs.
+MAX_IDLE_CHANNELS = 20_000
+
 
 class _Channel:
     """One channel's history. An idle one holds no deque: most hold nothing."""
@@ -197,9 +202,19 @@ class MemoryBroker(Broker):
         """Return the id of the newest event; offset 0 where there was none yet."""
         return self._channel(channel).tip
 
+    def known_tip(self, channel: str) -> EventId | None:
+        """Return the id of the newest event, None where the channel has no place yet."""
+        known = self._channels.get(channel)
+        if known is None:
+            return None
+        known.used_at = self._clock()  # its place was given out
+        return known.tip
+
     def read(self, channel: str, after: EventId, limit: int) -> Page:
         """Return up to ``limit`` events that followed ``after``, oldest first."""
-        known = self._channel(channel)
+        known = self._channels.get(channel)
+        if known is None:
+            return Page(is_gap=True)
         known.trim(self._clock(), self._limits)
         is_known_place = (
             after.epoch == known.epoch and known.first_offset - 1 <= after.offset <= known.offset
@@ -240,10 +255,17 @@ class MemoryBroker(Broker):
         unused_since = now - 1.5 * self._limits.max_age_seconds
         while self._keys and next(iter(self._keys.values())) <= now:
             self._keys.popitem(last=False)
+        idle = []
         for name, channel in list(self._channels.items()):
             channel.trim(now, self._limits)
-            is_in_use = channel.is_subscribed or channel.used_at > unused_since
-            if channel.history is None and not is_in_use:
+            if channel.history is None and not channel.is_subscribed:
+                if channel.used_at > unused_since:
+                    idle.append(name)
+                else:
+                    del self._channels[name]
+        if (excess := len(idle) - MAX_IDLE_CHANNELS) > 0:
+            idle.sort(key=lambda name: self._channels[name].used_at)
+            for name in idle[:excess]:
                 del self._channels[name]
 
     def report(self, counts: Mapping[str, int]) -> None:

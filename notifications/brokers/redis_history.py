@@ -70,6 +70,13 @@ class RedisHistory:
         )
         return [EventId(epoch.decode(), offset) for epoch, offset in replies]
 
+    def known_tip(self, channel: str) -> EventId | None:
+        """Return a channel's newest id, and keep its epoch alive; None where it has none."""
+        (reply,) = self._link.call(
+            Call(redis_scripts.KNOWN_TIP, self._keys.history(channel)[:2], self._channel_args())
+        )
+        return EventId(reply[0].decode(), reply[1]) if reply else None
+
     def read(self, places: Iterable[tuple[str, EventId]], limit: int) -> list[Reading]:
         """Return up to ``limit`` events that followed each place."""
         replies = self._link.call(

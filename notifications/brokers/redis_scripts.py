@@ -153,6 +153,16 @@ return {epoch, offset}
 """
 )
 
+# Returns nothing where the channel has no epoch, and begins none.
+KNOWN_TIP = Script(
+    _CHANNEL
+    + """
+if not found[1] or began_in ~= generation then return {} end
+keep()
+return {found[1], tonumber(found[2])}
+"""
+)
+
 # Also ARGV: the place's epoch and offset, limit.
 # Returns epoch, offset, whether the place is known, the bodies that followed.
 READ = Script(
@@ -247,4 +257,4 @@ return generation
 """
 )
 
-ALL = (PUBLISH, TIP, READ, ANNOUNCE, REPORT, WITHDRAW, REPORTS, MARK)
+ALL = (PUBLISH, TIP, KNOWN_TIP, READ, ANNOUNCE, REPORT, WITHDRAW, REPORTS, MARK)

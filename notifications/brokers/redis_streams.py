@@ -142,6 +142,10 @@ class RedisBroker(Broker):
         """Forget ``channel``. Never switches greenlets."""
         self._subscriber.unsubscribe(channel)
 
+    def known_tip(self, channel: str) -> EventId | None:
+        """Return the id of the newest event, None where the channel has no place yet."""
+        return self._history.known_tip(channel)
+
     def tip(self, channel: str) -> EventId:
         """Return the id of the newest event; offset 0 where there was none yet."""
         (tip,) = self._history.tips([channel])

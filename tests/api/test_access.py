@@ -174,7 +174,7 @@ def test_strange_ids_name_nothing(manager, path, strange):
 
 def test_with_the_broker_away_a_snapshot_has_a_cursor_that_makes_the_stream_load_again():
     class Away:
-        def tip(self, channel):
+        def known_tip(self, channel):
             raise BrokerUnavailable("redis: connection refused")
 
     assert cursors(Away())("session", "table-7") == NO_PLACE

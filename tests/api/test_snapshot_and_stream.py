@@ -21,7 +21,7 @@ LOADS = 12
 ANYBODY = {"Authorization": "Bearer any"}
 
 
-def bare_client(service, queries, actor, cursor_of):
+def bare_client(service, queries, actor, cursor_of, first_cursor_of=lambda *_: ""):
     """Return a client of the blueprint alone, for whom everybody is ``actor``."""
     bare = Flask("bare")
     desk = JoinDesk(
@@ -37,6 +37,7 @@ def bare_client(service, queries, actor, cursor_of):
             IdempotencyStore(service.database),
             authenticate=lambda *_who: actor,
             cursor_of=cursor_of,
+            first_cursor_of=first_cursor_of,
             desk=desk,
             address_of=lambda _peer, _forwarded_for: "-",
         )
@@ -97,6 +98,50 @@ def test_no_channel_is_asked_for_on_behalf_of_a_stranger(service, actor, path):
 
     assert client.get(path, headers=ANYBODY).status_code in (403, 404)
     assert asked == []
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/sessions/no-such-table", "/api/waiters/no-such-waiter/floor"]
+)
+def test_what_does_not_exist_gets_no_place(service, path):
+    begun = []
+    client = bare_client(
+        service,
+        FloorQueries(service.database),
+        Actor.manager("mia"),
+        cursor_of=lambda *_: None,
+        first_cursor_of=lambda *it: begun.append(it),
+    )
+
+    assert client.get(path, headers=ANYBODY).status_code == 404
+    assert begun == []
+
+
+@pytest.mark.parametrize("path", ["/api/sessions/table-7", "/api/waiters/anna/floor"])
+def test_a_channel_without_a_place_is_followed_from_its_beginning(service, path):
+    """Also what was announced between the reading and the cursor: it came after the reading."""
+    client = bare_client(
+        service,
+        FloorQueries(service.database),
+        Actor.manager("mia"),
+        cursor_of=lambda *_: None,
+        first_cursor_of=lambda kind, thing_id: f"{kind}-{thing_id}-0",
+    )
+
+    kind, thing_id = ("session", "table-7") if "sessions" in path else ("waiter", "anna")
+    assert client.get(path, headers=ANYBODY).json["cursor"] == f"{kind}-{thing_id}-0"
+
+
+def test_who_tries_ids_fills_no_memory(app, anna, manager):
+    channels = app.extensions["sse"]._broker._channels
+    for number in range(20):
+        for somebody in (anna, manager):
+            for path in (f"/api/sessions/probe-{number}", f"/api/waiters/probe-{number}/floor"):
+                assert somebody.get(path).status_code in (403, 404)
+        assert anna.get("/api/sessions/table-9").status_code == 404  # ben's
+    assert not channels
+    assert anna.get("/api/sessions/table-7").status_code == 200
+    assert list(channels) == ["session:table-7"]
 
 
 @pytest.fixture(

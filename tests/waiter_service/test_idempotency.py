@@ -1,9 +1,11 @@
 import threading
 
 import pytest
+from sqlalchemy import select
 
-from waiter_service import Actor, IdempotencyStore, StoredAnswer
+from waiter_service import Actor, IdempotencyStore, StoredAnswer, idempotency
 from waiter_service.errors import IdempotencyKeyBusy, IdempotencyKeyReused, ValidationError
+from waiter_service.models import IdempotencyRow
 
 GUEST = Actor.guest("table-7")
 CALL = ("POST /api/sessions/table-7/requests", "ab12")
@@ -92,3 +94,32 @@ def test_a_path_that_names_nothing_is_kept_all_the_same(store):
     assert store.begin("k", GUEST, *call) is None
     with pytest.raises(IdempotencyKeyBusy):
         store.begin("k", GUEST, *call)
+
+
+def test_an_actor_keeps_its_newest_keys_alone(store, database, clock, monkeypatch):
+    """One bearer must not fill the database."""
+    monkeypatch.setattr(idempotency, "MAX_KEYS_PER_ACTOR", 50)
+    store.begin("theirs", Actor.waiter("anna"), *CALL)
+    store.finish("theirs", Actor.waiter("anna"), 201, "{}")
+    for number in range(500):
+        clock.advance(0.1)
+        store.begin(f"k-{number}", GUEST, *CALL)
+        store.finish(f"k-{number}", GUEST, 201, "{}")
+
+    with database.reading() as orm:
+        kept = orm.scalars(select(IdempotencyRow.key).where(IdempotencyRow.actor == str(GUEST)))
+        numbers = {int(key.partition("-")[2]) for key in kept}
+    assert set(range(450, 500)) <= numbers
+    assert len(numbers) < 50 + 2 * 64
+    assert store.begin("theirs", Actor.waiter("anna"), *CALL) == StoredAnswer(201, "{}")
+
+
+def test_a_call_under_way_keeps_its_key_however_many_follow(store, clock, monkeypatch):
+    monkeypatch.setattr(idempotency, "MAX_KEYS_PER_ACTOR", 10)
+    store.begin("slow", GUEST, *CALL)
+    for number in range(200):
+        clock.advance(0.1)
+        store.begin(f"k-{number}", GUEST, *CALL)
+        store.finish(f"k-{number}", GUEST, 201, "{}")
+    with pytest.raises(IdempotencyKeyBusy):
+        store.begin("slow", GUEST, *CALL)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TypeVar
 
 from waiter_service.actors import Actor, ActorKind
 from waiter_service.api.bodies import (
@@ -33,8 +34,16 @@ from waiter_service.inputs import is_identifier
 from waiter_service.queries import FloorQueries, SessionSnapshot
 from waiter_service.service import WaiterService
 
-CursorOf = Callable[[str, str], str]
-"""From ``"session"`` or ``"waiter"`` and an id to the place after which its channel goes on."""
+T = TypeVar("T")
+
+CursorOf = Callable[[str, str], str | None]
+"""From ``"session"`` or ``"waiter"`` and an id to the place after which its channel goes on.
+
+None where the channel has no place yet. Keeps nothing.
+"""
+
+FirstCursorOf = Callable[[str, str], str]
+"""From the same to the place before everything on a channel; gives it one where it has none."""
 
 
 class FloorApi:
@@ -50,11 +59,13 @@ class FloorApi:
         queries: FloorQueries,
         *,
         cursor_of: CursorOf,
+        first_cursor_of: FirstCursorOf,
         desk: JoinDesk,
     ) -> None:
         self._service = service
         self._queries = queries
         self._cursor_of = cursor_of
+        self._first_cursor_of = first_cursor_of
         self._desk = desk
 
     # Sessions
@@ -111,8 +122,9 @@ class FloorApi:
 
     def read_session(self, call: Call[None], session_id: str) -> Answer:
         """Read a session, open or closed, with all its requests and orders."""
-        cursor = self._cursor("session", session_id, call.actor)
-        snapshot = self._snapshot(session_id, call.actor)
+        cursor, snapshot = self._read(
+            "session", session_id, call.actor, lambda: self._snapshot(session_id, call.actor)
+        )
         return Answer.of(200, TableSnapshot.of(snapshot, call.actor, cursor))
 
     def close_session(self, call: Call[CloseSession | None], session_id: str) -> Answer:
@@ -205,8 +217,12 @@ class FloorApi:
 
     def read_floor(self, call: Call[None], waiter_id: str) -> Answer:
         """Read a waiter's floor: the open sessions, by table, with what is open in each."""
-        cursor = self._cursor("waiter", waiter_id, call.actor)
-        floor = self._queries.waiter_floor(waiter_id, actor=call.actor)
+        cursor, floor = self._read(
+            "waiter",
+            waiter_id,
+            call.actor,
+            lambda: self._queries.waiter_floor(waiter_id, actor=call.actor),
+        )
         return Answer.of(200, Floor.of(floor, call.actor, cursor))
 
     def read_analytics(self, call: Call[None], waiter_id: str) -> Answer:
@@ -229,8 +245,8 @@ class FloorApi:
         )
         return Answer.of(200, Transfer.of(result))
 
-    def _cursor(self, kind: str, thing_id: str, actor: Actor) -> str:
-        """Return where the channel stands. Call it before the database is read.
+    def _read(self, kind: str, thing_id: str, actor: Actor, read: Callable[[], T]) -> tuple[str, T]:
+        """Return what ``read`` returns, and the place after which its channel goes on.
 
         A change is announced after it is committed. What the channel holds
         already was therefore committed before, and is in what is read next;
@@ -238,14 +254,18 @@ class FloorApi:
         may be in both, and is recognised by its version. The other way round,
         a change committed after the reading and announced before the cursor
         was taken would be in neither.
+
+        A channel without a place gets one only once the reading has shown that what
+        it is about exists: whoever tries ids must not fill the broker's memory. All
+        that is ever on it came after this began, so its cursor is its beginning.
         """
         owner = ActorKind.GUEST if kind == "session" else ActorKind.WAITER
         is_foreign = actor.kind is owner and actor.id != thing_id
         if is_foreign or not is_identifier(thing_id):
-            # The reading will refuse it. A broker remembers for an hour what it
-            # was asked for: a guest who tries ids must not fill its memory.
-            return ""
-        return self._cursor_of(kind, thing_id)
+            return "", read()  # which refuses
+        cursor = self._cursor_of(kind, thing_id)
+        found = read()
+        return self._first_cursor_of(kind, thing_id) if cursor is None else cursor, found
 
     def _snapshot(self, session_id: str, actor: Actor) -> SessionSnapshot:
         return self._queries.session_snapshot(session_id, actor=actor)

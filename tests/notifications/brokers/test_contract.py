@@ -79,6 +79,16 @@ def test_new_channel_has_offset_zero_and_keeps_its_epoch(broker: Broker) -> None
     assert broker.tip(ANNA) == EventId(tip.epoch, 1)
 
 
+def test_asking_for_a_place_that_may_not_exist_gives_it_none(broker: Broker) -> None:
+    assert broker.known_tip(ANNA) is None
+    assert broker.known_tip(ANNA) is None
+    tip = broker.tip(ANNA)
+    assert broker.known_tip(ANNA) == tip
+    publish(broker, ANNA, BEN)
+    assert broker.known_tip(ANNA) == EventId(tip.epoch, 1)
+    assert broker.known_tip(BEN) == broker.tip(BEN)
+
+
 def test_ids_survive_their_way_through_a_client(broker: Broker) -> None:
     publish(broker, ANNA)
     tip = broker.tip(ANNA)

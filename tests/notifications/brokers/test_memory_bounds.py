@@ -1,0 +1,37 @@
+"""What the memory broker keeps is bounded, whatever it is asked for."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from notifications.brokers import memory
+from notifications.brokers.memory import MemoryBroker
+from notifications.events import Heartbeat, body
+
+BODY = body(Heartbeat(timestamp=datetime(2024, 1, 15, tzinfo=UTC)))
+
+
+def test_idle_channels_beyond_the_limit_are_forgotten_oldest_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(memory, "MAX_IDLE_CHANNELS", 3)
+    moments = iter(range(100))
+    broker = MemoryBroker(clock=lambda: next(moments))
+    for number in range(6):
+        broker.tip(f"session:{number}")
+    broker.subscribe("session:0")
+    broker.publish(["session:1"], BODY, key="k")
+
+    broker.sweep()
+
+    known = [number for number in range(6) if broker.known_tip(f"session:{number}")]
+    assert known == [0, 1, 3, 4, 5], "followed, with a history, and the three newest"
+
+
+def test_reading_a_channel_that_nobody_knows_keeps_nothing() -> None:
+    broker = MemoryBroker()
+    place = broker.tip("session:1")
+    assert broker.read("session:2", place, 10).is_gap
+    assert broker.known_tip("session:2") is None
