@@ -42,6 +42,7 @@ from runtime.cli.start import as_command
 from runtime.database_watch import DatabaseWatch
 from runtime.metrics.api_calls import ApiCalls
 from runtime.metrics.process import ProcessFigures
+from runtime.serving_lock import ServingLock, StandingBy
 from runtime.write_probe import WriteProbe
 from serving import Serving
 from setting_values import without_password
@@ -121,7 +122,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     idempotency = IdempotencyStore(database)
     revocations = Revocations(database)
     revoked = RevocationList(revocations, sse.close_where)
-    pump = _pump(settings, service, broker, sse, on_look=revoked.refresh)
+    pump = _pump(service, broker, on_look=revoked.refresh)
     database_watch = DatabaseWatch(Marks(database), broker, on_gone_back=revoked.start_over)
 
     def after_commit(changes: Sequence[Change]) -> None:
@@ -154,6 +155,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
         housekeeping=Housekeeping([idempotency.prune, revocations.prune]),
         metrics=metrics,
         writes=writes,
+        lock=_serving_lock(settings, database),
     )
     authenticator = Authenticator(keys, revoked.is_revoked)
     rates = Rates(_rate_limits(settings))
@@ -182,7 +184,8 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
         blueprint.before_request(serving.start)
         app.register_blueprint(blueprint)
     app.register_error_handler(DatabaseError, database_failed)
-    app.register_error_handler(BrokerUnusable, lambda error: problems.problem(503, str(error)))
+    for obstacle in (BrokerUnusable, StandingBy):
+        app.register_error_handler(obstacle, lambda error: problems.problem(503, str(error)))
     app.register_blueprint(create_health_blueprint(Readiness(serving), metrics))
     if settings.demo:
         # Not above: nobody who does not ask for the demo shall even import it.
@@ -250,6 +253,16 @@ def _broker(settings: Settings, database: Database) -> Broker:
     return MemoryBroker(limits, history_path=settings.instance_dir / "history.json")
 
 
+def _serving_lock(settings: Settings, database: Database) -> ServingLock | None:
+    """Return what one process at a time holds: its history's place, and its database's."""
+    if settings.redis_url:
+        return None
+    paths = [settings.instance_dir / "relay.lock"]
+    if (path := database.sqlite_path) is not None:
+        paths.append(path.with_name(f"{path.name}-relay.lock"))
+    return ServingLock(paths)
+
+
 def _batches(settings: Settings, broker: Broker) -> BatchStore:
     if not settings.redis_url or not isinstance(broker, RedisBroker):
         return MemoryBatches()
@@ -259,10 +272,8 @@ def _batches(settings: Settings, broker: Broker) -> BatchStore:
 
 
 def _pump(
-    settings: Settings,
     service: WaiterService,
     broker: Broker,
-    sse: SseService,
     *,
     on_look: Callable[[], None],
 ) -> OutboxPump:
@@ -277,11 +288,11 @@ def _pump(
         )
     return OutboxPump(
         service,
-        lock_path=settings.instance_dir / "relay.lock",
         announce=service.after_commit,
         on_begin=broker.restore,
         on_end=broker.save,
-        on_takeover=sse.resync_all,
+        # The serving lock sees to it.
+        is_alone=True,
         on_look=on_look,
     )
 

@@ -113,5 +113,7 @@ _master = Master(
     _settings, shared_memory_dir=worker_tmp_dir, max_open_files=worker_connections + 100
 )
 on_starting = _master.prepare
+nworkers_changed = _master.limit_workers
+on_reload = _master.note_reload
 child_exit = _master.forget_worker
 on_exit = _master.clean_up

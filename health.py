@@ -20,6 +20,7 @@ from notifications.brokers.base import PrefixTaken
 from notifications.metrics import CONTENT_TYPE, Metrics
 from probe import NoAnswer, Probe
 from problems import problem
+from runtime.serving_lock import StandingBy
 from serving import Serving
 from waiter_service.errors import DatabaseError
 
@@ -55,7 +56,7 @@ class Readiness:
             return "this process is about to stop"
         try:
             self._start.answer()
-        except (DatabaseError, PrefixTaken) as error:
+        except (DatabaseError, PrefixTaken, StandingBy) as error:
             return str(error)
         except NoAnswer:
             return "this process has not started within a second"

@@ -2,9 +2,10 @@
 
 ::
 
-    start:  check schema and prefix, read revocations -> hear signals -> feed streams
+    start:  check schema and prefix -> lock -> read revocations -> hear signals -> feed streams
             -> debounce -> relay -> compare the database with what is remembered
     drain:  stop hearing -> send pending refreshes -> remember the database -> stop relaying
+            -> release the lock
             -> close streams -> last figures
 
 The command line builds the same application and never starts it: its changes
@@ -18,7 +19,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-import gevent
 from gevent.event import Event as Flag
 from gevent.lock import BoundedSemaphore
 
@@ -32,13 +32,11 @@ from notifications.outbox_pump import OutboxPump
 from notifications.revocation_list import RevocationList
 from notifications.sse_service import SseService
 from runtime.database_watch import DatabaseWatch
+from runtime.serving_lock import ServingLock, StandingBy
 from runtime.write_probe import WriteProbe
 from waiter_service import Database
 
 log = logging.getLogger("serving")
-
-#: Seconds between two looks at whether the server still wants this process.
-WATCH_SECONDS = 0.25
 
 
 class Serving:
@@ -58,6 +56,7 @@ class Serving:
         housekeeping: Housekeeping,
         metrics: Metrics,
         writes: WriteProbe,
+        lock: ServingLock | None = None,
     ) -> None:
         self._database = database
         self._broker = broker
@@ -70,33 +69,34 @@ class Serving:
         self._housekeeping = housekeeping
         self._metrics = metrics
         self._writes = writes
-        self._watch: gevent.Greenlet[..., Any] | None = None
+        self._lock = lock
         self._starting = BoundedSemaphore()
         self._is_started = False
         self._drained: Flag | None = None
 
-    def start(self, is_wanted: Callable[[], bool] | None = None) -> None:
+    def start(self) -> None:
         """Begin to serve. Idempotent; after an error it may be tried again.
-
-        ``is_wanted`` is asked about four times a second; once it says no, the
-        process drains. gunicorn tells its workers of SIGTERM in no other way.
 
         Raises:
             DatabaseError: unreachable, or its schema is behind; says what to do.
             BrokerUnusable: Redis is there, and cannot be used; says what to do.
+            StandingBy: another process serves this folder; says what to do.
         """
         if not self._is_started:
             # Under other servers several first requests may come at once.
             with self._starting:
                 self._start()
-        if is_wanted is not None and self._watch is None:
-            self._watch = gevent.spawn(self._drain_when_unwanted, is_wanted)
 
     def _start(self) -> None:
         if self._is_started:
             return
         self._database.check()
         self._broker.check()
+        if self._lock is not None and not self._lock.acquire():
+            raise StandingBy(
+                "several processes hear of each other's events only through Redis: stop the "
+                "process that serves the same folder, or set REDIS_URL for both"
+            )
         # Before the first stream: a restart must not let anyone in again.
         self._revoked.refresh()
         self._listener.connect()
@@ -109,6 +109,17 @@ class Serving:
         self._is_started = True
         self._metrics.start()
         self._housekeeping.start()
+
+    def announce_end(self) -> None:
+        """Tell other processes that this one takes no streams of theirs any more."""
+        if self._is_started:
+            self._broker.announce_end()
+
+    def has_successor(self) -> bool:
+        """Return whether another process can take our streams at once. May switch greenlets."""
+        if self._lock is not None:
+            return self._lock.is_awaited()
+        return self._broker.others_serve()
 
     def drain(self) -> None:
         """Send what is pending, then close every stream, and stop. Idempotent.
@@ -123,6 +134,7 @@ class Serving:
         self._drained = Flag()
         log.info("draining", extra={"fields": {"streams": sum(self._sse.counts().values())}})
         self._sse.refuse_new_streams()
+        self._broker.announce_end()
         self._end(
             # First deaf, then no longer relaying: what is committed from here on
             # stays in the outbox, for the process that follows.
@@ -130,9 +142,22 @@ class Serving:
             self._cache_refresh.drain,
             self._database_watch.stop,
             self._pump.stop,
-            self._sse.drain,
+            self._housekeeping.stop,
+            self._release,
+            self._close_streams,
         )
         log.info("drained")
+
+    def _release(self) -> None:
+        if self._lock is not None:
+            self._lock.release()
+
+    def _close_streams(self) -> None:
+        """Spread, while others take them; else late and together, since we serve until then.
+
+        With the memory broker another process hears alone from now on: together, too.
+        """
+        self._sse.drain(is_spread=self._lock is None and self._broker.others_serve())
 
     def stop(self) -> None:
         """Close and stop everything at once. Idempotent."""
@@ -143,6 +168,8 @@ class Serving:
                 self._cache_refresh.stop,
                 self._database_watch.stop,
                 self._pump.stop,
+                self._housekeeping.stop,
+                self._release,
             )
 
     def _end(self, *steps: Callable[[], object]) -> None:
@@ -153,20 +180,13 @@ class Serving:
         """
         assert self._drained is not None
         try:
-            for step in (*steps, self._housekeeping.stop, self._sse.stop, self._metrics.stop):
+            for step in (*steps, self._sse.stop, self._metrics.stop):
                 try:
                     step()
                 except Exception:
-                    log.exception("a step of the farewell failed; the others follow")
-            if self._watch is not None and self._watch is not gevent.getcurrent():
-                self._watch.kill()
+                    log.exception("shutdown step failed; continuing")
         finally:
             self._drained.set()
-
-    def _drain_when_unwanted(self, is_wanted: Callable[[], bool]) -> None:
-        while is_wanted():
-            gevent.sleep(WATCH_SECONDS)
-        self.drain()
 
     @property
     def is_draining(self) -> bool:

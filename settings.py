@@ -219,6 +219,19 @@ def _bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
+def require_redis_for(workers: int, redis_url: str | None, *, asked_by: str) -> None:
+    """Check that several workers can share their events; ``asked_by`` names who wants them.
+
+    Raises:
+        SettingsError: they could not; without Redis, each would serve streams that hear half.
+    """
+    if workers > 1 and not redis_url:
+        raise SettingsError(
+            f"{asked_by} is {workers}, but several workers hear of each other's events "
+            f"only through Redis: set REDIS_URL, or {asked_by}=1"
+        )
+
+
 def _parse(metadata: Mapping[str, Any], value: object) -> object:
     variable, show = metadata["variable"], metadata["show"]
     try:
@@ -265,11 +278,7 @@ def _complete(chosen: dict[str, Any]) -> None:
     """Check what belongs together and fill in the defaults that depend on others."""
     redis_url = chosen.get("redis_url")
     workers = chosen.get("web_concurrency", 1)
-    if workers > 1 and not redis_url:
-        raise SettingsError(
-            f"WEB_CONCURRENCY is {workers}, but several workers hear of each other's events "
-            "only through Redis: set REDIS_URL, or WEB_CONCURRENCY=1"
-        )
+    require_redis_for(workers, redis_url, asked_by="WEB_CONCURRENCY")
     if redis_url and "jwt_secret_key" not in chosen:
         raise SettingsError(
             "REDIS_URL is set, but not JWT_SECRET_KEY: machines that share streams must share "

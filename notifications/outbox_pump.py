@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
-import os
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, Protocol
 
 import gevent
@@ -50,50 +47,42 @@ class RelayingService(Protocol):
 class OutboxPump:
     """Flushes the outbox on a timer, and whenever it is woken.
 
-    Where the history is this process's own (memory broker), two processes
-    that relay would each send half of the changes to its own streams. Only
-    the one that holds ``lock_path`` relays; the kernel lets go of the lock
-    when its holder dies, however it dies. Holding it, ``on_begin`` is called
-    before the first change is relayed and ``on_end`` after the last. During a
-    reload the new worker takes over as soon as the old one drains, and calls
-    ``on_takeover``, since its streams may have missed what the old one
-    relayed. With a shared broker, ``lock_path`` is None and every process relays,
-    as long as ``may_relay`` says so: with the broker away, each change would be
-    tried and logged again, several times a second, for as long as that lasts.
+    ``on_begin`` is called before the first change is relayed and ``on_end`` after the
+    last. With a shared broker every process relays, as long as ``may_relay`` says so:
+    with the broker away, each change would be tried and logged again, several times a
+    second, for as long as that lasts.
 
     ``announce`` announces changes that this process has committed: at once, by
     whoever committed them, or with ``may_wait`` in the pump's own greenlet, for a
     broker that may keep its caller waiting; different sessions' changes are then
-    announced side by side. All others' changes are found on the timer.
-    ``on_look`` looks for withdrawn access every ``POLL_SECONDS``, and in processes
-    that only wait for the lock, too. A flush follows each time, so that what was
-    committed before the things it sees has been announced when it is called again.
+    announced side by side. With ``is_alone`` no other process relays: what one had
+    claimed that is gone may be announced at once. All others' changes are found on the timer.
+    ``on_look`` looks for withdrawn access every ``POLL_SECONDS``. A flush follows each
+    time, so that what was committed before the things it sees has been announced when
+    it is called again.
     """
 
     def __init__(
         self,
         service: RelayingService,
         *,
-        lock_path: Path | None = None,
         may_relay: Callable[[], bool] = lambda: True,
         announce: Callable[[Sequence[Change]], object],
         may_wait: bool = False,
+        is_alone: bool = False,
         on_begin: Callable[[], None] = lambda: None,
         on_end: Callable[[], None] = lambda: None,
-        on_takeover: Callable[[], None] = lambda: None,
         on_look: Callable[[], None] = lambda: None,
     ) -> None:
         self._service = service
-        self._lock_path = lock_path
-        self._lock_fd: int | None = None
         self._may_relay = may_relay
         self._announce = announce
         self._may_wait = may_wait
+        self._is_alone = is_alone
         # Committed by this process, and still to be announced by the greenlet.
         self._committed: list[Change] = []
         self._on_begin = on_begin
         self._on_end = on_end
-        self._on_takeover = on_takeover
         self._on_look = on_look
         self._next_look_at = 0.0
         self._is_flush_wanted = False
@@ -114,17 +103,15 @@ class OutboxPump:
         self._is_stopping = False
 
     def start(self) -> None:
-        """Begin to relay, or to wait for it. Idempotent."""
+        """Begin to relay. Idempotent."""
         if self._greenlet is None:
-            self._try_to_relay()
+            self._begin()
             self._greenlet = gevent.spawn(self._run)
 
     def after_commit(self, changes: Sequence[Change]) -> None:
         """See to it that ``changes``, just committed by this process, are announced.
 
-        Who only waits for the lock announces nothing, its own changes included:
-        its history ends when it takes over. The process that relays finds them
-        in the outbox.
+        While relaying pauses they wait in the outbox.
         """
         if not self._is_relaying:
             self.wake()
@@ -154,7 +141,7 @@ class OutboxPump:
         self._wakeup.set()
 
     def stop(self) -> None:
-        """Relay no more; another process may at once. Idempotent; switches greenlets.
+        """Relay no more. Idempotent; switches greenlets.
 
         The greenlet is asked to end, not killed: it may be inside a database
         call, and a killed one leaves its connection in no known state.
@@ -168,7 +155,6 @@ class OutboxPump:
             if self._is_relaying:
                 self._is_relaying = False
                 self._let_go(self._on_end)
-        self._unlock()
 
     def _let_go(self, step: Callable[[], None]) -> None:
         try:
@@ -192,9 +178,9 @@ class OutboxPump:
     def _relay(self) -> None:
         if not self._may_relay():
             self._pause()
-        elif not self._is_relaying and self._try_to_relay():
-            self._say_why()
-            self._on_takeover()
+        elif not self._is_relaying:
+            self._begin()
+            log.info("relaying goes on")
         if self._is_relaying:
             committed, self._committed = self._committed, []
             if self._is_flush_wanted:
@@ -204,12 +190,6 @@ class OutboxPump:
                 # A search through the outbox for what else there is costs as much as
                 # an announcement, and on a busy floor we are woken hundreds of times a second.
                 self._announce(committed)
-
-    def _say_why(self) -> None:
-        if self._lock_path is None:
-            log.info("relaying goes on")
-        else:
-            log.info("another process has let go of the outbox; relaying from now on")
 
     def _pause(self) -> None:
         if self._is_relaying:
@@ -226,30 +206,9 @@ class OutboxPump:
         self._is_flush_wanted = True
         return True
 
-    def _try_to_relay(self) -> bool:
-        if self._lock_path is not None:
-            self._lock_path.parent.mkdir(parents=True, exist_ok=True)
-            fd = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                os.close(fd)
-                return False
-            self._lock_fd = fd
-        try:
-            self._on_begin()
-            self._service.start_relaying(
-                side_by_side if self._may_wait else None,
-                # Whoever had the lock before us has stopped, or died.
-                is_alone=self._lock_path is not None,
-            )
-        except BaseException:
-            self._unlock()
-            raise
+    def _begin(self) -> None:
+        self._on_begin()
+        self._service.start_relaying(
+            side_by_side if self._may_wait else None, is_alone=self._is_alone
+        )
         self._is_relaying = True
-        return True
-
-    def _unlock(self) -> None:
-        if self._lock_fd is not None:
-            os.close(self._lock_fd)
-            self._lock_fd = None

@@ -95,18 +95,19 @@ class SseService:
         """Open no stream any more."""
         self._is_draining = True
 
-    def drain(self) -> None:
-        """Open no stream any more and close all, spread over ``drain_seconds``.
+    def drain(self, *, is_spread: bool) -> None:
+        """Open no stream any more and close all: together, or spread over ``drain_seconds``.
 
-        Spread, so that those who come back do not all arrive at once.
+        Spread where others take them, so that those do not all arrive at once.
         Switches greenlets.
         """
         self.refuse_new_streams()
         streams = list(self._streams)
         random.shuffle(streams)
         started = time.monotonic()
+        drain_seconds = self.options.drain_seconds if is_spread else 0.0
         for index, stream in enumerate(streams):
-            due = started + self.options.drain_seconds * index / len(streams)
+            due = started + drain_seconds * index / len(streams)
             if (wait_seconds := due - time.monotonic()) > 0:
                 # At least a tick at a time: thousands need no timer each.
                 gevent.sleep(max(wait_seconds, TICK_SECONDS / 10))

@@ -39,6 +39,10 @@ from notifications.stream_stats import StreamStats
 #: crowd does not return at once (DESIGN, section 4).
 RETRY_MS = (2000, 5000)
 
+#: The same at a restart: whoever takes over is ready within a second, and the screen is
+#: dark until then.
+RESTART_RETRY_MS = (200, 1500)
+
 #: Events read from the history at a time: about 100 KB, one write.
 PAGE_EVENTS = 256
 
@@ -122,9 +126,16 @@ def farewell(reason: CloseReason) -> Frame | None:
     """Return what a stream says last, or None where its client would not hear it."""
     if reason.reconnect is None:
         return None
-    return Frame(
-        block(Closing(code=reason.code, reason=reason.sentence, reconnect=reason.reconnect))
+    wait_ms = None
+    if reason is CloseReason.DRAINING:
+        wait_ms = random.randint(*RESTART_RETRY_MS)  # noqa: S311 - jitter keeps no secret
+    closing = Closing(
+        code=reason.code,
+        reason=reason.sentence,
+        reconnect=reason.reconnect,
+        reconnect_in_ms=wait_ms,
     )
+    return Frame(block(closing, retry_ms=wait_ms))
 
 
 class StreamBody:

@@ -7,6 +7,7 @@ may import a driver of a database or of Redis.
 from __future__ import annotations
 
 import resource
+import sys
 
 from gunicorn.arbiter import Arbiter
 from gunicorn.config import Config
@@ -16,7 +17,8 @@ from gunicorn.workers.base import Worker
 import logs
 import metrics_directory
 from runtime.log_writer import LogWriter
-from settings import Settings
+from runtime.worker import StreamWorker
+from settings import Settings, SettingsError, require_redis_for
 
 
 class ServiceLogger(Logger):
@@ -46,9 +48,17 @@ class Master:
         self._max_open_files = max_open_files
 
     def prepare(self, arbiter: Arbiter) -> None:
-        """Prepare what the workers inherit."""
+        """Prepare what the workers inherit, or end where so many could not work together."""
         log = arbiter.log
         assert log is not None
+        try:
+            # Those of WEB_CONCURRENCY have been checked; gunicorn's own options are not ours.
+            require_redis_for(arbiter.cfg.workers, self._settings.redis_url, asked_by="--workers")
+        except SettingsError as error:
+            log.error("The service cannot start: %s", error)  # noqa: TRY400
+            if arbiter.pidfile is not None:
+                arbiter.pidfile.unlink()
+            sys.exit(1)
         metrics_directory.prepare(self._shared_memory_dir, workers=arbiter.cfg.workers)
 
         # Each stream is an open file.
@@ -63,6 +73,21 @@ class Master:
                 self._settings.max_streams_per_worker,
                 self._max_open_files,
             )
+
+    def limit_workers(self, arbiter: Arbiter, wanted: int, before: int | None) -> None:
+        """Refuse a further worker (SIGTTIN) that could do nothing but stand by."""
+        if before is None or wanted <= 1 or self._settings.redis_url:
+            return
+        assert arbiter.log is not None
+        arbiter.log.error(
+            "no worker was added: several hear of each other's events only through Redis; "
+            "set REDIS_URL"
+        )
+        arbiter.num_workers = 1
+
+    def note_reload(self, arbiter: Arbiter) -> None:
+        """Tell the workers that they are being replaced: each serves until another can."""
+        StreamWorker.shared.note_reload(arbiter.worker_age)
 
     def forget_worker(self, _arbiter: Arbiter, worker: Worker) -> None:
         """Leave a dead worker out of the figures, even one that was killed."""

@@ -7,32 +7,52 @@ So nothing here may import a database's or Redis's driver, at the top of the fil
 from __future__ import annotations
 
 import gc
-import mmap
-import signal
 import socket
 import ssl
 import sys
 import time
+from collections.abc import Sequence
+from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING, Any, ClassVar, Never
 
 import gevent
-from click import ClickException
+from gevent.event import Event
+from gevent.pool import Pool
+from gevent.server import StreamServer
 from gunicorn.arbiter import Arbiter
+from gunicorn.sock import ssl_context
 from gunicorn.workers.base_async import AsyncWorker
 from gunicorn.workers.ggevent import GeventWorker
 
 from runtime.bounded_http import TimedBody, bound_heads, reset_on_close
 from runtime.cooperation import blocking_parts
 from runtime.crowd_control import RESERVED_CONNECTIONS, is_health_check, turn_away
+from runtime.serving_lock import StandingBy
+from runtime.shared_state import SharedState
+from settings import SettingsError
 
 if TYPE_CHECKING:
     from notifications.connection_stats import ConnectionStats
     from notifications.stream_door import StreamDoor
     from serving import Serving
 
+#: Seconds between two signs of life to the master, which waits for ``timeout``.
+NOTIFY_SECONDS = 1.0
+
 #: Seconds between two attempts to use a database that is away.
 RETRY_SECONDS = 1.0
+
+#: Seconds between two looks at whether another process has let go of the lock, or
+#: waits for it. Screens are dark meanwhile.
+TAKEOVER_SECONDS = 0.02
+
+#: Seconds that a worker which is replaced waits for the other. It takes about one to
+#: start; on a busy machine, ten times that is a guess.
+SUCCESSOR_SECONDS = 10.0
+
+#: Seconds between two looks at whether the last requests have been answered.
+LAST_REQUESTS_SECONDS = 0.02
 
 #: Objects made and not yet released, before the youngest are looked through.
 #: Python's 700 are about ten streams.
@@ -42,14 +62,14 @@ COLLECTOR_THRESHOLDS = (50_000, 20, 50)
 class StreamWorker(GeventWorker):
     """A gevent worker that starts and stops what runs beside the requests.
 
-    The application it serves has ``serving`` and ``stream_door`` in its
-    ``extensions``. Every connection begins in ``handle``: deadlines and limits
-    of connections belong there.
+    The application it serves has ``serving``, ``stream_door`` and ``stream_entrance``
+    in its ``extensions``. Every connection begins in ``handle``, and every request
+    that is no plain one for a stream in ``handle_request``: deadlines and limits of
+    connections belong there and in ``_listen``.
     """
 
-    # Whether any worker has ever served: one byte that the master shares with its
-    # workers, since this module is imported before the first of them is forked.
-    _has_served: ClassVar[mmap.mmap] = mmap.mmap(-1, 1)
+    # This module is imported before the first worker is forked.
+    shared: ClassVar[SharedState] = SharedState()
 
     #: Seconds that a request's body may take, and that one write of an answer may wait for
     #: its reader. nginx sends whole requests and reads whole answers; these are for clients
@@ -59,15 +79,21 @@ class StreamWorker(GeventWorker):
 
     wsgi: Any
     _door: StreamDoor
+    #: Set once the worker is to stop; None until it serves.
+    _stopping: Event | None = None
+    _requests_in_flight = 0
+    _is_quitting = False
 
     # -- start ----------------------------------------------------------------
 
     def load_wsgi(self) -> None:
         """Load the application, or give up with a sentence where it cannot be used."""
+        # What is imported stays: looking through it for garbage is a sixth of the start.
+        gc.disable()
         try:
             super().load_wsgi()
-        except ClickException as error:  # of the settings
-            self._give_up(error.message)
+        except SettingsError as error:
+            self._give_up(str(error))
         if blocking := blocking_parts():
             self._give_up(
                 f"waiting for {' and '.join(blocking)} would block the whole worker. Import "
@@ -76,15 +102,17 @@ class StreamWorker(GeventWorker):
 
     def run(self) -> None:
         """Start what runs beside the requests, serve until told to stop, then drain."""
+        self._stopping = Event()
         self._start_serving()
         self._door = self.wsgi.extensions["stream_door"]
         self.wsgi.extensions["stream_entrance"].trust(self.cfg.forwarded_allow_ips)
         _tune_collector()
-        try:
-            super().run()
-        finally:
-            # The streams have been sent away, which SIGTERM set off, or are now.
-            self._serving.drain()
+        servers = [self._listen(listener) for listener in self.sockets]
+        while self.alive:
+            self.notify()
+            self._stopping.wait(NOTIFY_SECONDS)
+        self._await_successor()
+        self._stop(servers)
 
     @property
     def _serving(self) -> Serving:
@@ -92,7 +120,7 @@ class StreamWorker(GeventWorker):
         return serving
 
     def _start_serving(self) -> None:
-        """Start to serve, and wait for a database that is away, if others serve already.
+        """Start to serve. Waits, without accepting, while another process serves the same.
 
         A first worker that cannot use the database or its broker gives up, and the
         master with it. Once any has served, and for one that replaces another, it
@@ -103,22 +131,28 @@ class StreamWorker(GeventWorker):
         from waiter_service.errors import DatabaseError
 
         is_replacement = self.age > self.cfg.workers
-        is_known = False
+        said = ""
         while True:
+            pause_seconds = RETRY_SECONDS
             try:
-                self._serving.start(is_wanted=lambda: self.alive)
+                self._serving.start()
+            except StandingBy as error:
+                message, obstacle = "This worker stands by: %s", str(error)
+                pause_seconds = TAKEOVER_SECONDS
             except (DatabaseError, BrokerUnusable) as error:
-                if not (is_replacement or self._has_served[0]):
+                if not (is_replacement or self.shared.has_served):
                     self._give_up(str(error))
-                if not is_known:
-                    awaited = "database" if isinstance(error, DatabaseError) else "broker"
-                    self.log.warning("This worker waits for the %s: %s", awaited, error)
-                    is_known = True
+                message, obstacle = "This worker waits for the broker: %s", str(error)
+                if isinstance(error, DatabaseError):
+                    message = "This worker waits for the database: %s"
             else:
-                self._has_served[0] = 1
+                self.shared.note_serving()
                 return
+            if message != said:
+                self.log.warning(message, obstacle)
+                said = message
             self.notify()
-            time.sleep(RETRY_SECONDS)  # gevent's: this process is patched
+            time.sleep(pause_seconds)  # gevent's: this process is patched
             if not self.alive:
                 sys.exit(0)
 
@@ -135,8 +169,24 @@ class StreamWorker(GeventWorker):
         bound_heads()
         super().init_process()
 
+    def _listen(self, listener: socket.socket) -> StreamServer:
+        """Accept connections on ``listener``, each served in a greenlet of its own."""
+        listener.setblocking(True)
+        tls: dict[str, Any] = {"ssl_context": ssl_context(self.cfg)} if self.cfg.is_ssl else {}
+        server: StreamServer = StreamServer(
+            listener,
+            handle=partial(self.handle, listener),
+            spawn=Pool(self.worker_connections),
+            **tls,
+        )
+        if self.cfg.workers > 1:
+            # Or the first worker to wake would take what the others have time for.
+            server.max_accept = 1
+        server.start()
+        return server
+
     def handle(self, listener: socket.socket, client: socket.socket, addr: Any) -> None:
-        """Serve one connection, in a greenlet of its own.
+        """Serve one connection.
 
         Plain requests for streams are answered by the short way, before gunicorn
         makes a request of the connection.
@@ -165,6 +215,7 @@ class StreamWorker(GeventWorker):
         sock.settimeout(self.write_seconds)
         if self._is_crowded:
             req.force_close()
+        self._requests_in_flight += 1
         try:
             return super().handle_request(listener_name, req, sock, addr)
         except TimeoutError:
@@ -173,6 +224,7 @@ class StreamWorker(GeventWorker):
             reset_on_close(sock)
             raise StopIteration from None
         finally:
+            self._requests_in_flight -= 1
             # gunicorn reads what is left of it, within the time of the next head.
             req.body = body
 
@@ -202,12 +254,50 @@ class StreamWorker(GeventWorker):
 
     # -- end ------------------------------------------------------------------
 
+    def _await_successor(self) -> None:
+        """In a reload, go on serving until the worker that replaces this one can take over."""
+        serving = self._serving
+        serving.announce_end()
+        give_up_at = time.monotonic() + SUCCESSOR_SECONDS
+        while (
+            self.shared.is_replaced(self.age)
+            and not serving.has_successor()
+            and time.monotonic() < give_up_at
+        ):
+            self.notify()
+            time.sleep(TAKEOVER_SECONDS)
+
+    def _stop(self, servers: Sequence[StreamServer]) -> None:
+        """Accept nothing more, drain, and wait until requests in flight are answered.
+
+        Connections without a request are not waited for: they close with the process.
+        """
+        for server in servers:
+            server.close()
+        draining = gevent.spawn(self._serving.drain)
+        give_up_at = time.monotonic() + self.cfg.graceful_timeout
+        while not draining.ready() or self._requests_in_flight:
+            if time.monotonic() > give_up_at:
+                self.log.warning("Worker graceful timeout (pid:%s)", self.pid)
+                return
+            self.notify()
+            draining.join(NOTIFY_SECONDS)
+            if draining.ready():
+                time.sleep(LAST_REQUESTS_SECONDS)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop: SIGTERM asks for an end in good order."""
+        super().handle_exit(sig, frame)
+        if self._stopping is not None:
+            self._stopping.set()
+
     def handle_quit(self, sig: int, frame: FrameType | None) -> None:
         """Close everything at once: SIGINT (Ctrl-C) and SIGQUIT ask for a quick end."""
-        # Ctrl-C comes twice, from the terminal and through the master; the second
-        # would raise SystemExit in the middle of the first one's stop.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGQUIT, signal.SIG_IGN)
+        # Ctrl-C comes twice, from the terminal and through the master; a second
+        # SystemExit would be raised in the middle of the first one's stop.
+        if self._is_quitting:
+            return
+        self._is_quitting = True
         self.alive = False
         # A signal handler must not wait.
         gevent.spawn(self._quit)
@@ -225,6 +315,6 @@ def _tune_collector() -> None:
     objects without a cycle among them. To walk through all that again and
     again was a sixth of what a connect costs.
     """
-    gc.collect()
     gc.freeze()
     gc.set_threshold(*COLLECTOR_THRESHOLDS)
+    gc.enable()

@@ -230,6 +230,17 @@ class Broker(ABC):
     def deployment_counts(self) -> Mapping[str, int]:
         """Return the streams of all living processes, by kind."""
 
+    def announce_end(self) -> None:
+        """Tell the deployment that this process takes no streams any more."""
+        return
+
+    def others_serve(self) -> bool:
+        """Return whether a process that has not announced its end serves beside this one.
+
+        False where it is not known. May switch greenlets.
+        """
+        return False
+
     @abstractmethod
     def status(self) -> BrokerStatus:
         """Return whether the broker works, without waiting long for the answer."""

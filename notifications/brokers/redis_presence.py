@@ -26,6 +26,12 @@ REPORT_SECONDS = 5.0
 #: Seconds for which what the others said is not asked again, however many want it.
 CACHE_SECONDS = 1.0
 
+#: Seconds within which workers that are told to stop together have all said so.
+SETTLE_SECONDS = 0.2
+
+#: What a process adds to its counts once it takes no streams any more.
+_ENDING = "ending"
+
 
 class RedisPresence:
     """Reports this process's streams, and sums everybody's."""
@@ -35,6 +41,7 @@ class RedisPresence:
         self._keys = keys
         self._process = process
         self._own: Mapping[str, int] = {}
+        self._is_ending = False
         self._has_news = Event()
         self._greenlet: gevent.Greenlet[..., Any] | None = None
         self._others: Counter[str] = Counter()
@@ -60,6 +67,23 @@ class RedisPresence:
         self._own = dict(counts)
         self._has_news.set()
 
+    def announce_end(self) -> None:
+        """Have it said soon that this process takes no streams any more. Idempotent."""
+        self._is_ending = True
+        self._has_news.set()
+
+    def others_serve(self) -> bool:
+        """Return whether others live that have not announced their end; False if unknown.
+
+        Switches greenlets. What others announced within ``SETTLE_SECONDS`` is heard, since
+        a whole machine's workers are told to stop together.
+        """
+        gevent.sleep(SETTLE_SECONDS)
+        try:
+            return any(_ENDING not in report for report in self._reports())
+        except BrokerUnavailable:
+            return False
+
     def total(self) -> Mapping[str, int]:
         """Return the sum over all living processes: ours as of now, the others' as last known.
 
@@ -74,21 +98,27 @@ class RedisPresence:
         return total
 
     def _ask_for_others(self) -> Counter[str]:
-        call = Call(redis_scripts.REPORTS, [self._keys.reports], [self._process])
         try:
-            (reports,) = self._link.call(call)
+            reports = self._reports()
         except BrokerUnavailable:
             return self._others
         total: Counter[str] = Counter()
         for report in reports:
-            total.update(json.loads(report))
+            report.pop(_ENDING, None)
+            total.update(report)
         return total
+
+    def _reports(self) -> list[dict[str, int]]:
+        """Return what the other living processes said. Raises: BrokerUnavailable."""
+        call = Call(redis_scripts.REPORTS, [self._keys.reports], [self._process])
+        (reports,) = self._link.call(call)
+        return [json.loads(report) for report in reports]
 
     def _run(self) -> None:
         while True:
             self._has_news.wait()
             self._has_news.clear()
-            said = json.dumps(self._own)
+            said = json.dumps({**self._own, _ENDING: 1} if self._is_ending else self._own)
             hold_ms = round(REPORT_SECONDS * 1000)
             try:
                 self._link.call(

@@ -187,6 +187,14 @@ class RedisBroker(Broker):
         """
         return self._presence.total()
 
+    def announce_end(self) -> None:
+        """Have it told soon. Never switches greenlets."""
+        self._presence.announce_end()
+
+    def others_serve(self) -> bool:
+        """Ask Redis whether another process serves that has not announced its end."""
+        return self._presence.others_serve()
+
     def status(self) -> BrokerStatus:
         """Return whether commands are answered and subscriptions heard, by what is known."""
         trouble = self._link.trouble or self._subscriber.trouble

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 import gevent
 import pytest
@@ -49,12 +48,12 @@ class Floor:
 
 
 @pytest.fixture
-def start_pump(tmp_path: Path) -> Iterator[Callable[..., tuple[OutboxPump, Floor, list[str]]]]:
+def start_pump() -> Iterator[Callable[..., tuple[OutboxPump, Floor, list[str]]]]:
     pumps = []
 
     def start(
         *,
-        lock: bool = True,
+        is_shared: bool = False,
         may_relay: Callable[[], bool] = lambda: True,
         on_look: Callable[[], None] = lambda: None,
     ) -> tuple[OutboxPump, Floor, list[str]]:
@@ -66,13 +65,11 @@ def start_pump(tmp_path: Path) -> Iterator[Callable[..., tuple[OutboxPump, Floor
 
         pump = OutboxPump(
             floor,
-            lock_path=tmp_path / "relay.lock" if lock else None,
             may_relay=may_relay,
             announce=lambda changes: told.append("announce"),
-            may_wait=not lock,
+            may_wait=is_shared,
             on_begin=lambda: told.append("begin"),
             on_end=lambda: told.append("end"),
-            on_takeover=lambda: told.append("takeover"),
             on_look=look,
         )
         pumps.append(pump)
@@ -90,34 +87,23 @@ def wait_for(condition: Callable[[], object]) -> None:
             gevent.sleep(0.005)
 
 
-def test_a_lone_process_relays_at_once_and_takes_over_from_nobody(start_pump) -> None:
-    _pump, floor, told = start_pump()
+def test_history_is_taken_over_before_the_first_change_is_relayed_and_saved_after_the_last(
+    start_pump,
+) -> None:
+    pump, floor, told = start_pump()
 
     wait_for(lambda: "flush" in floor.calls)
-
     assert floor.calls[0] == "start"
     assert told[0] == "begin"
-    assert "takeover" not in told
 
-
-def test_only_one_of_two_processes_relays_until_the_first_one_stops(start_pump) -> None:
-    first, first_floor, first_told = start_pump()
-    _second, second_floor, second_told = start_pump()
-    wait_for(lambda: "look" in second_told)
-    assert second_floor.calls == []
-
-    first.stop()
-    wait_for(lambda: "flush" in second_floor.calls)
-
-    assert first_floor.calls[-1] == "stop"
-    assert first_told[-1] == "end"
-    # It is told before it relays anything: its streams may have missed some.
-    assert [each for each in second_told if each != "look"] == ["begin", "takeover"]
+    pump.stop()
+    assert floor.calls[-1] == "stop"
+    assert told[-1] == "end"
 
 
 def test_with_a_shared_history_every_process_relays(start_pump) -> None:
-    _, first_floor, _ = start_pump(lock=False)
-    _, second_floor, _ = start_pump(lock=False)
+    _, first_floor, _ = start_pump(is_shared=True)
+    _, second_floor, _ = start_pump(is_shared=True)
 
     wait_for(lambda: "flush" in first_floor.calls and "flush" in second_floor.calls)
 
@@ -184,26 +170,21 @@ def test_waking_flushes_without_waiting_for_the_timer(
     wait_for(lambda: floor.calls.count("flush") == 2)
 
 
-def test_commits_are_announced_at_once_only_by_the_process_that_relays(start_pump) -> None:
-    first, _, first_told = start_pump()
-    second, second_floor, second_told = start_pump()
+def test_commits_are_announced_at_once_while_the_pump_runs(start_pump) -> None:
+    pump, _, told = start_pump()
+    pump.after_commit(())
+    assert told.count("announce") == 1
 
-    for pump in (first, second):
-        pump.after_commit(())
-    assert "announce" in first_told
-    assert "announce" not in second_told
-
-    first.stop()
-    wait_for(lambda: "flush" in second_floor.calls)
-    second.after_commit(())
-    assert "announce" in second_told
+    pump.stop()
+    pump.after_commit(())
+    assert told.count("announce") == 1
 
 
 def test_with_a_shared_history_commits_are_announced_by_the_pump(
     start_pump, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("notifications.outbox_pump.POLL_SECONDS", 3600.0)
-    pump, floor, told = start_pump(lock=False)
+    pump, floor, told = start_pump(is_shared=True)
     wait_for(lambda: floor.calls.count("flush") == 1)
 
     pump.after_commit([CHANGE])
@@ -217,7 +198,7 @@ def test_who_commits_gives_way_until_announcements_have_caught_up(
     start_pump, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(outbox_pump, "GIVE_WAY_SECONDS", 60)
-    pump, floor, _told = start_pump(lock=False)
+    pump, floor, _told = start_pump(is_shared=True)
     wait_for(lambda: "flush" in floor.calls)
     floor.behind_count = outbox_pump.MAX_BEHIND + 1
     committing = gevent.spawn(pump.after_commit, [CHANGE])
@@ -229,7 +210,7 @@ def test_who_commits_gives_way_until_announcements_have_caught_up(
 
 def test_who_commits_gives_way_for_a_moment_alone(start_pump) -> None:
     """A broker that hangs keeps nobody from changing anything."""
-    pump, floor, told = start_pump(lock=False)
+    pump, floor, told = start_pump(is_shared=True)
     wait_for(lambda: "flush" in floor.calls)
     floor.behind_count = 1_000_000
     gevent.spawn(pump.after_commit, [CHANGE]).get(timeout=5)
@@ -237,7 +218,7 @@ def test_who_commits_gives_way_for_a_moment_alone(start_pump) -> None:
 
 
 def test_a_busy_floor_is_searched_for_others_changes_all_the_same(start_pump) -> None:
-    pump, floor, told = start_pump(lock=False)
+    pump, floor, told = start_pump(is_shared=True)
     with gevent.Timeout(5):
         while floor.calls.count("flush") < 3:
             pump.after_commit([CHANGE])
@@ -247,7 +228,7 @@ def test_a_busy_floor_is_searched_for_others_changes_all_the_same(start_pump) ->
 
 def test_a_commit_is_left_in_the_outbox_while_the_broker_is_away(start_pump) -> None:
     is_away = False
-    pump, floor, told = start_pump(lock=False, may_relay=lambda: not is_away)
+    pump, floor, told = start_pump(is_shared=True, may_relay=lambda: not is_away)
     wait_for(lambda: "flush" in floor.calls)
 
     is_away = True
@@ -263,7 +244,7 @@ def test_a_commit_is_left_in_the_outbox_while_the_broker_is_away(start_pump) -> 
 
 def test_nothing_is_relayed_while_the_broker_is_away(start_pump) -> None:
     is_away = False
-    _pump, floor, told = start_pump(lock=False, may_relay=lambda: not is_away)
+    _pump, floor, told = start_pump(is_shared=True, may_relay=lambda: not is_away)
     wait_for(lambda: "flush" in floor.calls)
 
     is_away = True
@@ -281,7 +262,7 @@ def test_nothing_is_relayed_while_the_broker_is_away(start_pump) -> None:
 
 def test_pump_that_pauses_can_be_stopped(start_pump) -> None:
     is_away = False
-    pump, floor, _told = start_pump(lock=False, may_relay=lambda: not is_away)
+    pump, floor, _told = start_pump(is_shared=True, may_relay=lambda: not is_away)
     is_away = True
     wait_for(lambda: floor.calls[-1] == "stop")
     pump.stop()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +19,7 @@ from notifications.errors import ServerDraining
 from notifications.notification_service import NotificationService
 from notifications.sse_service import SseService
 from notifications.stream_body import StreamBody
+from runtime.serving_lock import ServingLock, StandingBy
 from serving import Serving
 from tests.support.service_server import SECRET, copy_sqlite
 from tests.support.streams import ANNA, wait_in_loop
@@ -106,21 +106,48 @@ def test_start_that_failed_half_way_can_be_tried_again(
     assert new_process.service.is_relay
 
 
-def test_what_a_process_changes_before_it_takes_over_is_in_the_history_it_takes_over(
+def test_process_that_stands_by_serves_nothing_until_the_other_has_ended(
     new_process: Process,
 ) -> None:
     before = MemoryBroker(history_path=new_process.directory / "history.json")
     place = before.tip("waiter:anna")
-    with (new_process.directory / "relay.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    other = ServingLock([new_process.directory / "relay.lock"])
+    assert other.acquire()
+    for path in ("/sse/health", "/health/ready", "/api/sessions/table-7"):
+        assert new_process.app.test_client().get(path).status_code == 503
+    with pytest.raises(StandingBy):
         new_process.serving.start()
-        new_process.service.update_order_status("ord-1", "InProgress")
-        before.save()
+    assert other.is_awaited()
+    assert not new_process.service.is_relay
 
-    wait_in_loop(lambda: new_process.service.is_relay)
+    before.publish(["waiter:anna"], b"data: {}\n", key="k-1")
+    before.save()
+    other.release()
+    new_process.serving.start()
     new_process.listen(last_event_id=str(place))
-    wait_in_loop(lambda: "order_update" in new_process.event_types)
     assert b'"resumed":true' in new_process.received
+
+
+@pytest.mark.parametrize("database", ["own.db", "restaurant.db"])
+def test_two_folders_with_one_sqlite_database_are_served_by_one_process(
+    process: Process, tmp_path_factory: pytest.TempPathFactory, database: str
+) -> None:
+    directory = tmp_path_factory.mktemp("another")
+    url = f"sqlite:///{(directory if database == 'own.db' else process.directory) / database}"
+    app = create_app(
+        {"INSTANCE_DIR": str(directory), "DATABASE_URL": url, "JWT_SECRET_KEY": SECRET}
+    )
+    another = Process(app, directory)
+    another.service.database.upgrade()
+    try:
+        if database == "own.db":
+            another.serving.start()
+        else:
+            with pytest.raises(StandingBy):
+                another.serving.start()
+    finally:
+        another.serving.stop()
+        another.service.database.dispose()
 
 
 def test_guests_are_told_of_the_last_change_before_they_are_shown_out(
@@ -184,16 +211,6 @@ def test_draining_twice_at_once_is_draining_once(process: Process) -> None:
     gevent.joinall(drains, timeout=5, raise_error=True)
     assert all(drain.successful() for drain in drains)
     assert process.event_types.count("closing") == 1
-
-
-def test_process_drains_by_itself_once_the_server_no_longer_wants_it(process: Process) -> None:
-    is_wanted = True
-    process.serving.start(is_wanted=lambda: is_wanted)
-    process.listen()
-    assert not process.sse.is_draining
-    is_wanted = False
-    wait_in_loop(lambda: process.has_ended)
-    process.serving.drain()
 
 
 def test_streams_are_sent_away_even_when_the_history_cannot_be_saved(

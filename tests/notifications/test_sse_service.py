@@ -365,7 +365,7 @@ def test_drain_closes_all_streams_spread_over_its_time(build: Callable[..., Hous
         return len(ended_at) == len(clients)
 
     started = time.monotonic()
-    drain = gevent.spawn(house.sse.drain)
+    drain = gevent.spawn(house.sse.drain, is_spread=True)
     wait_in_loop(have_ended)
     drain.join(timeout=5)
 
@@ -377,6 +377,18 @@ def test_drain_closes_all_streams_spread_over_its_time(build: Callable[..., Hous
         assert closing[0] == "closing"
         assert (closing[1]["code"], closing[1]["reconnect"]) == ("draining", True)
     assert house.sse.stats.closed == {"draining": 20}
+
+
+def test_streams_that_nobody_takes_over_are_closed_together_and_come_back_spread(
+    build: Callable[..., House],
+) -> None:
+    house = build(drain_seconds=60)
+    clients = [house.listen() for _ in range(20)]
+    house.sse.drain(is_spread=False)
+    wait_in_loop(lambda: all(client.has_ended for client in clients))
+    waits = [client.events[-1][1]["reconnectInMs"] for client in clients]
+    assert len(set(waits)) > 10
+    assert 200 <= min(waits) <= max(waits) <= 1500
 
 
 def test_draining_service_opens_no_stream(house: House) -> None:

@@ -54,7 +54,7 @@ def test_master_imports_no_driver(tmp_path: object) -> None:
     )
 
     assert "gunicorn" in loaded
-    for driver in ("psycopg", "sqlalchemy", "redis", "waiter_service", "notifications"):
+    for driver in ("psycopg", "sqlalchemy", "redis", "waiter_service"):
         assert repr(driver) not in loaded
 
 

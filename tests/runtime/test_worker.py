@@ -12,6 +12,7 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.config import Config
 
 from runtime import worker as worker_module
+from runtime.shared_state import SharedState
 from runtime.worker import StreamWorker
 from waiter_service.errors import DatabaseUnavailable
 
@@ -23,7 +24,7 @@ class Database:
         self.is_serving = False
         self._times_away = times_away
 
-    def start(self, is_wanted: Callable[[], bool]) -> None:
+    def start(self) -> None:
         if self._times_away:
             self._times_away -= 1
             raise DatabaseUnavailable("the database went away")
@@ -33,7 +34,7 @@ class Database:
 @pytest.fixture
 def boot(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Database]:
     """Start a worker of the first two: ``boot(age, times_away=1)``."""
-    monkeypatch.setattr(StreamWorker, "_has_served", bytearray(1))
+    monkeypatch.setattr(StreamWorker, "shared", SharedState())
     monkeypatch.setattr(worker_module, "RETRY_SECONDS", 0.0)
     config = Config()
     config.set("workers", 2)

@@ -12,9 +12,8 @@ from tests.support.service_server import ServiceServer
 from tests.support.waiting import wait_until
 
 STREAMS = 1000
-DRAIN_SECONDS = 2.0
-# Longer than a new worker takes to start, so that both are there at once.
-RELOAD_DRAIN_SECONDS = 5.0
+# Longer than all of a test: nobody takes over the streams, so nothing waits for it.
+DRAIN_SECONDS = 60.0
 # What the worker needs to notice SIGTERM, and a busy machine to do the rest.
 SLACK_SECONDS = 3.0
 # Until gunicorn's master has noticed, and both interpreters have ended.
@@ -48,6 +47,7 @@ def assert_sent_away(members: Sequence[Member]) -> None:
         closing = member.events[-1]
         assert closing.type == "closing", member.path
         assert (closing.data["code"], closing.data["reconnect"]) == ("draining", True)
+        assert 200 <= closing.data["reconnectInMs"] <= 1500
         assert member.is_complete, f"{member.path} was cut off"
 
 
@@ -56,7 +56,7 @@ def assert_in_peace(server: ServiceServer) -> None:
         assert trouble not in server.log, server.log[-3000:]
 
 
-def test_thousand_streams_are_sent_away_within_the_drain_time_and_resume_whole(
+def test_thousand_streams_that_nobody_takes_over_are_sent_away_together_and_resume_whole(
     start_own: Callable[..., ServiceServer], tell: Callable[[str], None]
 ) -> None:
     server = start_own(SSE_DRAIN_SECONDS=DRAIN_SECONDS)
@@ -70,7 +70,7 @@ def test_thousand_streams_are_sent_away_within_the_drain_time_and_resume_whole(
         os.kill(server.pid, signal.SIGTERM)
         stopped_at = time.monotonic()
         crowd.wait_for_all(members, lambda member: member.ended_at is not None, 30)
-        assert server.wait_exit(DRAIN_SECONDS + EXIT_SECONDS) == 0
+        assert server.wait_exit(EXIT_SECONDS) == 0
         exited_after = time.monotonic() - stopped_at
 
         moments = sorted(member.ended_at - stopped_at for member in members if member.ended_at)
@@ -79,10 +79,9 @@ def test_thousand_streams_are_sent_away_within_the_drain_time_and_resume_whole(
             f"{moments[STREAMS // 2]:.2f} s, the last after {moments[-1]:.2f} s; "
             f"exit after {exited_after:.2f} s"
         )
-        # None before its turn: all at once is a storm for whoever comes next.
-        for turn, moment in enumerate(moments):
-            assert moment >= DRAIN_SECONDS * turn / STREAMS
         assert_sent_away(members)
+        waits = {member.events[-1].data["reconnectInMs"] for member in members}
+        assert len(waits) > STREAMS / 4, "they would come back as a storm"
         for member in (guest, anna):
             told = [event.type for event in member.events if event.type != "heartbeat"]
             assert told == [
@@ -109,10 +108,10 @@ def test_thousand_streams_are_sent_away_within_the_drain_time_and_resume_whole(
         assert sum(member.events[0].data["resumed"] for member in again) == STREAMS
 
 
-def test_reload_serves_new_clients_while_the_old_ones_are_sent_away_and_nothing_is_lost(
+def test_reload_serves_until_the_new_worker_takes_over_and_nothing_is_lost(
     start_own: Callable[..., ServiceServer],
 ) -> None:
-    server = start_own(SSE_DRAIN_SECONDS=RELOAD_DRAIN_SECONDS)
+    server = start_own(SSE_DRAIN_SECONDS=DRAIN_SECONDS)
     [old_worker] = server.worker_pids
     with Crowd(server.url) as crowd:
         members = crowd.gather(places(server, number=40))
@@ -121,27 +120,25 @@ def test_reload_serves_new_clients_while_the_old_ones_are_sent_away_and_nothing_
 
         os.kill(server.pid, signal.SIGHUP)
         wait_until(lambda: server.log.count("Booting worker") == 2, 10, "no new worker")
-        # Until it drains the old one still relays, and lets newcomers in. As soon as it
-        # is deaf the new one relays, and goes on with its history.
-        wait_until(lambda: "draining" in server.log, 10, "the old worker does not drain")
-        server.service.update_order_status("ord-1", "InProgress")
-        wait_until(lambda: server.service.pending_count() == 0, 10)
-        assert any(member.ended_at is None for member in members), "all were sent away at once"
+        # While the new one starts, the old one relays, and lets newcomers in.
         newcomer = crowd.gather([("/sse/waiter/ben", server.token("waiter", "ben"), None)])[0]
+        server.service.update_order_status("ord-1", "InProgress")
+        wait_until(lambda: "draining" in server.log, 20, "the old worker does not drain")
         server.service.update_order_status("ord-1", "Complete")
 
-        crowd.wait_for_all(members, lambda member: member.ended_at is not None, 20)
-        assert_sent_away(members)
-        wait_until(lambda: old_worker not in server.worker_pids, 20, "the old worker stays")
+        everyone = [*members, newcomer]
+        crowd.wait_for_all(everyone, lambda member: member.ended_at is not None, 20)
+        assert_sent_away(everyone)
+        # Whoever connects now waits for the new one, and is not refused.
         again = crowd.gather(places(server, members, number=40))
+        wait_until(lambda: old_worker not in server.worker_pids, 20, "the old worker stays")
         server.service.update_order_status("ord-1", "Delivered")
         expected = ["Acknowledged", "InProgress", "Complete", "Delivered"]
         for before, after in zip(members[:2], again[:2], strict=True):
             wait_until(lambda before=before, after=after: len(statuses(before, after)) >= 4, 10)
             assert statuses(before, after) == expected
             assert after.events[0].data["resumed"] is True
-        assert newcomer.ended_at is None
-        assert server.open_streams() == 41
+        assert server.open_streams() == 40
     assert_in_peace(server)
 
 
