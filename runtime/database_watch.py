@@ -110,19 +110,26 @@ class DatabaseWatch:
         while not self._is_stopping:
             self._wakeup.wait(LOOK_SECONDS)
             self._wakeup.clear()
-            self._look_if_possible()
+            if not self._look_if_possible():
+                # A broker that is away says so at once. Once it is back, streams resume,
+                # and should not do so for long in a history that is to end.
+                self._wakeup.set()
             # On a busy floor changes would have it look hundreds of times a second.
             gevent.sleep(PAUSE_SECONDS)
         self._look_if_possible()
 
-    def _look_if_possible(self) -> None:
+    def _look_if_possible(self) -> bool:
+        """Look; return False where only the broker's absence kept us from it."""
         try:
             self.look()
-        except (BrokerUnavailable, DatabaseError) as error:
-            # Both are reported by those who serve with them.
+        except BrokerUnavailable:
+            return False
+        except DatabaseError as error:
+            # Reported by those who serve with it.
             log.debug("the database could not be compared with what is remembered: %s", error)
         except Exception:
             log.exception("the database could not be compared with what is remembered")
+        return True
 
     def look(self) -> None:
         """Compare the database with what is remembered; begin again where it went back.

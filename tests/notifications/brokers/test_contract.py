@@ -418,6 +418,40 @@ def test_what_was_read_is_not_told_later(broker: Broker, ear: Ear) -> None:
     publisher.join()
 
 
+# -- what is remembered with the histories -------------------------------------------
+
+
+def test_what_is_remembered_is_replaced_only_by_who_knows_it(broker: Broker) -> None:
+    assert broker.remembered() is None
+    broker.remember("first", instead_of=None)
+    broker.remember("late", instead_of=None)
+    assert broker.remembered() == "first"
+    broker.remember("second", instead_of="first")
+    assert broker.remembered() == "second"
+
+
+def test_beginning_again_ends_every_history_and_resyncs_each_channel_once(
+    broker: Broker, ear: Ear
+) -> None:
+    broker.subscribe(ANNA)
+    broker.subscribe(BEN)
+    publish(broker, ANNA, times=2)
+    wait_in_loop(lambda: ear.offsets(ANNA) == [1, 2])
+    place = broker.tip(ANNA)
+    broker.remember("before", instead_of=None)
+
+    broker.begin_again("after", instead_of="before")
+    # Another process, which has found the same.
+    broker.begin_again("too late", instead_of="before")
+    wait_in_loop(lambda: len(ear.resyncs) == 2)
+
+    assert broker.remembered() == "after"
+    assert broker.read(ANNA, place, EVERYTHING).is_gap
+    publish(broker, ANNA)
+    wait_in_loop(lambda: ear.offsets(ANNA) == [1, 2, 1])
+    assert sorted(channel for channel, _ in ear.resyncs) == [ANNA, BEN]
+
+
 # -- the deployment ----------------------------------------------------------------
 
 
