@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address, ip_network
 
 from notifications import auth, errors
 from notifications.auth import Authenticator
@@ -18,7 +17,6 @@ from notifications.events import EventId
 from notifications.principal import Principal, Role
 from notifications.rates import Rates, Turns
 from notifications.registry import channel_name
-from notifications.stream_entrance import client_address
 from waiter_service import Actor
 from waiter_service.api.errors import NotAllowed, NotAuthenticated, TooManyCalls
 from waiter_service.api.joining import FailedJoins
@@ -136,27 +134,3 @@ def guest_token(session_id: str, token_id: str, issued_at: int) -> tuple[str, da
         claims={"jti": token_id, "iat": issued_at},
     )
     return token, datetime.now(UTC) + timedelta(seconds=GUEST_TOKEN_SECONDS)
-
-
-def addresses(trusted_proxies: str) -> Callable[[str | None, str | None], str]:
-    """Return what tells a client's address from its peer's and ``X-Forwarded-For``.
-
-    That header is believed from ``trusted_proxies`` alone, as gunicorn has them
-    (FORWARDED_ALLOW_IPS): an address that anybody may choose limits nobody.
-    """
-    named = [each.strip() for each in trusted_proxies.split(",") if each.strip()]
-    networks = [ip_network(each, strict=False) for each in named if each != "*"]
-
-    def is_trusted(peer: str | None) -> bool:
-        if "*" in named or not peer:
-            return True  # no address: a socket file, which only a proxy here connects to
-        try:
-            parsed = ip_address(peer)
-        except ValueError:
-            return False
-        return any(parsed in network for network in networks)
-
-    def address_of(peer: str | None, forwarded_for: str | None) -> str:
-        return client_address(peer, forwarded_for if is_trusted(peer) else None)
-
-    return address_of

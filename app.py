@@ -177,7 +177,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
         cursor_of=api_access.cursors(broker),
         first_cursor_of=api_access.first_cursors(broker),
         desk=desk,
-        address_of=api_access.addresses(settings.forwarded_allow_ips),
+        address_of=entrance.client_of,
     )
     for blueprint in (streams, floor):
         # Not of the whole app: a process that cannot start must still tell its health.

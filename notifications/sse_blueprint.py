@@ -34,7 +34,6 @@ from notifications.stream_entrance import (
     StreamEntrance,
     StreamRequest,
     bearer_token,
-    client_address,
 )
 from problems import problem
 
@@ -53,7 +52,7 @@ def create_blueprint(entrance: StreamEntrance, health: Health) -> Blueprint:
     blueprint = Blueprint("sse", __name__, url_prefix="/sse", static_folder="static")
 
     def stream(kind: str, channel_id: str) -> Response:
-        asked = _stream_request(kind, channel_id)
+        asked = _stream_request(entrance, kind, channel_id)
         try:
             return open_stream(asked)
         except AccessError as refusal:
@@ -97,7 +96,7 @@ def create_blueprint(entrance: StreamEntrance, health: Health) -> Blueprint:
             principal = entrance.full_bearer(bearer_token(request.headers.get("Authorization")))
         except NotAuthenticated:
             forwarded_for = request.headers.get("X-Forwarded-For")
-            entrance.note_failure(client_address(request.remote_addr, forwarded_for))
+            entrance.note_failure(entrance.client_of(request.remote_addr, forwarded_for))
             raise
         made = entrance.exchange(principal, _wanted_stream())
         lifetime_seconds = max(0, int((made.ends_at - datetime.now(UTC)).total_seconds()))
@@ -159,7 +158,7 @@ def create_blueprint(entrance: StreamEntrance, health: Health) -> Blueprint:
     return blueprint
 
 
-def _stream_request(kind: str, channel_id: str) -> StreamRequest:
+def _stream_request(entrance: StreamEntrance, kind: str, channel_id: str) -> StreamRequest:
     headers, query = request.headers, request.args
     return StreamRequest(
         kind,
@@ -167,7 +166,7 @@ def _stream_request(kind: str, channel_id: str) -> StreamRequest:
         bearer_token(headers.get("Authorization")),
         query.get("token") or request.cookies.get(_cookie_name()),
         headers.get("Last-Event-ID") or query.get("lastEventId"),
-        client_address(request.remote_addr, headers.get("X-Forwarded-For")),
+        entrance.client_of(request.remote_addr, headers.get("X-Forwarded-For")),
         request.remote_addr,
         headers.get("Accept"),
         headers.get("X-Refusals"),

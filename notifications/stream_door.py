@@ -16,6 +16,7 @@ import re
 import socket
 import ssl
 import time
+from collections.abc import Callable
 from contextlib import closing, suppress
 from email.utils import formatdate
 from functools import lru_cache
@@ -36,7 +37,6 @@ from notifications.stream_entrance import (
     StreamEntrance,
     StreamRequest,
     bearer_token,
-    client_address,
 )
 
 #: How a connection begins that is looked at more closely.
@@ -58,6 +58,9 @@ _MAX_HEAD_BYTES = 4000
 #: Parameters in a query; ours has two.
 _MAX_PARAMETERS = 10
 
+ClientOf = Callable[[str | None, str | None], str]
+"""From the peer's address and ``X-Forwarded-For`` to the client's address."""
+
 
 class StreamDoor:
     """Answers plain requests for streams by itself."""
@@ -78,7 +81,7 @@ class StreamDoor:
             head = sock.recv(_MAX_HEAD_BYTES, socket.MSG_PEEK)
         except OSError:
             return True  # it is silent, or gone
-        asked = _stream_request(head, address)
+        asked = _stream_request(head, address, self._entrance.client_of)
         if asked is None:
             return False
         request_id.begin(asked.request_id)
@@ -114,7 +117,7 @@ class StreamDoor:
             head = sock.recv(_MAX_HEAD_BYTES, socket.MSG_PEEK)
         except OSError:
             return False
-        asked = _stream_request(head, address)
+        asked = _stream_request(head, address, self._entrance.client_of)
         if asked is None or not self._entrance.refuses_in_band(asked):
             return False
         request_id.begin(asked.request_id)
@@ -130,7 +133,7 @@ class StreamDoor:
             sock.sendall(_head() + chunk + LAST_CHUNK)
 
 
-def _stream_request(head: bytes, address: Any) -> StreamRequest | None:
+def _stream_request(head: bytes, address: Any, client_of: ClientOf) -> StreamRequest | None:
     """Return what is asked for, or None if that is no stream or takes the long way."""
     if not head.startswith(_BEGINNING):
         return None
@@ -163,7 +166,7 @@ def _stream_request(head: bytes, address: Any) -> StreamRequest | None:
         bearer,
         bare_token,
         _text(headers.get(b"LAST-EVENT-ID")) or query.get("lastEventId"),
-        client_address(peer, _text(headers.get(b"X-FORWARDED-FOR"))),
+        client_of(peer, _text(headers.get(b"X-FORWARDED-FOR"))),
         peer,
         _text(headers.get(b"ACCEPT")),
         _text(headers.get(b"X-REFUSALS")),

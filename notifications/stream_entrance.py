@@ -51,8 +51,6 @@ _STREAM_PATH = re.compile(rf"/sse/({'|'.join(STREAM_KINDS)})/([A-Za-z0-9._-]+)")
 #: Whose stream is a bearer's own. A manager has none, and may follow all.
 _OWN_KIND = {Role.CUSTOMER: "session", Role.WAITER: "waiter"}
 
-_ADDRESS = re.compile(r"[0-9A-Fa-f.:]{2,45}")
-
 IsOver = Callable[[str, str], bool]
 """Tells of a kind and an id whether it was closed, so that nothing follows on its channel."""
 
@@ -136,8 +134,12 @@ class StreamEntrance:
         )
 
     def trust(self, peers: Iterable[str]) -> None:
-        """Let these peers, and no others, ask for refusals by a status."""
+        """Believe these peers, and no others: whom they ask for, and how to refuse."""
         self._trusted_peers = TrustedPeers(peers)
+
+    def client_of(self, peer: str | None, forwarded_for: str | None) -> str:
+        """Return the client's address: the peer's, or what a proxy of ours says it is."""
+        return self._trusted_peers.client_of(peer, forwarded_for)
 
     def refuses_in_band(self, asked: StreamRequest) -> bool:
         """Tell whether the client is refused by a stream that says so, not by a status."""
@@ -226,13 +228,3 @@ def bearer_token(authorization: str | None) -> str | None:
     """
     scheme, _, token = (authorization or "").partition(" ")
     return token.strip() or None if scheme.lower() == "bearer" else None
-
-
-def client_address(peer: str | None, forwarded_for: str | None) -> str:
-    """Return the client as the proxy in front of us names it, for the log alone.
-
-    Without one, whoever connects may call themselves what they like: believe
-    it as far as the network lets only the proxy connect.
-    """
-    named = (forwarded_for or "").rpartition(",")[2].strip()
-    return named if _ADDRESS.fullmatch(named) else peer or "-"

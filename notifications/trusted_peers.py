@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from ipaddress import ip_address, ip_network
+
+_ADDRESS = re.compile(r"[0-9A-Fa-f.:]{2,45}")
 
 
 class TrustedPeers:
@@ -30,3 +33,12 @@ class TrustedPeers:
         except ValueError:
             return False
         return any(address in network for network in self._networks)
+
+    def client_of(self, peer: str | None, forwarded_for: str | None) -> str:
+        """Return the address that ``X-Forwarded-For`` ends in, if ``peer`` is one of them.
+
+        Else that of ``peer``: an address that anybody may choose limits nobody, and
+        tells nothing in a log.
+        """
+        named = (forwarded_for or "").rpartition(",")[2].strip()
+        return named if self.include(peer) and _ADDRESS.fullmatch(named) else peer or "-"

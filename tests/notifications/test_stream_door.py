@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -25,7 +26,7 @@ END = b"0\r\n\r\n"
 
 
 def token(subject: str = "anna", **claims: Any) -> str:
-    payload = {"sub": subject, "role": "waiter", "exp": 2e9, **claims}
+    payload = {"sub": subject, "role": "waiter", "exp": time.time() + 86_400, **claims}
     return jwt.encode(payload, KEYS.secret_key, algorithm="HS256")
 
 
