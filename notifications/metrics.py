@@ -52,6 +52,7 @@ _CAUSES = tuple(
         errors.NotAllowed,
         errors.SessionOver,
         errors.TooManyStreams,
+        errors.TooManyOpens,
         errors.ServerFull,
         errors.ServerBusy,
         errors.ServerDraining,
@@ -197,6 +198,12 @@ class Metrics:
         )
         # Whoever has not looked yet does not speak against those who have.
         self._broker_up.set(1)
+        self._histories_lost = self._total(
+            "histories_lost", "Histories of open streams that were lost."
+        )
+        self._evicted_keys = self._gauge(
+            "redis_evicted_keys", "Keys that Redis has evicted since it started.", "livemax"
+        )
         self._relaying = self._gauge(
             "relaying_workers", "Workers that announce what is in the outbox.", "livesum"
         )
@@ -249,6 +256,7 @@ class Metrics:
         self._closed.follow(stats.closed)
         self._refused.follow(stats.refused)
         self._overflows.follow(stats.overflows)
+        self._histories_lost.follow(stats.histories_lost)
         self._resyncs.follow(stats.resyncs)
         self._replayed.follow(stats.events_replayed)
         self._delivered.follow(self._sse.events_sent())
@@ -271,4 +279,5 @@ class Metrics:
     def _look(self) -> None:
         """See how this process's surroundings are."""
         self._broker_up.set(self._broker.status().is_up)
+        self._evicted_keys.set(self._broker.evicted_keys)
         self._relaying.set(self._service.is_relay)

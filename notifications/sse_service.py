@@ -73,6 +73,7 @@ class SseService:
             close_stream=self.close,
             every_second=self._tell_broker,
         )
+        self._histories_told = 0
         self._is_draining = False
 
     # -- life -----------------------------------------------------------------
@@ -231,6 +232,7 @@ class SseService:
 
     def resync(self, channel: str, tip: EventId) -> None:
         """Tell every stream on ``channel`` to load everything again."""
+        self.stats.histories_lost += 1
         for stream in list(self._streams.on_channel(channel)):
             self.stats.resyncs["history_lost"] += 1
             if stream.is_replaying:
@@ -270,6 +272,13 @@ class SseService:
     def _tell_broker(self) -> None:
         self._broker.sweep()
         self._broker.report(self.counts())
+        if lost := self.stats.histories_lost - self._histories_told:
+            # Together, once a second: a Redis that lost its data loses all of them.
+            self._histories_told += lost
+            log.warning(
+                "histories were lost; their streams load everything again",
+                extra={"fields": {"histories": lost}},
+            )
 
 
 def _fields(stream: Stream, **more: object) -> dict[str, object]:

@@ -31,6 +31,8 @@ class StreamStats:
     #: Streams told to load everything again, by cause: ``place_unknown``, for
     #: one that came back too late, or ``history_lost``, for one that was open.
     resyncs: Counter[str] = field(default_factory=Counter)
+    #: Channels of open streams whose history was lost.
+    histories_lost: int = 0
     #: Events that met a full mailbox, whether or not its stream could be saved.
     overflows: int = 0
     latency: DeliveryLatency = field(default_factory=DeliveryLatency)

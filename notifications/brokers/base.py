@@ -123,6 +123,11 @@ class Broker(ABC):
         """
         return
 
+    @property
+    def evicted_keys(self) -> int:
+        """How many keys the store behind it has thrown away for want of memory."""
+        return 0
+
     def check(self) -> None:
         """Make sure that nothing stands against starting.
 

@@ -24,7 +24,7 @@ import gevent
 import redis
 from gevent.event import AsyncResult, Event
 
-from notifications.brokers import redis_scripts, redis_server
+from notifications.brokers import redis_memory, redis_scripts, redis_server
 from notifications.brokers.base import BrokerUnavailable
 from notifications.brokers.redis_connection import (
     CONNECTION_FAILURES,
@@ -33,6 +33,7 @@ from notifications.brokers.redis_connection import (
     Word,
 )
 from notifications.brokers.redis_mark import RENEWAL_SECONDS, AnotherDeployment, RedisMark
+from notifications.brokers.redis_memory import RedisMemory
 from notifications.brokers.redis_scripts import Script
 from notifications.brokers.redis_server import RedisServer, RedisUnidentified
 
@@ -121,6 +122,8 @@ class RedisLink:
         #: Whether the last server we met did not say which it is.
         self.is_unidentified = False
         self._mark = mark
+        self._memory = RedisMemory()
+        self._look_at_memory_at = 0.0
         self._conflict: str | None = None
         # Why calls fail at once; None also before the first attempt to connect,
         # whose outcome callers wait for.
@@ -161,6 +164,11 @@ class RedisLink:
         if time.monotonic() - self._refused_at < REFUSAL_SECONDS:
             return f"Redis refuses: {self._refusal}"
         return None
+
+    @property
+    def evicted_keys(self) -> int:
+        """How many keys Redis has evicted since it started, for all that is known."""
+        return self._memory.evicted_keys
 
     @property
     def conflict(self) -> str | None:
@@ -276,11 +284,16 @@ class RedisLink:
             if isinstance(reply, Exception):
                 raise reply
         self._keep_mark()
+        self._look_at_memory()
         self._register(is_new_connection=True)
 
     def _keep_mark(self) -> None:
         if self._mark is not None:
             self._mark.renew(lambda words: self._round_trip([words])[0])
+
+    def _look_at_memory(self) -> None:
+        self._memory.look(*self._round_trip(redis_memory.QUESTIONS))
+        self._look_at_memory_at = time.monotonic() + RENEWAL_SECONDS
 
     def _register(self, lowest: int = 0, *, is_new_connection: bool = False) -> None:
         """Learn the generation of the histories; they get another where they may be others."""
@@ -305,6 +318,8 @@ class RedisLink:
             if self._mark is not None and self._mark.is_due:
                 self._keep_mark()
                 self._register()
+            if time.monotonic() >= self._look_at_memory_at:
+                self._look_at_memory()
             size = 0
             while self._waiting and size < MAX_CALLS_PER_TRIP:
                 self._under_way.append(errand := self._waiting.popleft())

@@ -90,7 +90,7 @@ class RedisServer:
             RedisIsReplica, RedisUnidentified: see there.
         """
         server, replication = answers
-        self._run_id = _field(server, "run_id")
+        self._run_id = info_field(server, "run_id")
         self.look(replication)
 
     def look(self, replication: Any) -> None:
@@ -98,12 +98,14 @@ class RedisServer:
 
         Raises: like ``meet``.
         """
-        if _field(replication, "role") == "slave":
-            primary = f"{_field(replication, 'master_host')}:{_field(replication, 'master_port')}"
+        if info_field(replication, "role") == "slave":
+            primary = (
+                f"{info_field(replication, 'master_host')}:{info_field(replication, 'master_port')}"
+            )
             raise RedisIsReplica(
                 f"it is a read-only replica of {primary}, and the service needs a primary"
             )
-        self._replication_id = _field(replication, "master_replid")
+        self._replication_id = info_field(replication, "master_replid")
         if not self._run_id and not self._replication_id:
             raise RedisUnidentified(
                 "it does not say which server it is, so lost events could not be noticed; "
@@ -111,7 +113,7 @@ class RedisServer:
             )
 
 
-def _field(info: Any, name: str) -> str:
+def info_field(info: Any, name: str) -> str:
     """Return one field of an answer to INFO; empty where it is missing or was refused."""
     if isinstance(info, bytes):
         start = f"{name}:".encode()

@@ -96,6 +96,11 @@ class RedisBroker(Broker):
         """Whether Redis is away: calls fail at once until it is back."""
         return self._link.is_away
 
+    @property
+    def evicted_keys(self) -> int:
+        """How many keys Redis has evicted since it started, ours and others'."""
+        return self._link.evicted_keys
+
     def check(self) -> None:
         """Make sure that Redis, where it can be asked, can be used, and by us alone.
 

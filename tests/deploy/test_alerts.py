@@ -84,6 +84,7 @@ FAULTS: dict[str, Series] = {
     },
     "StreamsFail": {'restaurant_streams_closed_total{reason="failed"}': Rise(0, 5)},
     "ManyResyncs": {'restaurant_resyncs_total{cause="history_lost"}': Rise(0, 50)},
+    "RedisEvicts": {"restaurant_redis_evicted_keys": Rise(0, 5)},
     "RefreshesFail": {"restaurant_refresh_failures_total": Rise(0, 5)},
     "CallsFail": {
         'restaurant_api_calls_total{status="200"}': Rise(100, 0),
