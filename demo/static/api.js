@@ -9,11 +9,17 @@ const ROOT = new URL("../..", import.meta.url).pathname;
 /** Where `path`, such as "/api/sessions", is on this host. */
 export const located = (path) => ROOT + path.slice(1);
 
-/** An answer that is no success, with the fields of its problem document. */
+// From the service itself: trying again changes nothing about these.
+const FINAL_STATUSES = [401, 403, 404];
+
+/**
+ * An answer that is no success, with the fields of its problem document. `isFinal`: the
+ * service itself has refused; a proxy's or a captive portal's word is not final.
+ */
 export class Problem extends Error {
-  constructor(status, document) {
+  constructor(status, document, isOurs) {
     super(document.detail ?? document.title ?? `The server answered ${status}.`);
-    Object.assign(this, { status, document });
+    Object.assign(this, { status, document, isFinal: isOurs && FINAL_STATUSES.includes(status) });
   }
 }
 
@@ -54,8 +60,11 @@ export class Api {
       body: JSON.stringify(body),
       signal: AbortSignal.timeout(ANSWER_WITHIN_MS),
     });
+    const type = answer.headers.get("Content-Type") ?? "";
     const document = await answer.json().catch(() => ({}));
-    if (!answer.ok) throw new Problem(answer.status, document);
+    if (!answer.ok) {
+      throw new Problem(answer.status, document, type.startsWith("application/problem+json"));
+    }
     return { status: answer.status, document };
   }
 }

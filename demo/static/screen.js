@@ -13,13 +13,15 @@ import { part, setText } from "./render.js";
 import { Tickets } from "./tickets.js";
 import { counted, endSentence, LINK_WORDS, sentenceOf } from "./words.js";
 
-const RETRY_SNAPSHOT_MS = 3_000;
+// Between two attempts to load the first snapshot; doubled with each, up to the longest,
+// and spread, so that many screens do not ask in step.
+const FIRST_PAUSE_MS = 2_000;
+const LONGEST_PAUSE_MS = 30_000;
 const TOAST_MS = 6_000;
 // The button under the thumb has just changed its meaning: a double tap must
 // not do both. 500 ms is what desktops allow a double click to take.
 const DOUBLE_TAP_MS = 500;
 const SNAPSHOT_DATA = new Set(["requests", "orders", "sessions", "all"]);
-const FINAL_STATUSES = [401, 403, 404];
 
 export class Screen {
   tickets = new Tickets();
@@ -53,7 +55,7 @@ export class Screen {
   }
 
   /** Load the snapshot, and follow the stream from its cursor on. */
-  async start() {
+  async start(failures = 0) {
     if (this.#joinCode === null) return this.#showState("refused", { code: "session_closed" });
     try {
       await this.#signIn();
@@ -69,9 +71,10 @@ export class Screen {
         env: { document: this.phone, window: this.phone },
       });
     } catch (error) {
-      const isFinal = FINAL_STATUSES.includes(error.status);
-      this.#showState(isFinal ? "refused" : "offline", { reason: error.message });
-      if (!isFinal) setTimeout(() => this.start(), RETRY_SNAPSHOT_MS);
+      this.#showState(error.isFinal ? "refused" : "offline", { reason: error.message });
+      if (error.isFinal) return;
+      const spreadMs = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** failures);
+      setTimeout(() => this.start(failures + 1), (spreadMs * (1 + Math.random())) / 2);
     }
   }
 

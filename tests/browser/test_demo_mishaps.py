@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
-from playwright.sync_api import Route, expect
+from collections.abc import Callable
 
-from tests.browser.demo import ORDER, Demo, card, press
+import pytest
+from playwright.sync_api import BrowserContext, Route, expect
+
+from tests.browser.demo import DESKTOP, ORDER, Demo, card, press
 from tests.support.service_server import ServiceServer
 from tests.support.waiting import wait_until
 from waiter_service.revocations import Revocations
@@ -156,3 +158,25 @@ def test_a_closed_table_says_goodbye(demo: Demo, demo_server: ServiceServer) -> 
         expect(demo.guest.get_by_role("button", name="Reload")).to_be_hidden()
         expect(demo.guest.get_by_role("button")).to_have_count(0)
         demo.page.reload()
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_a_proxy_that_answers_in_the_services_place_signs_nobody_out(
+    new_context: Callable[..., BrowserContext], demo_server: ServiceServer, status: int
+) -> None:
+    """At a deploy, say, while the page is loaded."""
+    refused: list[str] = []
+
+    def refuse(route: Route) -> None:
+        refused.append(route.request.url)
+        route.fulfill(status=status, content_type="text/html", body="<h1>Deploying</h1>")
+
+    context = new_context(viewport=DESKTOP)
+    context.route("**/api/**", refuse)
+    page = context.new_page()
+    page.goto(f"{demo_server.url}/demo")
+    links = page.locator(".link")
+    expect(links).to_have_text(["Offline"] * 3)
+    expect(page.get_by_text("Signed out")).to_have_count(0)
+    context.unroute("**/api/**")
+    expect(links).to_have_text(["Live"] * 3)
