@@ -214,7 +214,7 @@ class Chaos:
         self.phase = name
         self.diary.append(f"{name} {time.monotonic() - self._started_at:.1f}")
         yield
-        self.deployment.wait_ready(40)
+        self.deployment.wait_healthy(40)
         self.diary[-1] += f"-{time.monotonic() - self._started_at:.1f}"
         self.phase = "peace"
         time.sleep(1)  # of peace, in which everything must work
@@ -227,7 +227,7 @@ class Chaos:
     def restart_redis(self) -> None:
         with self.during("redis"):
             self.deployment.redis.stop()
-            self._expect_unready_but_alive()
+            self._expect_unhealthy_but_ready()
             self.deployment.redis.start()
 
     def empty_redis(self) -> None:
@@ -237,9 +237,9 @@ class Chaos:
     def freeze_redis(self) -> None:
         with self.during("redis"):
             self.deployment.redis.freeze()
-            self._expect_unready_but_alive()
+            self._expect_unhealthy_but_ready()
             time.sleep(OUTAGE_SECONDS)
-            self._expect_unready_but_alive()
+            self._expect_unhealthy_but_ready()
             self.deployment.redis.thaw()
 
     def freeze_redis_and_kill_a_worker(self) -> None:
@@ -253,6 +253,7 @@ class Chaos:
         with self.during("postgres"):
             self.deployment.postgres.stop()
             time.sleep(1)
+            assert self.deployment.is_ready()
             assert self.deployment.is_alive()
             self.deployment.postgres.start()
 
@@ -266,8 +267,9 @@ class Chaos:
         os.kill(victim, signal.SIGKILL)
         wait_until(lambda: victim not in instance.worker_pids)
 
-    def _expect_unready_but_alive(self) -> None:
-        self.deployment.wait_unready()
+    def _expect_unhealthy_but_ready(self) -> None:
+        self.deployment.wait_unhealthy()
+        assert self.deployment.is_ready()
         assert self.deployment.is_alive()
 
     # --- what must be true in the end

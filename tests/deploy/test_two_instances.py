@@ -218,4 +218,4 @@ def test_rolling_deploy_refuses_nobody_and_loses_nothing(
             assert back.next("order_update").data["version"] == 2
     assert staying.is_running
     going.start()
-    deployment.wait_ready()
+    deployment.wait_healthy()

@@ -97,21 +97,33 @@ class Deployment:
         total: int = health["activeConnections"]["total"]
         return total
 
-    def wait_ready(self, timeout: float = 20.0) -> None:
-        """Wait until every worker of every instance is ready, and as many as there should be."""
+    def wait_healthy(self, timeout: float = 20.0) -> None:
+        """Wait until every worker of every instance is healthy, and as many as there should be."""
         wait_until(
             lambda: (
                 all(instance.has_all_workers() for instance in self.instances)
-                # Any worker of an instance may answer: ask often enough to have met both.
-                and all(self._says("ready", 200) for _ in range(4))
+                and self._has_health(200)
+                and self._says("ready", 200)
             ),
             timeout,
-            "not ready",
+            "not healthy",
         )
 
-    def wait_unready(self, timeout: float = 10.0) -> None:
-        """Wait until no worker of any instance says it is ready."""
-        wait_until(lambda: all(self._says("ready", 503) for _ in range(4)), timeout, "still ready")
+    def wait_unhealthy(self, timeout: float = 10.0) -> None:
+        """Wait until no worker of any instance says it is healthy."""
+        wait_until(lambda: self._has_health(503), timeout, "still healthy")
+
+    def _has_health(self, status: int) -> bool:
+        return all(
+            instance.get("/sse/health").status_code == status
+            for instance in self.instances
+            # Any worker of an instance may answer: ask often enough to have met both.
+            for _ in range(4)
+        )
+
+    def is_ready(self) -> bool:
+        """Tell whether every instance says that it serves."""
+        return self._says("ready", 200)
 
     def is_alive(self) -> bool:
         """Tell whether every instance says that it lives."""

@@ -308,7 +308,7 @@ def lose(database, patch):
 def test_a_database_lost_while_announcing_holds_nothing_up_once_it_is_back(
     service, make_service, listen, kinds, monkeypatch
 ):
-    """Its claims would have stood until the end of their lease, and the table with them."""
+    """Its claims would stand while it lives, and the table with them."""
     relay = make_service(relay=True)
     for kind in kinds:
         service.create_request("table-5", kind)
@@ -384,7 +384,7 @@ def test_an_orderly_stop_succeeds_though_the_database_is_gone(make_service, capl
 def test_a_long_backlog_of_one_session_is_claimed_as_fast_as_a_short_one(service, make_service):
     """PostgreSQL knows nothing yet of rows that are new, and must not need to.
 
-    After half a minute without Redis, a claim took longer than its own lease.
+    After half a minute without Redis, a claim would take longer than others wait for it.
     """
     service.create_request("table-5", "water")
     with service.database.writing() as orm:

@@ -46,6 +46,13 @@ def test_a_call_cut_short_with_its_process_may_be_done_again(store, clock):
     assert store.begin("k", GUEST, *CALL) is None
 
 
+def test_a_call_begun_while_a_clock_was_ahead_holds_its_key_no_longer(store, clock):
+    clock.advance(3600)
+    store.begin("k", GUEST, *CALL)
+    clock.advance(-3600)
+    assert store.begin("k", GUEST, *CALL) is None
+
+
 def test_a_call_that_came_to_nothing_frees_its_key(store):
     store.begin("k", GUEST, *CALL)
     store.abandon("k", GUEST)
