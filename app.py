@@ -316,6 +316,5 @@ def _stream_options(settings: Settings) -> StreamOptions:
         limits=StreamLimits(
             max_streams=settings.max_streams_per_worker,
             max_streams_per_principal=settings.max_streams_per_principal,
-            opens_per_second=settings.opens_per_second,
         ),
     )

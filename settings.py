@@ -116,9 +116,6 @@ class Settings:
     history_seconds: float = _setting("SSE_HISTORY_SECONDS", values.seconds(0, 604_800), 3600.0)
     # How long a stopping worker takes to send its streams away, a few at a time.
     drain_seconds: float = _setting("SSE_DRAIN_SECONDS", values.seconds(0, 300), 10.0)
-    # New streams a worker accepts; beyond it they are told to come back.
-    # 0.4 to 0.5 ms of CPU each: so many take all that one core has.
-    opens_per_second: int = _setting("SSE_OPENS_PER_SECOND", values.integer(1, 1_000_000), 2000)
 
     # What guests of one session may have unfinished: what a large party does in one
     # evening, several times over. Guesses.

@@ -16,9 +16,7 @@ from notifications.brokers.base import Broker, BrokerUnavailable
 from notifications.delivery import Delivery
 from notifications.errors import (
     HistoryUnavailable,
-    NotAuthenticated,
     ServerDraining,
-    SessionOver,
 )
 from notifications.events import EventId, StoredEvent
 from notifications.principal import Principal
@@ -27,6 +25,7 @@ from notifications.registry import StreamRegistry, channel_name
 from notifications.stream import CloseReason, Stream
 from notifications.stream_body import Handover, StreamBody, begin, farewell, resync_event
 from notifications.stream_stats import StreamStats
+from notifications.turns import Turns
 
 log = logging.getLogger("notifications.streams")
 
@@ -66,6 +65,7 @@ class SseService:
             stats=self.stats,
         )
         self._admission = Admission(self.options.limits)
+        self.turns = Turns()
         self._pulse = Pulse(
             self._streams,
             self._delivery,
@@ -95,6 +95,7 @@ class SseService:
     def refuse_new_streams(self) -> None:
         """Open no stream any more."""
         self._is_draining = True
+        self.turns.close()
 
     def drain(self, *, is_spread: bool) -> None:
         """Open no stream any more and close all: together, or spread over ``drain_seconds``.
@@ -135,15 +136,14 @@ class SseService:
 
         The caller has checked that ``principal`` may hear it: whoever gets
         the body hears everything on the channel. Switches greenlets while the
-        stream waits for its turn and while the broker is asked.
+        broker is asked.
 
         Raises:
             StreamRefused: over a limit, draining, or the broker is away.
-            AccessError: the access or the session ended while the stream waited.
         """
         if self._is_draining:
             raise ServerDraining("This server is restarting.", retry_after_seconds=1)
-        wait_seconds = self._admission.enter(principal.key, time.monotonic())
+        self._admission.enter(principal.key)
         now = time.time()
         stream = Stream(
             secrets.token_hex(8),
@@ -155,9 +155,6 @@ class SseService:
         )
         self._streams.add(stream)
         try:
-            if wait_seconds:
-                gevent.sleep(wait_seconds)
-                self._refuse_if_closed(stream)
             opening = begin(
                 stream,
                 self._broker,
@@ -247,17 +244,6 @@ class SseService:
             self.resync(channel, self._broker.tip(channel))
 
     # -- inside ---------------------------------------------------------------
-
-    def _refuse_if_closed(self, stream: Stream) -> None:
-        match stream.close_reason:
-            case None:
-                return
-            case CloseReason.DRAINING:
-                raise ServerDraining("This server is restarting.", retry_after_seconds=1)
-            case CloseReason.SESSION_CLOSED:
-                raise SessionOver
-            case reason:
-                raise NotAuthenticated(f"While this stream waited, {reason.sentence}.")
 
     def _give_up(self, stream: Stream) -> None:
         """Forget a stream that could not be opened, unless it was closed first."""

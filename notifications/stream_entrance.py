@@ -124,6 +124,8 @@ class StreamEntrance:
             AccessError: as ``admit`` does.
             StreamRefused: not now.
         """
+        # First: what follows is most of what a client costs that connects.
+        self._sse.turns.take()
         return self._sse.open(
             asked.kind,
             asked.channel_id,

@@ -17,10 +17,7 @@ from notifications.brokers.base import BrokerUnavailable, Page
 from notifications.brokers.memory import MemoryBroker
 from notifications.errors import (
     HistoryUnavailable,
-    NotAuthenticated,
-    NotificationError,
     ServerDraining,
-    SessionOver,
     TooManyStreams,
 )
 from notifications.events import EventId
@@ -397,64 +394,6 @@ def test_draining_service_opens_no_stream(house: House) -> None:
         house.open()
     assert caught.value.retry_after_seconds == 1
     assert house.open_streams == 0
-
-
-def open_at_once(house: House, number: int, **kwargs: Any) -> list[gevent.Greenlet[..., Any]]:
-    """Begin to open so many streams, some of which wait for their turn."""
-
-    def open_one() -> StreamBody | Exception:
-        try:
-            return house.open(**kwargs)
-        except NotificationError as error:
-            return error
-
-    greenlets = [gevent.spawn(open_one) for _ in range(number)]
-    wait_in_loop(lambda: house.open_streams == number)
-    return greenlets
-
-
-def test_stream_that_still_waits_for_its_turn_is_refused_when_draining_begins(
-    build: Callable[..., House],
-) -> None:
-    house = build(limits=StreamLimits(opens_per_second=10))
-    greenlets = open_at_once(house, 12)
-    waiting = [greenlet for greenlet in greenlets if not greenlet.dead]
-    house.sse.stop()
-    gevent.joinall(greenlets, timeout=5)
-
-    assert len(waiting) >= 5
-    assert all(isinstance(greenlet.value, ServerDraining) for greenlet in waiting)
-    assert house.open_streams == 0
-    assert house.broker.subscribed == frozenset()
-
-
-def test_stream_whose_token_expires_while_it_waits_for_its_turn_is_refused(
-    build: Callable[..., House],
-) -> None:
-    house = build(limits=StreamLimits(opens_per_second=2))
-    *opened, waiting = open_at_once(house, 4, expires_at=time.time() + 0.3)
-    gevent.joinall([*opened, waiting], timeout=5)
-
-    assert isinstance(waiting.value, NotAuthenticated)
-    assert "the token expired" in str(waiting.value)
-    assert house.open_streams == 0
-    assert house.broker.subscribed == frozenset()
-
-
-def test_stream_whose_session_closes_while_it_waits_for_its_turn_is_told_so(
-    build: Callable[..., House],
-) -> None:
-    """Not that its token is no good: with that, a client would ask for another and come back."""
-    house = build(limits=StreamLimits(opens_per_second=10))
-    greenlets = open_at_once(house, 12)
-    waiting = [greenlet for greenlet in greenlets if not greenlet.dead]
-    house.sse.close_where(lambda stream: True, CloseReason.SESSION_CLOSED)
-    gevent.joinall(greenlets, timeout=5)
-
-    assert len(waiting) >= 5
-    assert all(isinstance(greenlet.value, SessionOver) for greenlet in waiting)
-    assert house.open_streams == 0
-    assert house.broker.subscribed == frozenset()
 
 
 def test_stream_closed_while_the_broker_fails_is_forgotten_once(house: House) -> None:
