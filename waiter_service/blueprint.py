@@ -17,7 +17,9 @@ from waiter_service.api.floor_api import CursorOf, FirstCursorOf, FloorApi
 from waiter_service.api.joining import JoinDesk
 from waiter_service.api.operation import OPERATIONS, Operation
 from waiter_service.api.retries import Retries
+from waiter_service.errors import ValidationError
 from waiter_service.idempotency import IdempotencyStore
+from waiter_service.pages import MAX_LIMIT
 from waiter_service.queries import FloorQueries
 from waiter_service.service import WaiterService
 
@@ -106,7 +108,18 @@ def _call(operation: Operation, actor: Actor, address: str) -> Call[Any]:
         body=_body(operation),
         key=retries.checked_key(key),
         address=address,
+        limit=_limit() if operation.is_paged else None,
+        cursor=request.args.get("cursor") if operation.is_paged else None,
     )
+
+
+def _limit() -> int | None:
+    given = request.args.get("limit")
+    if given is None:
+        return None
+    if not (given.isascii() and given.isdecimal() and len(given) < 6):
+        raise ValidationError("limit", f"must be a whole number from 1 to {MAX_LIMIT}")
+    return int(given)
 
 
 def _body(operation: Operation) -> Body | None:

@@ -5,11 +5,9 @@ They change nothing; what changes something is in ``service.py``.
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from waiter_service import analytics, inputs
@@ -17,28 +15,33 @@ from waiter_service.actors import SYSTEM, Actor, ActorKind
 from waiter_service.analytics import Analytics
 from waiter_service.clock import Clock, utc_now
 from waiter_service.database import Database
-from waiter_service.errors import NotPermitted, UnknownSession, UnknownWaiter
+from waiter_service.errors import (
+    NotPermitted,
+    UnknownOrder,
+    UnknownRequest,
+    UnknownSession,
+    UnknownWaiter,
+)
 from waiter_service.models import OrderRow, RequestRow, SessionRow, WaiterRow
 from waiter_service.rules import DEFAULT_RULES, HouseRules
 from waiter_service.sessions import is_on_floor
-from waiter_service.statuses import OrderStatus, RequestStatus
+from waiter_service.snapshot_pages import floor_page, session_page
 from waiter_service.views import OrderView, RequestView, SessionView
-
-_OPEN_REQUESTS = [status.value for status in RequestStatus if status.is_open]
-_OPEN_ORDERS = [status.value for status in OrderStatus if status.is_open]
 
 
 @dataclass(frozen=True, slots=True)
 class SessionSnapshot:
     """A session with what has been asked for in it, oldest first.
 
-    ``taken_at`` is for ages: ``request.age_seconds(snapshot.taken_at)``.
+    ``taken_at`` is for ages: ``request.age_seconds(snapshot.taken_at)``. ``next`` is
+    where more of what was finished is found, ``None`` if this is the last of it.
     """
 
     session: SessionView
     requests: tuple[RequestView, ...]
     orders: tuple[OrderView, ...]
     taken_at: datetime
+    next: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,7 @@ class WaiterFloor:
     waiter_name: str
     sessions: tuple[SessionSnapshot, ...]
     taken_at: datetime
+    next: str | None = None
 
 
 class FloorQueries:
@@ -70,33 +74,32 @@ class FloorQueries:
         self._clock = clock
         self._rules = rules
 
-    def session_snapshot(self, session_id: str, *, actor: Actor = SYSTEM) -> SessionSnapshot:
-        """Return a session, open or closed, with all its requests and orders.
+    def session_snapshot(
+        self,
+        session_id: str,
+        *,
+        actor: Actor = SYSTEM,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> SessionSnapshot:
+        """Return a session, open or closed, with what is open in it, and what was finished last.
+
+        What was finished comes ``limit`` (50) at a time, the newest first: hand ``next``
+        back as ``cursor`` for the page that follows.
 
         Raises:
             UnknownSession, NotPermitted: none of that id, or not theirs.
+            ValidationError: ``limit`` is not from 1 to 500, ``cursor`` not of such a page.
         """
         with self._database.reading() as orm:
             session = session_for(orm, session_id, actor)
+            page = session_page(orm, session.id, limit, cursor)
             return SessionSnapshot(
                 session=SessionView.of(session),
-                requests=tuple(
-                    RequestView.of(row)
-                    for row in orm.scalars(
-                        select(RequestRow)
-                        .where(RequestRow.session_id == session.id)
-                        .order_by(RequestRow.created_at, RequestRow.id)
-                    )
-                ),
-                orders=tuple(
-                    OrderView.of(row)
-                    for row in orm.scalars(
-                        select(OrderRow)
-                        .where(OrderRow.session_id == session.id)
-                        .order_by(OrderRow.created_at, OrderRow.id)
-                    )
-                ),
+                requests=page.requests,
+                orders=page.orders,
                 taken_at=self._clock(),
+                next=page.next,
             )
 
     def require_session(self, session_id: str, *, actor: Actor) -> None:
@@ -104,29 +107,70 @@ class FloorQueries:
         with self._database.reading() as orm:
             session_for(orm, session_id, actor)
 
-    def waiter_floor(self, waiter_id: str, *, actor: Actor = SYSTEM) -> WaiterFloor:
+    def request(self, request_id: str, *, actor: Actor = SYSTEM) -> RequestView:
+        """Return one request.
+
+        Raises:
+            UnknownRequest, NotPermitted: none of that id, or not theirs.
+        """
+        with self._database.reading() as orm:
+            row = orm.get(RequestRow, request_id) if inputs.is_identifier(request_id) else None
+            if row is None:
+                raise UnknownRequest(request_id)
+            session_for(orm, row.session_id, actor)
+            return RequestView.of(row)
+
+    def order(self, order_id: str, *, actor: Actor = SYSTEM) -> OrderView:
+        """Return one order.
+
+        Raises:
+            UnknownOrder, NotPermitted: none of that id, or not theirs.
+        """
+        with self._database.reading() as orm:
+            row = orm.get(OrderRow, order_id) if inputs.is_identifier(order_id) else None
+            if row is None:
+                raise UnknownOrder(order_id)
+            session_for(orm, row.session_id, actor)
+            return OrderView.of(row)
+
+    def waiter_floor(
+        self,
+        waiter_id: str,
+        *,
+        actor: Actor = SYSTEM,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> WaiterFloor:
         """Return a waiter's sessions with their open requests and orders.
 
         They are the open ones, and those that were closed with orders unfinished.
-
         A Completed request stays on the floor until the guest or the waiter
         says Done, so that it can be undone.
 
+        Nearly every floor is one page. Of one that is not, hand ``next`` back as
+        ``cursor``; a session may go on in the page that follows. ``limit`` is of
+        sessions, 500 by default.
+
         Raises:
             UnknownWaiter, NotPermitted: nobody of that id, or somebody else.
+            ValidationError: ``limit`` is not from 1 to 500, ``cursor`` not of such a page.
         """
         with self._database.reading() as orm:
             waiter = _waiter(orm, waiter_id, actor)
-            sessions = orm.scalars(
-                select(SessionRow)
-                .where(SessionRow.waiter_id == waiter_id, is_on_floor(self._rules))
-                .order_by(SessionRow.table_number, SessionRow.opened_at)
-            ).all()
+            now = self._clock()
+            which = (SessionRow.waiter_id == waiter_id) & is_on_floor(self._rules)
+            parts, following = floor_page(orm, which, limit, cursor)
+            snapshots = [
+                SessionSnapshot(SessionView.of(row), page.requests, page.orders, now)
+                for row, page in parts
+            ]
+            snapshots.sort(key=lambda each: (each.session.table_number, each.session.opened_at))
             return WaiterFloor(
                 waiter_id=waiter.id,
                 waiter_name=waiter.name,
-                sessions=_with_what_is_open(orm, sessions, self._clock()),
-                taken_at=self._clock(),
+                sessions=tuple(snapshots),
+                taken_at=now,
+                next=following,
             )
 
     def session_analytics(self, session_id: str, *, actor: Actor = SYSTEM) -> Analytics:
@@ -150,40 +194,6 @@ class FloorQueries:
         with self._database.reading() as orm:
             waiter = _waiter(orm, waiter_id, actor)
             return analytics.gather(orm, SessionRow.waiter_id == waiter.id)
-
-
-def _with_what_is_open(
-    orm: Session, sessions: Collection[SessionRow], now: datetime
-) -> tuple[SessionSnapshot, ...]:
-    ids = [session.id for session in sessions]
-    # One statement for all tables, not one a table.
-    requests = orm.scalars(
-        select(RequestRow)
-        .where(
-            RequestRow.session_id.in_(ids),
-            RequestRow.finished_at.is_(None),
-            RequestRow.status.in_([*_OPEN_REQUESTS, RequestStatus.COMPLETED.value]),
-        )
-        .order_by(RequestRow.created_at, RequestRow.id)
-    ).all()
-    orders = orm.scalars(
-        select(OrderRow)
-        .where(
-            OrderRow.session_id.in_(ids),
-            OrderRow.finished_at.is_(None),
-            OrderRow.status.in_(_OPEN_ORDERS),
-        )
-        .order_by(OrderRow.created_at, OrderRow.id)
-    ).all()
-    return tuple(
-        SessionSnapshot(
-            session=SessionView.of(session),
-            requests=tuple(RequestView.of(r) for r in requests if r.session_id == session.id),
-            orders=tuple(OrderView.of(o) for o in orders if o.session_id == session.id),
-            taken_at=now,
-        )
-        for session in sessions
-    )
 
 
 def session_for(orm: Session, session_id: str, actor: Actor) -> SessionRow:

@@ -47,6 +47,17 @@ export class FloorScreen extends Screen {
     return this.#unseen.size;
   }
 
+  /** A very full floor goes on in further pages, perhaps within its last table. */
+  async complete(snapshot) {
+    let { next } = snapshot;
+    while (next) {
+      const path = `${this.snapshotPath}?cursor=${next}`;
+      const { document: page } = await this.api.get(path);
+      snapshot.sessions.push(...page.sessions);
+      ({ next } = page);
+    }
+  }
+
   takeSnapshot({ sessions, takenAt }) {
     // Ages by the server's clock: a tablet's may be minutes off.
     this.#clockAheadMs = Date.now() - Date.parse(takenAt);

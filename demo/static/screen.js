@@ -114,6 +114,7 @@ export class Screen {
     this.#startsOver = false;
     try {
       const { document: snapshot } = await this.api.get(this.snapshotPath);
+      await this.complete(snapshot);
       this.takeSnapshot(snapshot);
       this.render();
       return snapshot;
@@ -122,6 +123,9 @@ export class Screen {
       throw error;
     }
   }
+
+  /** Some snapshots come in pages, and all of them are needed. */
+  async complete() {}
 
   #hear(type, data) {
     if (type === "session_transfer") {

@@ -223,5 +223,7 @@ def test_transfers_and_closings_heed_a_key_as_well(anna):
     assert [each["id"] for each in again.json["moved"]] == ["table-5"]
 
     other = {"Idempotency-Key": "another"}
-    first = anna.post("/api/sessions/table-5/close", headers=other)
-    assert anna.post("/api/sessions/table-5/close", headers=other).json == first.json
+    body = {"force": True, "reason": "gone"}
+    first = anna.post("/api/sessions/table-7/close", body, headers=other)
+    assert first.status_code == 200
+    assert anna.post("/api/sessions/table-7/close", body, headers=other).json == first.json

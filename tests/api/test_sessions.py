@@ -211,3 +211,44 @@ def test_a_table_has_so_much_unfinished_and_no_more(guest):
         refused = guest.post("/api/sessions/table-7/orders", large)
         assert refused.status_code == status
     assert (refused.json["code"], refused.json["most"]) == ("too_many_order_lines", 500)
+
+
+def test_what_is_finished_is_read_page_by_page(guest):
+    for _ in range(5):
+        order = guest.post("/api/sessions/table-7/orders", ORDER).json["id"]
+        guest.patch(f"/api/orders/{order}", {"status": "Cancelled"})
+    first = guest.get("/api/sessions/table-7?limit=2").json
+    assert {"ord-1"} < {each["id"] for each in first["orders"]}
+    assert len(first["orders"]) == 3
+    second = guest.get(f"/api/sessions/table-7?limit=2&cursor={first['next']}").json
+    assert (second["requests"], len(second["orders"])) == ([], 2)
+    last = guest.get(f"/api/sessions/table-7?cursor={second['next']}").json
+    assert (len(last["orders"]), last["next"]) == (1, None)
+    assert guest.get("/api/sessions/table-7").json["next"] is None
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=x", "limit=501", "limit=-1", "cursor=x"])
+def test_a_page_that_cannot_be_is_refused(anna, query):
+    for path in ("/api/sessions/table-7", "/api/waiters/anna/floor"):
+        answer = anna.get(f"{path}?{query}")
+        assert answer.status_code == 422
+        assert answer.json["errors"][0]["field"] == query.partition("=")[0]
+
+
+def test_no_answer_is_larger_than_a_megabyte(app, anna, service):
+    items = [{"name": "\U0001f355" * 200, "quantity": 1}] * 100
+    for table in (5, 7):
+        for number in range(12):
+            order = service.place_order(f"table-{table}", items, note="\U0001f355" * 500)
+            if number > 4:
+                service.update_order_status(order.id, "Cancelled")
+    for path in ("/api/sessions/table-5?limit=500", "/api/waiters/anna/floor"):
+        seen, cursor = set(), ""
+        while cursor is not None:
+            joint = "&" if "?" in path else "?"
+            answer = anna.get(f"{path}{joint}cursor={cursor}" if cursor else path)
+            assert len(answer.data) <= 1_000_000
+            tables = answer.json.get("sessions", [answer.json])
+            seen |= {order["id"] for table in tables for order in table["orders"]}
+            cursor = answer.json["next"]
+        assert len(seen) == (11 if "floor" in path else 12)

@@ -20,6 +20,7 @@ class Call(Generic[B]):
 
     ``name`` is method and path, such as ``POST /sessions/table-7/orders``;
     ``key`` the Idempotency-Key, if the client sent one; ``address`` the client's.
+    ``limit`` and ``cursor`` say which page of a list is wanted.
     """
 
     actor: Actor
@@ -27,6 +28,8 @@ class Call(Generic[B]):
     body: B
     key: str | None = None
     address: str = "-"
+    limit: int | None = None
+    cursor: str | None = None
 
     @property
     def body_hash(self) -> str:

@@ -121,9 +121,17 @@ class FloorApi:
         self._queries.require_session(session_id, actor=actor)
 
     def read_session(self, call: Call[None], session_id: str) -> Answer:
-        """Read a session, open or closed, with all its requests and orders."""
+        """Read a session, open or closed, with its requests and orders.
+
+        All that are open, and those that were finished last.
+        """
         cursor, snapshot = self._read(
-            "session", session_id, call.actor, lambda: self._snapshot(session_id, call.actor)
+            "session",
+            session_id,
+            call.actor,
+            lambda: self._queries.session_snapshot(
+                session_id, actor=call.actor, limit=call.limit, cursor=call.cursor
+            ),
         )
         return Answer.of(200, TableSnapshot.of(snapshot, call.actor, cursor))
 
@@ -165,8 +173,7 @@ class FloorApi:
             )
             request, is_new = made.request, made.created or made.request.id == chosen_id
         except IdTaken:
-            requests = self._snapshot(session_id, call.actor).requests
-            request, is_new = next(each for each in requests if each.id == chosen_id), True
+            request, is_new = self._queries.request(str(chosen_id), actor=call.actor), True
         return Answer.of(201 if is_new else 200, Request.of(request, call.actor))
 
     def place_order(self, call: Call[PlaceOrder], session_id: str) -> Answer:
@@ -181,8 +188,7 @@ class FloorApi:
                 actor=call.actor,
             )
         except IdTaken:
-            orders = self._snapshot(session_id, call.actor).orders
-            order = next(each for each in orders if each.id == chosen_id)
+            order = self._queries.order(str(chosen_id), actor=call.actor)
         return Answer.of(201, Order.of(order, call.actor))
 
     def change_request_status(self, call: Call[ChangeRequestStatus], request_id: str) -> Answer:
@@ -216,12 +222,14 @@ class FloorApi:
     # Waiters
 
     def read_floor(self, call: Call[None], waiter_id: str) -> Answer:
-        """Read a waiter's floor: the open sessions, by table, with what is open in each."""
+        """Read a waiter's floor: the sessions, by table, with what is open in each."""
         cursor, floor = self._read(
             "waiter",
             waiter_id,
             call.actor,
-            lambda: self._queries.waiter_floor(waiter_id, actor=call.actor),
+            lambda: self._queries.waiter_floor(
+                waiter_id, actor=call.actor, limit=call.limit, cursor=call.cursor
+            ),
         )
         return Answer.of(200, Floor.of(floor, call.actor, cursor))
 

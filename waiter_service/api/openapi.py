@@ -32,6 +32,7 @@ from waiter_service.api.operation import OPERATIONS, Operation
 from waiter_service.api.problem_models import FieldsProblem, Problem
 from waiter_service.api.retries import HEADER, KEY_PATTERN, REPLAYED_HEADER
 from waiter_service.inputs import MAX_ID_CHARS
+from waiter_service.pages import MAX_CURSOR_CHARS, MAX_LIMIT
 
 _DESCRIPTION = """\
 What happens on the floor of a restaurant: guests sit down, ask for something and order;
@@ -50,6 +51,21 @@ _SECONDS = Header(
     param_schema=Schema(type="integer", minimum=1),
 )
 _RETRY_AFTER: dict[str, Header | Reference] = {"Retry-After": _SECONDS}
+
+_PAGE_PARAMETERS = (
+    {
+        "name": "limit",
+        "in": "query",
+        "description": "How many finished requests and orders, or sessions, one answer is to have.",
+        "schema": {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT},
+    },
+    {
+        "name": "cursor",
+        "in": "query",
+        "description": "The `next` of an answer: for the page that follows.",
+        "schema": {"type": "string", "maxLength": MAX_CURSOR_CHARS},
+    },
+)
 
 
 @cache
@@ -113,6 +129,8 @@ def _parameters(operation: Operation) -> list[Parameter | Reference]:
                 }
             )
         )
+    if operation.is_paged:
+        parameters += [Parameter.model_validate(each) for each in _PAGE_PARAMETERS]
     return parameters
 
 
@@ -163,6 +181,8 @@ def _responses(operation: Operation) -> dict[int, Response | Reference]:
         responses[413] = _refusal("The body is too large.")
         responses[415] = _refusal("The body is not said to be JSON.")
         responses[422] = _refusal("Some fields may not be so; it names each.", FieldsProblem)
+    if operation.is_paged:
+        responses[422] = _refusal("limit or cursor may not be so.", FieldsProblem)
     if operation.conflicts or operation.is_retried_safely:
         responses[409] = _conflict(operation)
     responses[429] = _refusal("Too many calls within a minute, or at once.", headers=_RETRY_AFTER)

@@ -65,6 +65,7 @@ class Operation:
         conflicts: what a 409 may look like.
         staff_only: never for guests.
         has_location: it answers with the place of what it has made.
+        is_paged: it heeds ``limit`` and ``cursor``.
         complete: adds to an answer what must not be stored, for whoever asks now.
         of: whose method ``handle`` is.
         is_public: needs no token.
@@ -82,6 +83,7 @@ class Operation:
     conflicts: tuple[type[Problem], ...] = ()
     staff_only: bool = False
     has_location: bool = False
+    is_paged: bool = False
     complete: Callable[[FloorApi, Call[Any], Answer], Answer] = field(
         default=lambda _api, _call, answer: answer
     )
@@ -192,7 +194,9 @@ OPERATIONS: tuple[Operation, ...] = (
         of=JoinDesk,
         heeds_key=False,
     ),
-    Operation("GET", "/sessions/{sessionId}", FloorApi.read_session, {200: TableSnapshot}),
+    Operation(
+        "GET", "/sessions/{sessionId}", FloorApi.read_session, {200: TableSnapshot}, is_paged=True
+    ),
     Operation(
         "POST",
         "/sessions/{sessionId}/close",
@@ -246,7 +250,12 @@ OPERATIONS: tuple[Operation, ...] = (
         conflicts=(StatusConflictProblem, SessionClosedProblem),
     ),
     Operation(
-        "GET", "/waiters/{waiterId}/floor", FloorApi.read_floor, {200: Floor}, staff_only=True
+        "GET",
+        "/waiters/{waiterId}/floor",
+        FloorApi.read_floor,
+        {200: Floor},
+        staff_only=True,
+        is_paged=True,
     ),
     Operation(
         "GET",

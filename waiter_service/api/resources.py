@@ -20,6 +20,7 @@ from waiter_service.api.fields import (
     Version,
     Words,
 )
+from waiter_service.pages import paced
 from waiter_service.queries import SessionSnapshot, WaiterFloor
 from waiter_service.statuses import OrderStatus, RequestStatus
 from waiter_service.views import OrderView, RequestView, SessionView, TransferResult
@@ -134,27 +135,36 @@ class Table(SessionFields):
         is_open = snapshot.session.is_open
         return Table(
             **_parts(snapshot.session),
-            requests=[Request.of(each, actor, is_open=is_open) for each in snapshot.requests],
-            orders=[Order.of(each, actor, is_open=is_open) for each in snapshot.orders],
+            requests=[
+                Request.of(each, actor, is_open=is_open) for each in paced(snapshot.requests)
+            ],
+            orders=[Order.of(each, actor, is_open=is_open) for each in paced(snapshot.orders)],
         )
 
 
 class TableSnapshot(Table):
-    """A session, all its requests and orders, and where its stream goes on."""
+    """A session, what is open in it and was finished last, and where its stream goes on."""
 
     taken_at: Timestamp = Field(description="By the server's clock: for ages.")
     cursor: str = Field(description=_CURSOR, examples=["k3f9a1-42"])
+    next: str | None = Field(
+        description="Hand it back as ?cursor=<next> for what was finished before, newest first; "
+        "null: this is the last of it."
+    )
 
     @classmethod
     def of(cls, snapshot: SessionSnapshot, actor: Actor, cursor: str) -> TableSnapshot:
         table = Table.seen_by(actor, snapshot)
-        return TableSnapshot(**dict(table), taken_at=snapshot.taken_at, cursor=cursor)
+        return TableSnapshot(
+            **dict(table), taken_at=snapshot.taken_at, cursor=cursor, next=snapshot.next
+        )
 
 
 class Floor(Resource):
-    """A waiter's open sessions by table, what is open in each, and where the stream goes on.
+    """A waiter's sessions by table, what is open in each, and where the stream goes on.
 
-    A Completed request stays until somebody says Done, so that it can be undone.
+    A session that was closed stays as long as orders in it are unfinished. A Completed
+    request stays until somebody says Done, so that it can be undone.
     """
 
     waiter_id: Id
@@ -162,6 +172,10 @@ class Floor(Resource):
     sessions: list[Table]
     taken_at: Timestamp = Field(description="By the server's clock: for ages.")
     cursor: str = Field(description=_CURSOR, examples=["k3f9a1-42"])
+    next: str | None = Field(
+        description="Hand it back as ?cursor=<next> for the rest of a very full floor, which may "
+        "go on in the last of these sessions; null, as nearly always: this is all."
+    )
 
     @classmethod
     def of(cls, floor: WaiterFloor, actor: Actor, cursor: str) -> Floor:
@@ -171,6 +185,7 @@ class Floor(Resource):
             sessions=[Table.seen_by(actor, each) for each in floor.sessions],
             taken_at=floor.taken_at,
             cursor=cursor,
+            next=floor.next,
         )
 
 
