@@ -45,19 +45,11 @@ INTERVAL_SECONDS = 1.0
 
 CONTENT_TYPE = prometheus_client.CONTENT_TYPE_LATEST
 
+# All that a refusal may say of its cause, so that each counts from zero.
 _CAUSES = tuple(
-    error.cause
-    for error in (
-        errors.NotAuthenticated,
-        errors.NotAllowed,
-        errors.SessionOver,
-        errors.TooManyStreams,
-        errors.TooManyOpens,
-        errors.ServerFull,
-        errors.ServerBusy,
-        errors.ServerDraining,
-        errors.HistoryUnavailable,
-    )
+    cause
+    for each in vars(errors).values()
+    if isinstance(cause := getattr(each, "cause", None), str)
 )
 _EVENT_TYPES = tuple(
     payload.event_type for payload in (RequestUpdate, OrderUpdate, SessionTransfer, CacheRefresh)

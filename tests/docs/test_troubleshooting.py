@@ -42,6 +42,8 @@ def test_every_reason_cause_and_code_exists(server):
     labels = set(re.findall(r'="(\w+)"', server.get("/metrics").text))
     scripts = (REPOSITORY / "notifications" / "static").glob("*.js")
     said_by_javascript = set(re.findall(r'"([a-z_]+)"', "".join(map(Path.read_text, scripts))))
+    api = (REPOSITORY / "waiter_service" / "api").glob("*.py")
+    problem_codes = set(re.findall(r'code="([a-z_]+)"', "".join(map(Path.read_text, api))))
     closing_codes = {reason.code for reason in CloseReason}
 
     for span in SPANS:
@@ -51,7 +53,7 @@ def test_every_reason_cause_and_code_exists(server):
         elif name == "cause":
             assert value in labels, span
         elif is_one_word(span) and span not in OTHERS_WORDS:
-            assert span in labels | closing_codes | said_by_javascript, span
+            assert span in labels | closing_codes | said_by_javascript | problem_codes, span
 
 
 #: Of PostgreSQL, nginx and Compose.

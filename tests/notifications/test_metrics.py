@@ -134,7 +134,7 @@ def test_refused_streams_are_counted_by_cause(start_server: Callable[..., Servic
     guest, stranger = server.token("customer", "table-7"), server.token("customer", "table-5")
     for token in (guest, stranger, "nonsense", None):
         with pytest.raises(SseRefused):
-            server.listen_session("table-7", token=token)
+            server.listen_session("table-7", token=token, headers={"X-Refusals": "status"})
 
     figures = Figures.of(server)
     assert figures.value("streams_refused_total", cause="too_many_streams") == 1
@@ -280,7 +280,7 @@ def test_page_outlives_redis(
     redis_server.freeze()
     wait_until(lambda: Figures.of(server).value("broker_up") == 0, 10)
     with pytest.raises(SseRefused):
-        server.listen_session("table-7")
+        server.listen_session("table-7", headers={"X-Refusals": "status"})
     figures = Figures.of(server)
     assert figures.value("streams_refused_total", cause="history_unavailable") == 1
     assert "restaurant_refresh_batches_pending" not in figures.names
