@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
+import redis
 
+from tests.support.metrics import Figures
+from tests.support.programs import REPOSITORY
 from tests.support.redis_server import RedisServer
 from tests.support.service_server import ServiceServer
 from tests.support.waiting import wait_until
@@ -83,3 +87,45 @@ def test_running_service_says_that_another_has_its_prefix(
         client.delete("restaurant:{deployment}:mark")
     wait_until(lambda: server.get("/sse/health").ok, 10)
     wait_until(lambda: "restaurant_outbox_pending_changes 0.0" in server.get("/metrics").text)
+
+
+def test_documented_rights_in_redis_are_enough_and_no_more(
+    start_own: StartServer, redis_server: RedisServer
+) -> None:
+    document = (REPOSITORY / "docs/operations/deployment.md").read_text()
+    (line,) = re.findall(r"^ *(ACL SETUSER .*)$", document, re.M)
+    with redis_server.client() as operator:
+        operator.execute_command(*line.split())
+        operator.set("another", "secret")
+        try:
+            _use_everything(start_own, f"redis://restaurant:password@127.0.0.1:{redis_server.port}")
+        finally:
+            operator.acl_deluser("restaurant")
+
+
+def _use_everything(start_own: StartServer, url: str) -> None:
+    server = start_own(REDIS_URL=url, WEB_CONCURRENCY=2)
+    guest = server.listen_session("table-7")
+    change_the_order(server, "Acknowledged")
+    place = guest.next("order_update").id
+    assert guest.next("cache_refresh").data["affectedData"] == ["orders", "analytics"]
+    change_the_order(server, "InProgress")
+    again = server.listen_session("table-7", last_event_id=place)
+    assert again.of_type("connection")[0].data["resumed"] is True
+    while again.next("order_update").data["status"] != "InProgress":
+        pass
+    wait_until(lambda: server.open_streams() == 2)
+    assert server.get("/sse/health").json()["cacheRefresh"]["pending"] is not None
+    assert Figures.of(server).value("broker_up") == 1
+    guest.close()
+    again.close()
+    server.stop()
+    assert "NOPERM" not in server.log
+    assert "maxmemory-policy" not in server.log
+
+    with redis.Redis.from_url(url) as service:
+        for command in ("GET another", "DEL another", "FLUSHALL", "KEYS *", "CONFIG GET *"):
+            with pytest.raises(redis.exceptions.NoPermissionError):
+                service.execute_command(*command.split())
+        with pytest.raises(redis.exceptions.NoPermissionError):
+            service.publish("another", "x")
