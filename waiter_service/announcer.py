@@ -9,6 +9,7 @@ from enum import Enum, auto
 from typing import Any
 
 from waiter_service.changes import Change, from_payload
+from waiter_service.failing_changes import FailingChanges
 from waiter_service.outbox import Entry
 from waiter_service.signals import BY_KIND
 
@@ -35,6 +36,7 @@ class Announcer:
 
     def __init__(self, sender: object) -> None:
         self._sender = sender
+        self._failing = FailingChanges()
         self._taken: OrderedDict[str, None] = OrderedDict()
 
     def heard_kinds(self) -> frozenset[str]:
@@ -59,16 +61,18 @@ class Announcer:
         for receiver in receivers:
             try:
                 receiver(self._sender, change=change)
-            except Exception:
+            except Exception as error:
                 outcome = Outcome.FAILED
-                log.exception(
-                    "a receiver of %s failed: change %s, session %s, receiver %r",
-                    change.KIND,
-                    change.id,
-                    change.session_id,
-                    receiver,
-                )
+                if self._failing.is_news(change.id, error):
+                    log.exception(
+                        "a receiver of %s failed: change %s, session %s, receiver %r",
+                        change.KIND,
+                        change.id,
+                        change.session_id,
+                        receiver,
+                    )
         if outcome is Outcome.TAKEN:
+            self._failing.taken(change.id)
             self._remember(change.id)
         return outcome
 
@@ -78,8 +82,9 @@ class Announcer:
             return Outcome.TAKEN
         try:
             change = from_payload(entry.kind, entry.payload)
-        except (LookupError, TypeError, ValueError):
-            log.exception("outbox row %s (%s) cannot be read", entry.id, entry.kind)
+        except (LookupError, TypeError, ValueError) as error:
+            if self._failing.is_news(entry.id, error):
+                log.exception("outbox row %s (%s) cannot be read", entry.id, entry.kind)
             return Outcome.FAILED
         return self.tell(change)
 
