@@ -149,7 +149,7 @@ class FloorQueries:
 
         Nearly every floor is one page. Of one that is not, hand ``next`` back as
         ``cursor``; a session may go on in the page that follows. ``limit`` is of
-        sessions, 500 by default.
+        sessions, 100 by default.
 
         Raises:
             UnknownWaiter, NotPermitted: nobody of that id, or somebody else.

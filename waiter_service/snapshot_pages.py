@@ -25,7 +25,7 @@ _OPEN_ORDERS = [status.value for status in OrderStatus if status.is_open]
 _REQUEST, _ORDER = "1", "2"
 
 #: Sessions in a page of a floor, and what each weighs besides its tickets.
-MAX_SESSIONS = 500
+MAX_SESSIONS = 100
 SESSION_WEIGHT = 400
 
 

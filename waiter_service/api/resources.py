@@ -182,7 +182,7 @@ class Floor(Resource):
         return Floor(
             waiter_id=floor.waiter_id,
             waiter_name=floor.waiter_name,
-            sessions=[Table.seen_by(actor, each) for each in floor.sessions],
+            sessions=[Table.seen_by(actor, each) for each in paced(floor.sessions)],
             taken_at=floor.taken_at,
             cursor=cursor,
             next=floor.next,
