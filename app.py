@@ -7,7 +7,6 @@ from typing import Any
 
 from flask import Flask
 from flask_cors import CORS
-from redis import Redis
 
 import api_access
 import cli
@@ -21,7 +20,6 @@ from notifications.admission import StreamLimits
 from notifications.auth import Authenticator
 from notifications.brokers.base import Broker, BrokerUnusable, HistoryLimits
 from notifications.brokers.memory import MemoryBroker
-from notifications.brokers.redis_streams import RedisBroker
 from notifications.cache_refresh import CacheRefreshService
 from notifications.connection_stats import ConnectionStats
 from notifications.floor_listener import FloorListener
@@ -30,7 +28,6 @@ from notifications.notification_service import NotificationService
 from notifications.outbox_pump import OutboxPump
 from notifications.rates import RateLimits, Rates, Turns
 from notifications.refresh_batches import BatchStore, MemoryBatches
-from notifications.refresh_batches_redis import RedisBatches
 from notifications.revocation_list import RevocationList
 from notifications.sse_blueprint import create_blueprint
 from notifications.sse_service import SseService, StreamOptions
@@ -244,6 +241,9 @@ def _broker(settings: Settings, database: Database) -> Broker:
         max_events=settings.history_events, max_age_seconds=settings.history_seconds
     )
     if settings.redis_url:
+        # Who has no Redis need not wait at the start until its client is imported.
+        from notifications.brokers.redis_streams import RedisBroker
+
         return RedisBroker(
             settings.redis_url,
             limits,
@@ -264,8 +264,14 @@ def _serving_lock(settings: Settings, database: Database) -> ServingLock | None:
 
 
 def _batches(settings: Settings, broker: Broker) -> BatchStore:
-    if not settings.redis_url or not isinstance(broker, RedisBroker):
+    if not settings.redis_url:
         return MemoryBatches()
+    from redis import Redis
+
+    from notifications.brokers.redis_streams import RedisBroker
+    from notifications.refresh_batches_redis import RedisBatches
+
+    assert isinstance(broker, RedisBroker)
     # Seconds that a process waits for Redis before it does without.
     client = Redis.from_url(settings.redis_url, socket_timeout=1.0, socket_connect_timeout=1.0)
     return RedisBatches(client, link=broker.link, prefix=settings.redis_prefix)

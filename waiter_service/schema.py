@@ -32,21 +32,16 @@ def found_revision(connection: Connection) -> str | None:
 @cache
 def expected_revision() -> str:
     """Return the revision this code was written for."""
-    from alembic.script import ScriptDirectory
-
-    head = ScriptDirectory.from_config(_config()).get_current_head()
-    assert head is not None
-    return head
+    return max(known_revisions())
 
 
 @cache
 def known_revisions() -> frozenset[str]:
     """Return the revisions this code can bring up to date, its own among them."""
-    from alembic.script import ScriptDirectory
-
-    return frozenset(
-        each.revision for each in ScriptDirectory.from_config(_config()).walk_revisions()
-    )
+    # Each file is named after its revision, and these are numbered. Alembic says the same,
+    # but takes longer to import than everything else that a start asks of the database.
+    files = (MIGRATIONS / "versions").glob("[0-9]*.py")
+    return frozenset(file.name.partition("_")[0] for file in files)
 
 
 def upgrade(connection: Connection) -> None:

@@ -3,10 +3,11 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
 from settings import Settings
-from waiter_service import Database, WaiterService
+from waiter_service import Database, WaiterService, schema
 from waiter_service.database import DEFAULT_SQLITE_PATH
 from waiter_service.errors import DatabaseUnavailable, DatabaseUrlInvalid, SchemaOutOfDate
 from waiter_service.models import Base
@@ -176,3 +177,9 @@ def test_a_script_that_sets_the_instance_directory_alone_finds_the_servers_datab
 
     assert service.database.sqlite_path == tmp_path / "floor" / "restaurant.db"
     service.database.dispose()
+
+
+def test_revisions_are_those_that_alembic_finds() -> None:
+    scripts = ScriptDirectory.from_config(schema._config())
+    assert schema.expected_revision() == scripts.get_current_head()
+    assert schema.known_revisions() == {each.revision for each in scripts.walk_revisions()}
