@@ -1,0 +1,89 @@
+"""How long screens are dark over a restart of the only process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tests.support.crowd import Crowd, Member
+from tests.support.service_server import ServiceServer
+
+STREAMS = 2000
+# The promise, and what a busy machine of the tests may add to it.
+DARK_SECONDS, SLACK = 2.0, 2.0
+
+
+class Screen:
+    """A guest's screen, which comes back when it was told to, as often as it takes."""
+
+    def __init__(self, server: ServiceServer, number: int) -> None:
+        self._path = f"/sse/session/guest-{number}"
+        self._token = server.token("customer", f"guest-{number}")
+        self._retry_seconds = 0.0
+        self._next_try_at = 0.0
+        self._last_event_id: str | None = None
+        self._went_dark_at: float | None = None
+        self.dark_seconds: float | None = None
+        self.member: Member | None = None
+
+    def look(self, crowd: Crowd) -> None:
+        """Note that the stream has ended or is back, and try again once it is time to."""
+        now = time.monotonic()
+        if self.member is not None and self.member.ended_at is not None:
+            if self._went_dark_at is None:
+                self._went_dark_at = self.member.ended_at
+                closing = self.member.of_type("closing")[-1].data
+                self._retry_seconds = closing["reconnectInMs"] / 1000
+            self._next_try_at = self.member.ended_at + self._retry_seconds
+            self._last_event_id = self.member.last_event_id
+            self.member = None
+        if self.member is None and now >= self._next_try_at:
+            try:
+                [self.member] = crowd.join([(self._path, self._token, self._last_event_id)])
+            except OSError:
+                self._next_try_at = now + self._retry_seconds
+        if self._went_dark_at is not None and self.dark_seconds is None and self.is_live:
+            assert self.member is not None
+            self.dark_seconds = self.member.events[0].received_at - self._went_dark_at
+
+    @property
+    def is_live(self) -> bool:
+        return self.member is not None and bool(self.member.of_type("connection"))
+
+
+def restart(server: ServiceServer) -> None:
+    os.kill(server.pid, signal.SIGTERM)
+    server.wait_exit()
+    server.restart(wait=False)
+
+
+@pytest.mark.long
+def test_restart_of_the_only_process_leaves_no_screen_dark_for_more_than_two_seconds(
+    start_own: Callable[..., ServiceServer], tell: Callable[[str], None]
+) -> None:
+    server = start_own(SSE_DRAIN_SECONDS=10)
+    screens = [Screen(server, number) for number in range(STREAMS)]
+    with Crowd(server.url) as crowd:
+        for screen in screens:
+            screen.look(crowd)
+        while not all(screen.is_live for screen in screens):
+            time.sleep(0.05)
+        restarting = threading.Thread(target=restart, args=[server])
+        restarting.start()
+        give_up_at = time.monotonic() + 60
+        while any(screen.dark_seconds is None for screen in screens):
+            assert time.monotonic() < give_up_at, "not all screens are back"
+            for screen in screens:
+                screen.look(crowd)
+            time.sleep(0.01)
+        restarting.join()
+        server.wait_healthy()
+    dark = sorted(screen.dark_seconds or 0.0 for screen in screens)
+    half, longest = dark[STREAMS // 2], dark[-1]
+    tell(f"{STREAMS} screens: dark for {half:.2f} s, and at most for {longest:.2f} s")
+    assert longest <= DARK_SECONDS * SLACK
