@@ -115,6 +115,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
         batches=_batches(settings, broker),
         require_listeners=broker.require_listeners,
     )
+    sse.further_counts = lambda: cache_refresh.refresh_stats(count_pending=False).totals()
     listener = FloorListener(notifications, cache_refresh)
     idempotency = IdempotencyStore(database)
     revocations = Revocations(database)

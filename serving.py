@@ -200,7 +200,7 @@ class Serving:
         monitoring. Takes at most a second; switches greenlets.
         """
         # This process's share is of now, not of the last report.
-        self._broker.report(self._sse.counts())
+        self._sse.report()
         counts = self._broker.deployment_counts()
         sessions, waiters = counts.get("session", 0), counts.get("waiter", 0)
         broker = self._broker.status()
@@ -218,7 +218,7 @@ class Serving:
                 "kind": "sqlite" if self._database.is_sqlite else "postgresql",
                 "status": "down" if cannot_change else "up",
             },
-            "cacheRefresh": self._cache_refresh.refresh_stats().to_dict(),
+            "cacheRefresh": self._cache_refresh.refresh_stats().of_all(counts).to_dict(),
         }
         reasons = [] if broker.is_up else [f"broker: {broker.detail}"]
         if cannot_change:

@@ -8,6 +8,10 @@ from typing import Any
 
 from notifications.refresh_trigger import Priority
 
+_FAILURES = "refresh.failures"
+_TRIGGERS = "refresh.triggers."
+_SENT = "refresh.sent."
+
 
 @dataclass(frozen=True, slots=True)
 class RefreshStats:
@@ -24,6 +28,23 @@ class RefreshStats:
     triggers: Mapping[Priority, int]
     sent: Mapping[Priority, int]
     failures: int
+
+    def totals(self) -> dict[str, int]:
+        """Return what this process counted as flat figures, to be summed with others'."""
+        figures = {_FAILURES: self.failures}
+        for priority in Priority:
+            figures[f"{_TRIGGERS}{priority.value}"] = self.triggers[priority]
+            figures[f"{_SENT}{priority.value}"] = self.sent[priority]
+        return figures
+
+    def of_all(self, totals: Mapping[str, int]) -> RefreshStats:
+        """Return the same of a deployment whose ``totals`` were summed."""
+        return RefreshStats(
+            pending=self.pending,
+            triggers={each: totals.get(f"{_TRIGGERS}{each.value}", 0) for each in Priority},
+            sent={each: totals.get(f"{_SENT}{each.value}", 0) for each in Priority},
+            failures=totals.get(_FAILURES, 0),
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the figures as they stand in ``/sse/health``."""

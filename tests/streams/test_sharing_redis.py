@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import redis
@@ -129,3 +130,22 @@ def _use_everything(start_own: StartServer, url: str) -> None:
                 service.execute_command(*command.split())
         with pytest.raises(redis.exceptions.NoPermissionError):
             service.publish("another", "x")
+
+
+def test_health_tells_the_refreshes_of_every_worker(
+    start_own: StartServer, redis_server: RedisServer
+) -> None:
+    """Whichever process answers: one made the changes, the other is asked."""
+    first = start_own(REDIS_URL=redis_server.url)
+    second = start_own(REDIS_URL=redis_server.url, DATABASE_URL=first.database_url)
+    change_the_order(first, "Acknowledged")
+
+    def refreshes(server: ServiceServer) -> dict[str, Any]:
+        report = server.get("/sse/health").json()["cacheRefresh"]
+        assert report["sent"] == 2
+        return dict(report)
+
+    both = [wait_until(lambda server=server: refreshes(server)) for server in (first, second)]
+    assert both[0] == both[1]
+    assert both[0]["triggers"] == 4
+    assert both[0]["byPriority"]["high"] == {"triggers": 2, "sent": 2}
