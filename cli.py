@@ -18,7 +18,7 @@ from notifications.principal import Role
 from runtime.cli import watch
 from runtime.cli.database import backup, restore
 from settings import Settings
-from waiter_service import Actor, FloorQueries, WaiterService, inputs
+from waiter_service import Actor, FloorQueries, TransferCause, WaiterService, inputs
 from waiter_service.errors import DatabaseUnavailable, Missing, WaiterServiceError
 from waiter_service.revocations import KEPT_FOR, Revocations, RevokedKind
 
@@ -179,7 +179,7 @@ def waiter() -> None:
     """Act on the floor; every screen that it concerns follows."""
 
 
-_REASON = click.option("--reason", metavar="TEXT", help="Kept in the audit.")
+_REASON = click.option("--reason", metavar="TEXT", help="For the staff: kept in the audit.")
 
 
 @waiter.command("request-status")
@@ -226,16 +226,27 @@ def _say(thing: str, changed: bool, status: str) -> None:
     multiple=True,
     help="Only this session; may be repeated. Default: all of --from's.",
 )
+@click.option(
+    "--cause",
+    type=click.Choice([cause.value for cause in TransferCause]),
+    default=TransferCause.SHIFT_CHANGE.value,
+    show_default=True,
+    help="Told to the guests; other says nothing.",
+)
 @_REASON
 def transfer(
-    from_waiter_id: str | None, to_waiter_id: str, session_ids: tuple[str, ...], reason: str | None
+    from_waiter_id: str | None,
+    to_waiter_id: str,
+    session_ids: tuple[str, ...],
+    cause: str,
+    reason: str | None,
 ) -> None:
     """Hand sessions over to another waiter: all of them, or none.
 
     \b
     Examples:
-      flask --app app waiter transfer --from anna --to ben --reason "shift change"
-      flask --app app waiter transfer --to ben --session table-5 --session table-7
+      flask --app app waiter transfer --from anna --to ben
+      flask --app app waiter transfer --to ben --session table-5 --session table-7 --cause break
     """
     if from_waiter_id is None and not session_ids:
         raise click.UsageError("say whose sessions (--from WAITER) or which (--session ID)")
@@ -243,6 +254,7 @@ def transfer(
         to_waiter_id=to_waiter_id,
         from_waiter_id=from_waiter_id,
         session_ids=session_ids or None,
+        cause=cause,
         reason=reason,
     )
     if result.changed:

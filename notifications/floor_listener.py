@@ -115,6 +115,7 @@ class FloorListener:
             waiter_id=change.waiter_id,
             previous_waiter_id=change.previous_waiter_id,
             table_number=change.table_number,
+            cause=change.cause,
             version=change.version,
             occurred_at=change.occurred_at,
             key=change.id,

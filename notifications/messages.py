@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from waiter_service.statuses import OrderStatus, RequestStatus
+from waiter_service.transfer_cause import TransferCause
 
 _REQUEST = {
     RequestStatus.NEW: "has been received",
@@ -41,9 +42,13 @@ def order_message(status: OrderStatus, table_number: int, item_count: int | None
     return f"Your order {_ORDER[status]}{items} - Table {table_number}"
 
 
-def transfer_message(table_number: int) -> str:
-    """``Your waiter has been updated (shift change) - Table 5``."""
-    return f"Your waiter has been updated (shift change) - Table {table_number}"
+def transfer_message(table_number: int, cause: TransferCause) -> str:
+    """``Your waiter has been updated (shift change) - Table 5``; other causes likewise.
+
+    ``TransferCause.OTHER`` has no brackets.
+    """
+    why = f" ({cause.label})" if cause.label is not None else ""
+    return f"Your waiter has been updated{why} - Table {table_number}"
 
 
 def status_change_reason(thing: str, thing_id: str, status: RequestStatus | OrderStatus) -> str:

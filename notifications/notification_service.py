@@ -24,8 +24,9 @@ from notifications.events import (
     body,
 )
 from notifications.refresh_trigger import Priority, Trigger, channel
-from waiter_service.errors import UnknownStatus
+from waiter_service.errors import UnknownStatus, ValidationError
 from waiter_service.statuses import OrderStatus, RequestStatus, Status
+from waiter_service.transfer_cause import TransferCause
 
 log = logging.getLogger("notifications.events")
 
@@ -133,11 +134,16 @@ class NotificationService:
         waiter_id: str,
         previous_waiter_id: str,
         table_number: int,
+        cause: TransferCause | str = TransferCause.SHIFT_CHANGE,
         version: int | None = None,
         occurred_at: datetime | None = None,
         key: str | None = None,
     ) -> None:
-        """Tell guest, new and previous waiter that a session changed hands."""
+        """Tell guest, new and previous waiter that a session changed hands.
+
+        ``cause`` is for the sentence: shift_change, break, section_change, workload or other.
+        """
+        why = _parse_cause(cause)
         self._send(
             audience.of_transfer(
                 session_id=session_id, waiter_id=waiter_id, previous_waiter_id=previous_waiter_id
@@ -148,7 +154,7 @@ class NotificationService:
             waiter_id=waiter_id,
             previous_waiter_id=previous_waiter_id,
             table_number=table_number,
-            message=messages.transfer_message(table_number),
+            message=messages.transfer_message(table_number, why),
             timestamp=occurred_at or self._clock(),
             version=version,
         )
@@ -228,6 +234,13 @@ def _parse_status(kind: type[S], field: str, value: object) -> S:
         return kind.parse(value)
     except UnknownStatus as error:
         raise InvalidNotification(field, error.message) from None
+
+
+def _parse_cause(value: object) -> TransferCause:
+    try:
+        return TransferCause.parse(value)
+    except ValidationError as error:
+        raise InvalidNotification("cause", error.message) from None
 
 
 def _parse_previous(kind: type[S], value: object) -> S | None:

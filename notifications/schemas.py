@@ -25,6 +25,7 @@ from notifications.events import (
 )
 from notifications.stream import CloseReason
 from waiter_service.statuses import OrderStatus, RequestStatus
+from waiter_service.transfer_cause import TransferCause
 
 DIALECT = GenerateJsonSchema.schema_dialect
 
@@ -61,7 +62,7 @@ EXAMPLES: tuple[Payload, ...] = (
     SessionTransfer(
         **_TABLE,
         previous_waiter_id="waiter-123",
-        message=messages.transfer_message(5),
+        message=messages.transfer_message(5, TransferCause.SHIFT_CHANGE),
         timestamp=_HALF_PAST_TEN,
         version=2,
     ),

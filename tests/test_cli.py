@@ -194,6 +194,16 @@ def test_transfer_moves_all_or_those_named(run, database_url):
     assert again.stdout == "Nothing to hand over to ben.\n"
 
 
+def test_transfer_tells_the_guest_its_cause(server):
+    stream = server.listen_session("table-7")
+    run = runner(server.directory, server.database_url)
+
+    run("waiter", "transfer", "--from", "anna", "--to", "ben", "--cause", "section_change")
+
+    told = stream.next("session_transfer", timeout=2).data
+    assert told["message"] == "Your waiter has been updated (section change) - Table 7"
+
+
 def test_a_change_of_the_command_line_reaches_the_screens(server):
     stream = server.listen_waiter("anna")
     run = runner(server.directory, server.database_url)

@@ -49,6 +49,7 @@ from waiter_service.queries import FloorQueries, SessionSnapshot, WaiterFloor
 from waiter_service.rules import HouseRules
 from waiter_service.service import WaiterService
 from waiter_service.statuses import OrderStatus, RequestStatus, allowed_moves
+from waiter_service.transfer_cause import TransferCause
 from waiter_service.views import (
     OrderUpdate,
     OrderView,
@@ -99,6 +100,7 @@ __all__ = [
     "StoredAnswer",
     "TableOccupied",
     "TooMuchUnfinished",
+    "TransferCause",
     "TransferRefused",
     "TransferResult",
     "UnknownStatus",

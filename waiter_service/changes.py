@@ -10,17 +10,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, ClassVar
 
 from waiter_service.actors import Actor, ActorKind
+from waiter_service.errors import ValidationError
 from waiter_service.statuses import OrderStatus, RequestStatus, Status
+from waiter_service.transfer_cause import TransferCause
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """What all changes have in common.
 
-    ``id`` is the idempotency key: unique for ever, and the same when a change
+    ``id`` is the idempotency key: unique forever, and the same when a change
     is announced a second time after a crash. ``version`` is the one the
     changed thing reached: the request's, the order's or the session's.
     ``waiter_id`` held the session right after the change. ``occurred_at`` is
@@ -67,11 +70,15 @@ class OrderStatusChange(Change):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionTransfer(Change):
-    """A session has gone from ``previous_waiter_id`` to ``waiter_id``."""
+    """A session has gone from ``previous_waiter_id`` to ``waiter_id``.
+
+    ``cause`` is for guests to read, ``reason`` for staff only.
+    """
 
     KIND: ClassVar[str] = "session_transfer"
 
     previous_waiter_id: str
+    cause: TransferCause = TransferCause.SHIFT_CHANGE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +124,7 @@ def to_payload(change: Change) -> dict[str, Any]:
             value = {"kind": value.kind.value, "id": value.id}
         elif isinstance(value, datetime):
             value = value.isoformat()
-        elif isinstance(value, Status):
+        elif isinstance(value, StrEnum):
             value = value.value
         payload[field.name] = value
     return payload
@@ -126,8 +133,9 @@ def to_payload(change: Change) -> dict[str, Any]:
 def from_payload(kind: str, payload: Mapping[str, Any]) -> Change:
     """Return the change that ``to_payload`` wrote.
 
-    Fields it does not know are passed over: during a rolling deploy the row
-    may come from a newer process.
+    During a rolling deploy the row may come from a newer process or an older one.
+    Fields this one does not know are passed over, a cause it does not know is
+    ``OTHER``, and a transfer without a cause is the shift change it used to be.
 
     Raises:
         LookupError, TypeError, ValueError: the row was not written by ``to_payload``.
@@ -142,7 +150,16 @@ def from_payload(kind: str, payload: Mapping[str, Any]) -> Change:
         old = payload["old"]
         values["old"] = None if old is None else status_type(old)
         values["new"] = status_type(payload["new"])
+    if change_type is SessionTransfer and "cause" in values:
+        values["cause"] = _cause(values["cause"])
     return change_type(**values)
+
+
+def _cause(spelled: object) -> TransferCause:
+    try:
+        return TransferCause.parse(spelled)
+    except ValidationError:
+        return TransferCause.OTHER
 
 
 _STATUSES: Mapping[type[Change], type[Status]] = {

@@ -20,6 +20,7 @@ from waiter_service.inputs import OrderItem
 from waiter_service.relay import Relay, SideBySide
 from waiter_service.rules import DEFAULT_RULES, HouseRules
 from waiter_service.statuses import OrderStatus, RequestStatus
+from waiter_service.transfer_cause import TransferCause
 from waiter_service.unit_of_work import UnitOfWork
 from waiter_service.views import (
     OrderUpdate,
@@ -166,6 +167,7 @@ class WaiterService:
         from_waiter_id: str | None = None,
         session_ids: Sequence[str] | None = None,
         reason: str | None = None,
+        cause: TransferCause | str = TransferCause.SHIFT_CHANGE,
         actor: Actor = SYSTEM,
     ) -> TransferResult:
         """Hand sessions over to another waiter: all of them, or none.
@@ -174,7 +176,8 @@ class WaiterService:
         open ones, and closed ones with unfinished orders; with ``session_ids``
         exactly those, and with both, each must be held by that waiter. Requests
         and orders follow, unchanged. Sessions already with ``to_waiter_id`` are no
-        change, so it may be repeated.
+        change, so it may be repeated. Guests and waiters are told the ``cause``;
+        the ``reason`` stays in the audit.
 
         Raises:
             UnknownWaiter: either of the two.
@@ -188,6 +191,7 @@ class WaiterService:
                 from_waiter_id=from_waiter_id,
                 session_ids=session_ids,
                 reason=reason,
+                cause=cause,
             )
 
     # Requests and orders

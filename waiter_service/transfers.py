@@ -14,6 +14,7 @@ from waiter_service.code_endings import end_codes
 from waiter_service.errors import NotPermitted, TransferRefused, UnknownWaiter, ValidationError
 from waiter_service.models import AuditRow, JoinCodeRow, SessionRow, WaiterRow
 from waiter_service.sessions import is_on_floor, unfinished_orders
+from waiter_service.transfer_cause import TransferCause
 from waiter_service.unit_of_work import UnitOfWork
 from waiter_service.views import SessionView, TransferResult
 
@@ -28,9 +29,11 @@ def transfer(
     from_waiter_id: str | None,
     session_ids: Sequence[str] | None,
     reason: str | None,
+    cause: TransferCause | str,
 ) -> TransferResult:
     """Hand over all the sessions asked for, or none."""
     reason = inputs.optional_text("reason", reason)
+    cause = TransferCause.parse(cause)
     wanted = _wanted_ids(session_ids)
     if wanted is None and from_waiter_id is None:
         raise ValidationError("session_ids", "must be given, unless from_waiter_id is")
@@ -47,7 +50,7 @@ def transfer(
         if session.waiter_id == to_waiter_id:
             already_there.append(_as_seen(work, session))
             continue
-        _move(work, session, to_waiter_id, reason)
+        _move(work, session, to_waiter_id, reason, cause)
         moved.append(SessionView.of(session))
     if moved:
         # The previous waiter has seen them.
@@ -172,7 +175,13 @@ def _last_transfer(work: UnitOfWork, session: SessionRow) -> AuditRow | None:
     )
 
 
-def _move(work: UnitOfWork, session: SessionRow, to_waiter_id: str, reason: str | None) -> None:
+def _move(
+    work: UnitOfWork,
+    session: SessionRow,
+    to_waiter_id: str,
+    reason: str | None,
+    cause: TransferCause,
+) -> None:
     previous_waiter_id = session.waiter_id
     session.waiter_id = to_waiter_id
     session.version += 1
@@ -180,6 +189,7 @@ def _move(work: UnitOfWork, session: SessionRow, to_waiter_id: str, reason: str 
         SessionTransfer(
             **work.facts(session, version=session.version, reason=reason),
             previous_waiter_id=previous_waiter_id,
+            cause=cause,
         ),
         subject=("session", session.id),
         from_value=previous_waiter_id,

@@ -123,7 +123,7 @@ export class FloorScreen extends Screen {
   async #handOver() {
     const { id, name } = this.#colleague;
     const path = `/api/waiters/${this.id}/transfers`;
-    const wish = { toWaiterId: id, reason: "Shift change" };
+    const wish = { toWaiterId: id, cause: "shift_change" };
     const { document: transfer } = await this.api.post(path, wish);
     this.say(`${counted(transfer.moved.length, "table")} handed to ${name}`);
     await this.reload();

@@ -1,5 +1,17 @@
 """Tables change hands."""
 
+from waiter_service import SessionTransfer, TransferCause, signals
+
+
+class Heard:
+    """Collects what a signal tells."""
+
+    def __init__(self):
+        self.changes: list[SessionTransfer] = []
+
+    def __call__(self, _sender, *, change):
+        self.changes.append(change)
+
 
 def test_a_waiter_hands_all_tables_over(anna, ben):
     answer = anna.post("/api/waiters/anna/transfers", {"toWaiterId": "ben", "reason": "shift"})
@@ -10,6 +22,24 @@ def test_a_waiter_hands_all_tables_over(anna, ben):
     assert {each["waiterId"] for each in answer.json["moved"]} == {"ben"}
     assert anna.get("/api/waiters/anna/floor").json["sessions"] == []
     assert len(ben.get("/api/waiters/ben/floor").json["sessions"]) == 3
+
+
+def test_a_transfer_tells_the_guests_its_cause(anna, service):
+    with signals.session_transferred.connected_to(heard := Heard()):
+        body = {"toWaiterId": "ben", "cause": "workload", "reason": "too many tables"}
+        assert anna.post("/api/waiters/anna/transfers", body).status_code == 200
+        service.flush()
+    assert {change.cause for change in heard.changes} == {TransferCause.WORKLOAD}
+
+
+def test_an_unknown_cause_is_refused_and_the_legal_ones_are_named(anna):
+    answer = anna.post("/api/waiters/anna/transfers", {"toWaiterId": "ben", "cause": "whim"})
+
+    assert answer.status_code == 422
+    [error] = answer.json["errors"]
+    assert error["field"] == "cause"
+    assert "'section_change'" in error["message"]
+    assert len(anna.get("/api/waiters/anna/floor").json["sessions"]) == 2
 
 
 def test_a_finished_transfer_may_be_repeated(anna):

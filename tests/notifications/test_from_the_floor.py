@@ -224,6 +224,18 @@ def test_transfer_reaches_the_guest_and_both_waiters_once_each(house: House) -> 
     assert set(house.broker.history) == {"session:table-7", "waiter:anna", "waiter:ben"}
 
 
+def test_transfer_tells_its_cause_and_keeps_its_reason_from_everyone(house: House) -> None:
+    house.service.transfer_sessions(
+        to_waiter_id="ben", session_ids=["table-7"], cause="break", reason="anna feels ill"
+    )
+    house.pass_seconds(10)
+
+    for channel in ("session:table-7", "waiter:anna", "waiter:ben"):
+        [told] = house.broker.payloads(channel, "session_transfer")
+        assert told["message"] == "Your waiter has been updated (break) - Table 7"
+    assert "feels ill" not in str(house.broker.history)
+
+
 def test_transfer_of_all_tells_each_guest_of_the_own_table_alone(house: House) -> None:
     house.service.transfer_sessions(from_waiter_id="anna", to_waiter_id="ben")
 

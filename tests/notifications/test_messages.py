@@ -12,6 +12,7 @@ from notifications.messages import (
     transfer_message,
 )
 from waiter_service.statuses import OrderStatus, RequestStatus
+from waiter_service.transfer_cause import TransferCause
 
 REQUEST_SENTENCES = {
     "New": "Your request has been received - Table 5",
@@ -58,8 +59,18 @@ def test_items_are_counted_as_people_count(count: int | None, sentence: str) -> 
     assert order_message(OrderStatus.NEW, 12, count) == sentence
 
 
-def test_transfer_has_its_sentence() -> None:
-    assert transfer_message(5) == "Your waiter has been updated (shift change) - Table 5"
+@pytest.mark.parametrize(
+    ("cause", "sentence"),
+    [
+        ("shift_change", "Your waiter has been updated (shift change) - Table 5"),
+        ("break", "Your waiter has been updated (break) - Table 5"),
+        ("section_change", "Your waiter has been updated (section change) - Table 5"),
+        ("workload", "Your waiter has been updated (workload) - Table 5"),
+        ("other", "Your waiter has been updated - Table 5"),
+    ],
+)
+def test_transfer_tells_its_cause(cause: str, sentence: str) -> None:
+    assert transfer_message(5, TransferCause(cause)) == sentence
 
 
 def test_refresh_gives_its_reason() -> None:

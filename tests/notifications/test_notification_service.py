@@ -299,6 +299,26 @@ def test_unknown_status_error_names_its_field_once_and_lists_the_legal_ones(
     )
 
 
+def test_transfer_tells_the_cause_it_is_given(
+    service: NotificationService, broker: ReadableBroker
+) -> None:
+    service.notify_session_transfer(**TRANSFER, cause="section_change")
+
+    [(_, told)] = broker.history["session:table-7"]
+    assert told["message"] == "Your waiter has been updated (section change) - Table 7"
+
+
+def test_unknown_cause_error_lists_the_legal_ones(
+    service: NotificationService, broker: ReadableBroker
+) -> None:
+    with pytest.raises(InvalidNotification) as caught:
+        service.notify_session_transfer(**TRANSFER, cause="whim")
+    assert str(caught.value) == (
+        "cause: must be one of shift_change, break, section_change, workload, other"
+    )
+    assert broker.history == {}
+
+
 def test_missing_field_is_a_programming_error(service: NotificationService) -> None:
     with pytest.raises(TypeError, match="table_number"):
         service.notify_session_transfer(

@@ -16,6 +16,7 @@ from waiter_service import (
     SessionOpened,
     SessionReopened,
     SessionTransfer,
+    TransferCause,
     signals,
 )
 from waiter_service.changes import from_payload, to_payload
@@ -47,7 +48,12 @@ CHANGES = st.one_of(
         new=st.sampled_from(OrderStatus),
         **COMMON,
     ),
-    st.builds(SessionTransfer, previous_waiter_id=TEXT, **COMMON),
+    st.builds(
+        SessionTransfer,
+        previous_waiter_id=TEXT,
+        cause=st.sampled_from(TransferCause),
+        **COMMON,
+    ),
     st.builds(SessionOpened, **COMMON),
     st.builds(SessionClosed, **COMMON),
     st.builds(SessionReopened, **COMMON),
@@ -78,6 +84,31 @@ def opened() -> SessionOpened:
 def test_a_field_from_a_newer_process_is_passed_over():
     payload = {**to_payload(opened()), "party_size": 4}
     assert from_payload("session_opened", payload) == opened()
+
+
+def transferred(cause: TransferCause) -> SessionTransfer:
+    return SessionTransfer(
+        id="a",
+        session_id="s",
+        waiter_id="ben",
+        previous_waiter_id="anna",
+        table_number=1,
+        version=2,
+        actor=Actor.waiter("anna"),
+        cause=cause,
+        occurred_at=datetime(2024, 1, 1, tzinfo=UTC),
+    )
+
+
+def test_a_transfer_from_an_older_process_is_a_shift_change():
+    payload = to_payload(transferred(TransferCause.BREAK))
+    del payload["cause"]
+    assert from_payload("session_transfer", payload) == transferred(TransferCause.SHIFT_CHANGE)
+
+
+def test_a_cause_from_a_newer_process_says_nothing():
+    payload = {**to_payload(transferred(TransferCause.BREAK)), "cause": "fire_drill"}
+    assert from_payload("session_transfer", payload) == transferred(TransferCause.OTHER)
 
 
 def test_a_change_is_frozen_and_holds_nothing_else():

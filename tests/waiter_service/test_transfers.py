@@ -1,6 +1,6 @@
 import pytest
 
-from waiter_service import SYSTEM, Actor, SessionTransfer
+from waiter_service import SYSTEM, Actor, SessionTransfer, TransferCause
 from waiter_service.errors import NotPermitted, TransferRefused, UnknownWaiter, ValidationError
 
 ANNA, BEN = Actor.waiter("anna"), Actor.waiter("ben")
@@ -135,6 +135,25 @@ def test_a_transfer_of_nothing_in_particular_is_refused(service, selection):
     with pytest.raises(ValidationError) as caught:
         service.transfer_sessions(to_waiter_id="ben", **selection)
     assert caught.value.field == "session_ids"
+
+
+@pytest.mark.parametrize("cause", ["break", TransferCause.BREAK])
+def test_the_change_knows_its_cause(service, listener, cause):
+    service.transfer_sessions(session_ids=["table-7"], to_waiter_id="ben", cause=cause)
+    assert [change.cause for change in listener.heard] == [TransferCause.BREAK]
+
+
+def test_without_a_cause_it_is_the_shift_change(service, listener):
+    service.transfer_sessions(session_ids=["table-7"], to_waiter_id="ben")
+    assert [change.cause for change in listener.heard] == [TransferCause.SHIFT_CHANGE]
+
+
+@pytest.mark.parametrize("cause", ["whim", "", None, 7, ["break"]])
+def test_an_unknown_cause_moves_nothing(service, listener, cause):
+    with pytest.raises(ValidationError) as caught:
+        service.transfer_sessions(session_ids=["table-7"], to_waiter_id="ben", cause=cause)
+    assert caught.value.field == "cause"
+    assert listener.heard == []
 
 
 def test_tables_one_holds_already_are_no_change(service, listener):

@@ -20,6 +20,7 @@ from waiter_service.api.fields import (
     Words,
 )
 from waiter_service.inputs import MAX_LINES_PER_ORDER
+from waiter_service.transfer_cause import TransferCause
 from waiter_service.transfers import MAX_SESSIONS
 
 # A body may be wrong in thousands of places; nobody reads so many.
@@ -125,7 +126,13 @@ class TransferSessions(Body):
     session_ids: Annotated[list[Id], Field(min_length=1, max_length=MAX_SESSIONS)] | None = Field(
         default=None, description="Default: all open sessions of the waiter."
     )
-    reason: Words | None = Field(default=None, description="Kept in the audit.")
+    cause: TransferCause = Field(
+        default=TransferCause.SHIFT_CHANGE,
+        description="Why, for guests to read; `other` says nothing.",
+    )
+    reason: Words | None = Field(
+        default=None, description="Why, for the staff. Kept in the audit; guests never see it."
+    )
 
 
 B = TypeVar("B", bound=Body)

@@ -248,6 +248,7 @@ class FloorApi:
             from_waiter_id=waiter_id,
             to_waiter_id=call.body.to_waiter_id,
             session_ids=call.body.session_ids,
+            cause=call.body.cause,
             reason=call.body.reason,
             actor=call.actor,
         )
