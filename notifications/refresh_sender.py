@@ -10,9 +10,11 @@ from collections.abc import Callable, Sequence
 import gevent
 from gevent.event import Event
 
+from notifications.brokers.base import BrokerUnavailable
 from notifications.debouncer import Batch
 from notifications.refresh_batches import BatchStore
 from notifications.refresh_trigger import Priority
+from notifications.repeated_failure import RepeatedFailure
 
 logger = logging.getLogger("notifications.cache_refresh")
 
@@ -69,6 +71,15 @@ class RefreshSender:
         self._first_expected = math.inf
         self.sent: Counter[Priority] = Counter()
         self.failures = 0
+        self._store_failure = RepeatedFailure(
+            logger,
+            begins="refreshes wait; their store cannot be reached",
+            ends="the store of refreshes can be reached again",
+            # The greenlet must outlive any outage of a store that it does not know.
+            outages=(Exception,),
+        )
+        # With the broker away, a line for each batch and attempt would bury all others.
+        self._is_broker_away = False
 
     def expect(self, due_at: float) -> None:
         """See to it that the greenlet does not sleep beyond ``due_at``."""
@@ -144,14 +155,13 @@ class RefreshSender:
 
     def _round(self) -> float:
         """Send what is due and return how long to sleep."""
-        try:
+        wait_seconds = STORE_RETRY_SECONDS
+        with self._store_failure.told():
             self.send_due(self._clock())
-            next_due = self._batches.next_due()
-        except Exception as error:  # noqa: BLE001 - the greenlet must outlive an outage
-            logger.warning(
-                "refreshes wait, their store cannot be reached", extra=_fields(error=str(error))
-            )
-            return STORE_RETRY_SECONDS
+            wait_seconds = self._seconds_until(self._batches.next_due())
+        return wait_seconds  # noqa: RET504 - told() swallows what the lines above raise
+
+    def _seconds_until(self, next_due: float | None) -> float:
         waits = [MAX_SLEEP_SECONDS]
         if next_due is not None:
             waits.append(max(next_due - self._clock(), 0.0))
@@ -185,19 +195,23 @@ class RefreshSender:
         except Exception as error:
             self.failures += 1
             delay_seconds = retry_delay_seconds(batch.attempts)
-            logger.warning(
-                "refresh failed, kept for another attempt",
-                exc_info=batch.attempts == 1,
-                extra=_fields(
-                    target=batch.target,
-                    batch=batch.id,
-                    attempt=batch.attempts,
-                    retry_seconds=delay_seconds,
-                    error=str(error),
-                ),
-            )
+            is_outage = isinstance(error, BrokerUnavailable)
+            if not (is_outage and self._is_broker_away):
+                logger.warning(
+                    "refresh failed, kept for another attempt",
+                    exc_info=batch.attempts == 1 and not is_outage,
+                    extra=_fields(
+                        target=batch.target,
+                        batch=batch.id,
+                        attempt=batch.attempts,
+                        retry_seconds=delay_seconds,
+                        error=str(error),
+                    ),
+                )
+            self._is_broker_away = is_outage
             self._batches.postpone(batch, now + delay_seconds)
             return False
+        self._is_broker_away = False
         return True
 
 

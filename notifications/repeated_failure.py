@@ -11,13 +11,22 @@ class RepeatedFailure:
     """Keeps a log readable while something that is tried several times a second fails.
 
     ``begins`` is logged with the traceback, once for each kind of exception
-    until it goes well again; then ``ends`` is.
+    until it goes well again; then ``ends`` is. What is among ``outages``, such
+    as a server that is away, is a warning without a traceback.
     """
 
-    def __init__(self, logger: logging.Logger, *, begins: str, ends: str) -> None:
+    def __init__(
+        self,
+        logger: logging.Logger,
+        *,
+        begins: str,
+        ends: str,
+        outages: tuple[type[Exception], ...] = (),
+    ) -> None:
         self._logger = logger
         self._begins = begins
         self._ends = ends
+        self._outages = outages
         self._kinds: set[type[Exception]] = set()
 
     @contextmanager
@@ -28,7 +37,11 @@ class RepeatedFailure:
         except Exception as failure:
             if type(failure) not in self._kinds:
                 self._kinds.add(type(failure))
-                self._logger.exception(self._begins)
+                fields = {"fields": {"error": str(failure)}}
+                if isinstance(failure, self._outages):
+                    self._logger.warning(self._begins, extra=fields)
+                else:
+                    self._logger.exception(self._begins, extra=fields)
         else:
             if self._kinds:
                 self._kinds.clear()

@@ -112,7 +112,8 @@ def log_lines():
                 texts = [each.value for each in node.args if isinstance(each, ast.Constant)]
                 yield from ((logger, text) for text in texts[:1])
             elif isinstance(node, ast.Call) and ast.unparse(node.func) == "RepeatedFailure":
-                yield from ((logger, keyword.value.value) for keyword in node.keywords)
+                said = [each for each in node.keywords if each.arg in ("begins", "ends")]
+                yield from ((logger, each.value.value) for each in said)
 
 
 def is_logger(node):

@@ -9,6 +9,7 @@ from typing import Any
 import gevent
 import pytest
 
+from notifications.brokers.base import BrokerUnavailable
 from notifications.cache_refresh import CacheRefreshService
 from notifications.debouncer import Batch
 from notifications.errors import InvalidNotification
@@ -217,6 +218,29 @@ def test_batch_that_cannot_be_published_is_kept_and_retried_ever_more_slowly(
     assert len(set(screens.tried)) == 1, "the idempotency key must not change"
     assert vars(caplog.records[0])["fields"]["target"] == "waiter:anna"
     assert refresh.refresh_stats().failures == 7
+
+
+def test_an_outage_is_one_line_whatever_waits_for_its_end(
+    clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    is_away = True
+
+    def publish(target: str, batch: Batch) -> None:
+        if is_away:
+            raise BrokerUnavailable("no answer")
+
+    refresh = CacheRefreshService(publish, clock=clock)
+    for waiter in ("anna", "ben", "cleo"):
+        refresh.trigger_orders_refresh(waiter_id=waiter)
+    now = clock.now + 0.2
+    for delay in (0.5, 1, 2):
+        refresh.send_due(now)
+        now += delay
+    failed = [record for record in caplog.records if "refresh failed" in record.message]
+    is_away = False
+
+    assert refresh.send_due(now + 4) == 3
+    assert [record.exc_info for record in failed] == [False]
 
 
 def test_one_targets_trouble_does_not_hold_back_the_others(clock: Clock) -> None:
