@@ -26,6 +26,7 @@ from notifications.floor_listener import FloorListener
 from notifications.metrics import Metrics
 from notifications.notification_service import NotificationService
 from notifications.outbox_pump import OutboxPump
+from notifications.problem_types import ProblemCode
 from notifications.rates import RateLimits, Rates, Turns
 from notifications.refresh_batches import BatchStore, MemoryBatches
 from notifications.revocation_list import RevocationList
@@ -182,8 +183,14 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
         blueprint.before_request(serving.start)
         app.register_blueprint(blueprint)
     app.register_error_handler(DatabaseError, database_failed)
-    for obstacle in (BrokerUnusable, StandingBy):
-        app.register_error_handler(obstacle, lambda error: problems.problem(503, str(error)))
+    obstacles = {
+        BrokerUnusable: ProblemCode.BROKER_UNUSABLE,
+        StandingBy: ProblemCode.STANDING_BY,
+    }
+    for obstacle, code in obstacles.items():
+        app.register_error_handler(
+            obstacle, lambda error, code=code: problems.problem(code, str(error))
+        )
     app.register_blueprint(create_health_blueprint(Readiness(serving), metrics))
     if settings.demo:
         # Not above: nobody who does not ask for the demo shall even import it.

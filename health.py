@@ -18,6 +18,7 @@ from flask import Blueprint, Response, jsonify
 
 from notifications.brokers.base import PrefixTaken
 from notifications.metrics import CONTENT_TYPE, Metrics
+from notifications.problem_types import ProblemCode
 from probe import NoAnswer, Probe
 from problems import problem
 from runtime.serving_lock import StandingBy
@@ -76,7 +77,7 @@ def create_blueprint(readiness: Readiness, metrics: Metrics) -> Blueprint:
     def ready() -> Response:
         obstacle = readiness.obstacle()
         if obstacle is not None:
-            return problem(503, obstacle)
+            return problem(ProblemCode.NOT_READY, obstacle)
         return _answer(jsonify(status="ready"))
 
     @blueprint.get("/metrics")

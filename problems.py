@@ -1,29 +1,56 @@
-"""Errors as ``application/problem+json`` (RFC 9457), in one shape for all of HTTP."""
+"""Errors as ``application/problem+json`` (RFC 9457), in one shape for all of HTTP.
+
+Each has a ``code`` for programs and a ``type``, the address of a page about it; both
+come from ``notifications/problem_types.py``.
+"""
 
 from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Mapping
+from html import escape
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any
 
-from flask import Flask, Response, request
+from flask import Flask, Response, abort, request
 from werkzeug.exceptions import HTTPException
 
 from notifications import request_id
+from notifications.problem_types import TYPES, ProblemCode, document, path_of
 
 log = logging.getLogger(__name__)
 
+#: The codes of what Flask and werkzeug refuse.
+_BY_STATUS: Mapping[int, ProblemCode] = MappingProxyType(
+    {
+        400: ProblemCode.BAD_REQUEST,
+        404: ProblemCode.UNKNOWN_PATH,
+        405: ProblemCode.METHOD_NOT_ALLOWED,
+        408: ProblemCode.REQUEST_TIMEOUT,
+        413: ProblemCode.BODY_TOO_LARGE,
+        415: ProblemCode.UNSUPPORTED_MEDIA_TYPE,
+        500: ProblemCode.INTERNAL_ERROR,
+    }
+)
+
 
 def problem(
-    status: int, detail: str, *, retry_after_seconds: int | None = None, **members: Any
+    code: ProblemCode,
+    detail: str,
+    *,
+    status: int | None = None,
+    retry_after_seconds: int | None = None,
+    **members: Any,
 ) -> Response:
-    """Return a problem document; ``members`` are further fields, spelled as on the wire."""
-    document = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status}
-    if (current := request_id.current()) is not None:
-        members["requestId"] = current
+    """Return a problem as the answer to the request; ``members`` are as on the wire.
+
+    ``status`` is the code's usual one by default.
+    """
+    status = TYPES[code].statuses[0] if status is None else status
     response = Response(
-        json.dumps({**document, "detail": detail, **members}),
+        json.dumps(document(code, detail, status=status, below=request.script_root, **members)),
         status=status,
         content_type="application/problem+json",
     )
@@ -38,7 +65,7 @@ def problem(
 def init_app(app: Flask) -> None:
     """Answer with problem documents whatever no blueprint answers for itself.
 
-    Every request gets its id, and every answer names it.
+    Every request gets its id, and every answer names it. Serves the page of each problem.
     """
 
     @app.before_request
@@ -55,7 +82,8 @@ def init_app(app: Flask) -> None:
         status = error.code or 500
         if error.response is not None or status < 400:
             return error.get_response()  # type: ignore[return-value]
-        answer = problem(status, error.description or HTTPStatus(status).phrase)
+        code = _BY_STATUS.get(status, ProblemCode.HTTP_ERROR)
+        answer = problem(code, error.description or HTTPStatus(status).phrase, status=status)
         for name, value in error.get_headers():
             if name not in ("Content-Type", "Content-Length"):
                 answer.headers[name] = value
@@ -65,4 +93,26 @@ def init_app(app: Flask) -> None:
     def _unexpected(error: Exception) -> Response:
         # The log has the traceback; the client has no use for it.
         log.error("request failed", exc_info=error)
-        return problem(500, "Something went wrong. The error has been logged.")
+        return problem(
+            ProblemCode.INTERNAL_ERROR, "Something went wrong. The error has been logged."
+        )
+
+    # On the app: the page must be there also where the API cannot start.
+    @app.get(path_of("<code>"))
+    def problem_page(code: str) -> Response:
+        if code not in TYPES:
+            abort(404)
+        return Response(_page(ProblemCode(code)), content_type="text/html; charset=utf-8")
+
+
+def _page(code: ProblemCode) -> str:
+    kind = TYPES[code]
+    statuses = ", ".join(f"{each} {HTTPStatus(each).phrase}" for each in kind.statuses)
+    title, meaning, remedy = escape(kind.title), escape(kind.meaning), escape(kind.remedy)
+    return (
+        '<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width">\n'
+        f"<title>{title}</title>\n<h1>{title}</h1>\n"
+        f"<p>Code <code>{code.value}</code>, status {statuses or 'of any number'}.</p>\n"
+        f"<p>{meaning}</p>\n<p>{remedy}</p>\n"
+    )

@@ -14,6 +14,7 @@ from flask import Blueprint, Response, make_response, render_template, request
 
 from notifications.auth import create_token
 from notifications.principal import Role
+from notifications.problem_types import ProblemCode
 from problems import problem
 
 JoinCodeOf = Callable[[str], str | None]
@@ -72,7 +73,10 @@ def _refuse_from_elsewhere() -> Response | None:
     )
     if _is_loopback(request.remote_addr) and not is_forwarded:
         return None
-    return problem(403, "The demo answers this machine alone. Behind a proxy it needs DEMO=public.")
+    return problem(
+        ProblemCode.DEMO_LOCAL_ONLY,
+        "The demo answers this machine alone. Behind a proxy it needs DEMO=public.",
+    )
 
 
 def _is_loopback(peer: str | None) -> bool:

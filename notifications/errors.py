@@ -109,8 +109,6 @@ class HistoryUnavailable(StreamRefused):
 class TooManyCalls(NotificationError):
     """A bearer, or an address without a good token, asks for too much at a time."""
 
-    cause: ClassVar[str] = "too_many_calls"
-
     def __init__(self, message: str, *, retry_after_seconds: int) -> None:
         super().__init__(message)
         self.retry_after_seconds = retry_after_seconds

@@ -17,11 +17,10 @@ from notifications.errors import (
     SessionOver,
     StreamRefused,
     TooManyCalls,
-    TooManyOpens,
-    TooManyStreams,
 )
 from notifications.events import format_timestamp
 from notifications.in_band import refusal_block
+from notifications.problem_types import ProblemCode
 from notifications.socket_outlet import (
     handover_socket,
     hold_greeting,
@@ -127,27 +126,26 @@ def create_blueprint(entrance: StreamEntrance, health: Health) -> Blueprint:
 
     @blueprint.errorhandler(NotAuthenticated)
     def _not_authenticated(error: NotAuthenticated) -> Response:
-        return problem(401, str(error))
+        return problem(ProblemCode.NOT_AUTHENTICATED, str(error))
 
     @blueprint.errorhandler(NotAllowed)
     def _not_allowed(error: NotAllowed) -> Response:
-        return problem(403, str(error))
+        return problem(ProblemCode.NOT_ALLOWED, str(error))
 
     @blueprint.errorhandler(SessionOver)
     def _session_over(error: SessionOver) -> Response:
         # The code of a stream's `closing`: a client that was away learns the same.
-        return problem(403, str(error), code=error.cause)
+        return problem(ProblemCode.SESSION_CLOSED, str(error), status=403)
 
     @blueprint.errorhandler(TooManyCalls)
     def _too_many_calls(error: TooManyCalls) -> Response:
         wait_seconds = error.retry_after_seconds
-        return problem(429, str(error), retry_after_seconds=wait_seconds, code=error.cause)
+        return problem(ProblemCode.TOO_MANY_CALLS, str(error), retry_after_seconds=wait_seconds)
 
     @blueprint.errorhandler(StreamRefused)
     def _refused(error: StreamRefused) -> Response:
-        status = 429 if isinstance(error, (TooManyStreams, TooManyOpens)) else 503
         answer = problem(
-            status, str(error), retry_after_seconds=error.retry_after_seconds, code=error.cause
+            ProblemCode(error.cause), str(error), retry_after_seconds=error.retry_after_seconds
         )
         if "X-Refusals" in request.headers:
             # For nginx, which cannot read a body, to say it in-band.

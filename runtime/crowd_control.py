@@ -11,11 +11,11 @@ import re
 import socket
 import ssl
 from contextlib import suppress
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from notifications import request_id
 from notifications.errors import ServerFull
+from notifications.problem_types import ProblemCode, document
 
 if TYPE_CHECKING:
     from notifications.stream_door import StreamDoor
@@ -56,14 +56,7 @@ def turn_away(sock: socket.socket, address: Any, door: StreamDoor) -> None:
     if isinstance(sock, ssl.SSLSocket) or door.refuse(sock, address, refusal):
         return
     named = request_id.begin(None)
-    problem = {
-        "type": "about:blank",
-        "title": HTTPStatus.SERVICE_UNAVAILABLE.phrase,
-        "status": 503,
-        "detail": str(refusal),
-        "requestId": named,
-    }
-    body = json.dumps(problem)
+    body = json.dumps(document(ProblemCode.SERVER_FULL, str(refusal), status=503))
     head = [
         "HTTP/1.1 503 Service Unavailable",
         "Content-Type: application/problem+json",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -11,8 +11,9 @@ from werkzeug.exceptions import UnsupportedMediaType
 
 from waiter_service.actors import NOBODY, Actor
 from waiter_service.api import bodies, failures, retries
-from waiter_service.api.bodies import Body
+from waiter_service.api.bodies import MAX_ERRORS, MAX_SHOWN_NAME_CHARS, Body
 from waiter_service.api.call import Answer, Call
+from waiter_service.api.errors import IfMatchRefused, UnknownParameters
 from waiter_service.api.floor_api import CursorOf, FirstCursorOf, FloorApi
 from waiter_service.api.joining import JoinDesk
 from waiter_service.api.operation import OPERATIONS, Operation
@@ -70,6 +71,7 @@ def create_blueprint(
             address = address_of(request.remote_addr, request.headers.get("X-Forwarded-For"))
             actor = NOBODY if operation.is_public else authenticate(_bearer_token(), address)
             operation.require_role(actor)
+            _require_heeded(operation.parameters)
             with nullcontext() if operation.is_public else turn(actor):
                 return _response(answer(_call(operation, actor, address), ids))
 
@@ -93,6 +95,15 @@ def create_blueprint(
     for error, handler in failures.HANDLERS.items():
         blueprint.register_error_handler(error, handler)
     return blueprint
+
+
+def _require_heeded(parameters: Sequence[str]) -> None:
+    """Refuse what would go unheeded: the client would believe that it was heeded."""
+    unknown = [name[:MAX_SHOWN_NAME_CHARS] for name in request.args if name not in parameters]
+    if unknown:
+        raise UnknownParameters(unknown[:MAX_ERRORS], parameters)
+    if "If-Match" in request.headers:
+        raise IfMatchRefused
 
 
 def _bearer_token() -> str | None:
@@ -147,6 +158,7 @@ def _response(answer: Answer) -> Response:
 
 
 def _document() -> Response:
+    _require_heeded(())
     # Not above: its library takes 8 MB, in each worker, for what is read once.
     from waiter_service.api import openapi
 

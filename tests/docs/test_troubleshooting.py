@@ -7,6 +7,7 @@ from pathlib import Path
 
 import yaml
 
+from notifications.problem_types import ProblemCode
 from notifications.stream import CloseReason
 from tests.support.documents import DOCUMENTS, inline_code
 from tests.support.programs import REPOSITORY
@@ -42,8 +43,7 @@ def test_every_reason_cause_and_code_exists(server):
     labels = set(re.findall(r'="(\w+)"', server.get("/metrics").text))
     scripts = (REPOSITORY / "notifications" / "static").glob("*.js")
     said_by_javascript = set(re.findall(r'"([a-z_]+)"', "".join(map(Path.read_text, scripts))))
-    api = (REPOSITORY / "waiter_service" / "api").glob("*.py")
-    problem_codes = set(re.findall(r'code="([a-z_]+)"', "".join(map(Path.read_text, api))))
+    problem_codes = {code.value for code in ProblemCode}
     closing_codes = {reason.code for reason in CloseReason}
 
     for span in SPANS:

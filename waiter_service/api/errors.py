@@ -6,7 +6,9 @@
     |-- NotAuthenticated     no token, or none that is good
     |-- NotAllowed           a good token, but never for this
     |-- TooManyCalls         too many within a minute, or at once
-    `-- BodyNotUnderstood    no JSON
+    |-- BodyNotUnderstood    no JSON
+    |-- UnknownParameters    the query has what this operation does not know
+    `-- IfMatchRefused       a precondition that would go unheeded
     (ValidationError of waiter_service.errors: JSON, but not what is expected)
 """
 
@@ -39,6 +41,25 @@ class TooManyCalls(CallError):
 
 class BodyNotUnderstood(CallError):
     """The body is no JSON."""
+
+
+class UnknownParameters(CallError):
+    """The query has parameters that would go unheeded: ``unknown``, beside the ``allowed``."""
+
+    def __init__(self, unknown: Sequence[str], allowed: Sequence[str]) -> None:
+        known = f"It knows {', '.join(allowed)}." if allowed else "It knows none."
+        super().__init__(f"This path does not know the query's {', '.join(unknown)}. {known}")
+        self.unknown = tuple(unknown)
+        self.allowed = tuple(allowed)
+
+
+class IfMatchRefused(CallError):
+    """The call has an If-Match header, which would go unheeded."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "If-Match is not supported; send the version you saw as expectedVersion in the body."
+        )
 
 
 class FieldErrors(ValidationError):

@@ -29,7 +29,7 @@ from openapi_pydantic.util import PydanticSchema, construct_open_api_with_schema
 from pydantic import BaseModel
 
 from waiter_service.api.operation import OPERATIONS, Operation
-from waiter_service.api.problem_models import FieldsProblem, Problem
+from waiter_service.api.problem_models import FieldsProblem, Problem, UnknownParameterProblem
 from waiter_service.api.retries import HEADER, KEY_PATTERN, REPLAYED_HEADER
 from waiter_service.inputs import MAX_ID_CHARS
 from waiter_service.pages import MAX_CURSOR_CHARS, MAX_LIMIT
@@ -176,8 +176,13 @@ def _responses(operation: Operation) -> dict[int, Response | Reference]:
         )
     if "{" in operation.path or operation.body is not None:
         responses[404] = _refusal("There is no such thing, or it is not yours.")
+    responses[400] = _refusal(
+        "The query has what is not documented, or there is an If-Match header."
+        + (" Or the body is no JSON." if operation.body is not None else ""),
+        UnknownParameterProblem,
+        Problem,
+    )
     if operation.body is not None:
-        responses[400] = _refusal("The body is no JSON.")
         responses[413] = _refusal("The body is too large.")
         responses[415] = _refusal("The body is not said to be JSON.")
         responses[422] = _refusal("Some fields may not be so; it names each.", FieldsProblem)

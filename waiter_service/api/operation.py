@@ -106,6 +106,11 @@ class Operation:
         return "\n".join(self._doc[2:]) or None
 
     @property
+    def parameters(self) -> tuple[str, ...]:
+        """What its query may have."""
+        return ("limit", "cursor") if self.is_paged else ()
+
+    @property
     def is_retried_safely(self) -> bool:
         """It heeds an Idempotency-Key; everything but a POST may be repeated as it is."""
         return self.method == "POST" and self.heeds_key

@@ -18,9 +18,14 @@ class Problem(BaseModel):
 
     model_config = ConfigDict(alias_generator=to_camel, extra="allow")
 
-    type: Literal["about:blank"]
+    type: str = Field(
+        description="The address of a page about this kind of problem.",
+        examples=["/api/problems/not_found"],
+        json_schema_extra={"format": "uri-reference"},
+    )
     title: str
     status: int
+    code: str = Field(description="The kind of problem, for programs.", examples=["not_found"])
     detail: str = Field(description="What is wrong, for people.")
     request_id: str | None = Field(
         None,
@@ -35,15 +40,25 @@ class FieldError(BaseModel):
     message: str
 
 
+class UnknownParameterProblem(Problem):
+    """The query has parameters that this path does not know."""
+
+    code: Literal["unknown_query_parameter"]
+    unknown: list[str] = Field(min_length=1)
+    allowed: list[str] = Field(description="What the query may have.")
+
+
 class FieldsProblem(Problem):
     """Understood, but something in it may not be so."""
 
+    code: Literal["invalid_fields"]
     errors: list[FieldError] = Field(min_length=1)
 
 
 class StatusConflictProblem(Problem):
     """It cannot be moved so: no such move, or somebody else was first."""
 
+    code: Literal["illegal_transition", "version_conflict"]
     current_status: str
     requested_status: str
     allowed: list[str] = Field(description="Where the caller may move it instead.")
@@ -53,12 +68,14 @@ class StatusConflictProblem(Problem):
 class SessionClosedProblem(Problem):
     """The guests have left."""
 
+    code: Literal["session_closed"]
     session_id: Id
 
 
 class TableOccupiedProblem(Problem):
     """Somebody sits there; ``sessionId`` is null if the caller has no business with it."""
 
+    code: Literal["table_occupied"]
     table_number: TableNumber
     session_id: Id | None
 
@@ -91,4 +108,5 @@ class RefusedSession(BaseModel):
 class TransferRefusedProblem(Problem):
     """Nothing was transferred, because of these."""
 
+    code: Literal["transfer_refused"]
     refused: list[RefusedSession] = Field(min_length=1)

@@ -1,0 +1,67 @@
+"""Every refusal has its code, and its row in the document."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from notifications import errors
+from notifications.problem_types import TYPES, ProblemCode, path_of
+from tests.support.programs import REPOSITORY
+
+DOCUMENT = REPOSITORY / "docs" / "problems.md"
+TABLE = REPOSITORY / "notifications" / "problem_types.py"
+NGINX = REPOSITORY / "deploy" / "nginx"
+
+
+def sources() -> Iterator[Path]:
+    yield from REPOSITORY.glob("*.py")
+    for package in ("demo", "notifications", "runtime", "waiter_service"):
+        yield from (REPOSITORY / package).rglob("*.py")
+
+
+def causes(base: type) -> Iterator[str]:
+    for each in base.__subclasses__():
+        yield each.cause
+        yield from causes(each)
+
+
+def codes_in_use() -> set[str]:
+    """Return the codes that the service and the shipped nginx refuse by."""
+    text = "\n".join(path.read_text() for path in sources() if path != TABLE)
+    used = {ProblemCode[name].value for name in re.findall(r"ProblemCode\.([A-Z_]+)", text)}
+    used |= {*causes(errors.AccessError), *causes(errors.StreamRefused)}
+    # What guests may leave unfinished, spelled by the error of the floor.
+    used |= {
+        f"too_many_{what.replace(' ', '_')}"
+        for what in re.findall(r"TooMuchUnfinished\([^\"()]*\"([a-z ]+)\"", text)
+    }
+    proxied = "\n".join(path.read_text() for path in NGINX.rglob("*.conf"))
+    used |= set(re.findall(r'"code":"(\w+)"', proxied))
+    [passed_on] = re.findall(r"\$refusal_code_by_status \{(.*?)\}", proxied, re.DOTALL)
+    used |= set(re.findall(r" (\w+);", passed_on))
+    return used
+
+
+def test_every_code_in_use_is_in_the_table_and_every_code_there_is_in_use() -> None:
+    assert codes_in_use() == {code.value for code in ProblemCode}
+    assert set(TYPES) == set(ProblemCode)
+
+
+def test_the_document_lists_every_code_as_the_table_has_it() -> None:
+    rows = [line for line in DOCUMENT.read_text().splitlines() if line.startswith("| `")]
+    assert rows == [
+        f"| `{code}` | {', '.join(map(str, kind.statuses)) or 'any other'} "
+        f"| {kind.meaning} | {kind.remedy} |"
+        for code, kind in TYPES.items()
+    ]
+
+
+def test_nginx_calls_each_problem_by_its_own_page_and_title() -> None:
+    for path in NGINX.rglob("*.conf"):
+        for line in re.findall(r"return \d+ '(\{\"type\".*?\})'", path.read_text()):
+            [code] = re.findall(r'"code":"(\$?\w+)"', line)
+            assert f'"type":"{path_of(code)}"' in line
+            if not code.startswith("$"):
+                assert f'"title":"{TYPES[ProblemCode(code)].title}"' in line
