@@ -110,6 +110,7 @@ def test_process_that_stands_by_serves_nothing_until_the_other_has_ended(
     new_process: Process,
 ) -> None:
     before = MemoryBroker(history_path=new_process.directory / "history.json")
+    before.restore()
     place = before.tip("waiter:anna")
     other = ServingLock([new_process.directory / "relay.lock"])
     assert other.acquire()
