@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 
+import gevent
 from gevent.lock import BoundedSemaphore
 from limits import RateLimitItemPerMinute
 from limits.storage import Storage
@@ -21,6 +22,7 @@ from limits.strategies import FixedWindowRateLimiter
 
 from notifications.errors import TooManyCalls, TooManyOpens
 from notifications.principal import Principal, Role
+from waiter_service.pacing import PAUSE_SECONDS
 
 #: Bearers and addresses that are counted. Beyond, the one whose minute began first is
 #: forgotten: addresses can be made up, memory cannot. About 4 MB when full.
@@ -29,7 +31,7 @@ MAX_COUNTED = 20_000
 #: Calls of one bearer that are carried out at once. Those of others are carried out
 #: in between, so it decides how long they wait: each call holds the worker for some
 #: milliseconds at a time. A guess; it is also more than one screen ever needs.
-CALLS_AT_ONCE = 4
+CALLS_AT_ONCE = 2
 
 #: Further ones wait, so many at most, and so many seconds. A guess.
 MAX_WAITING_CALLS = 100
@@ -246,6 +248,9 @@ class Turns:
             if not queue.semaphore.acquire(timeout=MAX_WAIT_SECONDS):
                 raise _too_many_at_once()
             try:
+                # Many calls may arrive together. Without this they would be carried out one
+                # after another before anything that others send is even looked at.
+                gevent.sleep(PAUSE_SECONDS)
                 yield
             finally:
                 queue.semaphore.release()

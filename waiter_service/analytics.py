@@ -12,12 +12,12 @@ from sqlalchemy.orm import Session
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import GenericFunction
 
-from waiter_service import pages
 from waiter_service.models import OrderRow, RequestRow, SessionRow
+from waiter_service.pacing import pause
 from waiter_service.statuses import OrderStatus, RequestStatus, Status
 
-#: Rows between two pauses: some milliseconds.
-ROWS_AT_ONCE = 1000
+#: Rows between two pauses: about a millisecond.
+ROWS_AT_ONCE = 250
 
 
 class seconds_between(GenericFunction[float]):  # noqa: N801 (spelled as in SQL)
@@ -132,7 +132,7 @@ def _gather(
             acknowledged.add(until_acknowledged)
             completed.add(until_completed)
             items += count
-        pages.pause()
+        pause()
     figures = Figures(
         total=sum(by_status.values()),
         by_status=by_status,

@@ -2,8 +2,7 @@
 
 Every statement here reads along an index and is stopped as soon as the page is
 full, so a page costs the same however much there is. Between a few rows others
-get their turn: ``time.sleep(0)`` lets greenlets run where gevent has patched it,
-and costs a microsecond where not.
+get their turn.
 """
 
 from __future__ import annotations
@@ -11,8 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -20,6 +18,7 @@ from sqlalchemy import Select
 from sqlalchemy.orm import Session
 
 from waiter_service.errors import ValidationError
+from waiter_service.pacing import ITEMS_AT_ONCE, paced
 from waiter_service.views import OrderView, RequestView
 
 #: What a page may hold, by ``weight_of``, before its last ticket: one weighs 250,000 at
@@ -30,9 +29,6 @@ MAX_PAGE_WEIGHT = 700_000
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 500
 
-#: Rows between two pauses. The largest have 250 KB, so this is some 10 ms at worst.
-ROWS_AT_ONCE = 10
-
 #: A cursor is made of a few ids of 64 characters.
 MAX_CURSOR_CHARS = 500
 
@@ -42,20 +38,7 @@ T = TypeVar("T")
 Ticket = RequestView | OrderView
 
 
-def pause() -> None:
-    """Let others have their turn."""
-    time.sleep(0)
-
-
-def paced(items: Iterable[T], at_once: int = ROWS_AT_ONCE) -> Iterator[T]:
-    """Yield ``items``, with pauses in between."""
-    for number, item in enumerate(items, 1):
-        yield item
-        if number % at_once == 0:
-            pause()
-
-
-def rows(orm: Session, statement: Select[T], at_once: int = ROWS_AT_ONCE) -> Iterator[T]:
+def rows(orm: Session, statement: Select[T], at_once: int = ITEMS_AT_ONCE) -> Iterator[T]:
     """Yield what ``statement`` selects, reading as it is consumed, with pauses in between."""
     found = orm.scalars(statement.execution_options(yield_per=at_once))
     try:

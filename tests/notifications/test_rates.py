@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import socket
+
 import gevent
+import gevent.socket
 import pytest
 
 from notifications import rates as module
@@ -90,6 +93,26 @@ def test_calls_of_others_come_between_those_of_one_bearer() -> None:
     gevent.joinall(calls, raise_error=True)
     assert done.index("anna") <= 4
     assert not turns._queues
+
+
+def test_what_others_have_sent_comes_between_calls_that_arrive_together() -> None:
+    turns, done = Turns(at_once=2), []
+    near, far = socket.socketpair()
+
+    def call() -> None:
+        with turns.turn("mallory"):
+            done.append("mallory")
+
+    def read() -> None:
+        gevent.socket.wait_read(near.fileno())
+        done.append("anna")
+
+    with near, far:
+        reading = gevent.spawn(read)
+        gevent.sleep(0)
+        far.send(b"something")
+        gevent.joinall([reading, *(gevent.spawn(call) for _ in range(50))], raise_error=True)
+    assert done.index("anna") <= 4
 
 
 def test_who_has_too_many_calls_under_way_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

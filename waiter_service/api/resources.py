@@ -20,7 +20,7 @@ from waiter_service.api.fields import (
     Version,
     Words,
 )
-from waiter_service.pages import paced
+from waiter_service.pacing import paced
 from waiter_service.queries import SessionSnapshot, WaiterFloor
 from waiter_service.statuses import OrderStatus, RequestStatus
 from waiter_service.views import OrderView, RequestView, SessionView, TransferResult

@@ -1,0 +1,148 @@
+"""Whatever one bearer does, others go on, and no answer is large.
+
+What others wait is measured without what the machine makes them wait: the time in
+which the worker or this process is ready to run, and gets no processor.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+import pytest
+import requests
+from sqlalchemy import insert
+
+from tests.support.processor_time import starved_seconds
+from tests.support.programs import REPOSITORY
+from tests.support.service_server import ServiceServer
+from waiter_service.models import OrderRow
+
+#: By which one bearer may delay others. Twice of it is a failure.
+PROMISED_SECONDS = 0.1
+ATTACK_SECONDS = 8.0
+CONNECTIONS = 60
+
+LARGE_ORDER = json.dumps(
+    {"items": [{"name": "\U0001f355" * 50, "quantity": 99}] * 100, "note": "\U0001f355" * 500}
+)
+
+#: The worst that each may do: what is read is long, what is written is large, and
+#: everything is done again and again.
+GUESTS_WORST = [
+    "GET /api/sessions/table-7?limit=500",
+    f"POST /api/sessions/table-7/orders {LARGE_ORDER}",
+    'POST /api/sessions/table-7/requests {"kind":"wish {n}"}',
+    "POST /sse/token",
+    "GET /sse/session/table-7",
+]
+WAITERS_WORST = [
+    "GET /api/waiters/anna/floor",
+    "GET /api/waiters/anna/analytics",
+    'POST /api/sessions {"tableNumber": {n}}',
+    f"POST /api/sessions/table-7/orders {LARGE_ORDER}",
+    'PATCH /api/orders/old-000001 {"status":"New"}',
+    "GET /sse/waiter/anna",
+]
+
+
+@contextmanager
+def attack(server: ServiceServer, role: str, subject: str, calls: list[str]) -> Iterator[list[str]]:
+    """Let one bearer do its worst meanwhile; the list tells in the end what was wrong."""
+    command = [sys.executable, "-m", "tests.support.attacker", str(server.port)]
+    attacker = subprocess.Popen(
+        [*command, server.token(role, subject), str(CONNECTIONS), *calls],
+        cwd=REPOSITORY,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert attacker.stdin is not None
+    assert attacker.stdout is not None
+    complaints: list[str] = []
+    try:
+        assert attacker.stdout.readline() == "attacking\n"
+        yield complaints
+    finally:
+        attacker.kill()
+        complaints += attacker.stdout.read().splitlines()
+        attacker.stdin.close()
+        attacker.stdout.close()
+        attacker.wait()
+
+
+def longest_wait(server: ServiceServer, seconds: float) -> tuple[float, str]:
+    """Return how long the guests and the waiter of another table wait at most, and for what."""
+    guest, ben = server.token("customer", "table-9"), server.token("waiter", "ben")
+    calls: dict[str, Callable[[], requests.Response]] = {
+        "session": lambda: server.get("/api/sessions/table-9", token=guest),
+        "floor": lambda: server.get("/api/waiters/ben/floor", token=ben),
+        "request": lambda: server.post(
+            "/api/sessions/table-9/requests", token=guest, json={"kind": "water"}
+        ),
+        "token": lambda: server.post("/sse/token", token=ben),
+        "health": lambda: server.get("/health/live"),
+    }
+    processes = [*server.worker_pids, os.getpid()]
+    longest, ends_at = (0.0, ""), time.monotonic() + seconds
+    for name, call in itertools.cycle(calls.items()):
+        if time.monotonic() > ends_at:
+            return longest
+        starved = sum(map(starved_seconds, processes))
+        started = time.monotonic()
+        answer = call()
+        waited = time.monotonic() - started
+        waited -= sum(map(starved_seconds, processes)) - starved
+        assert answer.ok, answer.text
+        longest = max(longest, (waited, name))
+        time.sleep(0.02)
+    raise AssertionError("a cycle has no end")
+
+
+def remember_many_orders(server: ServiceServer, number: int) -> None:
+    """Let table 7 look back on a long evening."""
+    now = datetime.now(UTC)
+    with server.service.database.writing() as orm:
+        rows = [
+            {
+                "id": f"old-{each:06}",
+                "session_id": "table-7",
+                "items": [{"name": "Tea", "quantity": 1}],
+                "item_count": 1,
+                "status": "Paid",
+                "version": 6,
+                "created_at": now,
+                "updated_at": now,
+                "finished_at": now,
+            }
+            for each in range(number)
+        ]
+        orm.execute(insert(OrderRow), rows)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("role", "subject", "calls"),
+    [("customer", "table-7", GUESTS_WORST), ("waiter", "anna", WAITERS_WORST)],
+)
+def test_one_bearer_delays_nobody_else(
+    server: ServiceServer,
+    tell: Callable[[str], None],
+    role: str,
+    subject: str,
+    calls: list[str],
+) -> None:
+    remember_many_orders(server, 25_000)
+    quiet, _ = longest_wait(server, 2.0)
+    with attack(server, role, subject, calls) as complaints:
+        longest, awaited = longest_wait(server, ATTACK_SECONDS)
+    assert not complaints, complaints[:5]
+    tell(f"{role}: others wait {longest * 1000:.0f} ms at most, {quiet * 1000:.0f} ms before")
+    assert longest - quiet < 2 * PROMISED_SECONDS, awaited
