@@ -208,6 +208,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
         cache_refresh=cache_refresh,
         sse=sse,
         serving=serving,
+        join_desk=desk,
         stream_door=StreamDoor(entrance),
         connections=connections,
         stream_entrance=entrance,

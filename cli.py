@@ -7,18 +7,19 @@ stderr and exit code 1.
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 from flask import Flask, current_app
-from flask.cli import AppGroup, with_appcontext
+from flask.cli import with_appcontext
 
 from notifications import auth
 from notifications.principal import Role
 from runtime.cli import watch
 from runtime.cli.database import backup, restore
+from runtime.cli.group import CommandGroup, waiter_service
+from runtime.cli.sessions import session
+from runtime.cli.waiters import waiter
 from settings import Settings
-from waiter_service import Actor, FloorQueries, TransferCause, WaiterService, inputs
+from waiter_service import Actor, FloorQueries, inputs
 from waiter_service.errors import DatabaseUnavailable, Missing, WaiterServiceError
 from waiter_service.revocations import KEPT_FOR, Revocations, RevokedKind
 
@@ -34,23 +35,8 @@ DEFAULT_TOKEN_SECONDS = 12 * 3600
 
 def init_app(app: Flask) -> None:
     """Offer the commands on ``app``."""
-    for command in (token, db, demo, waiter, watch_stream):
+    for command in COMMANDS:
         app.cli.add_command(command)
-
-
-class _Group(AppGroup):
-    """Commands that run with the application, and fail in one line."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except WaiterServiceError as error:
-            raise click.ClickException(str(error)) from error
-
-
-def _service() -> WaiterService:
-    service: WaiterService = current_app.extensions["waiter_service"]
-    return service
 
 
 def _mint(role: str, subject: str, lifetime_seconds: int = DEFAULT_TOKEN_SECONDS) -> str:
@@ -62,7 +48,7 @@ def _mint(role: str, subject: str, lifetime_seconds: int = DEFAULT_TOKEN_SECONDS
     return auth.create_token(Role(role), subject, lifetime_seconds=lifetime_seconds)
 
 
-@click.group("token", cls=_Group)
+@click.group("token", cls=CommandGroup)
 def token() -> None:
     """Make tokens, and withdraw them.
 
@@ -136,7 +122,7 @@ def token_revoke(
         click.echo(f"Revoked: {subject}.")
 
 
-@click.group("db", cls=_Group)
+@click.group("db", cls=CommandGroup)
 def db() -> None:
     """Look after the database."""
 
@@ -144,7 +130,7 @@ def db() -> None:
 @db.command("upgrade")
 def db_upgrade() -> None:
     """Create the tables, or bring them to what this version needs."""
-    database = _service().database
+    database = waiter_service().database
     database.upgrade()
     click.echo(f"The database is up to date: {database}")
 
@@ -153,7 +139,7 @@ db.add_command(backup)
 db.add_command(restore)
 
 
-@click.group("demo", cls=_Group)
+@click.group("demo", cls=CommandGroup)
 def demo() -> None:
     """Try the service on a small restaurant."""
 
@@ -168,100 +154,10 @@ def demo_seed() -> None:
     """
     from demo.seed import seed
 
-    if seed(_service()):
+    if seed(waiter_service()):
         click.echo("The demo restaurant is open: waiters anna and ben, tables 5, 7 and 9.")
     else:
         click.echo("There is data already; nothing was changed.")
-
-
-@click.group("waiter", cls=_Group)
-def waiter() -> None:
-    """Act on the floor; every screen that it concerns follows."""
-
-
-_REASON = click.option("--reason", metavar="TEXT", help="For the staff: kept in the audit.")
-
-
-@waiter.command("request-status")
-@click.argument("request_id", metavar="ID")
-@click.argument("status")
-@_REASON
-def request_status(request_id: str, status: str, reason: str | None) -> None:
-    """Set a guest's request to STATUS.
-
-    \b
-    Example:
-      flask --app app waiter request-status req-1 Acknowledged
-    """
-    result = _service().update_request_status(request_id, status, reason=reason)
-    _say(f"Request {request_id}", result.changed, result.status)
-
-
-@waiter.command("order-status")
-@click.argument("order_id", metavar="ID")
-@click.argument("status")
-@_REASON
-def order_status(order_id: str, status: str, reason: str | None) -> None:
-    """Set an order to STATUS.
-
-    \b
-    Example:
-      flask --app app waiter order-status ord-1 InProgress
-    """
-    result = _service().update_order_status(order_id, status, reason=reason)
-    _say(f"Order {order_id}", result.changed, result.status)
-
-
-def _say(thing: str, changed: bool, status: str) -> None:
-    click.echo(f"{thing} is now {status}." if changed else f"{thing} was {status} already.")
-
-
-@waiter.command("transfer")
-@click.option("--from", "from_waiter_id", metavar="WAITER", help="Who hands over.")
-@click.option("--to", "to_waiter_id", metavar="WAITER", required=True, help="Who takes over.")
-@click.option(
-    "--session",
-    "session_ids",
-    metavar="ID",
-    multiple=True,
-    help="Only this session; may be repeated. Default: all of --from's.",
-)
-@click.option(
-    "--cause",
-    type=click.Choice([cause.value for cause in TransferCause]),
-    default=TransferCause.SHIFT_CHANGE.value,
-    show_default=True,
-    help="Told to the guests; other says nothing.",
-)
-@_REASON
-def transfer(
-    from_waiter_id: str | None,
-    to_waiter_id: str,
-    session_ids: tuple[str, ...],
-    cause: str,
-    reason: str | None,
-) -> None:
-    """Hand sessions over to another waiter: all of them, or none.
-
-    \b
-    Examples:
-      flask --app app waiter transfer --from anna --to ben
-      flask --app app waiter transfer --to ben --session table-5 --session table-7 --cause break
-    """
-    if from_waiter_id is None and not session_ids:
-        raise click.UsageError("say whose sessions (--from WAITER) or which (--session ID)")
-    result = _service().transfer_sessions(
-        to_waiter_id=to_waiter_id,
-        from_waiter_id=from_waiter_id,
-        session_ids=session_ids or None,
-        cause=cause,
-        reason=reason,
-    )
-    if result.changed:
-        moved = ", ".join(session.id for session in result.moved)
-        click.echo(f"Now with {to_waiter_id}: {moved}.")
-    else:
-        click.echo(f"Nothing to hand over to {to_waiter_id}.")
 
 
 def _checked_url(_ctx: click.Context, _option: click.Parameter, url: str | None) -> str | None:
@@ -306,7 +202,7 @@ def watch_stream(kind: str, subject: str, url: str | None) -> None:
 def _require_known(kind: str, subject: str) -> None:
     """Raise what says that there is no such session or waiter; its stream would stay silent."""
     inputs.identifier("ID", subject)
-    queries = FloorQueries(_service().database)
+    queries = FloorQueries(waiter_service().database)
     try:
         if kind == "session":
             queries.session_snapshot(subject)
@@ -315,3 +211,6 @@ def _require_known(kind: str, subject: str) -> None:
     except DatabaseUnavailable as error:
         # The stream may still be served, and is what one watches during an outage.
         click.echo(f"-- {error}", err=True)
+
+
+COMMANDS = (token, db, demo, waiter, session, watch_stream)

@@ -45,6 +45,7 @@ from waiter_service.errors import (
 )
 from waiter_service.idempotency import IdempotencyStore, StoredAnswer
 from waiter_service.inputs import OrderItem
+from waiter_service.lists import SessionPage, WaiterPage
 from waiter_service.queries import FloorQueries, SessionSnapshot, WaiterFloor
 from waiter_service.rules import HouseRules
 from waiter_service.service import WaiterService
@@ -59,6 +60,8 @@ from waiter_service.views import (
     SessionUpdate,
     SessionView,
     TransferResult,
+    WaiterAdded,
+    WaiterView,
 )
 
 __all__ = [
@@ -92,6 +95,7 @@ __all__ = [
     "SessionClosed",
     "SessionClosedError",
     "SessionOpened",
+    "SessionPage",
     "SessionReopened",
     "SessionSnapshot",
     "SessionTransfer",
@@ -107,9 +111,12 @@ __all__ = [
     "UnknownWaiter",
     "ValidationError",
     "VersionConflict",
+    "WaiterAdded",
     "WaiterFloor",
+    "WaiterPage",
     "WaiterService",
     "WaiterServiceError",
+    "WaiterView",
     "allowed_moves",
     "errors",
     "signals",

@@ -20,6 +20,7 @@ from waiter_service.api.operation import OPERATIONS, Operation
 from waiter_service.api.retries import Retries
 from waiter_service.errors import ValidationError
 from waiter_service.idempotency import IdempotencyStore
+from waiter_service.inputs import MAX_TABLE_NUMBER
 from waiter_service.pages import MAX_LIMIT
 from waiter_service.queries import FloorQueries
 from waiter_service.service import WaiterService
@@ -119,17 +120,19 @@ def _call(operation: Operation, actor: Actor, address: str) -> Call[Any]:
         body=_body(operation),
         key=retries.checked_key(key),
         address=address,
-        limit=_limit() if operation.is_paged else None,
+        limit=_number("limit", MAX_LIMIT) if operation.is_paged else None,
         cursor=request.args.get("cursor") if operation.is_paged else None,
+        table=_number("table", MAX_TABLE_NUMBER) if operation.heeds_table else None,
     )
 
 
-def _limit() -> int | None:
-    given = request.args.get("limit")
+def _number(name: str, largest: int) -> int | None:
+    given = request.args.get(name)
     if given is None:
         return None
-    if not (given.isascii() and given.isdecimal() and len(given) < 6):
-        raise ValidationError("limit", f"must be a whole number from 1 to {MAX_LIMIT}")
+    is_number = given.isascii() and given.isdecimal() and len(given) < 6
+    if not (is_number and 1 <= int(given) <= largest):
+        raise ValidationError(name, f"must be a whole number from 1 to {largest}")
     return int(given)
 
 

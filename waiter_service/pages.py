@@ -32,7 +32,7 @@ MAX_LIMIT = 500
 #: A cursor is made of a few ids of 64 characters.
 MAX_CURSOR_CHARS = 500
 
-_NOT_OURS = "must be the next of an answer"
+NOT_OURS = "must be the next of an answer"
 
 T = TypeVar("T")
 Ticket = RequestView | OrderView
@@ -99,7 +99,7 @@ def decode_cursor(cursor: object, *sections: str) -> list[str]:
             and parts[0] in sections
         ):
             return parts
-    raise ValidationError("cursor", _NOT_OURS)
+    raise ValidationError("cursor", NOT_OURS)
 
 
 def moment_in(text: str) -> datetime:
@@ -107,4 +107,4 @@ def moment_in(text: str) -> datetime:
     try:
         return datetime.fromisoformat(text).astimezone(UTC)
     except (ValueError, OverflowError):
-        raise ValidationError("cursor", _NOT_OURS) from None
+        raise ValidationError("cursor", NOT_OURS) from None

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from waiter_service import analytics, inputs
+from waiter_service import analytics, inputs, lists
 from waiter_service.actors import SYSTEM, Actor, ActorKind
 from waiter_service.analytics import Analytics
 from waiter_service.clock import Clock, utc_now
@@ -22,6 +22,7 @@ from waiter_service.errors import (
     UnknownSession,
     UnknownWaiter,
 )
+from waiter_service.lists import SessionPage, WaiterPage
 from waiter_service.models import OrderRow, RequestRow, SessionRow, WaiterRow
 from waiter_service.rules import DEFAULT_RULES, HouseRules
 from waiter_service.sessions import is_on_floor
@@ -106,6 +107,37 @@ class FloorQueries:
         """Raise ``UnknownSession`` or ``NotPermitted`` unless ``actor`` may see the session now."""
         with self._database.reading() as orm:
             session_for(orm, session_id, actor)
+
+    def waiters(
+        self, *, actor: Actor = SYSTEM, limit: int | None = None, cursor: str | None = None
+    ) -> WaiterPage:
+        """Return the waiters by id, ``limit`` (50) at a time; not for guests.
+
+        Raises:
+            ValidationError: ``limit`` is not from 1 to 500, ``cursor`` not of such a page.
+        """
+        with self._database.reading() as orm:
+            return lists.waiter_page(orm, actor, limit, cursor)
+
+    def sessions(
+        self,
+        *,
+        table_number: int | None = None,
+        actor: Actor = SYSTEM,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> SessionPage:
+        """Return the open sessions by table, ``limit`` (50) at a time; not for guests.
+
+        With ``table_number`` the one at that table, if there is one. A waiter sees
+        their own.
+
+        Raises:
+            ValidationError: ``limit`` is not from 1 to 500, ``table_number`` not a
+                table's, or ``cursor`` not of such a page.
+        """
+        with self._database.reading() as orm:
+            return lists.session_page(orm, actor, table_number, limit, cursor)
 
     def request(self, request_id: str, *, actor: Actor = SYSTEM) -> RequestView:
         """Return one request.

@@ -30,6 +30,7 @@ from waiter_service.views import (
     SessionUpdate,
     SessionView,
     TransferResult,
+    WaiterAdded,
 )
 
 log = logging.getLogger(__name__)
@@ -103,10 +104,10 @@ class WaiterService:
 
     # Sessions
 
-    def add_waiter(self, waiter_id: str, name: str, *, actor: Actor = SYSTEM) -> None:
+    def add_waiter(self, waiter_id: str, name: str, *, actor: Actor = SYSTEM) -> WaiterAdded:
         """Make a waiter known, or correct the name of a known one."""
         with self._work(actor) as work:
-            waiters.add(work, waiter_id, name)
+            return waiters.add(work, waiter_id, name)
 
     def open_session(
         self,

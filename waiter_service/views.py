@@ -7,8 +7,20 @@ from datetime import datetime
 
 from waiter_service.actors import ActorKind
 from waiter_service.inputs import OrderItem
-from waiter_service.models import OrderRow, RequestRow, SessionRow
+from waiter_service.models import OrderRow, RequestRow, SessionRow, WaiterRow
 from waiter_service.statuses import OrderStatus, RequestStatus, allowed_moves
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaiterView:
+    """Somebody who can hold sessions."""
+
+    id: str
+    name: str
+
+    @classmethod
+    def of(cls, row: WaiterRow) -> WaiterView:
+        return cls(id=row.id, name=row.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +129,14 @@ class OrderView(TicketView):
             acknowledged_by=row.acknowledged_by,
             completed_at=row.completed_at,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class WaiterAdded:
+    """``created`` is ``False`` when the waiter was known already."""
+
+    created: bool
+    waiter: WaiterView
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ BEYOND_THE_SCHEMA = (
     "/api/sessions",
     "/api/sessions/{sessionId}/close",
     "/api/sessions/{sessionId}",
+    "/api/waiters",
     "/api/waiters/{waiterId}/floor",
 )
 

@@ -110,8 +110,7 @@ def test_every_command_exists_and_takes_these_words(path):
 
 def assert_understood(words, where):
     """Assert that click would take the words, without doing what they say."""
-    group = click.Group(commands={c.name: c for c in (cli.token, cli.db, cli.demo, cli.waiter)})
-    group.add_command(cli.watch_stream)
+    group = click.Group(commands={command.name: command for command in cli.COMMANDS})
     context, command = click.Context(group), group
     while isinstance(command, click.Group) and words and not words[0].startswith("-"):
         command, words = command.get_command(context, words[0]), words[1:]

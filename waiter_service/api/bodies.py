@@ -17,6 +17,7 @@ from waiter_service.api.fields import (
     Kind,
     Quantity,
     TableNumber,
+    WaiterName,
     Words,
 )
 from waiter_service.inputs import MAX_LINES_PER_ORDER
@@ -38,6 +39,13 @@ class Body(BaseModel):
         frozen=True,
         json_schema_extra={"additionalProperties": False},
     )
+
+
+class AddWaiter(Body):
+    """Somebody begins to work here."""
+
+    id: Id
+    name: WaiterName
 
 
 class OpenSession(Body):

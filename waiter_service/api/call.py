@@ -20,7 +20,7 @@ class Call(Generic[B]):
 
     ``name`` is method and path, such as ``POST /sessions/table-7/orders``;
     ``key`` the Idempotency-Key, if the client sent one; ``address`` the client's.
-    ``limit`` and ``cursor`` say which page of a list is wanted.
+    ``limit`` and ``cursor`` say which page of a list is wanted, ``table`` of which table.
     """
 
     actor: Actor
@@ -30,6 +30,7 @@ class Call(Generic[B]):
     address: str = "-"
     limit: int | None = None
     cursor: str | None = None
+    table: int | None = None
 
     @property
     def body_hash(self) -> str:

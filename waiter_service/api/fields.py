@@ -84,6 +84,15 @@ DishName = Annotated[
         json_schema_extra=_SOME_WORDS,
     ),
 ]
+WaiterName = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=MAX_NAME_CHARS,
+        examples=["Anna"],
+        json_schema_extra=_SOME_WORDS,
+    ),
+]
 Words = Annotated[str, Field(max_length=MAX_NOTE_CHARS, json_schema_extra=_WORDS)]
 """A note or a reason; blanks alone count as none."""
 

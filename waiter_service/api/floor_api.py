@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from waiter_service.actors import Actor, ActorKind
 from waiter_service.api.bodies import (
+    AddWaiter,
     ChangeOrderStatus,
     ChangeRequestStatus,
     CloseSession,
@@ -18,6 +19,7 @@ from waiter_service.api.bodies import (
     TransferSessions,
 )
 from waiter_service.api.call import Answer, Call
+from waiter_service.api.errors import NotAllowed
 from waiter_service.api.joining import JoinDesk
 from waiter_service.api.resources import (
     Floor,
@@ -25,9 +27,12 @@ from waiter_service.api.resources import (
     Request,
     SeatedSession,
     Session,
+    SessionList,
     TableSnapshot,
     Transfer,
+    Waiter,
     WaiterAnalytics,
+    WaiterList,
 )
 from waiter_service.errors import IdTaken, SessionClosedError, TableOccupied, ValidationError
 from waiter_service.inputs import is_identifier
@@ -107,12 +112,7 @@ class FloorApi:
             code = self._desk.code_for(session.id, call.actor)
         except SessionClosedError:
             code = None
-        seated = SeatedSession(
-            session=session,
-            join_code=code.join_code if code else None,
-            join_code_expires_at=code.join_code_expires_at if code else None,
-            join_url=code.join_url if code else None,
-        )
+        seated = SeatedSession.of(session, code)
         complete = Answer.of(answer.status, seated, Location=f"/api/sessions/{session.id}")
         return replace(complete, headers={**answer.headers, **complete.headers})
 
@@ -134,6 +134,13 @@ class FloorApi:
             ),
         )
         return Answer.of(200, TableSnapshot.of(snapshot, call.actor, cursor))
+
+    def list_sessions(self, call: Call[None]) -> Answer:
+        """List the open sessions, by table: waiters theirs, managers all."""
+        page = self._queries.sessions(
+            table_number=call.table, actor=call.actor, limit=call.limit, cursor=call.cursor
+        )
+        return Answer.of(200, SessionList.of(page))
 
     def close_session(self, call: Call[CloseSession | None], session_id: str) -> Answer:
         """Close a session; closing again changes nothing.
@@ -220,6 +227,18 @@ class FloorApi:
         return Answer.of(200, Order.of(result.order, call.actor))
 
     # Waiters
+
+    def list_waiters(self, call: Call[None]) -> Answer:
+        """List the waiters, by id."""
+        page = self._queries.waiters(actor=call.actor, limit=call.limit, cursor=call.cursor)
+        return Answer.of(200, WaiterList.of(page))
+
+    def add_waiter(self, call: Call[AddWaiter]) -> Answer:
+        """Make a waiter known, or correct the name of a known one. For managers."""
+        if call.actor.kind is not ActorKind.MANAGER:
+            raise NotAllowed("This is for managers.")
+        added = self._service.add_waiter(call.body.id, call.body.name, actor=call.actor)
+        return Answer.of(201 if added.created else 200, Waiter.of(added.waiter))
 
     def read_floor(self, call: Call[None], waiter_id: str) -> Answer:
         """Read a waiter's floor: the sessions, by table, with what is open in each."""

@@ -31,7 +31,7 @@ from pydantic import BaseModel
 from waiter_service.api.operation import OPERATIONS, Operation
 from waiter_service.api.problem_models import FieldsProblem, Problem, UnknownParameterProblem
 from waiter_service.api.retries import HEADER, KEY_PATTERN, REPLAYED_HEADER
-from waiter_service.inputs import MAX_ID_CHARS
+from waiter_service.inputs import MAX_ID_CHARS, MAX_TABLE_NUMBER
 from waiter_service.pages import MAX_CURSOR_CHARS, MAX_LIMIT
 
 _DESCRIPTION = """\
@@ -52,11 +52,18 @@ _SECONDS = Header(
 )
 _RETRY_AFTER: dict[str, Header | Reference] = {"Retry-After": _SECONDS}
 
+_TABLE_PARAMETER = {
+    "name": "table",
+    "in": "query",
+    "description": "Only of the table with this number.",
+    "schema": {"type": "integer", "minimum": 1, "maximum": MAX_TABLE_NUMBER},
+}
 _PAGE_PARAMETERS = (
     {
         "name": "limit",
         "in": "query",
-        "description": "How many finished requests and orders, or sessions, one answer is to have.",
+        "description": "How many entries one answer is to have; of a session's, how many "
+        "that are finished.",
         "schema": {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT},
     },
     {
@@ -129,6 +136,8 @@ def _parameters(operation: Operation) -> list[Parameter | Reference]:
                 }
             )
         )
+    if operation.heeds_table:
+        parameters.append(Parameter.model_validate(_TABLE_PARAMETER))
     if operation.is_paged:
         parameters += [Parameter.model_validate(each) for each in _PAGE_PARAMETERS]
     return parameters
@@ -187,7 +196,7 @@ def _responses(operation: Operation) -> dict[int, Response | Reference]:
         responses[415] = _refusal("The body is not said to be JSON.")
         responses[422] = _refusal("Some fields may not be so; it names each.", FieldsProblem)
     if operation.is_paged:
-        responses[422] = _refusal("limit or cursor may not be so.", FieldsProblem)
+        responses[422] = _refusal("A parameter of the query may not be so.", FieldsProblem)
     if operation.conflicts or operation.is_retried_safely:
         responses[409] = _conflict(operation)
     responses[429] = _refusal("Too many calls within a minute, or at once.", headers=_RETRY_AFTER)

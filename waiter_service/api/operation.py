@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from waiter_service.actors import Actor
 from waiter_service.api.bodies import (
+    AddWaiter,
     Body,
     ChangeOrderStatus,
     ChangeRequestStatus,
@@ -43,10 +44,13 @@ from waiter_service.api.resources import (
     Revoked,
     SeatedSession,
     Session,
+    SessionList,
     TableCode,
     TableSnapshot,
     Transfer,
+    Waiter,
     WaiterAnalytics,
+    WaiterList,
 )
 
 AnyHandler = Callable[..., Answer]
@@ -66,6 +70,7 @@ class Operation:
         staff_only: never for guests.
         has_location: it answers with the place of what it has made.
         is_paged: it heeds ``limit`` and ``cursor``.
+        heeds_table: it heeds ``table``.
         complete: adds to an answer what must not be stored, for whoever asks now.
         of: whose method ``handle`` is.
         is_public: needs no token.
@@ -84,6 +89,7 @@ class Operation:
     staff_only: bool = False
     has_location: bool = False
     is_paged: bool = False
+    heeds_table: bool = False
     complete: Callable[[FloorApi, Call[Any], Answer], Answer] = field(
         default=lambda _api, _call, answer: answer
     )
@@ -108,7 +114,8 @@ class Operation:
     @property
     def parameters(self) -> tuple[str, ...]:
         """What its query may have."""
-        return ("limit", "cursor") if self.is_paged else ()
+        of_page = ("limit", "cursor") if self.is_paged else ()
+        return ("table", *of_page) if self.heeds_table else of_page
 
     @property
     def is_retried_safely(self) -> bool:
@@ -144,6 +151,15 @@ OPERATIONS: tuple[Operation, ...] = (
         staff_only=True,
         has_location=True,
         complete=FloorApi.seat,
+    ),
+    Operation(
+        "GET",
+        "/sessions",
+        FloorApi.list_sessions,
+        {200: SessionList},
+        staff_only=True,
+        is_paged=True,
+        heeds_table=True,
     ),
     Operation(
         "POST",
@@ -253,6 +269,22 @@ OPERATIONS: tuple[Operation, ...] = (
         {200: Order},
         body=ChangeOrderStatus,
         conflicts=(StatusConflictProblem, SessionClosedProblem),
+    ),
+    Operation(
+        "GET",
+        "/waiters",
+        FloorApi.list_waiters,
+        {200: WaiterList},
+        staff_only=True,
+        is_paged=True,
+    ),
+    Operation(
+        "POST",
+        "/waiters",
+        FloorApi.add_waiter,
+        {200: Waiter, 201: Waiter},
+        body=AddWaiter,
+        staff_only=True,
     ),
     Operation(
         "GET",

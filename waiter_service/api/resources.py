@@ -18,18 +18,22 @@ from waiter_service.api.fields import (
     TableNumber,
     Timestamp,
     Version,
+    WaiterName,
     Words,
 )
+from waiter_service.lists import SessionPage, WaiterPage
 from waiter_service.pacing import paced
 from waiter_service.queries import SessionSnapshot, WaiterFloor
 from waiter_service.statuses import OrderStatus, RequestStatus
-from waiter_service.views import OrderView, RequestView, SessionView, TransferResult
+from waiter_service.views import OrderView, RequestView, SessionView, TransferResult, WaiterView
 
 _ALLOWED = "Where the caller may move it now: the buttons to show. Usual moves first, undo last."
 _CURSOR = (
     "Open the stream with ?lastEventId=<cursor>: it goes on where this ends, without a gap. "
     "What this shows already may come once more; drop what is not newer by its version."
 )
+
+_NEXT = "Hand it back as ?cursor=<next> for the page that follows; null: this is the last."
 
 
 class Resource(BaseModel):
@@ -67,6 +71,39 @@ class Session(SessionFields):
     @classmethod
     def of(cls, view: SessionView) -> Session:
         return Session(**_parts(view))
+
+
+class SessionList(Resource):
+    """Open sessions, by table."""
+
+    sessions: list[Session]
+    next: str | None = Field(description=_NEXT)
+
+    @classmethod
+    def of(cls, page: SessionPage) -> SessionList:
+        return SessionList(sessions=[Session.of(each) for each in page.sessions], next=page.next)
+
+
+class Waiter(Resource):
+    """Somebody who can hold sessions."""
+
+    id: Id
+    name: WaiterName
+
+    @classmethod
+    def of(cls, view: WaiterView) -> Waiter:
+        return Waiter(id=view.id, name=view.name)
+
+
+class WaiterList(Resource):
+    """Waiters, by id."""
+
+    waiters: list[Waiter]
+    next: str | None = Field(description=_NEXT)
+
+    @classmethod
+    def of(cls, page: WaiterPage) -> WaiterList:
+        return WaiterList(waiters=[Waiter.of(each) for each in page.waiters], next=page.next)
 
 
 class Ticket(Resource):
@@ -207,6 +244,15 @@ class SeatedSession(Resource):
     join_code: str | None = Field(examples=["7K3M-Q9XT-0VHB"])
     join_code_expires_at: Timestamp | None
     join_url: str | None = Field(description="The page to join by, where JOIN_URL names one.")
+
+    @classmethod
+    def of(cls, session: Session, code: TableCode | None) -> SeatedSession:
+        return SeatedSession(
+            session=session,
+            join_code=code.join_code if code else None,
+            join_code_expires_at=code.join_code_expires_at if code else None,
+            join_url=code.join_url if code else None,
+        )
 
 
 class JoinedSession(Resource):

@@ -1,0 +1,80 @@
+"""Waiters and sessions are listed, and managers add waiters."""
+
+import pytest
+
+
+def test_staff_list_the_waiters_in_pages(anna, manager):
+    first = manager.get("/api/waiters?limit=1").json
+    assert first["waiters"] == [{"id": "anna", "name": "Anna"}]
+    last = manager.get(f"/api/waiters?limit=1&cursor={first['next']}").json
+    assert last == {"waiters": [{"id": "ben", "name": "Ben"}], "next": None}
+    assert len(anna.get("/api/waiters").json["waiters"]) == 2
+
+
+def test_managers_list_all_open_sessions_and_waiters_theirs(anna, manager):
+    assert [each["id"] for each in manager.get("/api/sessions").json["sessions"]] == [
+        "table-5",
+        "table-7",
+        "table-9",
+    ]
+    first = anna.get("/api/sessions?limit=1").json
+    assert [each["tableNumber"] for each in first["sessions"]] == [5]
+    last = anna.get(f"/api/sessions?limit=1&cursor={first['next']}").json
+    assert ([each["tableNumber"] for each in last["sessions"]], last["next"]) == ([7], None)
+
+
+def test_a_listed_session_is_what_reading_it_shows(manager):
+    [listed] = manager.get("/api/sessions?table=7").json["sessions"]
+    read = manager.get("/api/sessions/table-7").json
+    assert listed == {key: read[key] for key in listed}
+
+
+def test_a_table_that_is_not_theirs_looks_free_to_a_waiter(anna):
+    nothing = {"sessions": [], "next": None}
+    assert anna.get("/api/sessions?table=9").json == nothing
+    assert anna.get("/api/sessions?table=10").json == nothing
+
+
+@pytest.mark.parametrize("path", ["/api/waiters", "/api/sessions"])
+def test_lists_are_for_staff(guest, nobody, path):
+    assert guest.get(path).status_code == 403
+    assert nobody.get(path).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("table=0", "table"),
+        ("table=10000", "table"),
+        ("table=five", "table"),
+        ("table=", "table"),
+        ("limit=0", "limit"),
+        ("limit=501", "limit"),
+        ("cursor=x", "cursor"),
+    ],
+)
+def test_a_wrong_parameter_is_named(manager, query, field):
+    refused = manager.get(f"/api/sessions?{query}")
+    assert refused.status_code == 422
+    assert [each["field"] for each in refused.json["errors"]] == [field]
+
+
+def test_a_manager_adds_a_waiter_who_then_opens_a_table(manager, caller):
+    added = manager.post("/api/waiters", {"id": "carl", "name": "Carl"})
+    assert (added.status_code, added.json) == (201, {"id": "carl", "name": "Carl"})
+
+    opened = caller("waiter", "carl").post("/api/sessions", {"tableNumber": 3})
+    assert (opened.status_code, opened.json["session"]["waiterId"]) == (201, "carl")
+
+
+def test_adding_a_known_waiter_corrects_the_name(manager):
+    again = manager.post("/api/waiters", {"id": "anna", "name": "Anna Maria"})
+    assert (again.status_code, again.json["name"]) == (200, "Anna Maria")
+    assert manager.get("/api/waiters/anna/floor").json["waiterName"] == "Anna Maria"
+
+
+def test_waiters_add_nobody(anna, guest, manager):
+    for caller in (anna, guest):
+        refused = caller.post("/api/waiters", {"id": "carl", "name": "Carl"})
+        assert (refused.status_code, refused.json["code"]) == (403, "not_allowed")
+    assert len(manager.get("/api/waiters").json["waiters"]) == 2

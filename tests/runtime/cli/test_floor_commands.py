@@ -1,0 +1,146 @@
+"""``waiter add|list`` and ``session open|close|reopen|list``: an evening without Python."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+from flask import Flask
+
+from tests.api.calling import Caller, close_app, open_app
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Iterator[Flask]:
+    """The application on an empty database."""
+    app = open_app(tmp_path, f"sqlite:///{tmp_path / 'restaurant.db'}")
+    app.extensions["waiter_service"].database.upgrade()
+    yield app
+    close_app(app)
+
+
+@pytest.fixture
+def run(app: Flask) -> Run:
+    return lambda *words: app.test_cli_runner().invoke(args=list(words))
+
+
+@pytest.fixture
+def manager(app: Flask) -> Caller:
+    return Caller.who_is(app, "manager", "mia")
+
+
+@pytest.fixture
+def open_table(run: Run) -> str:
+    """The id of a session at table 5, which anna has."""
+    run("waiter", "add", "anna", "Anna")
+    session_id: str = json.loads(run("session", "open", "5", "anna", "--json").stdout)["session"][
+        "id"
+    ]
+    return session_id
+
+
+def test_a_waiter_is_added_once_and_a_name_corrected(run: Run) -> None:
+    assert run("waiter", "add", "anna", "Ana").stdout == "Waiter anna (Ana): added.\n"
+    assert run("waiter", "add", "anna", "Anna").stdout == "Waiter anna (Anna): known already.\n"
+    assert run("waiter", "list").stdout == "anna\tAnna\n"
+
+
+def test_a_list_is_printed_whole_however_long_it_is(run: Run, app: Flask) -> None:
+    for number in range(120):
+        app.extensions["waiter_service"].add_waiter(f"waiter-{number:03}", "Kim")
+    lines = run("waiter", "list").stdout.splitlines()
+    assert lines == [f"waiter-{number:03}\tKim" for number in range(120)]
+
+
+def test_guests_join_by_the_code_of_a_table_that_was_opened(run: Run, app: Flask) -> None:
+    run("waiter", "add", "anna", "Anna")
+    opened = run("session", "open", "5", "anna")
+    named = dict(line.split(": ") for line in opened.stdout.splitlines())
+
+    joined = Caller(app, None).post("/api/join", {"code": named["Join code"]})
+    assert joined.status_code == 200
+    assert joined.json["session"]["id"] == named["Session"]
+    assert joined.json["session"]["tableNumber"] == 5
+
+
+def test_a_session_is_closed_reopened_and_listed(run: Run, open_table: str) -> None:
+    line = f"5\t{open_table}\tanna\n"
+    assert run("session", "list").stdout == line
+    assert run("session", "list", "--table", "6").stdout == ""
+
+    closed = run("session", "close", open_table)
+    assert closed.stdout == f"Session {open_table} is closed now.\n"
+    assert run("session", "close", open_table).stdout.endswith("was closed already.\n")
+    assert run("session", "list").stdout == ""
+
+    reopened = run("session", "reopen", open_table, "--reason", "they came back")
+    assert reopened.stdout == f"Session {open_table} is open again.\n"
+    assert run("session", "list", "--table", "5").stdout == line
+
+
+def test_unfinished_orders_are_left_by_force_and_with_a_reason_only(
+    run: Run, app: Flask, open_table: str
+) -> None:
+    app.extensions["waiter_service"].place_order(open_table, [{"name": "Tea", "quantity": 1}])
+    refused = run("session", "close", open_table)
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert refused.stderr.startswith("Error: ")
+    assert refused.stderr.count("\n") == 1
+    assert run("session", "close", open_table, "--force").exit_code == 1
+    forced = run("session", "close", open_table, "--force", "--reason", "they left")
+    assert forced.exit_code == 0
+
+
+def test_json_is_what_the_api_answers(run: Run, manager: Caller, open_table: str) -> None:
+    run("waiter", "add", "ben", "Ben")
+    for words, path in (
+        (("waiter", "list"), "/api/waiters"),
+        (("waiter", "list", "--limit", "1"), "/api/waiters?limit=1"),
+        (("session", "list"), "/api/sessions"),
+        (("session", "list", "--table", "5"), "/api/sessions?table=5"),
+        (("session", "list", "--table", "6"), "/api/sessions?table=6"),
+    ):
+        assert json.loads(run(*words, "--json").stdout) == manager.get(path).json
+
+    first = json.loads(run("waiter", "list", "--json", "--limit", "1").stdout)
+    last = json.loads(run("waiter", "list", "--json", "--cursor", first["next"]).stdout)
+    assert last == {"waiters": [{"id": "ben", "name": "Ben"}], "next": None}
+
+    added = manager.post("/api/waiters", {"id": "ben", "name": "Ben"}).json
+    assert json.loads(run("waiter", "add", "ben", "Ben", "--json").stdout) == added
+    closed = json.loads(run("session", "close", open_table, "--json").stdout)
+    assert closed == manager.post(f"/api/sessions/{open_table}/close").json
+    reopened = json.loads(run("session", "reopen", open_table, "--json").stdout)
+    assert reopened == manager.post(f"/api/sessions/{open_table}/reopen").json
+
+    seated = json.loads(run("session", "open", "6", "ben", "--json").stdout)
+    answered = manager.post("/api/sessions", {"tableNumber": 7, "waiterId": "ben"}).json
+    assert seated.keys() == answered.keys()
+    code = manager.get(f"/api/sessions/{seated['session']['id']}/join-code").json
+    assert seated["joinCode"] == code["joinCode"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("session", "open", "5", "nobody"), "nobody"),
+        (("session", "open", "0", "anna"), "table_number"),
+        (("session", "close", "nowhere"), "nowhere"),
+        (("session", "list", "--table", "0"), "table_number"),
+        (("waiter", "add", "an na", "Anna"), "waiter_id"),
+        (("waiter", "add", "anna", " "), "name"),
+        (("waiter", "list", "--json", "--cursor", "x"), "cursor"),
+    ],
+)
+def test_what_cannot_be_is_one_line_on_stderr(
+    run: Run, open_table: str, words: tuple[str, ...], said: str
+) -> None:
+    refused = run(*words)
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert said in refused.stderr
+    assert refused.stderr.count("\n") == 1
