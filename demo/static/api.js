@@ -9,17 +9,14 @@ const ROOT = new URL("../..", import.meta.url).pathname;
 /** Where `path`, such as "/api/sessions", is on this host. */
 export const located = (path) => ROOT + path.slice(1);
 
-// From the service itself: trying again changes nothing about these.
+// Trying again changes nothing about these.
 const FINAL_STATUSES = [401, 403, 404];
 
-/**
- * An answer that is no success, with the fields of its problem document. `isFinal`: the
- * service itself has refused; a proxy's or a captive portal's word is not final.
- */
+/** What the service itself says against a call, with the fields of its problem document. */
 export class Problem extends Error {
-  constructor(status, document, isOurs) {
+  constructor(status, document) {
     super(document.detail ?? document.title ?? `The server answered ${status}.`);
-    Object.assign(this, { status, document, isFinal: isOurs && FINAL_STATUSES.includes(status) });
+    Object.assign(this, { status, document, isFinal: FINAL_STATUSES.includes(status) });
   }
 }
 
@@ -29,7 +26,11 @@ export function newKey() {
   return [...crypto.getRandomValues(new Uint32Array(4))].join("-");
 }
 
-/** Each call answers {status, document}, or throws: a Problem, or what kept the server away. */
+/**
+ * Each call answers {status, document}, or throws: a Problem, or what kept the service away.
+ * Only JSON counts as the service's word. A captive portal answers everything with 200 and
+ * a page of its own, and a call that got that answer has never left the restaurant.
+ */
 export class Api {
   #token;
 
@@ -58,13 +59,15 @@ export class Api {
         ...headers,
       },
       body: JSON.stringify(body),
+      redirect: "error", // to a login page, say: the service redirects nobody
       signal: AbortSignal.timeout(ANSWER_WITHIN_MS),
     });
-    const type = answer.headers.get("Content-Type") ?? "";
-    const document = await answer.json().catch(() => ({}));
-    if (!answer.ok) {
-      throw new Problem(answer.status, document, type.startsWith("application/problem+json"));
+    const [type] = (answer.headers.get("Content-Type") ?? "").split(";");
+    if (type !== (answer.ok ? "application/json" : "application/problem+json")) {
+      throw new Error(`Somebody else answered ${answer.status} ${type}.`);
     }
+    const document = await answer.json();
+    if (!answer.ok) throw new Problem(answer.status, document);
     return { status: answer.status, document };
   }
 }

@@ -1,6 +1,7 @@
 /** Tickets as people see them: a card each, with its moves, and why the last one failed. */
 
 import { copyOf, part, renderList, setText } from "./render.js";
+import { isSettling } from "./steady.js";
 import { titleOf } from "./words.js";
 
 /**
@@ -16,14 +17,16 @@ export function renderCards(list, tickets, { movesOf, isBusy, refusalOf, move, u
     setText(part(card, "table"), String(ticket.tableNumber));
     setText(part(card, "title"), titleOf(ticket));
     setText(part(card, "note"), ticket.note ?? "");
-    renderRefusal(part(card, "refusal"), refusalOf(ticket));
+    renderRefusal(part(card, "refusal"), titleOf(ticket), refusalOf(ticket));
     const moves = movesOf(ticket).filter(([status]) => isAllowed(ticket, status));
     const items = moves.map(([status, label], index) => ({ key: String(index), status, label }));
     renderList(part(card, "moves"), items, createButton, (button, { key, status, label }) => {
       button.className = key === "0" ? "primary" : "quiet";
-      button.ariaDisabled = String(isBusy(ticket));
+      button.ariaDisabled = String(isBusy(ticket) || isSettling(button));
       button.ariaLabel = `${label}: ${titleOf(ticket)}, table ${ticket.tableNumber}`;
-      button.onclick = () => move(ticket, status);
+      button.onclick = () => {
+        if (!isSettling(button)) move(ticket, status);
+      };
       setText(button, label);
     });
     update(card, ticket);
@@ -39,9 +42,11 @@ function createButton() {
   return button;
 }
 
-function renderRefusal(element, sentence) {
+/** The title is for ears: eyes see the card around it. */
+function renderRefusal(element, title, sentence) {
   const isNews = element.hidden && sentence;
   element.hidden = !sentence;
-  setText(element, sentence);
+  setText(part(element, "about"), sentence && `${title}: `);
+  setText(part(element, "why"), sentence);
   if (isNews) element.scrollIntoView({ block: "nearest" });
 }

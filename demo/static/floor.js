@@ -1,7 +1,9 @@
 /** A waiter's phone: what waits at which table, for how long, and what to do about it. */
 
 import { Chime } from "./chime.js";
-import { part, setText } from "./render.js";
+import { Handover } from "./handover.js";
+import { OutOfSight } from "./out-of-sight.js";
+import { copyOf, part, renderList, setText } from "./render.js";
 import { Screen } from "./screen.js";
 import { ticketsOf } from "./tickets.js";
 import { counted, formatAge, STATUS_LABELS, titleOf, WAITER_MOVES } from "./words.js";
@@ -16,6 +18,8 @@ const GONE = new Set(["Done", "Cancelled", "Paid", "Rejected"]);
 
 export class FloorScreen extends Screen {
   #chime = new Chime();
+  #handover;
+  #outOfSight;
   #colleague;
   #onUnseen;
   #tables = [];
@@ -32,9 +36,11 @@ export class FloorScreen extends Screen {
     this.snapshotPath = `/api/waiters/${me.id}/floor`;
     this.#colleague = colleague;
     this.#onUnseen = onUnseen;
+    this.#handover = new Handover(root, () => this.render());
+    this.#outOfSight = new OutOfSight(part(root, "below"), (card) => this.focusCard(card));
     part(root, "sound").onclick = () => this.#toggleSound();
     part(root, "transfer").onclick = () => {
-      if (this.#canHandOver) this.attempt("transfer", () => this.#handOver());
+      if (this.#canHandOver && !this.isBusy("transfer")) this.#beginHandover();
     };
     part(root, "sleep").onclick = () => this.#toggleSleep();
     for (const type of ["pointerdown", "focusin"]) {
@@ -117,7 +123,13 @@ export class FloorScreen extends Screen {
   }
 
   get #canHandOver() {
-    return this.#tables.length > 0 && !this.phone.isAsleep;
+    return this.#tables.length > 0 && !this.phone.isAsleep && !this.#handover.isPending;
+  }
+
+  #beginHandover() {
+    const verb = this.#tables.length === 1 ? "goes" : "go";
+    const what = `${namesOf(this.#tables)} ${verb} to ${this.#colleague.name}.`;
+    this.#handover.begin(what, () => this.attempt("transfer", () => this.#handOver()));
   }
 
   async #handOver() {
@@ -158,12 +170,37 @@ export class FloorScreen extends Screen {
     const waiting = this.#waiting;
     const finished = this.tickets.all.filter(({ status }) => FINISHED.has(status));
     finished.sort((a, b) => b.updatedAt.localeCompare(a.updatedAt));
-    this.#renderCards("tickets", waiting);
-    this.#renderCards("done", finished);
+    this.#renderGroups(waiting);
+    this.#renderCards(part(this.root, "done"), finished);
     this.#renderHead(waiting);
     part(this.root, "finished").hidden = finished.length === 0;
     this.#renderAges();
+    this.#outOfSight.watch(this.#newCards(waiting));
     if (focused) this.#keepFocus(focused.dataset.key);
+  }
+
+  /** A waiter goes to a table, not to a ticket: the one that has waited longest comes first. */
+  #renderGroups(waiting) {
+    const byTable = Map.groupBy(waiting, ({ tableNumber }) => tableNumber);
+    const groups = [...byTable].map(([table, tickets]) => ({ key: String(table), tickets }));
+    renderList(part(this.root, "groups"), groups, () => copyOf("group"), (group, { key, tickets }) => {
+      setText(part(group, "name"), `Table ${key}`);
+      part(group, "tickets").ariaLabel = `Table ${key}`;
+      this.#renderCards(part(group, "tickets"), tickets);
+    });
+  }
+
+  #newCards(waiting) {
+    const fresh = waiting.filter(({ key }) => this.#unseen.has(key));
+    return new Map(
+      fresh.map((ticket) => [
+        this.#cardOf(ticket.key), `${titleOf(ticket)}, table ${ticket.tableNumber}`,
+      ]),
+    );
+  }
+
+  #cardOf(key) {
+    return this.root.querySelector(`[data-key="${CSS.escape(key)}"]`);
   }
 
   #renderCards(list, tickets) {
@@ -173,7 +210,7 @@ export class FloorScreen extends Screen {
       card.classList.toggle("unseen", this.#unseen.has(key));
       card.dataset.createdAt = createdAt;
     };
-    this.renderTickets(part(this.root, list), tickets, movesOf, update);
+    this.renderTickets(list, tickets, movesOf, update);
   }
 
   #renderHead(waiting) {
@@ -194,7 +231,7 @@ export class FloorScreen extends Screen {
 
   #renderAges() {
     const now = Date.now() - this.#clockAheadMs;
-    for (const card of part(this.root, "tickets").children) {
+    for (const card of part(this.root, "groups").querySelectorAll(".ticket")) {
       const seconds = (now - Date.parse(card.dataset.createdAt)) / 1_000;
       const age = part(card, "age");
       setText(age, formatAge(seconds));
@@ -206,8 +243,7 @@ export class FloorScreen extends Screen {
   /** A card that moved to the other list took the focus with it; bring it back. */
   #keepFocus(key) {
     if (document.activeElement !== document.body) return;
-    const card = this.root.querySelector(`[data-key="${CSS.escape(key)}"]`);
-    (card ?? this.root).querySelector(".moves button")?.focus();
+    this.focusCard(this.#cardOf(key) ?? this.root);
   }
 }
 

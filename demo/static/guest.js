@@ -4,7 +4,10 @@ import { newKey } from "./api.js";
 import { copyOf, part, renderList, setText } from "./render.js";
 import { Screen } from "./screen.js";
 import { ticketOf, ticketsOf } from "./tickets.js";
-import { counted, GUEST_MOVES, guestSentence, STAGES, STATUS_LABELS } from "./words.js";
+import { Unsent } from "./unsent.js";
+import {
+  counted, GUEST_MOVES, guestSentence, KINDS, sentenceOf, STAGES, STATUS_LABELS, titleOf,
+} from "./words.js";
 
 const DISHES = ["Margherita", "Green salad", "Lemonade"];
 const NAMES = { anna: "Anna", ben: "Ben" };
@@ -17,6 +20,7 @@ export class GuestScreen extends Screen {
   #tableNumber;
   #waiter = "your waiter";
   #counts = new Map(DISHES.map((dish) => [dish, 0]));
+  #unsent;
   #orderKey = null; // of what is chosen, once somebody has tried to order it
 
   constructor(root, me, log) {
@@ -25,11 +29,15 @@ export class GuestScreen extends Screen {
     this.snapshotPath = `/api/sessions/${me.id}`;
     for (const button of this.#calls) {
       const { kind } = button.dataset;
-      button.onclick = () => this.attempt(kind, () => this.#call(kind));
+      button.onclick = () => this.#send(kind, KINDS[kind], () => this.#call(kind));
     }
+    this.#unsent = new Unsent(part(root, "unsent"), {
+      isBusy: (key) => this.isBusy(key),
+      takeFocus: () => this.#calls[0].focus(),
+    });
     part(root, "menu").onsubmit = (event) => {
       event.preventDefault();
-      this.attempt("order", () => this.#order());
+      this.#send("order", "Your order", () => this.#order());
     };
     part(root, "pause").onclick = () => this.#togglePause();
     this.#renderMenu();
@@ -43,10 +51,15 @@ export class GuestScreen extends Screen {
     this.#tableNumber = snapshot.tableNumber;
     this.#greet(snapshot.waiterId);
     this.tickets.replace(ticketsOf(snapshot));
+    // Its answer was lost, and not the call.
+    for (const { kind, status } of this.tickets.all) {
+      if (!SETTLED.has(status)) this.#unsent.forget(kind);
+    }
   }
 
-  hearUpdate({ message }) {
-    this.say(message);
+  hearUpdate({ requestId, orderId, message }) {
+    const ticket = this.tickets.all.find(({ id }) => id === (requestId ?? orderId));
+    this.say(ticket ? `${titleOf(ticket)}: ${message}` : message);
   }
 
   hearTransfer({ waiterId, message }) {
@@ -58,11 +71,25 @@ export class GuestScreen extends Screen {
     this.#waiter = NAMES[waiterId] ?? waiterId;
   }
 
+  /** What could not be sent stays on the screen until it is, or nobody wants it any more. */
+  #send(key, title, action) {
+    const again = () => this.#send(key, title, action);
+    return this.attempt(
+      key,
+      async () => {
+        this.#unsent.wait(key);
+        await action();
+        this.#unsent.forget(key);
+      },
+      (error) => this.#unsent.add(key, title, sentenceOf(error), again),
+    );
+  }
+
   async #call(kind) {
     const path = `/api/sessions/${this.id}/requests`;
     const { status, document: request } = await this.api.post(path, { kind });
     this.tickets.add(ticketOf("request", this.#tableNumber, request));
-    if (status === 200) this.say(`${this.#waiter} already knows.`); // it was open before
+    if (status === 200) this.say(`${KINDS[kind]}: ${this.#waiter} already knows.`); // it was open before
   }
 
   async #order() {
@@ -91,6 +118,7 @@ export class GuestScreen extends Screen {
 
   #choose(dish, change) {
     this.#orderKey = null; // another choice is another order
+    this.#unsent.forget("order");
     this.#counts.set(dish, Math.min(9, Math.max(0, this.#counts.get(dish) + change)));
     this.#renderMenu();
   }
@@ -113,6 +141,7 @@ export class GuestScreen extends Screen {
   }
 
   render() {
+    this.#unsent.render();
     for (const call of this.#calls) call.ariaDisabled = String(this.isBusy(call.dataset.kind));
     this.root.querySelector("[type=submit]").ariaDisabled = String(this.isBusy("order"));
     setText(part(this.root, "waiter"), `${this.#waiter} is looking after you`);

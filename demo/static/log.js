@@ -1,16 +1,20 @@
-/** What the server sent, as it came; newest on top. */
+/** What the server sent, as it came, and where the connection was lost; newest on top. */
 
 import { copyOf, part, setText } from "./render.js";
+import { STATUS_LABELS } from "./words.js";
 
 const MAX_LINES = 200;
 
 export class Log {
   #lines;
 
+  /** Heartbeats and refreshes are many and say little: they are shown where somebody asks. */
   constructor(root) {
     this.#lines = part(root, "lines");
     const beats = part(root, "beats");
     beats.onchange = () => this.#lines.classList.toggle("with-beats", beats.checked);
+    const refreshes = part(root, "refreshes");
+    refreshes.onchange = () => this.#lines.classList.toggle("with-refreshes", refreshes.checked);
   }
 
   /** Return the function that writes down one person's messages. */
@@ -22,11 +26,18 @@ export class Log {
       setText(part(line, "time"), new Date().toLocaleTimeString([], { hour12: false }));
       setText(part(line, "who"), name);
       setText(part(line, "type"), type);
-      setText(part(line, "gist"), data.message ?? data.reason ?? "");
+      setText(part(line, "gist"), gistOf(data));
       const idLine = type === "heartbeat" || !id ? "" : `\nid: ${id}`;
       setText(part(line, "data"), JSON.stringify(data, null, 2) + idLine);
       this.#lines.prepend(line);
       if (this.#lines.children.length > MAX_LINES) this.#lines.lastElementChild.remove();
     };
   }
+}
+
+/** "New → Acknowledged" of a change; of anything else the sentence that came with it. */
+function gistOf({ previousStatus, status, message, reason }) {
+  if (!status) return message ?? reason ?? "";
+  const now = STATUS_LABELS[status] ?? status;
+  return previousStatus ? `${STATUS_LABELS[previousStatus] ?? previousStatus} → ${now}` : now;
 }

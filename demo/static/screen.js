@@ -10,6 +10,8 @@ import { CatchUp } from "./catch-up.js";
 import { Phone } from "./phone.js";
 import { Refusals } from "./refusals.js";
 import { part, setText } from "./render.js";
+import { Retry } from "./retry.js";
+import { Steady } from "./steady.js";
 import { Tickets } from "./tickets.js";
 import { counted, endSentence, LINK_WORDS, sentenceOf } from "./words.js";
 
@@ -21,6 +23,8 @@ const TOAST_MS = 6_000;
 // The button under the thumb has just changed its meaning: a double tap must
 // not do both. 500 ms is what desktops allow a double click to take.
 const DOUBLE_TAP_MS = 500;
+const UNREACHABLE = "The service cannot be reached.";
+const LOST_WORDS = { connecting: "lost", offline: "offline", refused: "ended", live: "back" };
 const SNAPSHOT_DATA = new Set(["requests", "orders", "sessions", "all"]);
 
 export class Screen {
@@ -38,6 +42,9 @@ export class Screen {
   #refusals = new Refusals();
   #catchUp = new CatchUp();
   #toastTimer;
+  #startTimer;
+  #loggedState = null;
+  #retry;
 
   /**
    * `me`: {id, token}, or {id, joinCode} of somebody who is yet to get a token; the code is
@@ -50,12 +57,15 @@ export class Screen {
     this.#token = me.token;
     this.#joinCode = me.joinCode;
     this.#log = log;
+    this.#retry = new Retry(root, () => this.#tryNow());
+    this.steady = new Steady(root, () => this.render());
     // The page comes with fresh tokens.
     part(root, "again").onclick = () => location.reload();
   }
 
   /** Load the snapshot, and follow the stream from its cursor on. */
   async start(failures = 0) {
+    clearTimeout(this.#startTimer);
     if (this.#joinCode === null) return this.#showState("refused", { code: "session_closed" });
     try {
       await this.#signIn();
@@ -71,11 +81,19 @@ export class Screen {
         env: { document: this.phone, window: this.phone },
       });
     } catch (error) {
-      this.#showState(error.isFinal ? "refused" : "offline", { reason: error.message });
-      if (error.isFinal) return;
+      if (error.isFinal) return this.#showState("refused", { reason: error.message });
       const spreadMs = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** failures);
-      setTimeout(() => this.start(failures + 1), (spreadMs * (1 + Math.random())) / 2);
+      const retryInMs = (spreadMs * (1 + Math.random())) / 2;
+      this.#startTimer = setTimeout(() => this.start(failures + 1), retryInMs);
+      this.#showState("offline", { reason: UNREACHABLE, retryInMs, code: "unreachable" });
     }
+  }
+
+  /** At the press of a button. */
+  #tryNow() {
+    this.#retry.try();
+    if (this.#feed) this.#feed.reconnect();
+    else this.start();
   }
 
   /** Exchange the join code for a token; once, for each of them is another guest. */
@@ -130,9 +148,11 @@ export class Screen {
   #hear(type, data) {
     if (type === "session_transfer") {
       this.hearTransfer(data);
-    } else {
-      if (!this.tickets.apply(data)) this.reload();
+    } else if (this.tickets.apply(data)) {
       this.hearUpdate(data);
+    } else {
+      // Until then nobody knows what it is about.
+      this.reload().then(() => this.hearUpdate(data));
     }
     const caughtUp = this.#catchUp.add();
     if (caughtUp) this.say(`Caught up on ${counted(caughtUp, "update")}`);
@@ -142,18 +162,31 @@ export class Screen {
   /** Somebody may want to say more of an update than its ticket shows. */
   hearUpdate() {}
 
-  #showState(state, { code, reason }) {
+  #showState(state, { code, reason, retryInMs }) {
+    this.#logState(state, code, reason);
     const link = part(this.root, "link");
     link.dataset.state = this.root.dataset.state = state;
     setText(link, code === "asleep" ? this.asleepWord : LINK_WORDS[code] ?? LINK_WORDS[state]);
     part(this.root, "notice").hidden = state !== "refused";
     setText(part(this.root, "reason"), state === "refused" ? endSentence(code, reason) : "");
     part(this.root, "again").hidden = code === "session_closed"; // for good
+    if (state === "offline" && code !== "asleep") this.#retry.show(reason, retryInMs);
+    else if (state === "connecting") this.#retry.try();
+    else this.#retry.hide();
     if (state !== "live") return;
     this.#catchUp.begin();
     this.#refusals.forgetLost();
     this.render();
     if (this.#isStale) this.reload();
+  }
+
+  /** The server cannot tell of a loss: we do, and of the end of it. */
+  #logState(state, code, reason) {
+    if (state === this.#loggedState || (state === "connecting" && !code)) return;
+    const word = code === "asleep" ? "paused" : LOST_WORDS[state];
+    const isFirst = state === "live" && !this.#loggedState;
+    if (!isFirst) this.#log(word, { reason, code });
+    this.#loggedState = state;
   }
 
   /** Show a sentence at the foot of the screen for a moment; screen readers read it. */
@@ -210,6 +243,14 @@ export class Screen {
       const { currentStatus, version, allowed } = error.document ?? {};
       if (currentStatus) this.tickets.update(key, { status: currentStatus, version, allowed });
     });
+  }
+
+  /** Move the focus to a card; whoever presses on has not seen it yet. */
+  focusCard(card) {
+    const button = card?.querySelector(".moves button");
+    if (!button) return;
+    this.steady.hold(button);
+    button.focus();
   }
 
   /** Show `tickets` in `list`, each with the `movesOf` it; `update(card, ticket)` draws the rest. */

@@ -2,7 +2,7 @@
 
 import { Problem } from "./api.js";
 
-const KINDS = { water: "Water", bill: "The bill", waiter: "Waiter", napkins: "Napkins" };
+export const KINDS = { water: "Water", bill: "The bill", waiter: "Waiter", napkins: "Napkins" };
 
 /** How the connection is, by the feed's state, or by the code where that says more. */
 export const LINK_WORDS = {

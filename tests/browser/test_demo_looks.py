@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -75,18 +76,90 @@ def test_it_meets_the_accessibility_guidelines(
 ) -> None:
     busy.page.emulate_media(color_scheme=scheme)
     busy.page.set_viewport_size(viewport)
-    busy.page.evaluate((npm_package("axe-core") / "axe.min.js").read_text())
-    violations = busy.page.evaluate("axe.run().then(({ violations }) => violations)")
-    found = [
+    for tab in ("Table 7", "Anna", "Ben", "Events") if viewport is PHONE else ("",):
+        if tab:
+            show(busy, tab)
+        assert violations(busy, npm_package) == []
+
+
+def show(demo: Demo, tab: str) -> None:
+    """Show one of the screens of a phone."""
+    demo.page.get_by_role("navigation").get_by_role("link", name=tab).click()
+    expect(demo.page.get_by_role("region", name=tab, exact=True)).to_be_visible()
+
+
+@pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_it_meets_them_in_every_state(
+    demo: Demo,
+    demo_server: ServiceServer,
+    npm_package: Callable[[str], Path],
+    viewport: ViewportSize,
+) -> None:
+    """Of those that an evening may bring: each adds to what the page shows."""
+    is_phone = viewport is PHONE
+    demo.page.set_viewport_size(viewport)
+    # Some states last for a moment only.
+    demo.page.emulate_media(reduced_motion="reduce")
+
+    def check(state: str, tab: str) -> None:
+        found = violations(demo, npm_package)
+        assert found == [], f"{state}, on the screen of {tab}"
+
+    def at(tab: str) -> None:
+        if is_phone:
+            show(demo, tab)
+
+    demo.order("Lemonade")
+    check("a menu with a choice", "Table 7")
+    demo.page.route("**/requests", lambda route: route.abort())
+    press(demo.guest, "Water")
+    expect(demo.guest.get_by_text("Water: not sent.")).to_be_visible()
+    check("a call that was not sent", "Table 7")
+    press(demo.guest, "Pause live updates")
+    check("paused", "Table 7")
+    press(demo.guest, "Resume live updates")
+    at("Anna")
+    demo.anna.get_by_role("switch").click()
+    press(demo.anna, "Hand all tables to Ben")
+    expect(demo.anna.get_by_role("button", name="Undo", exact=True)).to_be_visible()
+    check("a handover that can be undone", "Anna")
+    expect(demo.anna).to_contain_text("No tables. Enjoy the break.")
+    check("no tables", "Anna")
+    at("Ben")
+    expect(demo.ben.locator(".unseen")).to_have_count(2)
+    check("new calls", "Ben")
+    press(demo.ben, "Put phone to sleep")
+    check("asleep", "Ben")
+    at("Events")
+    log = demo.page.get_by_role("region", name="Events")
+    log.locator("summary").filter(visible=True).first.click()
+    check("an event that is open", "Events")
+    demo_server.kill()
+    expect(demo.page.locator("#anna .link")).to_have_text("Offline")
+    for tab in ("Events", "Anna"):
+        at(tab)
+        check("offline", tab)
+    demo_server.start()
+    expect(demo.page.locator("#anna .link")).to_have_text("Live")
+    demo_server.service.close_session("table-7", force=True, reason="gone")
+    at("Table 7")
+    expect(demo.page.locator("#guest .link")).to_have_text("Closed")
+    check("closed", "Table 7")
+
+
+def violations(demo: Demo, npm_package: Callable[[str], Path]) -> list[str]:
+    """Return what axe finds on the page as it is."""
+    demo.page.evaluate((npm_package("axe-core") / "axe.min.js").read_text())
+    return [
         f"{each['id']}: {each['help']}: {node['html'][:200]} {node['failureSummary']}"
-        for each in violations
+        for each in demo.page.evaluate("axe.run().then(({ violations }) => violations)")
         for node in each["nodes"]
     ]
-    assert not found, "\n".join(found)
 
 
 def test_nothing_to_tap_is_smaller_than_a_thumb(busy: Demo) -> None:
     busy.page.set_viewport_size(PHONE)
+    show(busy, "Anna")
     small = busy.page.evaluate(
         """() => [...document.querySelectorAll("button, a, summary, label")]
           .filter((each) => each.checkVisibility())
@@ -110,6 +183,8 @@ STICKING_OUT = """() => {
         const mayOverflow = display === "inline" || overflowX !== "visible";
         if (left < edges.left || right > edges.right) return [say(each, "leaves its screen")];
         if (!mayOverflow && each.scrollWidth > each.clientWidth) return [say(each, "is too wide")];
+        const isCut = overflowX !== "visible" && each.scrollWidth > each.clientWidth;
+        if (isCut && !each.matches("pre")) return [say(each, "is cut off")];
         return [];
       });
   });
@@ -119,18 +194,101 @@ STICKING_OUT = """() => {
 @pytest.mark.parametrize("width", [320, 360, 390, 740, 1024, 1280, 1366, 1440, 1920])
 def test_nothing_sticks_out_even_in_a_wide_font(busy: Demo, width: int) -> None:
     busy.page.set_viewport_size({"width": width, "height": 844})
-    wide = busy.page.add_style_tag(
-        content=":root { font-family: 'DejaVu Sans', Verdana, sans-serif !important }"
+    for tab in ("Events", "Anna", "Table 7") if width < 736 else ("",):
+        if tab:
+            show(busy, tab)
+        assert sticking_out(busy, "fontFamily", "'DejaVu Sans', Verdana, sans-serif") == []
+
+
+@pytest.mark.parametrize("width", [390, 820, 1440])
+def test_text_of_twice_the_size_is_not_cut_off(busy: Demo, width: int) -> None:
+    busy.page.set_viewport_size({"width": width, "height": 844})
+    for tab in ("Events", "Anna", "Table 7") if width < 736 else ("",):
+        if tab:
+            show(busy, tab)
+        assert sticking_out(busy, "fontSize", "212.5%") == []
+
+
+def sticking_out(demo: Demo, style: str, value: str) -> list[str]:
+    """Return what is not wholly on its screen while the page has this style."""
+    # Not a style element: the page's policy forbids it.
+    demo.page.evaluate(f"document.documentElement.style.{style} = {json.dumps(value)}")
+    found: list[str] = demo.page.evaluate(STICKING_OUT)
+    if demo.page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+        found.append("it scrolls sideways")
+    demo.page.evaluate(f"document.documentElement.style.{style} = ''")
+    return found
+
+
+def test_a_phone_shows_one_screen_at_a_time(busy: Demo) -> None:
+    busy.page.set_viewport_size(PHONE)
+    for tab in ("Anna", "Ben", "Events", "Table 7"):
+        show(busy, tab)
+        expect(busy.page.get_by_role("region")).to_have_count(1)
+        link = busy.page.get_by_role("link", name=tab)
+        expect(link).to_have_attribute("aria-current", "page")
+    expect(busy.page.get_by_role("link", name="Anna")).to_contain_text("2 not seen yet")
+    busy.page.set_viewport_size(DESKTOP)
+    expect(busy.page.get_by_role("region")).to_have_count(4)
+    expect(busy.page.get_by_role("navigation")).to_be_hidden()
+
+
+def test_tickets_are_grouped_by_table_and_only_new_ones_have_a_dark_button(busy: Demo) -> None:
+    busy.page.set_viewport_size(DESKTOP)
+    groups = busy.anna.get_by_role("list", name="Waiting, longest first").locator("> li")
+    expect(groups.get_by_role("heading", level=3)).to_have_text(["Table 5", "Table 7"])
+    expect(groups.nth(1).get_by_role("heading", level=4)).to_have_text([ORDER, "Water"])
+    dark = busy.page.evaluate(
+        """() => {
+          const colour = (each) => getComputedStyle(each).backgroundColor;
+          const dark = colour(document.querySelector("#anna [data-status=New] .primary"));
+          return [...document.querySelectorAll("#anna .moves button")]
+            .filter((each) => colour(each) === dark).map((each) => each.textContent);
+        }"""
     )
-    found = busy.page.evaluate(STICKING_OUT)
-    page_width = busy.page.evaluate("document.documentElement.scrollWidth")
-    wide.evaluate("(each) => each.remove()")
-    assert found == []
-    assert page_width == width, "it scrolls sideways"
+    assert dark == ["Acknowledge", "Acknowledge"]
+
+
+def test_forced_colours_keep_things_apart(busy: Demo) -> None:
+    busy.page.set_viewport_size(DESKTOP)
+    busy.page.emulate_media(forced_colors="active")
+    looks = """(pair) => pair.map((selector) => {
+      const style = getComputedStyle(document.querySelector(selector));
+      return [style.backgroundColor, style.borderStyle, style.borderWidth].join();
+    })"""
+    try:
+        for pair in (
+            ["#guest .steps .reached", "#guest .steps i:not(.reached)"],
+            ["#anna .moves .primary", "#anna .moves .quiet"],
+            ["#anna .ticket.unseen", "#anna .ticket:not(.unseen)"],
+            ["#ben .age:has([data-late=very])", "#anna .age:has([data-late=no])"],
+            ["#anna .badge", "#anna .bar"],
+        ):
+            one, other = busy.page.evaluate(looks, pair)
+            assert one != other, pair
+    finally:
+        busy.page.emulate_media(forced_colors="none")
+
+
+def test_the_sound_switch_is_called_what_it_reads(busy: Demo) -> None:
+    busy.page.set_viewport_size(DESKTOP)
+    sound = busy.anna.get_by_role("switch")
+    expect(sound).to_have_accessible_name(sound.inner_text())
+
+
+def test_without_javascript_it_says_so(chromium: Browser, busy: Demo) -> None:
+    context = chromium.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(busy.page.url)
+    expect(page.locator("noscript p")).to_contain_text("This page needs JavaScript.")
+    expect(page.locator("noscript p")).to_be_visible()
+    expect(page.get_by_role("main")).to_be_hidden()
+    context.close()
 
 
 def test_on_a_phone_what_is_said_is_in_sight(busy: Demo) -> None:
     busy.page.set_viewport_size(PHONE)
+    show(busy, "Table 7")
     busy.page.evaluate("scrollTo(0, 0)")
     press(busy.guest, "Waiter")
     expect(busy.guest.locator(".toast")).to_be_in_viewport(ratio=1)

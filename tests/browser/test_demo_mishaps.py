@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import BrowserContext, Route, expect
+from playwright.sync_api import BrowserContext, Locator, Route, expect
 
 from tests.browser.demo import DESKTOP, ORDER, Demo, card, press
 from tests.support.service_server import ServiceServer
@@ -20,6 +21,104 @@ def test_a_double_tap_moves_a_ticket_once(demo: Demo) -> None:
     expect(card(demo.anna, "Napkins")).to_contain_text("Acknowledged")
     expect(demo.anna.get_by_role("button", name="Complete: Napkins")).to_be_enabled()
     expect(card(demo.guest, "Napkins")).to_contain_text("has seen it")
+
+
+def test_a_quick_second_tap_spares_the_ticket_that_moves_under_the_finger(demo: Demo) -> None:
+    press(demo.anna, "Acknowledge: Napkins")
+    complete = demo.anna.get_by_role("button", name="Complete: Napkins")
+    expect(complete).to_be_enabled()
+    place = place_of(complete)
+    moves = moves_sent(demo)
+    demo.page.mouse.click(*place)
+    order = demo.anna.get_by_role("button", name=f"Acknowledge: {ORDER}")
+    # Not a wait of a helper: the finger is quick.
+    demo.page.evaluate(
+        """([x, y]) => new Promise((resolve) => {
+          const look = () => {
+            const button = document.elementFromPoint(x, y)?.closest("button");
+            if (button?.ariaLabel.startsWith("Acknowledge: 2")) resolve();
+            else requestAnimationFrame(look);
+          };
+          look();
+        })""",
+        place,
+    )
+    demo.page.mouse.click(*place)
+    assert len(moves) == 1
+    expect(order).to_be_enabled()
+    demo.page.mouse.click(*place)
+    expect(card(demo.anna, ORDER)).to_contain_text("Acknowledged")
+
+
+def test_a_quick_second_key_press_spares_the_ticket_that_is_focused_next(demo: Demo) -> None:
+    keyboard = demo.page.keyboard
+    press(demo.anna, "Acknowledge: Napkins")
+    press(demo.anna, "Complete: Napkins")
+    done = demo.anna.get_by_role("button", name="Done: Napkins")
+    expect(done).to_be_enabled()
+    moves = moves_sent(demo)
+    done.focus()
+    keyboard.press("Enter")
+    next_one = demo.anna.get_by_role("button", name=f"Acknowledge: {ORDER}")
+    expect(next_one).to_be_focused()
+    keyboard.press("Enter")
+    assert len(moves) == 1
+    expect(next_one).to_be_enabled()
+    keyboard.press("Enter")
+    expect(card(demo.anna, ORDER)).to_contain_text("Acknowledged")
+
+
+def test_a_key_that_is_held_down_presses_once(demo: Demo) -> None:
+    keyboard = demo.page.keyboard
+    moves = moves_sent(demo)
+    demo.anna.get_by_role("button", name="Acknowledge: Napkins").focus()
+    keyboard.down("Enter")
+    complete = demo.anna.get_by_role("button", name="Complete: Napkins")
+    expect(complete).to_be_focused()
+    expect(complete).to_be_enabled()
+    keyboard.down("Enter")
+    keyboard.down("Enter")
+    keyboard.up("Enter")
+    assert len(moves) == 1
+    keyboard.press("Enter")
+    expect(demo.anna.get_by_role("button", name="Done: Napkins")).to_be_focused()
+
+
+def place_of(button: Locator) -> tuple[float, float]:
+    """Return the point in the window where a finger would tap."""
+    box = button.bounding_box()
+    assert box is not None
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
+def moves_sent(demo: Demo) -> list[str]:
+    """Return the list to which the address of each move is added from now on."""
+    sent: list[str] = []
+    demo.page.on("request", lambda each: sent.append(each.url) if each.method == "PATCH" else None)
+    return sent
+
+
+def test_what_a_captive_portal_has_answered_was_not_sent(
+    demo: Demo, demo_server: ServiceServer
+) -> None:
+    def intercept(route: Route) -> None:
+        route.fulfill(status=200, content_type="text/html", body="<h1>Welcome to our wifi</h1>")
+
+    demo.page.route("**/api/**", intercept)
+    press(demo.guest, "Water")
+    unsent = demo.guest.get_by_role("list", name="Not sent")
+    expect(unsent.get_by_role("alert")).to_contain_text("Water: not sent. No connection.")
+    expect(card(demo.guest, "Water")).to_have_count(0)
+    press(demo.anna, "Acknowledge: Napkins")
+    napkins = card(demo.anna, "Napkins")
+    expect(napkins.get_by_role("alert")).to_contain_text("Napkins: No connection.")
+    expect(napkins).to_contain_text("New")
+    press(demo.guest, "Try again: Water")
+    expect(unsent.get_by_role("alert")).to_contain_text("Water: not sent. No connection.")
+    demo.page.unroute("**/api/**")
+    press(demo.guest, "Try again: Water")
+    expect(card(demo.guest, "Water")).to_contain_text("Sent to Anna.")
+    expect(unsent.get_by_role("listitem")).to_have_count(0)
 
 
 def test_a_double_tap_calls_once(demo: Demo) -> None:
@@ -85,7 +184,9 @@ def test_a_screen_that_is_behind_is_told_why_its_move_came_too_late(demo: Demo) 
 
     press(order, "Cancel")
     reason = order.get_by_role("alert")
-    expect(reason).to_have_text("It is “In progress” by now, and cannot be changed from here.")
+    expect(reason).to_have_text(
+        f"{ORDER}: It is “In progress” by now, and cannot be changed from here."
+    )
     expect(order).to_contain_text("Being prepared.")
     expect(order.get_by_role("button")).to_have_count(0)
 
@@ -127,6 +228,21 @@ def test_a_press_that_succeeds_brings_the_stream_back(demo: Demo) -> None:
     demo.expect_links("Offline")
     press(demo.anna, "Acknowledge: Napkins")
     expect(demo.anna.locator(".link")).to_have_text("Live")
+    expect(demo.ben.locator(".link")).to_have_text("Offline")
+
+
+def test_offline_it_says_when_it_tries_again_and_does_so_at_a_press(demo: Demo) -> None:
+    demo.page.evaluate("window.dispatchEvent(new Event('offline'))")
+    demo.expect_links("Offline")
+    notice = demo.anna.get_by_text(re.compile("This device has no network. Next try in [0-9]+ s."))
+    expect(notice).to_be_visible()
+    first = notice.inner_text()
+    expect(notice).not_to_have_text(first)
+    lost = demo.page.get_by_role("region", name="Events").locator("[data-type=offline]")
+    expect(lost).to_have_count(3)
+    press(demo.anna, "Try now")
+    expect(demo.anna.locator(".link")).to_have_text("Live")
+    expect(demo.anna.get_by_role("button", name="Try now")).to_be_hidden()
     expect(demo.ben.locator(".link")).to_have_text("Offline")
 
 
@@ -180,4 +296,5 @@ def test_a_proxy_that_answers_in_the_services_place_signs_nobody_out(
     expect(links).to_have_text(["Offline"] * 3)
     expect(page.get_by_text("Signed out")).to_have_count(0)
     context.unroute("**/api/**")
+    page.get_by_role("button", name="Try now").first.click()
     expect(links).to_have_text(["Live"] * 3)

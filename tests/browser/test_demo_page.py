@@ -42,10 +42,10 @@ def test_a_call_for_water_from_the_tap_to_the_thanks(demo: Demo) -> None:
 
 def test_a_call_that_waits_already_is_not_made_twice(demo: Demo) -> None:
     press(demo.guest, "Water")
-    expect(demo.guest.get_by_text("Your request has been received")).to_be_visible()
+    expect(demo.guest.get_by_text("Water: Your request has been received")).to_be_visible()
     expect(demo.guest.get_by_role("button", name="Water", exact=True)).to_be_enabled()
     press(demo.guest, "Water")
-    expect(demo.guest.get_by_text("Anna already knows.")).to_be_visible()
+    expect(demo.guest.get_by_text("Water: Anna already knows.")).to_be_visible()
     expect(card(demo.anna, "Water")).to_have_count(1)
 
 
@@ -125,6 +125,12 @@ def test_new_calls_chime_after_a_tap_on_sound(
 
 def test_all_tables_are_handed_over(demo: Demo) -> None:
     press(demo.anna, "Hand all tables to Ben")
+    expect(demo.guest).to_contain_text("Anna is looking after you")
+    undo = demo.anna.get_by_role("button", name="Undo", exact=True)
+    undo.click()
+    expect(undo).to_be_hidden()
+    expect(demo.anna.get_by_text("Nothing was handed over")).to_be_attached()
+    press(demo.anna, "Hand all tables to Ben")
     expect(demo.anna.get_by_text("2 tables handed to Ben")).to_be_visible()
     expect(demo.anna).to_contain_text("No tables. Enjoy the break.")
     expect(demo.ben.get_by_text("Tables 5, 7 are yours now")).to_be_visible()
@@ -161,6 +167,35 @@ def test_the_log_shows_each_event_as_it_came(demo: Demo, demo_server: ServiceSer
     expect(beats).to_be_hidden()
     log.get_by_label("Heartbeats").check()
     expect(beats).to_be_visible()
+
+
+def test_the_log_says_what_changed_and_folds_refreshes_away(demo: Demo) -> None:
+    press(demo.anna, "Acknowledge: Napkins")
+    log = demo.page.get_by_role("region", name="Events")
+    line = log.locator("[data-who=guest][data-type=request_update]")
+    expect(line).to_contain_text("New → Acknowledged")
+    refresh = log.locator("[data-who=guest][data-type=cache_refresh]").first
+    expect(refresh).to_be_attached()
+    expect(refresh).to_be_hidden()
+    log.get_by_label("Refreshes").check()
+    expect(refresh).to_be_visible()
+
+
+def test_a_new_call_that_is_scrolled_out_of_sight_is_a_tap_away(
+    demo: Demo, demo_server: ServiceServer
+) -> None:
+    for kind in ("bill", "waiter", "water"):
+        demo_server.service.create_request("table-5", kind)
+    expect(demo.anna.locator(".badge")).to_have_text("3 not seen yet")
+    press(demo.guest, "The bill")
+    # Table 7 has waited longest, so it is on top, with its new call below the old ones.
+    demo.anna.locator(".scroll").evaluate("(each) => each.scrollTo(0, 0)")
+    notice = demo.anna.get_by_role("button", name=re.compile("^Show new: .*, table 5"))
+    expect(demo.anna.get_by_role("status").filter(has_text="New: The bill")).to_be_attached()
+    notice.click()
+    focused = demo.anna.locator(".ticket:focus-within")
+    expect(focused).to_be_in_viewport(ratio=1)
+    expect(focused).not_to_have_class(re.compile("unseen"))
 
 
 def test_it_can_be_worked_by_keyboard_without_losing_the_place(demo: Demo) -> None:
