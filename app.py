@@ -57,7 +57,7 @@ from waiter_service.api.failures import database_failed
 from waiter_service.api.joining import JoinDesk
 from waiter_service.blueprint import create_blueprint as create_api_blueprint
 from waiter_service.changes import Change
-from waiter_service.errors import DatabaseUrlInvalid
+from waiter_service.errors import DatabaseSchemaInvalid, DatabaseUrlInvalid
 from waiter_service.join_codes import JoinCodes
 from waiter_service.marks import Marks
 from waiter_service.revocations import Revocations
@@ -219,7 +219,9 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
 
 def _database(settings: Settings) -> Database:
     try:
-        return Database(settings.database_url)
+        return Database(settings.database_url, schema=settings.database_schema)
+    except DatabaseSchemaInvalid as error:
+        raise SettingsError(str(error)) from None
     except DatabaseUrlInvalid as error:
         raise SettingsError(
             f"DATABASE_URL is {without_password(settings.database_url)!r}, but must be "

@@ -54,6 +54,8 @@ class Settings:
     # SQLite or PostgreSQL. Default: restaurant.db in the instance directory. Whether it
     # can be used is for the application to check: the master must not load a driver.
     database_url: str = _setting("DATABASE_URL", values.text, show=values.without_password)
+    # The schema that the tables are in, on PostgreSQL. Not set: the connection's own choice.
+    database_schema: str | None = _setting("DATABASE_SCHEMA", values.text)
     # Not set: history and fan-out stay in this one process's memory.
     redis_url: str | None = _setting(
         "REDIS_URL",

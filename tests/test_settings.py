@@ -23,7 +23,7 @@ from runtime.secret_strength import weakness_of
 from settings import Settings, SettingsError
 from tests.support.programs import REPOSITORY
 from waiter_service import Database
-from waiter_service.database import url_from
+from waiter_service.database_url import url_from
 
 GOOD_SECRET = "kX2vQ9-uR7sLw0pZ4tYb8nHc3mFa6dGe1jJi5oKqVhUx"
 

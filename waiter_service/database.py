@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Self, cast
 
 from sqlalchemy import Connection, Engine, QueuePool, exc, text
-from sqlalchemy.engine import URL, make_url
 from sqlalchemy.orm import Session
 
-from waiter_service import schema
+from waiter_service import schema as tables
+from waiter_service.database_url import usable_schema, usable_url
 from waiter_service.engines import postgresql_engine, sqlite_engine, store_has_failed
-from waiter_service.errors import DatabaseUnavailable, DatabaseUrlInvalid, SchemaOutOfDate
+from waiter_service.errors import CreatedBeforeFork, DatabaseUnavailable, SchemaOutOfDate
 from waiter_service.fingerprint import fingerprint
 from waiter_service.write_lock import WriteLock
 
-DEFAULT_SQLITE_PATH = Path(__file__).resolve().parent.parent / "instance" / "restaurant.db"
-
 # Inserted and updated in one statement, so that it also works in a table that was emptied.
-_PROBE = text(
-    "INSERT INTO write_probe (id, writes) VALUES (1, 1)"
+_PROBE = (
+    "INSERT INTO {schema}write_probe (id, writes) VALUES (1, 1)"
     " ON CONFLICT (id) DO UPDATE SET writes = write_probe.writes + 1"
 )
 
@@ -32,19 +31,27 @@ class Database:
 
     ``url`` is a ``sqlite:///`` or ``postgresql://`` URL; without one it is
     ``instance/restaurant.db`` beside the code. Nothing is connected before
-    the first use, which also checks the schema, once. Safe to share among
-    threads and greenlets; make it after a fork, not before.
+    the first use, which also checks the tables, once. Safe to share among
+    threads and greenlets. Make it after a fork, not before: in a child of the
+    process that made it, every use raises ``CreatedBeforeFork``.
+
+    ``schema`` is where on PostgreSQL the tables are, if not in the first
+    schema of the connection's ``search_path``. Every statement names it, so
+    that no ``search_path`` matters, which a pooler may reset.
 
     On PostgreSQL every call may switch greenlets. On SQLite only one that
     writes may, while it waits for another writer, before it has begun.
 
     Raises:
         DatabaseUrlInvalid: neither of the two, or SQLite in memory, which
-            other processes, and other connections, could not see.
+            other processes, and other connections, could not see; or its
+            query holds what the driver does not know.
+        DatabaseSchemaInvalid: ``schema`` is no name for one, or given for SQLite.
     """
 
-    def __init__(self, url: str | None = None) -> None:
+    def __init__(self, url: str | None = None, *, schema: str | None = None) -> None:
         self.url = usable_url(url)
+        self.schema = usable_schema(schema, self.url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._turn: Callable[[], AbstractContextManager[None]] = nullcontext
         if self.is_sqlite:
@@ -52,7 +59,7 @@ class Database:
             self._turn = write_lock.turn
             self._engine = sqlite_engine(self.url, write_lock)
         else:
-            self._engine = postgresql_engine(self.url)
+            self._engine = postgresql_engine(self.url, self.schema)
         self._writer = self._engine.execution_options(writes=True)
         self._committer = (
             self._writer
@@ -66,15 +73,19 @@ class Database:
                 isolation_level="REPEATABLE READ", postgresql_readonly=True
             )
         )
+        self._probe = text(_PROBE.format(schema=f'"{self.schema}".' if self.schema else ""))
         # At the end of the process, too: the last connection that is closed copies the
         # -wal into the file and removes it. A copy of the file alone would lack changes.
-        weakref.finalize(self, self._engine.dispose)
+        self._disposal = weakref.finalize(self, self._engine.dispose)
         self._is_checked = False
+        self._made_by = os.getpid()
+        self._is_inherited = False
+        _made_here.add(self)
 
     @classmethod
-    def checked(cls, url: str | None = None) -> Self:
+    def checked(cls, url: str | None = None, *, schema: str | None = None) -> Self:
         """Return a database that can be used, or fail now; see ``check``."""
-        database = cls(url)
+        database = cls(url, schema=schema)
         try:
             database.check()
         except BaseException:
@@ -95,7 +106,7 @@ class Database:
     @property
     def fingerprint(self) -> str:
         """A digest of its host, name and schema, which tells it from other databases."""
-        return fingerprint(self.url)
+        return fingerprint(self.url, self.schema)
 
     @property
     def sqlite_path(self) -> Path | None:
@@ -112,6 +123,7 @@ class Database:
         Raises:
             DatabaseUnavailable: no answer, or another writer took too long.
             SchemaOutOfDate: found at the first use.
+            CreatedBeforeFork: this process is a child of the one that made it.
         """
         with self._translated_errors():
             self._check_once()
@@ -147,10 +159,18 @@ class Database:
     def upgrade(self) -> None:
         """Bring the tables to what this code expects; nothing to do is fine.
 
-        Two processes may do it at once: the second waits for the first.
+        A schema that is missing is made. Two processes may do it at once: the
+        second waits for the first.
+
+        Raises:
+            SchemaOutOfDate: the tables are a newer release's, or another program's.
         """
         with self._translated_errors(), self._turn(), self._writer.begin() as connection:
-            schema.upgrade(connection)
+            tables.prepare(connection, self.schema)
+            found = tables.found_revision(connection, self.schema)
+            if found is not None and found not in tables.known_revisions():
+                raise SchemaOutOfDate(str(self), found=found, expected=tables.expected_revision())
+            tables.upgrade(connection, self.schema)
 
     def is_current(self) -> bool:
         """Tell whether the tables are those this code expects.
@@ -172,8 +192,8 @@ class Database:
             SchemaOutOfDate: it needs ``upgrade()``, or newer code.
         """
         with self._translated_errors(), self._reader.connect() as connection:
-            found = schema.found_revision(connection)
-        expected = schema.expected_revision()
+            found = tables.found_revision(connection, self.schema)
+        expected = tables.expected_revision()
         if found != expected:
             raise SchemaOutOfDate(str(self), found=found, expected=expected)
 
@@ -183,11 +203,23 @@ class Database:
         Raises: like ``writing``.
         """
         with self.committing() as connection:
-            connection.execute(_PROBE)
+            connection.execute(self._probe)
 
     def dispose(self) -> None:
         """Close the connections; a later use opens new ones."""
-        self._engine.dispose()
+        if not self._is_inherited:  # they are still the parent's
+            self._engine.dispose()
+
+    def _become_inherited(self) -> None:
+        """Leave all to the parent: this process was forked from the one that made it.
+
+        A new pool would not do. The service's claims on the outbox carry one name, by
+        which two processes would announce the same changes; and a lock that another thread
+        of the parent held at that moment stays locked here.
+        """
+        self._is_inherited = True
+        # It would end the parent's connections.
+        self._disposal.detach()
 
     def _check_once(self) -> None:
         if not self._is_checked:
@@ -196,6 +228,8 @@ class Database:
 
     @contextmanager
     def _translated_errors(self) -> Iterator[None]:
+        if self._is_inherited:
+            raise CreatedBeforeFork(str(self), made_by=self._made_by, used_by=os.getpid())
         try:
             yield
         except exc.SQLAlchemyError as error:
@@ -210,47 +244,30 @@ class Database:
             ) from error
 
     def __str__(self) -> str:
-        return self.url.render_as_string(hide_password=True)
+        url = self.url.render_as_string(hide_password=True)
+        return f"{url} (schema {self.schema})" if self.schema else url
 
     def __repr__(self) -> str:
         return f"Database({str(self)!r})"
 
 
-def url_from(environ: Mapping[str, str]) -> str | None:
-    """Return the URL that an environment asks for; None stands for the default."""
-    if url := environ.get("DATABASE_URL"):
-        return url
-    if instance_dir := environ.get("INSTANCE_DIR"):
-        # As settings.py reads it: "~" is nobody's folder of that name.
-        path = Path(instance_dir).expanduser().resolve() / "restaurant.db"
-        # Not put together by hand: in a URL, "?" would begin a query and "%" an escape.
-        return URL.create("sqlite", database=str(path)).render_as_string()
-    return None
+_made_here: weakref.WeakSet[Database] = weakref.WeakSet()
 
 
-def usable_url(url: str | None) -> URL:
-    """Return ``url`` as SQLAlchemy is to see it, whichever driver it names.
+def _close_files_before_fork() -> None:
+    # SQLite counts the locks of a process, and a child inherits the count but not the locks.
+    # It would believe that its own connections hold locks that only the parent's do, and
+    # lose what it writes once the parent has closed the file. With no connection open,
+    # there is nothing to inherit.
+    for database in list(_made_here):
+        if database.is_sqlite:
+            database.dispose()
 
-    Raises:
-        DatabaseUrlInvalid: see ``Database``. Tells nothing of the URL, which may hold a password.
-    """
-    if not url:
-        return URL.create("sqlite", database=str(DEFAULT_SQLITE_PATH))
-    try:
-        parsed = make_url(url)
-    except (exc.ArgumentError, ValueError) as error:  # a port that is no number, for one
-        raise DatabaseUrlInvalid(
-            "DATABASE_URL is not a URL; use sqlite:////path/to/file.db or "
-            "postgresql://user:password@host/name"
-        ) from error
-    backend = parsed.drivername.partition("+")[0]
-    # "postgres" is how many hosts still spell it; SQLAlchemy no longer does.
-    if backend in ("postgres", "postgresql"):
-        return parsed.set(drivername="postgresql+psycopg")
-    if backend != "sqlite":
-        raise DatabaseUrlInvalid(f"{backend} is not supported; use sqlite or postgresql")
-    if not parsed.database or parsed.database == ":memory:" or "mode" in parsed.query:
-        raise DatabaseUrlInvalid(
-            "SQLite in memory cannot be shared; name a file: sqlite:////path/to/file.db"
-        )
-    return parsed.set(drivername="sqlite")
+
+def _inherit_databases() -> None:
+    for database in list(_made_here):
+        database._become_inherited()
+
+
+# Noted once for each fork, so that no use of a database has to ask for the process's id.
+os.register_at_fork(before=_close_files_before_fork, after_in_child=_inherit_databases)

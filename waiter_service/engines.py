@@ -12,6 +12,7 @@ from psycopg import errors
 from sqlalchemy import Connection, Engine, create_engine, event, exc
 from sqlalchemy.engine import URL, ExceptionContext
 
+from waiter_service.errors import DatabaseUrlInvalid
 from waiter_service.write_lock import BUSY_TIMEOUT_MS, BUSY_TIMEOUT_SECONDS, WriteLock
 
 LOCK_TIMEOUT_MS = BUSY_TIMEOUT_MS
@@ -62,30 +63,24 @@ def store_has_failed(error: exc.SQLAlchemyError) -> bool:
     )
 
 
-def postgresql_engine(url: URL) -> Engine:
+def postgresql_engine(url: URL, schema: str | None = None) -> Engine:
     """Return an engine whose connections speak UTC and give up waiting for locks.
 
-    ``prepare_threshold=none`` in the URL's query has it prepare no statements, which a
-    pooler of transactions would look for on another connection.
+    Every statement finds the tables in ``schema``, where one is given. What the URL's query
+    says of a connection wins over our own choices, except for the time zone. With
+    ``prepare_threshold=none`` it prepares no statements, which a pooler of transactions
+    would look for on another connection.
+
+    Raises:
+        DatabaseUrlInvalid: the query holds what the driver does not know.
     """
-    prepares = url.query.get("prepare_threshold") != "none"
     engine = create_engine(
-        url.difference_update_query(["prepare_threshold"]),
+        url.difference_update_query(["prepare_threshold", "options"]),
         pool_size=POOL_SIZE,
         max_overflow=POOL_OVERFLOW,
         pool_timeout=POOL_TIMEOUT_SECONDS,
-        connect_args={
-            "connect_timeout": CONNECT_TIMEOUT_SECONDS,
-            # A machine that vanishes says nothing. Without these, whoever has asked it
-            # something waits for TCP to give up, a quarter of an hour. A server that
-            # is frozen, and whose kernel still answers, is not found out.
-            "keepalives_idle": 5,
-            "keepalives_interval": 5,
-            "keepalives_count": 2,
-            "tcp_user_timeout": VANISHED_MS,
-            "options": f"-c timezone=UTC -c lock_timeout={LOCK_TIMEOUT_MS}",
-            **({} if prepares else {"prepare_threshold": None}),
-        },
+        connect_args=_connect_args(url),
+        execution_options={"schema_translate_map": {None: schema}} if schema else {},
     )
 
     @event.listens_for(engine, "checkout")
@@ -119,6 +114,42 @@ def postgresql_engine(url: URL) -> Engine:
             emptied_at = now
 
     return engine
+
+
+def _connect_args(url: URL) -> dict[str, Any]:
+    for name in url.query:
+        if name != "prepare_threshold" and name not in _libpq_parameters():
+            raise DatabaseUrlInvalid(
+                f"DATABASE_URL holds ?{name}=, which PostgreSQL's client does not know"
+            )
+    args: dict[str, Any] = {
+        "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+        # A machine that vanishes says nothing. Without these, a caller that has asked it
+        # something waits for TCP to give up, a quarter of an hour. A server that
+        # is frozen, and whose kernel still answers, is not found out.
+        "keepalives_idle": 5,
+        "keepalives_interval": 5,
+        "keepalives_count": 2,
+        "tcp_user_timeout": VANISHED_MS,
+    }
+    args = {name: value for name, value in args.items() if name not in url.query}
+    asked = " ".join(url.normalized_query.get("options", ()))
+    # Of two that set the same, PostgreSQL takes the last.
+    args["options"] = f"-c lock_timeout={LOCK_TIMEOUT_MS} {asked} -c timezone=UTC"
+    threshold = " ".join(url.normalized_query.get("prepare_threshold", ()))
+    if threshold == "none":
+        args["prepare_threshold"] = None
+    elif threshold.isdecimal():
+        args["prepare_threshold"] = int(threshold)
+    elif threshold:
+        raise DatabaseUrlInvalid(
+            "DATABASE_URL holds a prepare_threshold that is neither none nor a whole number"
+        )
+    return args
+
+
+def _libpq_parameters() -> set[str]:
+    return {each.keyword.decode() for each in psycopg.pq.Conninfo.get_defaults()}
 
 
 def sqlite_engine(url: URL, write_lock: WriteLock) -> Engine:

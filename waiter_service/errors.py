@@ -29,6 +29,8 @@
     |   `-- IdempotencyKeyBusy
     `-- DatabaseError
         |-- DatabaseUrlInvalid
+        |-- DatabaseSchemaInvalid
+        |-- CreatedBeforeFork
         |-- DatabaseUnavailable
         |-- DatabaseInUse
         |-- BackupFailed
@@ -304,6 +306,27 @@ class DatabaseUrlInvalid(DatabaseError):
     """DATABASE_URL names no database this service can use."""
 
 
+class DatabaseSchemaInvalid(DatabaseError):
+    """DATABASE_SCHEMA names no schema that the tables can be in."""
+
+
+class CreatedBeforeFork(DatabaseError):
+    """The service was made in the parent process, and is used in a fork of it.
+
+    ``made_by`` and ``used_by`` are the ids of the two processes.
+    """
+
+    def __init__(self, database: str, *, made_by: int, used_by: int) -> None:
+        super().__init__(
+            f"the service on the database {database} was made by process {made_by}, and process "
+            f"{used_by} is a fork of it, which cannot use it; make a WaiterService (or Database) "
+            "in each process, after the fork: in gunicorn's post_fork, in Celery's "
+            "worker_process_init, or in the function that multiprocessing calls"
+        )
+        self.made_by = made_by
+        self.used_by = used_by
+
+
 class DatabaseUnavailable(DatabaseError):
     """It does not answer, or is locked for too long."""
 
@@ -330,7 +353,8 @@ class SchemaOutOfDate(DatabaseError):
         state = f"is at schema {found}" if found else "has no tables of this service"
         super().__init__(
             f"the database {database} {state}, but this code expects schema {expected}; "
-            "run: flask --app app db upgrade (or deploy newer code if the schema is ahead)"
+            "run: flask --app app db upgrade (or deploy newer code if the schema is ahead, or "
+            "set DATABASE_SCHEMA if the tables are another program's)"
         )
         self.found = found
         self.expected = expected

@@ -13,8 +13,10 @@ _LOCAL_HOSTS = {"", "localhost", "127.0.0.1", "::1"}
 _SEARCH_PATH = re.compile(r"search_path\s*=\s*([^\s]+)")
 
 
-def fingerprint(url: URL) -> str:
+def fingerprint(url: URL, schema: str | None = None) -> str:
     """Return a digest of the host, name and schema that ``url`` leads to.
+
+    Without ``schema`` it is the one that the URL's options name, or ``public``.
 
     By the words of the URL: two names of one host are two hosts. A database
     on this machine is that machine's, so the same URL on another machine leads
@@ -24,10 +26,12 @@ def fingerprint(url: URL) -> str:
         place = [socket.gethostname(), str(Path(str(url.database)).resolve())]
     else:
         hosts = _hosts(url)
-        schema = _SEARCH_PATH.search(_text(url, "options"))
+        if schema is None:
+            named = _SEARCH_PATH.search(_text(url, "options"))
+            schema = named[1] if named else "public"
         # What PostgreSQL takes for the name of a database is the user's, by default.
         name = url.database or url.username or ""
-        place = [*sorted(hosts), name, schema[1] if schema else "public"]
+        place = [*sorted(hosts), name, schema]
     return hashlib.sha256("\0".join(place).encode()).hexdigest()[:16]
 
 

@@ -10,7 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, String, column, inspect, select, table, text
+from sqlalchemy.schema import CreateSchema
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -21,11 +22,14 @@ MIGRATIONS = Path(__file__).resolve().parent / "migrations"
 _UPGRADE_LOCK = 7_305_511
 
 
-def found_revision(connection: Connection) -> str | None:
-    """Return the revision the database is at, ``None`` before the first."""
-    if not inspect(connection).has_table("alembic_version"):
+def found_revision(connection: Connection, schema: str | None = None) -> str | None:
+    """Return the revision the tables in ``schema`` are at, ``None`` before the first."""
+    if not inspect(connection).has_table("alembic_version", schema=schema):
         return None
-    revision: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    version = column("version_num", String)
+    revision: str | None = connection.scalar(
+        select(version).select_from(table("alembic_version", version, schema=schema))
+    )
     return revision
 
 
@@ -44,26 +48,42 @@ def known_revisions() -> frozenset[str]:
     return frozenset(file.name.partition("_")[0] for file in files)
 
 
-def upgrade(connection: Connection) -> None:
-    """Run the migrations that are missing, inside the caller's transaction.
+def prepare(connection: Connection, schema: str | None = None) -> None:
+    """Wait for other upgrades, and make ``schema`` where it is missing.
 
-    All or nothing on both engines. Others wait: on SQLite for the write lock,
-    which the caller's transaction holds, on PostgreSQL for an advisory lock.
+    On SQLite the caller's transaction holds the write lock, for which others wait; on
+    PostgreSQL they wait for an advisory lock.
+    """
+    if connection.dialect.name != "postgresql":
+        return
+    # The first of two upgrades may take its time, and the second should wait for it.
+    # The migrations themselves must not wait long: all later uses of a table queue up
+    # behind a statement that waits to alter it.
+    lock_timeout = connection.scalar(text("SHOW lock_timeout"))
+    connection.execute(text("SET LOCAL lock_timeout = 0"))
+    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _UPGRADE_LOCK})
+    connection.execute(
+        text("SELECT set_config('lock_timeout', :value, true)"), {"value": lock_timeout}
+    )
+    # Not IF NOT EXISTS, for which PostgreSQL asks for the right to make schemas in any case.
+    if schema is not None and not inspect(connection).has_schema(schema):
+        connection.execute(CreateSchema(schema))
+
+
+def upgrade(connection: Connection, schema: str | None = None) -> None:
+    """Run the migrations that are missing, inside the caller's transaction: all or nothing.
+
+    Call ``prepare`` first.
     """
     from alembic import command
 
-    if connection.dialect.name == "postgresql":
-        # The first of two upgrades may take its time, and the second should
-        # wait for it. The migrations themselves must not: whoever waits to
-        # alter a table makes everybody else wait behind them.
-        lock_timeout = connection.scalar(text("SHOW lock_timeout"))
-        connection.execute(text("SET LOCAL lock_timeout = 0"))
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _UPGRADE_LOCK})
-        connection.execute(
-            text("SELECT set_config('lock_timeout', :value, true)"), {"value": lock_timeout}
-        )
+    if schema is not None:
+        # A migration that forgets to name the schema fails, and alters no table of another
+        # program in the same database.
+        connection.execute(text("SELECT set_config('search_path', '', true)"))
     config = _config()
     config.attributes["connection"] = connection
+    config.attributes["schema"] = schema
     command.upgrade(config, "head")
 
 

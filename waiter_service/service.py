@@ -14,7 +14,8 @@ from waiter_service.actors import SYSTEM, Actor
 from waiter_service.announcer import Announcer
 from waiter_service.changes import Change
 from waiter_service.clock import Clock, utc_now
-from waiter_service.database import Database, url_from
+from waiter_service.database import Database
+from waiter_service.database_url import url_from
 from waiter_service.errors import ValidationError
 from waiter_service.inputs import OrderItem
 from waiter_service.relay import Relay, SideBySide
@@ -92,15 +93,18 @@ class WaiterService:
         """Return a service on the database that DATABASE_URL names.
 
         Unset, it is the SQLite file ``restaurant.db`` in INSTANCE_DIR, and
-        ``instance/`` beside the code where that is unset too. The house's rules are
-        read from MAX_OPEN_REQUESTS, MAX_ORDERS, MAX_ORDER_LINES and REQUIRE_PAID.
+        ``instance/`` beside the code where that is unset too. On PostgreSQL, DATABASE_SCHEMA
+        names the schema that its tables are in. The house's rules are read from
+        MAX_OPEN_REQUESTS, MAX_ORDERS, MAX_ORDER_LINES and REQUIRE_PAID.
 
         Raises:
             ValidationError: one of the rules' variables holds what it may not.
             DatabaseError: the URL is wrong, the database does not answer or its schema is behind.
         """
         rules = HouseRules.from_env(environ)
-        return cls(Database.checked(url_from(environ)), clock=clock, relay=relay, rules=rules)
+        schema = (environ.get("DATABASE_SCHEMA") or "").strip()
+        database = Database.checked(url_from(environ), schema=schema)
+        return cls(database, clock=clock, relay=relay, rules=rules)
 
     # Sessions
 

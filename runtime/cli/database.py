@@ -39,7 +39,8 @@ def backup(path: Path) -> None:
     if database.sqlite_path is None:
         raise UsePostgresTools(
             "the database is PostgreSQL's; use its own tool, which works while the service runs:\n"
-            f"  pg_dump --format=custom --file='{path}' --dbname='{_plain_url(database)}'"
+            f"  pg_dump --format=custom --file='{path}' {_only_ours(database)}"
+            f"--dbname='{_plain_url(database)}'"
         )
     with _progress("Copying") as progress:
         sqlite_backup.backup(database.sqlite_path, path, progress)
@@ -63,7 +64,7 @@ def restore(path: Path) -> None:
     if database.sqlite_path is None:
         raise UsePostgresTools(
             "the database is PostgreSQL's; stop the service, then use its own tools:\n"
-            "  dropdb NAME && createdb NAME\n"
+            f"  {_emptying(database)}\n"
             f"  pg_restore --exit-on-error --dbname='{_plain_url(database)}' '{path}'\n"
             "docs/operations/deployment.md has all the steps"
         )
@@ -82,9 +83,20 @@ def _database() -> Database:
     return service.database
 
 
+def _only_ours(database: Database) -> str:
+    return f"--schema='\"{database.schema}\"' " if database.schema else ""
+
+
+def _emptying(database: Database) -> str:
+    if database.schema is None:
+        return "dropdb NAME && createdb NAME"
+    drop = f'DROP SCHEMA "{database.schema}" CASCADE'
+    return f"psql --command='{drop}' '{_plain_url(database)}'"
+
+
 def _plain_url(database: Database) -> str:
     """Return the URL as PostgreSQL's tools understand it, without the password."""
-    url = database.url
+    url = database.url.difference_update_query(["prepare_threshold"])
     return URL.create(
         "postgresql", url.username, None, url.host, url.port, url.database, url.query
     ).render_as_string()

@@ -34,9 +34,9 @@ START_SECONDS = 20.0
 STOP_SECONDS = 15.0
 
 
-def open_restaurant(database_url: str) -> None:
+def open_restaurant(database_url: str, schema: str | None = None) -> None:
     """Create the tables and the demo restaurant, all of it long announced."""
-    database = Database(database_url)
+    database = Database(database_url, schema=schema)
     database.upgrade()
     seed(WaiterService(database))
     # A server would announce what the seeding did, to whoever is there by then.

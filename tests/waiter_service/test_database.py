@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from settings import Settings
 from waiter_service import Database, WaiterService, schema
-from waiter_service.database import DEFAULT_SQLITE_PATH
+from waiter_service.database_url import DEFAULT_SQLITE_PATH
 from waiter_service.errors import DatabaseUnavailable, DatabaseUrlInvalid, SchemaOutOfDate
 from waiter_service.models import Base
 
@@ -74,12 +74,12 @@ def test_processes_may_upgrade_at_once(empty, empty_database_url, run_python):
 def test_a_failed_migration_leaves_nothing_half_done(empty, monkeypatch):
     from waiter_service import database as module
 
-    def upgrade(connection):
+    def upgrade(connection, schema):
         connection.execute(text("CREATE TABLE half_done (id INTEGER)"))
         raise RuntimeError
 
     with monkeypatch.context() as patch:
-        patch.setattr(module.schema, "upgrade", upgrade)
+        patch.setattr(module.tables, "upgrade", upgrade)
         with pytest.raises(RuntimeError):
             empty.upgrade()
     empty.upgrade()
@@ -110,6 +110,7 @@ def test_every_spelling_of_postgresql_is_understood(scheme):
         "nonsense",
         "postgresql://db:port/floor",
         "sqlite:///file:x?mode=memory",
+        "sqlite:///floor.db?options=x",
     ],
 )
 def test_a_url_that_cannot_work_is_refused_with_one_that_can(url):

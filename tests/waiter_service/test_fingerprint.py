@@ -64,3 +64,12 @@ def test_local_database_is_that_of_its_machine(monkeypatch: pytest.MonkeyPatch) 
 def test_fingerprint_tells_nothing_of_the_url() -> None:
     assert len(fingerprint(PLAIN)) == 16
     assert int(fingerprint(PLAIN), 16)
+
+
+def test_schema_of_its_own_is_another_database_however_it_is_named() -> None:
+    south = Database(PLAIN, schema="south").fingerprint
+    assert south != fingerprint(PLAIN)
+    assert south == fingerprint(PLAIN + "?options=-c%20search_path%3Dsouth")
+    assert Database(PLAIN, schema="public").fingerprint == fingerprint(PLAIN)
+    options = PLAIN + "?options=-c%20search_path%3Dnorth"
+    assert Database(options, schema="south").fingerprint == south

@@ -9,6 +9,9 @@ from waiter_service.models import Base
 context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=Base.metadata,
+    # A migration asks for it where neither Alembic nor SQLAlchemy names it for us:
+    # op.get_context().version_table_schema.
+    version_table_schema=context.config.attributes.get("schema"),
     # SQLite cannot alter most things in place: Alembic copies the table then.
     render_as_batch=True,
     # SQLite's DDL is transactional too, now that we open transactions ourselves.

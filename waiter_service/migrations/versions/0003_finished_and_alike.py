@@ -23,11 +23,14 @@ _FINAL = {
 
 
 def upgrade() -> None:
+    schema = op.get_context().version_table_schema
     for table, final in _FINAL.items():
-        op.add_column(table, sa.Column("finished_at", sa.DateTime(timezone=True)))
+        op.add_column(table, sa.Column("finished_at", sa.DateTime(timezone=True)), schema=schema)
         status = sa.column("status", sa.String)
         op.execute(
-            sa.table(table, status, sa.column("finished_at"), sa.column("updated_at"))
+            sa.table(
+                table, status, sa.column("finished_at"), sa.column("updated_at"), schema=schema
+            )
             .update()
             .where(status.in_(final))
             .values(finished_at=sa.column("updated_at"))
@@ -36,8 +39,9 @@ def upgrade() -> None:
     op.add_column(
         "requests",
         sa.Column("kind_key", sa.String(64), nullable=False, server_default=sa.text("''")),
+        schema=schema,
     )
-    _fill_kind_keys()
+    _fill_kind_keys(schema)
     op.drop_index("ix_requests_session_id_kind", "requests")
     op.drop_index("ix_orders_session_id", "orders")
     for table in _FINAL:
@@ -46,8 +50,13 @@ def upgrade() -> None:
         )
 
 
-def _fill_kind_keys() -> None:
-    requests = sa.table("requests", sa.column("kind", sa.String), sa.column("kind_key", sa.String))
+def _fill_kind_keys(schema: str | None) -> None:
+    requests = sa.table(
+        "requests",
+        sa.column("kind", sa.String),
+        sa.column("kind_key", sa.String),
+        schema=schema,
+    )
     connection = op.get_bind()
     kinds = connection.scalars(sa.select(requests.c.kind).distinct()).all()
     for kind in kinds:
@@ -58,10 +67,11 @@ def _fill_kind_keys() -> None:
 
 
 def downgrade() -> None:
+    schema = op.get_context().version_table_schema
     for table in _FINAL:
         op.drop_index(f"ix_{table}_session_id_finished_at", table)
     op.create_index("ix_orders_session_id", "orders", ["session_id"])
     op.create_index("ix_requests_session_id_kind", "requests", ["session_id", "kind"])
-    op.drop_column("requests", "kind_key")
+    op.drop_column("requests", "kind_key", schema=schema)
     for table in _FINAL:
-        op.drop_column(table, "finished_at")
+        op.drop_column(table, "finished_at", schema=schema)

@@ -16,12 +16,16 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.add_column("revocations", sa.Column("seen_at", sa.DateTime(timezone=True)))
+    schema = op.get_context().version_table_schema
+    op.add_column("revocations", sa.Column("seen_at", sa.DateTime(timezone=True)), schema=schema)
     op.create_index("ix_revocations_seen_at", "revocations", ["seen_at"])
     # Serving processes have acted on these already.
-    op.execute("UPDATE revocations SET seen_at = revoked_at")
+    revoked_at = sa.column("revoked_at", sa.DateTime(timezone=True))
+    revocations = sa.table("revocations", revoked_at, sa.column("seen_at"), schema=schema)
+    op.execute(revocations.update().values(seen_at=revoked_at))
 
 
 def downgrade() -> None:
+    schema = op.get_context().version_table_schema
     op.drop_index("ix_revocations_seen_at", "revocations")
-    op.drop_column("revocations", "seen_at")
+    op.drop_column("revocations", "seen_at", schema=schema)

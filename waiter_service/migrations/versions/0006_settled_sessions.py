@@ -16,14 +16,18 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.add_column("sessions", sa.Column("settled_at", sa.DateTime(timezone=True)))
+    schema = op.get_context().version_table_schema
+    op.add_column("sessions", sa.Column("settled_at", sa.DateTime(timezone=True)), schema=schema)
     # What was closed before has left its floor already.
-    op.execute("UPDATE sessions SET settled_at = closed_at")
+    closed_at = sa.column("closed_at", sa.DateTime(timezone=True))
+    sessions = sa.table("sessions", closed_at, sa.column("settled_at"), schema=schema)
+    op.execute(sessions.update().values(settled_at=closed_at))
     op.drop_index("ix_sessions_waiter_id_closed_at", "sessions")
     op.create_index("ix_sessions_waiter_id_settled_at", "sessions", ["waiter_id", "settled_at"])
 
 
 def downgrade() -> None:
+    schema = op.get_context().version_table_schema
     op.drop_index("ix_sessions_waiter_id_settled_at", "sessions")
     op.create_index("ix_sessions_waiter_id_closed_at", "sessions", ["waiter_id", "closed_at"])
-    op.drop_column("sessions", "settled_at")
+    op.drop_column("sessions", "settled_at", schema=schema)

@@ -16,10 +16,14 @@ depends_on = None
 
 
 def upgrade() -> None:
+    schema = op.get_context().version_table_schema
     op.add_column(
-        "outbox", sa.Column("renewals", sa.Integer, nullable=False, server_default=sa.text("0"))
+        "outbox",
+        sa.Column("renewals", sa.Integer, nullable=False, server_default=sa.text("0")),
+        schema=schema,
     )
 
 
 def downgrade() -> None:
-    op.drop_column("outbox", "renewals")
+    schema = op.get_context().version_table_schema
+    op.drop_column("outbox", "renewals", schema=schema)
