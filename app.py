@@ -102,6 +102,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
 
     database = _database(settings)
     rules = HouseRules(
+        max_open_sessions=settings.max_open_sessions,
         max_open_requests=settings.max_open_requests,
         max_orders=settings.max_orders,
         max_order_lines=settings.max_order_lines,

@@ -119,6 +119,9 @@ class Settings:
     # How long a stopping worker takes to send its streams away, a few at a time.
     drain_seconds: float = _setting("SSE_DRAIN_SECONDS", values.seconds(0, 300), 10.0)
 
+    # Tables that a waiter may have on the floor before they open another. A guess: several
+    # times what anybody can serve.
+    max_open_sessions: int = _setting("MAX_OPEN_SESSIONS", values.integer(1, 1_000_000), 100)
     # What guests of one session may have unfinished: what a large party does in one
     # evening, several times over. Guesses.
     max_open_requests: int = _setting("MAX_OPEN_REQUESTS", values.integer(1, 1_000_000), 20)

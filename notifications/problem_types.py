@@ -41,6 +41,7 @@ class ProblemCode(StrEnum):
     TOO_MANY_ORDER_LINES = "too_many_order_lines"
     TOO_MANY_ORDERS = "too_many_orders"
     TOO_MANY_REQUESTS = "too_many_requests"
+    TOO_MANY_SESSIONS = "too_many_sessions"
     TRANSFER_REFUSED = "transfer_refused"
     VERSION_CONFLICT = "version_conflict"
     BODY_TOO_LARGE = "body_too_large"
@@ -210,6 +211,12 @@ TYPES: Mapping[ProblemCode, ProblemType] = MappingProxyType(
             "409: the table has as many requests unfinished as it may. "
             "429, from the proxy: too many HTTP requests came from one address.",
             "409: wait until some are finished. 429: wait as long as Retry-After says.",
+        ),
+        ProblemCode.TOO_MANY_SESSIONS: ProblemType(
+            (409,),
+            "Too many sessions",
+            "The waiter has as many tables on the floor as one may open.",
+            "Close some, then try again.",
         ),
         ProblemCode.TRANSFER_REFUSED: ProblemType(
             (409,),

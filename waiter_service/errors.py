@@ -22,6 +22,7 @@
     |   |-- SessionClosedError
     |   |-- TableOccupied
     |   |-- IdTaken
+    |   |-- TooManySessions
     |   |-- TooMuchUnfinished
     |   |-- OrdersUnfinished
     |   |-- TransferRefused
@@ -234,6 +235,17 @@ class IdTaken(Conflict):
         super().__init__(f"the {thing} id {thing_id} is taken")
         self.thing = thing
         self.thing_id = thing_id
+
+
+class TooManySessions(Conflict):
+    """A waiter has as many sessions on the floor as they may, ``most``; see ``HouseRules``."""
+
+    def __init__(self, waiter_id: str, most: int) -> None:
+        super().__init__(
+            f"waiter {waiter_id} may have {most} tables on the floor at most; close some first"
+        )
+        self.waiter_id = waiter_id
+        self.most = most
 
 
 class TooMuchUnfinished(Conflict):

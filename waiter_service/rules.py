@@ -22,18 +22,21 @@ _WORDS |= {"0": False, "false": False, "no": False, "off": False}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HouseRules:
-    """How much may be unfinished in one session, and when an order is finished.
+    """How much may be unfinished, in a session and on a floor, and when an order is finished.
 
     The limits bind guests and waiters, as they hold what anybody may come to hold;
     managers, and what acts for nobody, such as a till, go by their own judgement.
 
     Args:
+        max_open_sessions: on the floor of one waiter, for another to be opened or reopened.
+            A transfer may bring more.
         max_open_requests: that the guests still wait for.
         max_orders: that are not served.
         max_order_lines: of all those orders together.
         require_paid: an order is not finished when it is delivered, only when it is paid.
     """
 
+    max_open_sessions: int = 100
     max_open_requests: int = 20
     max_orders: int = 100
     max_order_lines: int = 500

@@ -95,7 +95,7 @@ class WaiterService:
         Unset, it is the SQLite file ``restaurant.db`` in INSTANCE_DIR, and
         ``instance/`` beside the code where that is unset too. On PostgreSQL, DATABASE_SCHEMA
         names the schema that its tables are in. The house's rules are read from
-        MAX_OPEN_REQUESTS, MAX_ORDERS, MAX_ORDER_LINES and REQUIRE_PAID.
+        MAX_OPEN_SESSIONS, MAX_OPEN_REQUESTS, MAX_ORDERS, MAX_ORDER_LINES and REQUIRE_PAID.
 
         Raises:
             ValidationError: one of the rules' variables holds what it may not.
@@ -126,6 +126,7 @@ class WaiterService:
         Raises:
             UnknownWaiter: nobody of that id.
             TableOccupied: the table has an open session.
+            TooManySessions: they have as many on the floor as a waiter may open.
             IdTaken: ``session_id`` was given and is not free.
         """
         with self._work(actor) as work:
@@ -161,6 +162,7 @@ class WaiterService:
 
         Raises:
             TableOccupied: others have sat down at the table.
+            TooManySessions: their waiter has as many on the floor as they may open.
         """
         with self._work(actor) as work:
             return sessions.reopen_session(work, session_id, reason=reason)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, exists, select
+from sqlalchemy import ColumnElement, exists, func, select
 from sqlalchemy.exc import IntegrityError
 
 from waiter_service import inputs, revocations
@@ -16,6 +16,7 @@ from waiter_service.errors import (
     NotPermitted,
     OrdersUnfinished,
     TableOccupied,
+    TooManySessions,
     UnknownSession,
     UnknownWaiter,
     ValidationError,
@@ -48,6 +49,7 @@ def open_session(
     if not inputs.is_identifier(waiter_id) or work.orm.get(WaiterRow, waiter_id) is None:
         raise UnknownWaiter(waiter_id)
     _require_free_table(work, table_number)
+    _require_room(work, waiter_id)
     row = SessionRow(
         id=chosen_id or inputs.new_identifier("session"),
         table_number=table_number,
@@ -83,6 +85,20 @@ def _require_free_table(work: UnitOfWork, table_number: int) -> None:
         # Whose table it is, is nobody else's business.
         is_theirs = work.actor.may_act_in(session_id=there.id, waiter_id=there.waiter_id)
         raise TableOccupied(table_number, there.id if is_theirs else None)
+
+
+def _require_room(work: UnitOfWork, waiter_id: str) -> None:
+    """Raise ``TooManySessions`` if the waiter's floor is full.
+
+    On PostgreSQL two calls at once may both find the last place: the limit bounds
+    what one waiter can make everybody's process do, and one more changes nothing.
+    """
+    if not work.rules.limits(work.actor):
+        return
+    most = work.rules.max_open_sessions
+    is_theirs = (SessionRow.waiter_id == waiter_id) & is_on_floor(work.rules)
+    if (work.orm.scalar(select(func.count(SessionRow.id)).where(is_theirs)) or 0) >= most:
+        raise TooManySessions(waiter_id, most)
 
 
 def close_session(
@@ -125,6 +141,7 @@ def reopen_session(work: UnitOfWork, session_id: str, *, reason: str | None) -> 
     if session.closed_at is None:
         return SessionUpdate(False, SessionView.of(session))
     _require_free_table(work, session.table_number)
+    _require_room(work, session.waiter_id)
     session.closed_at = session.settled_at = None
     session.version += 1
     try:

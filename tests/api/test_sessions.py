@@ -198,6 +198,15 @@ def test_a_closing_by_mistake_is_taken_back_unless_others_have_sat_down(anna, be
     assert (refused.status_code, refused.json["tableNumber"]) == (409, 5)
 
 
+def test_a_waiter_opens_so_many_tables_and_no_more(anna, service):
+    has = len(anna.get("/api/waiters/anna/floor").json["sessions"])
+    for table in range(100, 200 - has):
+        service.open_session(table, "anna")
+    refused = anna.post("/api/sessions", {"tableNumber": 200})
+    assert (refused.status_code, refused.json["code"]) == (409, "too_many_sessions")
+    assert (refused.json["waiterId"], refused.json["most"]) == ("anna", 100)
+
+
 def test_a_table_has_so_much_unfinished_and_no_more(guest):
     for number in range(19):
         wish = {"kind": f"wish {number}"}

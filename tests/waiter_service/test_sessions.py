@@ -16,6 +16,7 @@ from waiter_service.errors import (
     OrdersUnfinished,
     SessionClosedError,
     TableOccupied,
+    TooManySessions,
     TooMuchUnfinished,
     UnknownSession,
     UnknownWaiter,
@@ -251,6 +252,26 @@ def test_guests_wait_for_so_many_things_at_once_and_no_more(service, clock, list
         house.place_order("table-5", tea, actor=guest, order_id="second")
     house.update_order_status(first.id, "Cancelled", actor=guest)
     house.place_order("table-5", tea, actor=guest)
+
+
+def test_a_waiter_has_so_many_tables_on_the_floor_and_no_more(service, clock, listener):
+    house = WaiterService(service.database, clock=clock, rules=HouseRules(max_open_sessions=3))
+    anna = Actor.waiter("anna")
+    # She has table-5 and table-7 already.
+    house.open_session(100, "anna", session_id="t-100", actor=anna)
+    listener.heard.clear()
+    with pytest.raises(TooManySessions) as caught:
+        house.open_session(200, "anna", actor=anna)
+    assert (caught.value.waiter_id, caught.value.most) == ("anna", 3)
+    assert not listener.heard
+    # A manager knows what they do.
+    house.open_session(201, "anna", actor=MIA)
+    house.close_session("t-100", actor=anna)
+    house.close_session("table-5", actor=anna)
+    house.open_session(200, "anna", actor=anna)
+    with pytest.raises(TooManySessions):
+        house.reopen_session("t-100", actor=anna)
+    assert house.reopen_session("t-100", actor=MIA).changed
 
 
 def test_the_houses_rules_are_read_from_the_environment(database_url):

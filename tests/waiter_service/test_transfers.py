@@ -1,7 +1,10 @@
+import time
+
 import pytest
 
-from waiter_service import SYSTEM, Actor, SessionTransfer, TransferCause
+from waiter_service import SYSTEM, Actor, FloorQueries, SessionTransfer, TransferCause, transfers
 from waiter_service.errors import NotPermitted, TransferRefused, UnknownWaiter, ValidationError
+from waiter_service.pacing import PAUSE_SECONDS
 
 ANNA, BEN = Actor.waiter("anna"), Actor.waiter("ben")
 
@@ -129,7 +132,7 @@ def test_to_whom_and_from_whom_must_be_known(service):
 @pytest.mark.parametrize(
     "selection",
     [{}, {"session_ids": []}, {"session_ids": "table-5"}, {"session_ids": ["\0"]},
-     {"session_ids": [7]}, {"session_ids": ["x"] * 501}],
+     {"session_ids": [7]}, {"session_ids": ["x"] * 301}],
 )  # fmt: skip
 def test_a_transfer_of_nothing_in_particular_is_refused(service, selection):
     with pytest.raises(ValidationError) as caught:
@@ -193,3 +196,33 @@ def test_a_closed_table_with_orders_left_goes_with_the_others(service, queries):
 def test_a_closed_table_with_orders_left_may_be_named(service):
     service.close_session("table-7", force=True, reason="they ran")
     assert service.transfer_sessions(session_ids=["table-7"], to_waiter_id="ben").changed
+
+
+def test_a_large_transfer_lets_others_have_their_turn(service, monkeypatch):
+    for table in range(100, 200):
+        service.open_session(table, "anna")
+    pauses = []
+    monkeypatch.setattr(time, "sleep", pauses.append)
+    result = service.transfer_sessions(to_waiter_id="ben", from_waiter_id="anna")
+    assert len(result.moved) >= 100
+    assert pauses.count(PAUSE_SECONDS) >= 5
+    pauses.clear()
+    repeated = [session.id for session in result.moved]
+    service.transfer_sessions(to_waiter_id="ben", from_waiter_id="anna", session_ids=repeated)
+    assert pauses.count(PAUSE_SECONDS) >= 5
+
+
+def test_a_floor_too_large_to_be_moved_at_once_is_moved_in_parts(service, monkeypatch):
+    monkeypatch.setattr(transfers, "MAX_SESSIONS", 2)
+    for table in range(100, 103):
+        service.open_session(table, "ben", session_id=f"t-{table}")
+    before = FloorQueries(service.database).waiter_floor("ben").sessions
+    with pytest.raises(ValidationError) as caught:
+        service.transfer_sessions(to_waiter_id="anna", from_waiter_id="ben")
+    assert caught.value.field == "session_ids"
+    assert len(FloorQueries(service.database).waiter_floor("ben").sessions) == len(before)
+    parts = ["t-100", "t-101"]
+    moved = service.transfer_sessions(
+        to_waiter_id="anna", from_waiter_id="ben", session_ids=parts
+    ).moved
+    assert [session.id for session in moved] == parts

@@ -32,6 +32,7 @@ from waiter_service.errors import (
     SessionClosedError,
     StatusConflict,
     TableOccupied,
+    TooManySessions,
     TooMuchUnfinished,
     TransferRefused,
     ValidationError,
@@ -137,6 +138,13 @@ def table_occupied(error: TableOccupied) -> Response:
     )
 
 
+def too_many_sessions(error: TooManySessions) -> Response:
+    """409, telling whose floor is full."""
+    return problem(
+        ProblemCode.TOO_MANY_SESSIONS, str(error), waiterId=error.waiter_id, most=error.most
+    )
+
+
 def too_much_unfinished(error: TooMuchUnfinished) -> Response:
     """409, telling which limit was met."""
     code = ProblemCode(f"too_many_{error.what.replace(' ', '_')}")
@@ -201,6 +209,7 @@ HANDLERS: dict[type[Exception], Callable[[Any], Response]] = {
     StatusConflict: status_conflict,
     SessionClosedError: session_closed,
     TableOccupied: table_occupied,
+    TooManySessions: too_many_sessions,
     TooMuchUnfinished: too_much_unfinished,
     OrdersUnfinished: orders_unfinished,
     IdTaken: id_taken,

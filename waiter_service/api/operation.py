@@ -31,6 +31,7 @@ from waiter_service.api.problem_models import (
     SessionClosedProblem,
     StatusConflictProblem,
     TableOccupiedProblem,
+    TooManySessionsProblem,
     TooMuchUnfinishedProblem,
     TransferRefusedProblem,
 )
@@ -147,7 +148,7 @@ OPERATIONS: tuple[Operation, ...] = (
         FloorApi.open_session,
         {201: SeatedSession},
         body=OpenSession,
-        conflicts=(TableOccupiedProblem,),
+        conflicts=(TableOccupiedProblem, TooManySessionsProblem),
         staff_only=True,
         has_location=True,
         complete=FloorApi.seat,
@@ -235,7 +236,7 @@ OPERATIONS: tuple[Operation, ...] = (
         {200: Session},
         body=ReopenSession,
         body_is_optional=True,
-        conflicts=(TableOccupiedProblem,),
+        conflicts=(TableOccupiedProblem, TooManySessionsProblem),
         staff_only=True,
     ),
     Operation(

@@ -80,6 +80,14 @@ class TableOccupiedProblem(Problem):
     session_id: Id | None
 
 
+class TooManySessionsProblem(Problem):
+    """The waiter has as many tables as one may open."""
+
+    code: Literal["too_many_sessions"]
+    waiter_id: Id
+    most: int = Field(description="How many there may be.")
+
+
 class TooMuchUnfinishedProblem(Problem):
     """The guests have as much unfinished as they may."""
 
