@@ -19,9 +19,9 @@ help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
-run: $(VENV)/.runtime ## Run the service with demo data on 127.0.0.1:$PORT (8000)
+run: $(VENV)/.runtime ## Run the service on 127.0.0.1:$PORT (8000), with demo data unless DEMO=0
 	@$(BIN)/flask --app app db upgrade
-	@$(BIN)/flask --app app demo seed
+	@[ "$(DEMO)" = 0 ] || $(BIN)/flask --app app demo seed
 	@[ "$(DEMO)" = 0 ] || echo "Demo page: http://127.0.0.1:$(PORT)/demo   (Ctrl-C stops the service)"
 	@exec $(BIN)/gunicorn --config gunicorn.conf.py
 

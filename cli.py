@@ -144,6 +144,24 @@ def demo() -> None:
     """Try the service on a small restaurant."""
 
 
+@demo.command("reset")
+@click.option("--force", is_flag=True, help="Also where it is not the demo's: ALL DATA IS LOST.")
+def demo_reset(force: bool) -> None:
+    """Put the demo restaurant back to its beginning.
+
+    Refuses where others than anna and ben work.
+    """
+    from demo.reset import is_demo, reset
+
+    service = waiter_service()
+    if not force and not is_demo(service):
+        raise click.ClickException(
+            "this database is not the demo's; nothing was changed (--force removes all its data)"
+        )
+    reset(service)
+    click.echo("The demo restaurant is as it was at the beginning.")
+
+
 @demo.command("seed")
 def demo_seed() -> None:
     """Fill an empty database with the demo restaurant.

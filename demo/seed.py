@@ -7,6 +7,10 @@ from sqlalchemy import select
 from waiter_service import WaiterService
 from waiter_service.models import WaiterRow
 
+#: Who works there, and the sessions it begins with.
+WAITERS = ("anna", "ben")
+SESSIONS = ("table-5", "table-7", "table-9")
+
 
 def seed(service: WaiterService) -> bool:
     """Fill an empty restaurant; return whether it was empty.

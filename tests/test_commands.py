@@ -17,7 +17,7 @@ import requests
 
 from tests.support.programs import REPOSITORY, end, free_port, kill_group
 from tests.support.waiting import wait_until
-from waiter_service import Database, WaiterService
+from waiter_service import Database, FloorQueries, WaiterService
 
 # A checkout has no more than this.
 NOT_CHECKED_OUT = shutil.ignore_patterns(
@@ -64,7 +64,7 @@ def test_a_missing_python_is_named_with_the_remedy(tmp_path):
     assert "Python 3.11 or newer is needed" in result.stderr
 
 
-Run = Callable[[], tuple[subprocess.Popen[bytes], Path]]
+Run = Callable[..., tuple[subprocess.Popen[bytes], Path]]
 
 
 @pytest.fixture
@@ -72,14 +72,19 @@ def make_run(checkout: Path, tmp_path: Path) -> Iterator[tuple[Run, str]]:
     port = free_port()
     started: list[subprocess.Popen[bytes]] = []
 
-    def run() -> tuple[subprocess.Popen[bytes], Path]:
+    def run(**env: str) -> tuple[subprocess.Popen[bytes], Path]:
         log = tmp_path / f"run-{len(started)}.log"
         with log.open("wb") as file:
             process = subprocess.Popen(
                 # Everything is installed, or we would not be here.
                 ["make", "run", "--assume-old=.venv/.runtime"],
                 cwd=checkout,
-                env={"PATH": os.environ["PATH"], "PORT": str(port), "SSE_DRAIN_SECONDS": "1"},
+                env={
+                    "PATH": os.environ["PATH"],
+                    "PORT": str(port),
+                    "SSE_DRAIN_SECONDS": "1",
+                    **env,
+                },
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=file,
@@ -112,6 +117,17 @@ def test_run_opens_a_restaurant_once_and_keeps_it(make_run, checkout):
     process, log = run()
     assert "nothing was changed" in log.read_text()
     assert service.update_order_status("ord-1", "InProgress").changed is False
+    database.dispose()
+    end(process, 10, signal.SIGTERM)
+
+
+def test_run_without_the_demo_seeds_nothing(make_run, checkout):
+    run, _ = make_run
+
+    process, log = run(DEMO="0")
+    database = Database(f"sqlite:///{checkout}/instance/restaurant.db")
+    assert FloorQueries(database).waiters().waiters == ()
+    assert "/demo" not in log.read_text()
     database.dispose()
     end(process, 10, signal.SIGTERM)
 

@@ -1,0 +1,49 @@
+"""Putting the demo restaurant back to its beginning."""
+
+from __future__ import annotations
+
+from sqlalchemy import delete, func, select
+
+from demo.seed import SESSIONS, WAITERS, seed
+from waiter_service import WaiterService
+from waiter_service.models import (
+    AuditRow,
+    IdempotencyRow,
+    JoinCodeRow,
+    MarkRow,
+    OrderRow,
+    OutboxRow,
+    RequestRow,
+    RevocationRow,
+    SessionRow,
+    WaiterRow,
+)
+
+# In the order of their references. Revoked tokens stay revoked.
+_FLOOR = (OutboxRow, IdempotencyRow, JoinCodeRow, OrderRow, RequestRow, SessionRow, WaiterRow)
+
+
+def is_demo(service: WaiterService) -> bool:
+    """Tell whether nobody works here but the demo's waiters, at the demo's tables."""
+    with service.database.reading() as orm:
+        waiters = set(orm.scalars(select(WaiterRow.id).limit(len(WAITERS) + 1)))
+        known = set(orm.scalars(select(SessionRow.id).where(SessionRow.id.in_(SESSIONS))))
+    return not waiters or (waiters <= set(WAITERS) and known == set(SESSIONS))
+
+
+def reset(service: WaiterService) -> None:
+    """Remove everything that has happened, and seed again; open screens load everything.
+
+    The tables, guests and waiters of a restaurant that is not the demo's are lost.
+    """
+    with service.database.writing() as orm:
+        last_change = orm.scalar(select(func.max(AuditRow.id))) or 0
+        for rows in _FLOOR:
+            orm.execute(delete(rows))
+        orm.execute(delete(RevocationRow).where(RevocationRow.is_closing))
+    seed(service)
+    with service.database.writing() as orm:
+        orm.execute(delete(AuditRow).where(AuditRow.id <= last_change))
+        # Last: a process that serves takes it for a database that was restored, and
+        # tells every screen to load everything. By now there is something to load.
+        orm.execute(delete(MarkRow))
