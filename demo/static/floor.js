@@ -6,7 +6,7 @@ import { OutOfSight } from "./out-of-sight.js";
 import { copyOf, part, renderList, setText } from "./render.js";
 import { Screen } from "./screen.js";
 import { ticketsOf } from "./tickets.js";
-import { counted, formatAge, STATUS_LABELS, titleOf, WAITER_MOVES } from "./words.js";
+import { counted, formatAge, sentenceOf, STATUS_LABELS, titleOf, WAITER_MOVES } from "./words.js";
 
 // After two minutes a guest looks round for the waiter, after five they are cross. A guess.
 const LATE_SECONDS = 120;
@@ -129,7 +129,8 @@ export class FloorScreen extends Screen {
   #beginHandover() {
     const verb = this.#tables.length === 1 ? "goes" : "go";
     const what = `${namesOf(this.#tables)} ${verb} to ${this.#colleague.name}.`;
-    this.#handover.begin(what, () => this.attempt("transfer", () => this.#handOver()));
+    const explain = (error) => this.say(`Nothing was handed over. ${sentenceOf(error)}`);
+    this.#handover.begin(what, () => this.attempt("transfer", () => this.#handOver(), explain));
   }
 
   async #handOver() {

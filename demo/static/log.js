@@ -35,9 +35,10 @@ export class Log {
   }
 }
 
-/** "New → Acknowledged" of a change; of anything else the sentence that came with it. */
-function gistOf({ previousStatus, status, message, reason }) {
+/** "Table 7: New → Acknowledged" of a change; of anything else the sentence that came with it. */
+function gistOf({ tableNumber, previousStatus, status, message, reason }) {
   if (!status) return message ?? reason ?? "";
   const now = STATUS_LABELS[status] ?? status;
-  return previousStatus ? `${STATUS_LABELS[previousStatus] ?? previousStatus} → ${now}` : now;
+  const before = previousStatus ? `${STATUS_LABELS[previousStatus] ?? previousStatus} → ` : "";
+  return `Table ${tableNumber}: ${before}${now}`;
 }

@@ -222,6 +222,13 @@ def test_a_lost_server_is_shown_and_everything_is_right_when_it_is_back(
     expect(lost).to_be_hidden()
 
 
+def test_a_handover_that_fails_says_that_nothing_was_handed_over(demo: Demo) -> None:
+    demo.page.route("**/transfers", lambda route: route.abort())
+    press(demo.anna, "Hand all tables to Ben")
+    expect(demo.anna.get_by_text("Nothing was handed over. No connection.")).to_be_visible()
+    expect(demo.anna).to_contain_text("Tables 5, 7")
+
+
 def test_a_press_that_succeeds_brings_the_stream_back(demo: Demo) -> None:
     # Half a minute would go by, and nobody says that the network is back.
     demo.page.evaluate("window.dispatchEvent(new Event('offline'))")

@@ -173,7 +173,7 @@ def test_the_log_says_what_changed_and_folds_refreshes_away(demo: Demo) -> None:
     press(demo.anna, "Acknowledge: Napkins")
     log = demo.page.get_by_role("region", name="Events")
     line = log.locator("[data-who=guest][data-type=request_update]")
-    expect(line).to_contain_text("New → Acknowledged")
+    expect(line).to_contain_text("Table 7: New → Acknowledged")
     refresh = log.locator("[data-who=guest][data-type=cache_refresh]").first
     expect(refresh).to_be_attached()
     expect(refresh).to_be_hidden()
