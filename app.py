@@ -12,6 +12,7 @@ import api_access
 import cli
 import logs
 import problems
+from api import openapi
 from health import Readiness
 from health import create_blueprint as create_health_blueprint
 from housekeeping import Housekeeping
@@ -178,6 +179,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
         first_cursor_of=api_access.first_cursors(broker),
         desk=desk,
         address_of=entrance.client_of,
+        document=openapi.document,
     )
     for blueprint in (streams, floor):
         # Not of the whole app: a process that cannot start must still tell its health.

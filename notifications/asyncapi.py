@@ -13,8 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from notifications.auth import STREAM_TOKEN_SECONDS
-from notifications.events import PAYLOADS, Closing, Connection, Heartbeat, Payload
-from notifications.schemas import DIALECT, example_of, schema_of
+from notifications.events import PAYLOADS, Payload
+from notifications.schemas import (
+    DIALECT,
+    components,
+    example_of,
+    fields_of,
+    required_fields_of,
+    schema_of,
+)
 from notifications.stream_body import RETRY_MS
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -29,9 +36,12 @@ any more, one `cache_refresh` with `affectedData: ["all"]` says so.
 
 With the first event comes `retry`, at random between {RETRY_MS[0]} and {RETRY_MS[1]} ms.
 Pass over events and keys that you do not know: there may be more of them one day.
+
+`events.md`, beside this document, says what is sent when, and to whom.
 """
 
-_SECURITY = {
+#: How a bearer is known, in both documents.
+SECURITY: Mapping[str, Any] = {
     "token": {
         "type": "http",
         "scheme": "bearer",
@@ -55,21 +65,29 @@ _SECURITY = {
     },
 }
 
+#: Who is to be asked, in both documents. Addresses are the restaurant's own.
+CONTACT = {"name": "The team that runs the service"}
+
+SUMMARIES = {
+    "session": "What the guests at a table are told.",
+    "waiter": "What a waiter is told of the tables they hold.",
+}
+
 
 def document() -> dict[str, Any]:
     """Return the document, from the service's side: it sends, clients receive."""
-    schemas: dict[str, Any] = {}
-    for kind in PAYLOADS:
-        schema = schema_of(kind, "#/components/schemas/{model}")
-        schemas |= schema.pop("$defs", {})
-        schemas[kind.__name__] = schema
     return {
-        "asyncapi": "3.0.0",
+        "asyncapi": "3.1.0",
         "info": {
             "title": "Restaurant notifications",
             "version": "1",
             "description": _ABOUT,
-            "externalDocs": {"description": "What is sent when, and to whom", "url": "events.md"},
+            "contact": CONTACT,
+            "tags": [{"name": "streams", "description": "Both are open for hours."}],
+            "externalDocs": {
+                "description": "The format: Server-Sent Events",
+                "url": "https://html.spec.whatwg.org/multipage/server-sent-events.html",
+            },
         },
         "defaultContentType": "application/json",
         "servers": {
@@ -79,18 +97,15 @@ def document() -> dict[str, Any]:
                 "description": "What `make run` starts.",
             }
         },
-        "channels": {
-            "session": _channel("session", "What the guests at a table are told."),
-            "waiter": _channel("waiter", "What a waiter is told of the tables they hold."),
-        },
+        "channels": {name: _channel(name, summary) for name, summary in SUMMARIES.items()},
         "operations": {
             "tellGuests": _operation("session", "Tell the guests at a table"),
             "tellWaiter": _operation("waiter", "Tell a waiter"),
         },
         "components": {
             "messages": {kind.event_type: _message(kind) for kind in PAYLOADS},
-            "schemas": schemas,
-            "securitySchemes": _SECURITY,
+            "schemas": components("#/components/schemas/{model}"),
+            "securitySchemes": SECURITY,
         },
     }
 
@@ -110,8 +125,9 @@ def _operation(channel: str, summary: str) -> dict[str, Any]:
     return {
         "action": "send",
         "summary": summary,
+        "description": SUMMARIES[channel],
         "channel": {"$ref": f"#/channels/{channel}"},
-        "security": [{"$ref": f"#/components/securitySchemes/{name}"} for name in _SECURITY],
+        "security": [{"$ref": f"#/components/securitySchemes/{name}"} for name in SECURITY],
         "bindings": {
             "http": {
                 "method": "GET",
@@ -123,20 +139,20 @@ def _operation(channel: str, summary: str) -> dict[str, Any]:
 
 
 def _message(kind: type[Payload]) -> dict[str, Any]:
-    fields: dict[str, Any] = {"event": {"type": "string", "const": kind.event_type}}
-    shown = {"event": kind.event_type}
-    if kind is Connection:
-        fields["id"] = {"type": "string", "description": "Where a fresh stream begins."}
-    elif kind not in (Heartbeat, Closing):
-        fields["id"] = {"type": "string", "description": "Where to go on from."}
-        shown["id"] = "k3f9a1-42"
+    required = required_fields_of(kind)
+    shown = {"event": kind.event_type, "id": "k3f9a1-42"}
     schema = schema_of(kind)
     return {
         "name": kind.event_type,
         "summary": schema["description"],
-        "headers": {"type": "object", "properties": fields, "required": list(shown)},
+        "headers": {"type": "object", "properties": fields_of(kind), "required": required},
         "payload": {"$ref": f"#/components/schemas/{kind.__name__}"},
-        "examples": [{"headers": shown, "payload": example_of(kind).to_wire()}],
+        "examples": [
+            {
+                "headers": {name: shown[name] for name in required},
+                "payload": example_of(kind).to_wire(),
+            }
+        ],
     }
 
 

@@ -13,6 +13,7 @@ from pydantic_core import core_schema
 
 from notifications import messages
 from notifications.events import (
+    PAYLOADS,
     AffectedData,
     CacheRefresh,
     Closing,
@@ -140,6 +141,35 @@ def schema_of(kind: type[Payload], ref_template: str = "#/$defs/{model}") -> dic
     schema = {"title": kind.__name__, "description": description, "type": "object"}
     schema |= {"properties": properties, "required": made["required"]}
     return schema | {name: made[name] for name in ("oneOf", "$defs") if name in made}
+
+
+def components(ref_template: str) -> dict[str, Any]:
+    """Return the schema of every event and of what they have in common, by name."""
+    made: dict[str, Any] = {}
+    for kind in PAYLOADS:
+        schema = schema_of(kind, ref_template)
+        made |= schema.pop("$defs", {})
+        made[kind.__name__] = schema
+    return made
+
+
+def fields_of(kind: type[Payload]) -> dict[str, Any]:
+    """Return the schemas of what stands beside the data: ``event``, and ``id`` if it has one."""
+    fields: dict[str, Any] = {"event": {"type": "string", "const": kind.event_type}}
+    if kind is Connection:
+        fields["id"] = {"type": "string", "description": "Where a fresh stream begins."}
+    elif _has_place(kind):
+        fields["id"] = {"type": "string", "description": "Where to go on from."}
+    return fields
+
+
+def required_fields_of(kind: type[Payload]) -> list[str]:
+    """Return which of ``fields_of`` are always there."""
+    return ["event", "id"] if _has_place(kind) else ["event"]
+
+
+def _has_place(kind: type[Payload]) -> bool:
+    return kind not in (Connection, Heartbeat, Closing)
 
 
 class _AsSent(GenerateJsonSchema):

@@ -48,6 +48,7 @@ def create_blueprint(
     first_cursor_of: FirstCursorOf,
     desk: JoinDesk,
     address_of: AddressOf,
+    document: Callable[[str], str],
     turn: Turn = lambda actor: nullcontext(),
 ) -> Blueprint:
     """Return the blueprint for the API of ``service``.
@@ -59,6 +60,8 @@ def create_blueprint(
         first_cursor_of: where it begins.
         desk: lets guests in by their join codes.
         address_of: from the peer's address and X-Forwarded-For to the client's.
+        document: from the path that the service is below to the OpenAPI document of all
+            that is served, as JSON.
     """
     blueprint = Blueprint("api", __name__, url_prefix="/api")
     api = FloorApi(
@@ -92,7 +95,12 @@ def create_blueprint(
     for operation in OPERATIONS:
         rule = operation.path.replace("{", "<").replace("}", ">")
         blueprint.add_url_rule(rule, operation.name, view_of(operation), methods=[operation.method])
-    blueprint.add_url_rule("/openapi.json", "openapi", _document)
+
+    @blueprint.get("/openapi.json")
+    def openapi() -> Response:
+        _require_heeded(())
+        return _response(Answer(200, document(request.script_root)))
+
     for error, handler in failures.HANDLERS.items():
         blueprint.register_error_handler(error, handler)
     return blueprint
@@ -158,11 +166,3 @@ def _response(answer: Answer) -> Response:
         response.headers["Location"] = request.script_root + location
     response.headers["Cache-Control"] = "no-store"
     return response
-
-
-def _document() -> Response:
-    _require_heeded(())
-    # Not above: its library takes 8 MB, in each worker, for what is read once.
-    from waiter_service.api import openapi
-
-    return _response(Answer(200, openapi.document()))

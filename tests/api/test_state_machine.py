@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 from jsonschema import Draft202012Validator
 
+from api import openapi
 from tests.api.calling import Caller, close_app, open_app
 from tests.api.floor_model import (
     ON_THE_FLOOR,
@@ -22,7 +23,6 @@ from tests.api.floor_model import (
     Ticket,
     Who,
 )
-from waiter_service.api import openapi
 
 WAITERS = ("anna", "ben")
 MIA = Who("manager", "mia")

@@ -6,6 +6,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator, FormatChecker
 
+from api import openapi
 from notifications import asyncapi
 from notifications.events import PAYLOADS
 from notifications.notification_service import NotificationService
@@ -26,6 +27,27 @@ def assert_published(event_type, data):
     schema = json.loads((asyncapi.DOCS / "schemas" / f"{event_type}.json").read_text())
     Draft202012Validator(schema, format_checker=FormatChecker()).validate(data)
     assert data.keys() <= schema["properties"].keys()
+
+
+def assert_promised_by_openapi(kind, events):
+    """Assert that the stream's ``itemSchema`` lets each event pass, and knows its data."""
+    document = json.loads(openapi.PATH.read_text())
+    answer = document["paths"][f"/sse/{kind}/{{{kind}Id}}"]["get"]["responses"]["200"]
+    schema = answer["content"]["text/event-stream"]["itemSchema"]
+    [*choices] = schema["oneOf"]
+    validator = Draft202012Validator({**schema, "components": document["components"]})
+    for event in events:
+        fields = {"event": event.type, "data": json.dumps(event.data)}
+        fields |= {} if event.id is None else {"id": event.id}
+        validator.validate(fields)
+        [choice] = [
+            each["properties"]
+            for each in choices
+            if each["properties"]["event"]["const"] == event.type
+        ]
+        content = {**choice["data"]["contentSchema"], "components": document["components"]}
+        Draft202012Validator(content, format_checker=FormatChecker()).validate(event.data)
+        assert not validator.is_valid(fields | {"event": "gossip"})
 
 
 def assert_described(document, channel, events):
@@ -67,6 +89,8 @@ def test_every_event_of_an_evening_is_as_published(start_server, document):
     for stream in (anna, ben, lost):
         stream.wait_ended()
 
+    assert_promised_by_openapi("session", guest.events)
+    assert_promised_by_openapi("waiter", anna.events + ben.events + lost.events)
     assert_described(document, "session", guest.events)
     assert_described(document, "waiter", anna.events + ben.events + lost.events)
     assert guest.events[-1].data["code"] == "session_closed"

@@ -3,7 +3,7 @@
 ::
 
     blueprint -> operations -> floor_api -> bodies, resources -> fields
-              -> openapi, problem_models (what is documented)
+              -> openapi, problem_models (its part of the document, see api/)
               -> failures, retries
 
 Not imported by ``waiter_service`` itself: a script that changes a status

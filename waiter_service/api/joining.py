@@ -54,8 +54,8 @@ class JoinDesk:
     def join_table(self, call: Call[JoinTable]) -> Answer:
         """Join a table by its code, and get a token of one's own.
 
-        Needs no token. Wrong, ended and used-up codes are answered alike; an address
-        that sends too many of them has to wait.
+        Wrong, ended and used-up codes are answered alike; an address that sends too
+        many of them has to wait.
         """
         self.failures.require_few(call.address)
         # Before: what is revoked while the guest joins is revoked for them as well.

@@ -1,58 +1,45 @@
-"""The OpenAPI document, made from the list that is served and the models that are used.
+"""The floor's part of the OpenAPI document, made from the list that is served.
 
-openapi-pydantic only types the document. The libraries that also serve one
-(spectree, flask-openapi3, APIFlask) bring an application class, a global
-instance or another validation library along, and answers of their own shape.
+Plain dictionaries, checked by validators in the tests: libraries that type the document fall
+behind the specification, and those that also serve one bring answers of their own shape.
+Where a schema belongs, its model stands in the tree; ``api/openapi.py`` puts a reference there.
 """
 
 from __future__ import annotations
 
 import re
-from functools import cache
+from collections.abc import Mapping
+from typing import Any
 
-from openapi_pydantic import (
-    Components,
-    Header,
-    Info,
-    MediaType,
-    OpenAPI,
-    Parameter,
-    PathItem,
-    Reference,
-    RequestBody,
-    Response,
-    Schema,
-    SecurityScheme,
-)
-from openapi_pydantic import Operation as DocumentedOperation
-from openapi_pydantic.util import PydanticSchema, construct_open_api_with_schema_class
 from pydantic import BaseModel
 
+from waiter_service.api.joining import JoinDesk
 from waiter_service.api.operation import OPERATIONS, Operation
 from waiter_service.api.problem_models import FieldsProblem, Problem, UnknownParameterProblem
 from waiter_service.api.retries import HEADER, KEY_PATTERN, REPLAYED_HEADER
 from waiter_service.inputs import MAX_ID_CHARS, MAX_TABLE_NUMBER
 from waiter_service.pages import MAX_CURSOR_CHARS, MAX_LIMIT
 
-_DESCRIPTION = """\
-What happens on the floor of a restaurant: guests sit down, ask for something and order;
-waiters handle it and hand tables over.
+#: By the first part of a path below /api. What ``JoinDesk`` answers is all under joining.
+TAGS: Mapping[str, str] = {
+    "sessions": "Guests at a table, what they ask for, and the end of their visit.",
+    "requests": "What guests have asked for: moving it on.",
+    "orders": "What guests have ordered: moving it on.",
+    "waiters": "Who works here, a waiter's floor, its figures, and handing it over.",
+    "joining": "How guests get to their table: by its code.",
+}
 
-Guests act in their own session, waiters on their own floor, managers anywhere. What does not
-exist and what is not yours are answered alike, with 404. What only staff may do at all is
-answered with 403 to guests.
+_TEXT = {"type": "string"}
 
-Screens read a snapshot once and then follow `/sse/...?lastEventId=<cursor>`.
-"""
+#: The header of an answer that says when to try again.
+RETRY_AFTER = {
+    "Retry-After": {
+        "description": "Try again after so many seconds.",
+        "schema": {"type": "integer", "minimum": 1},
+    }
+}
 
-_TEXT = Schema(type="string")
-_SECONDS = Header(
-    description="Try again after so many seconds.",
-    param_schema=Schema(type="integer", minimum=1),
-)
-_RETRY_AFTER: dict[str, Header | Reference] = {"Retry-After": _SECONDS}
-
-_TABLE_PARAMETER = {
+_TABLE_PARAMETER: dict[str, Any] = {
     "name": "table",
     "in": "query",
     "description": "Only of the table with this number.",
@@ -75,136 +62,123 @@ _PAGE_PARAMETERS = (
 )
 
 
-@cache
-def document() -> str:
-    """Return the document as JSON. It is made once; it takes some milliseconds."""
-    bare = OpenAPI(
-        info=Info(title="Restaurant floor", version="1", description=_DESCRIPTION),
-        paths=_paths(),
-        components=Components(
-            securitySchemes={
-                "token": SecurityScheme(type="http", scheme="bearer", bearerFormat="JWT")
-            }
-        ),
-        security=[{"token": []}],
-    )
-    whole = construct_open_api_with_schema_class(bare)
-    return whole.model_dump_json(by_alias=True, exclude_none=True, ensure_ascii=True)
-
-
-def _paths() -> dict[str, PathItem]:
-    paths: dict[str, PathItem] = {}
+def paths() -> dict[str, Any]:
+    """Return the path items of the floor."""
+    made: dict[str, Any] = {}
     for operation in OPERATIONS:
-        item = paths.setdefault(f"/api{operation.path}", PathItem())
-        setattr(item, operation.method.lower(), _operation(operation))
-    return paths
+        item = made.setdefault(f"/api{operation.path}", {})
+        item[operation.method.lower()] = _operation(operation)
+    return made
 
 
-def _operation(operation: Operation) -> DocumentedOperation:
-    return DocumentedOperation(
-        operationId=operation.name,
-        summary=operation.summary,
-        description=operation.description,
-        parameters=_parameters(operation) or None,
-        requestBody=_body(operation),
-        security=[] if operation.is_public else None,
-        responses={str(status): answer for status, answer in sorted(_responses(operation).items())},
-    )
+def _operation(operation: Operation) -> dict[str, Any]:
+    made: dict[str, Any] = {
+        "operationId": operation.name,
+        "tags": [_tag(operation)],
+        "summary": operation.summary,
+        "description": "\n\n".join(filter(None, [operation.description, _callers(operation)])),
+    }
+    if parameters := _parameters(operation):
+        made["parameters"] = parameters
+    if operation.body is not None:
+        made["requestBody"] = {
+            "required": not operation.body_is_optional,
+            "content": {"application/json": {"schema": operation.body}},
+        }
+    if operation.is_public:
+        made["security"] = []
+    responses = sorted(_responses(operation).items())
+    return made | {"responses": {str(status): answer for status, answer in responses}}
 
 
-def _parameters(operation: Operation) -> list[Parameter | Reference]:
-    parameters: list[Parameter | Reference] = [
-        Parameter.model_validate(
-            {
-                "name": name,
-                "in": "path",
-                "required": True,
-                "schema": {"type": "string", "minLength": 1, "maxLength": MAX_ID_CHARS},
-            }
-        )
+def _tag(operation: Operation) -> str:
+    return "joining" if operation.of is JoinDesk else operation.path.split("/")[1]
+
+
+def _callers(operation: Operation) -> str:
+    if operation.is_public:
+        return "Needs no token."
+    if operation.staff_only:
+        return "For the restaurant's staff."
+    return "For staff and guests, each within what is theirs."
+
+
+def _parameters(operation: Operation) -> list[dict[str, Any]]:
+    parameters: list[dict[str, Any]] = [
+        {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "schema": {"type": "string", "minLength": 1, "maxLength": MAX_ID_CHARS},
+        }
         for name in re.findall(r"{(\w+)}", operation.path)
     ]
     if operation.is_retried_safely:
         parameters.append(
-            Parameter.model_validate(
-                {
-                    "name": HEADER,
-                    "in": "header",
-                    "description": "Makes a retry safe: the same key and body by the same caller, "
-                    "within a day, is answered as the first time, and nothing is done twice.",
-                    "schema": {"type": "string", "pattern": KEY_PATTERN},
-                }
-            )
+            {
+                "name": HEADER,
+                "in": "header",
+                "description": "Makes a retry safe: the same key and body by the same caller, "
+                "within a day, is answered as the first time, and nothing is done twice.",
+                "schema": {"type": "string", "pattern": KEY_PATTERN},
+            }
         )
     if operation.heeds_table:
-        parameters.append(Parameter.model_validate(_TABLE_PARAMETER))
+        parameters.append(_TABLE_PARAMETER)
     if operation.is_paged:
-        parameters += [Parameter.model_validate(each) for each in _PAGE_PARAMETERS]
+        parameters += _PAGE_PARAMETERS
     return parameters
 
 
-def _body(operation: Operation) -> RequestBody | None:
-    if operation.body is None:
-        return None
-    return RequestBody(
-        required=not operation.body_is_optional,
-        content={"application/json": _media(operation.body)},
-    )
-
-
-def _responses(operation: Operation) -> dict[int, Response | Reference]:
-    headers: dict[str, Header | Reference] = {}
+def _responses(operation: Operation) -> dict[int, dict[str, Any]]:
+    headers: dict[str, Any] = {}
     if operation.is_retried_safely:
-        headers[REPLAYED_HEADER] = Header(
-            description=f"true: this {HEADER} came before, and nothing was done again.",
-            param_schema=_TEXT,
-        )
+        headers[REPLAYED_HEADER] = {
+            "description": f"true: this {HEADER} came before, and nothing was done again.",
+            "schema": _TEXT,
+        }
     if operation.has_location:
-        headers["Location"] = Header(description="What was made.", param_schema=_TEXT)
+        headers["Location"] = {"description": "What was made.", "schema": _TEXT}
     is_json = operation.content_type == "application/json"
-    responses: dict[int, Response | Reference] = {
-        status: Response(
-            description=(resource.__doc__ or "").splitlines()[0],
-            headers=headers or None,
-            content={
-                operation.content_type: _media(resource)
-                if is_json
-                else MediaType(media_type_schema=_TEXT)
-            },
-        )
+    responses: dict[int, dict[str, Any]] = {
+        status: {
+            "description": (resource.__doc__ or "").splitlines()[0],
+            **({"headers": headers} if headers else {}),
+            "content": {operation.content_type: {"schema": resource if is_json else _TEXT}},
+        }
         for status, resource in operation.answers.items()
     }
     if operation.is_public:
-        responses[429] = _refusal("Too many were refused.", headers=_RETRY_AFTER)
+        responses[429] = refusal("Too many were refused.", headers=RETRY_AFTER)
     else:
-        responses[401] = _refusal("No token, or none that is good.")
-        responses[403] = _refusal(
+        responses[401] = refusal("No token, or none that is good.")
+        responses[403] = refusal(
             "For staff only, or a token for streams only."
             if operation.staff_only
             else "A token for streams only."
         )
     if "{" in operation.path or operation.body is not None:
-        responses[404] = _refusal("There is no such thing, or it is not yours.")
-    responses[400] = _refusal(
+        responses[404] = refusal("There is no such thing, or it is not yours.")
+    responses[400] = refusal(
         "The query has what is not documented, or there is an If-Match header."
         + (" Or the body is no JSON." if operation.body is not None else ""),
         UnknownParameterProblem,
         Problem,
     )
     if operation.body is not None:
-        responses[413] = _refusal("The body is too large.")
-        responses[415] = _refusal("The body is not said to be JSON.")
-        responses[422] = _refusal("Some fields may not be so; it names each.", FieldsProblem)
+        responses[413] = refusal("The body is too large.")
+        responses[415] = refusal("The body is not said to be JSON.")
+        responses[422] = refusal("Some fields may not be so; it names each.", FieldsProblem)
     if operation.is_paged:
-        responses[422] = _refusal("A parameter of the query may not be so.", FieldsProblem)
+        responses[422] = refusal("A parameter of the query may not be so.", FieldsProblem)
     if operation.conflicts or operation.is_retried_safely:
         responses[409] = _conflict(operation)
-    responses[429] = _refusal("Too many calls within a minute, or at once.", headers=_RETRY_AFTER)
-    responses[503] = _refusal("Not possible at the moment.", headers=_RETRY_AFTER)
+    responses[429] = refusal("Too many calls within a minute, or at once.", headers=RETRY_AFTER)
+    responses[503] = refusal("Not possible at the moment.", headers=RETRY_AFTER)
     return responses
 
 
-def _conflict(operation: Operation) -> Response:
+def _conflict(operation: Operation) -> dict[str, Any]:
     models = list(operation.conflicts)
     if operation.is_retried_safely:
         models.append(Problem)
@@ -214,27 +188,20 @@ def _conflict(operation: Operation) -> Response:
             f" Or the first call with this {HEADER} is still under way (then with Retry-After), "
             "was another, or has made what is over by now."
         )
-    return _refusal(
+    return refusal(
         description.strip(),
         *models,
-        headers=_RETRY_AFTER if operation.is_retried_safely else None,
+        headers=RETRY_AFTER if operation.is_retried_safely else None,
     )
 
 
-def _refusal(
-    description: str,
-    *models: type[BaseModel],
-    headers: dict[str, Header | Reference] | None = None,
-) -> Response:
-    return Response(
-        description=description,
-        headers=headers,
-        content={"application/problem+json": _media(*(models or (Problem,)))},
-    )
-
-
-def _media(*models: type[BaseModel]) -> MediaType:
-    schemas: list[Reference | Schema] = [PydanticSchema(schema_class=model) for model in models]
-    if len(schemas) == 1:
-        return MediaType(media_type_schema=schemas[0])
-    return MediaType(media_type_schema=Schema(anyOf=schemas))
+def refusal(
+    description: str, *models: type[BaseModel], headers: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Return a response that is one of these problems, or any where none is named."""
+    schemas = models or (Problem,)
+    schema = schemas[0] if len(schemas) == 1 else {"anyOf": list(schemas)}
+    made: dict[str, Any] = {"description": description}
+    if headers:
+        made["headers"] = dict(headers)
+    return made | {"content": {"application/problem+json": {"schema": schema}}}

@@ -45,7 +45,7 @@ class Resource(BaseModel):
         from_attributes=True,
         frozen=True,
         # Always all there: what has a default is documented as required too.
-        json_schema_mode="serialization",  # type: ignore[typeddict-unknown-key]
+        json_schema_mode_override="serialization",
     )
 
 
