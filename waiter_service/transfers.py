@@ -21,7 +21,7 @@ from waiter_service.views import SessionView, TransferResult
 
 # More than any floor has tables. It bounds for how long others cannot write to SQLite:
 # a session takes 0.2 ms (measured).
-MAX_SESSIONS = 300
+MAX_SESSIONS = 200
 
 # Sessions between two pauses: some milliseconds.
 AT_ONCE = 20

@@ -51,6 +51,13 @@ WAITERS_WORST = [
     'PATCH /api/orders/old-000001 {"status":"New"}',
     "GET /sse/waiter/anna",
 ]
+#: With 200 tables at anna's, as many as can be moved at once.
+MANAGERS_WORST = [
+    'POST /api/waiters/anna/transfers {"toWaiterId":"carl"}',
+    'POST /api/waiters/carl/transfers {"toWaiterId":"anna"}',
+    "GET /api/waiters/anna/floor?limit=500",
+    "GET /api/waiters/carl/floor?limit=500",
+]
 
 
 @contextmanager
@@ -127,10 +134,21 @@ def remember_many_orders(server: ServiceServer, number: int) -> None:
         orm.execute(insert(OrderRow), rows)
 
 
+def open_many_tables(server: ServiceServer, number: int) -> None:
+    """Let anna have so many tables more, and a colleague who may get them."""
+    server.service.add_waiter("carl", "Carl")
+    for table in range(1000, 1000 + number):
+        server.service.open_session(table, "anna")
+
+
 @pytest.mark.long
 @pytest.mark.parametrize(
     ("role", "subject", "calls"),
-    [("customer", "table-7", GUESTS_WORST), ("waiter", "anna", WAITERS_WORST)],
+    [
+        ("customer", "table-7", GUESTS_WORST),
+        ("waiter", "anna", WAITERS_WORST),
+        ("manager", "mia", MANAGERS_WORST),
+    ],
 )
 def test_one_bearer_delays_nobody_else(
     server: ServiceServer,
@@ -140,6 +158,8 @@ def test_one_bearer_delays_nobody_else(
     calls: list[str],
 ) -> None:
     remember_many_orders(server, 25_000)
+    if role == "manager":
+        open_many_tables(server, 198)
     quiet, _ = longest_wait(server, 2.0)
     with attack(server, role, subject, calls) as complaints:
         longest, awaited = longest_wait(server, ATTACK_SECONDS)
