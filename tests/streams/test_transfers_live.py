@@ -94,7 +94,8 @@ def test_transfer_that_names_a_closed_session_moves_nothing_and_says_why(
     take_table: Callable[[], Table],
 ) -> None:
     closed, table = take_table(), take_table()
-    closed.service.close_session(closed.session_id, force=True, reason="guests left")
+    closed.move_order("Cancelled")
+    closed.service.close_session(closed.session_id)
     guest, colleague = table.listen_guest(), table.listen_colleague()
 
     ran = flask(
