@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Callable
 from ipaddress import ip_address
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, make_response, render_template, request
 
@@ -71,11 +72,19 @@ def _refuse_from_elsewhere() -> Response | None:
         name.lower() == "forwarded" or name.lower().startswith("x-forwarded-")
         for name in request.headers.keys()  # noqa: SIM118 - no mapping: its items are pairs
     )
-    if _is_loopback(request.remote_addr) and not is_forwarded:
+    # A page of somebody else's whose name was pointed at this machine names itself as host.
+    is_own_name = _is_this_machine(urlsplit(f"//{request.host}").hostname)
+    if _is_loopback(request.remote_addr) and is_own_name and not is_forwarded:
         return None
     return problem(
         ProblemCode.DEMO_LOCAL_ONLY,
         "The demo answers this machine alone. Behind a proxy it needs DEMO=public.",
+    )
+
+
+def _is_this_machine(host: str | None) -> bool:
+    return host is not None and (
+        host == "localhost" or host.endswith(".localhost") or _is_loopback(host)
     )
 
 

@@ -47,6 +47,25 @@ def test_whoever_comes_through_a_proxy_is_not(path: str, header: str) -> None:
     assert status(path, peer="127.0.0.1", is_public=True, **{header: "127.0.0.1"}) == 200
 
 
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("localhost:8000", 200),
+        ("127.0.0.1:8000", 200),
+        ("[::1]:8000", 200),
+        ("demo.localhost", 200),
+        ("evil.example", 403),
+        ("notlocalhost", 403),
+        ("192.0.2.7:8000", 403),
+    ],
+)
+def test_a_name_that_was_pointed_at_this_machine_is_not(
+    path: str, host: str, expected: int
+) -> None:
+    assert status(path, peer="127.0.0.1", Host=host) == expected
+
+
 @pytest.mark.parametrize(("setting", "forwarded"), [("1", 403), ("public", 200), ("0", 404)])
 def test_served_by_gunicorn_it_is_the_same(start_server, setting: str, forwarded: int) -> None:
     server = start_server(DEMO=setting)
