@@ -95,11 +95,16 @@ def decode_cursor(cursor: object, *sections: str) -> list[str]:
         if (
             isinstance(parts, list)
             and len(parts) == 4
-            and all(isinstance(part, str) and "\0" not in part for part in parts)
+            and all(isinstance(part, str) and _can_be_asked_for(part) for part in parts)
             and parts[0] in sections
         ):
             return parts
     raise ValidationError("cursor", NOT_OURS)
+
+
+def _can_be_asked_for(text: str) -> bool:
+    """Tell whether every database takes ``text``: no NUL, no half of a surrogate pair."""
+    return "\0" not in text and not any("\ud800" <= char <= "\udfff" for char in text)
 
 
 def moment_in(text: str) -> datetime:

@@ -79,6 +79,22 @@ def test_a_cursor_of_ones_own_making_is_refused_by_its_name(queries, cursor):
         queries.session_snapshot("table-5", cursor=forged)
 
 
+@pytest.mark.parametrize("odd", ["\ud800", "a\udfffb", "a\0"])
+def test_a_cursor_with_text_that_no_database_takes_is_refused(queries, odd):
+    reads = {
+        ("open", "", "1", odd): lambda at: queries.session_snapshot("table-5", cursor=at),
+        ("finished", "", "1", odd): lambda at: queries.session_snapshot("table-5", cursor=at),
+        ("floor", odd, "", ""): lambda at: queries.waiter_floor("anna", cursor=at),
+        ("floor", "table-5", "1", odd): lambda at: queries.waiter_floor("anna", cursor=at),
+        ("waiters", odd, "", ""): lambda at: queries.waiters(cursor=at),
+        ("sessions", odd, "", ""): lambda at: queries.sessions(cursor=at),
+    }
+    for parts, read in reads.items():
+        with pytest.raises(ValidationError) as caught:
+            read(pages.encode_cursor(*parts))
+        assert caught.value.field == "cursor"
+
+
 @pytest.mark.parametrize("limit", [0, -1, 501, True, "7", 1.0])
 def test_a_limit_that_cannot_be_is_refused(queries, limit):
     with pytest.raises(ValidationError) as caught:
