@@ -87,13 +87,20 @@ def principal_from_claims(claims: Mapping[str, Any]) -> Principal:
     )
 
 
-def _scopes(scope: object) -> Sequence[object]:
+def _scopes(scope: object) -> Sequence[str]:
     """Return the words of a ``scope`` claim (RFC 8693, section 4.2); some send a list."""
+    if scope is None:
+        return ()
     if isinstance(scope, str):
         return scope.split(" ")
-    if scope is not None and not isinstance(scope, list):
+    # A word that is not understood could be a limit: such a token must not count as a full one.
+    if not isinstance(scope, list) or not all(map(_is_word, scope)):
         raise NotAuthenticated("The token's scope is no list of words.")
-    return scope or ()
+    return scope
+
+
+def _is_word(value: object) -> bool:
+    return isinstance(value, str) and len(value.split()) == 1 and value == value.strip()
 
 
 class TokenVerifier:

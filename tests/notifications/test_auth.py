@@ -148,6 +148,12 @@ REFUSED = {
     "end is no number": lambda: signed(exp="tomorrow"),
     "end is a list": lambda: signed(exp=[]),
     "scope is a number": lambda: signed(scope=7),
+    "scope is false": lambda: signed(scope=False),
+    "two words in one of scope": lambda: signed(scope=["stream x"]),
+    "a blank in a word of scope": lambda: signed(scope=["stream "]),
+    "a list in scope": lambda: signed(scope=[["stream"]]),
+    "a number in scope": lambda: signed(scope=["openid", 7]),
+    "an empty word in scope": lambda: signed(scope=["openid", ""]),
     **{
         f"{name} is {number}": lambda name=name, number=number: signed_text(name, number)
         for name in ("exp", "iat", "nbf")
