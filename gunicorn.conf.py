@@ -22,7 +22,7 @@ from settings import Settings, SettingsError  # noqa: E402
 try:
     _settings = Settings.load()
 except SettingsError as error:
-    sys.exit(f"The service cannot start: {error}.")
+    sys.exit(f"The service cannot start: {error}")
 
 # --- what is served, and where -------------------------------------------------
 

@@ -222,8 +222,11 @@ class TableOccupied(Conflict):
     """A table holds one open session at a time; close that one first."""
 
     def __init__(self, table_number: int, session_id: str | None) -> None:
-        by = f" by session {session_id}" if session_id else ""
-        super().__init__(f"table {table_number} is occupied{by}; close that session first")
+        super().__init__(
+            f"table {table_number} is occupied by session {session_id}; close that session first"
+            if session_id
+            else f"table {table_number} is occupied by guests of another waiter"
+        )
         self.table_number = table_number
         self.session_id = session_id
 

@@ -84,7 +84,7 @@ def follow(
         except _TryAgain as error:
             why, asked_seconds = str(error), error.after_seconds
         except (OSError, http.client.HTTPException) as error:
-            why = str(error) or type(error).__name__
+            why = f"no stream from {url}: {str(error) or type(error).__name__}"
         last_event_id = parser.last_event_id
         retry_ms = retry_ms if parser.retry_ms is None else parser.retry_ms
         failures = 0 if time.monotonic() - started > STEADY_SECONDS else failures + 1
