@@ -42,15 +42,34 @@ from notifications.stream_entrance import (
 #: How a connection begins that is looked at more closely.
 _BEGINNING = b"GET /sse/"
 
-#: Nothing percent-encoded, nothing that needs normalising.
+#: Nothing percent-encoded, nothing that needs normalising. In the query whatever a
+#: target may hold (RFC 3986, section 2: printable ASCII), but no fragment.
 _TARGET = re.compile(
-    rf"/sse/({'|'.join(STREAM_KINDS)})/([A-Za-z0-9._-]+)(?:\?([^#]*))?".encode("ascii")
+    rf"/sse/({'|'.join(STREAM_KINDS)})/([A-Za-z0-9._-]+)(?:\?([\x21-\x22\x24-\x7e]*))?".encode(
+        "ascii"
+    )
 )
 
-#: What only Flask knows how to answer: another origin, a body, a change of protocol.
+#: What only Flask knows how to answer: another origin, a body, a change of protocol. And
+#: what may contradict X-Forwarded-Proto, which gunicorn looks into.
 _LONG_WAY_HEADERS = frozenset(
-    {b"ORIGIN", b"CONTENT-LENGTH", b"TRANSFER-ENCODING", b"UPGRADE", b"EXPECT"}
+    {
+        b"ORIGIN",
+        b"CONTENT-LENGTH",
+        b"TRANSFER-ENCODING",
+        b"UPGRADE",
+        b"EXPECT",
+        b"X-FORWARDED-SSL",
+        b"X-FORWARDED-PROTOCOL",
+    }
 )
+
+#: gunicorn's limits on a request, as gunicorn.conf.py has them.
+_LIMITS = {
+    "limit_request_line": 4094,
+    "limit_request_fields": 64,
+    "limit_request_field_size": 8190,
+}
 
 #: Bytes of a request's head; a longer one is left to gunicorn, and to its limits.
 _MAX_HEAD_BYTES = 4000
@@ -138,7 +157,7 @@ def _stream_request(head: bytes, address: Any, client_of: ClientOf) -> StreamReq
     if not head.startswith(_BEGINNING):
         return None
     try:
-        request = gunicorn_h1c.parse_request(head)
+        request = gunicorn_h1c.parse_request(head, **_LIMITS)
     except (gunicorn_h1c.ParseError, gunicorn_h1c.IncompleteError):
         return None
     target = _TARGET.fullmatch(request["path"])
@@ -147,17 +166,27 @@ def _stream_request(head: bytes, address: Any, client_of: ClientOf) -> StreamReq
     headers = {name.upper(): value for name, value in request["headers"]}
     if len(headers) != len(request["headers"]) or not _LONG_WAY_HEADERS.isdisjoint(headers):
         return None
+    # A proxy may set SCRIPT_NAME in a header, and name the path it has in front of ours.
+    if any(b"_" in name for name in headers):
+        return None
+    if headers.get(b"X-FORWARDED-PREFIX", b"").startswith(b"/sse"):
+        return None
     query: dict[str, str] = {}
     if target[3]:
         try:
-            # The first of a name counts, as it does for Flask.
-            pairs = parse_qsl(target[3].decode("latin-1"), max_num_fields=_MAX_PARAMETERS)
+            # As Flask does it: the first of a name counts, even one without a value.
+            pairs = parse_qsl(
+                target[3].decode("ascii"),
+                keep_blank_values=True,
+                errors="werkzeug.url_quote",
+                max_num_fields=_MAX_PARAMETERS,
+            )
             query = dict(reversed(pairs))
         except ValueError:
             return None
     bearer = bearer_token(_text(headers.get(b"AUTHORIZATION")))
     bare_token = query.get("token")
-    if bearer is None and bare_token is None:
+    if bearer is None and not bare_token:
         return None  # none at all, or in a cookie
     peer = address[0] if isinstance(address, tuple) else None
     return StreamRequest(
