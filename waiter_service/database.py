@@ -110,8 +110,10 @@ class Database:
 
     @property
     def sqlite_path(self) -> Path | None:
-        """The file, or ``None`` on PostgreSQL."""
-        return Path(str(self.url.database)) if self.is_sqlite else None
+        """The file itself, not a symbolic link to it, or ``None`` on PostgreSQL."""
+        # SQLite follows links too, so what lies beside the file is beside this one.
+        # Not Path.resolve, which raises for a loop of links.
+        return Path(os.path.realpath(str(self.url.database))) if self.is_sqlite else None
 
     @contextmanager
     def writing(self) -> Iterator[Session]:

@@ -168,6 +168,22 @@ def test_a_damaged_database_is_replaced_and_keeps_its_permissions(
     assert stat.S_IMODE(database.stat().st_mode) == 0o640
 
 
+def test_a_database_behind_a_link_is_restored_and_the_link_stays(
+    start_server: Callable[..., ServiceServer], tmp_path: Path
+) -> None:
+    server = start_server(start=False)
+    saved = tmp_path / "saved.db"
+    assert flask(server, "db", "backup", str(saved)).returncode == 0
+    link, file = server.directory / "restaurant.db", tmp_path / "elsewhere.db"
+    link.replace(file)
+    link.symlink_to(file)
+    assert flask(server, "waiter", "order-status", "ord-1", "Acknowledged").returncode == 0
+    restored = flask(server, "db", "restore", str(saved))
+    assert restored.returncode == 0, restored.stderr
+    assert link.readlink() == file
+    assert status_in(file) == "New"
+
+
 def test_an_older_backup_names_what_is_to_be_done(
     start_server: Callable[..., ServiceServer], tmp_path: Path
 ) -> None:

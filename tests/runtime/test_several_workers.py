@@ -81,3 +81,17 @@ def test_a_second_process_takes_over_from_one_that_was_killed(
     wait_until(lambda: "This worker stands by" in second.log, 20)
     first.kill()
     second.wait_healthy()
+
+
+def test_a_second_process_whose_database_is_a_link_to_the_firsts_stands_by(
+    start_server: Callable[..., ServiceServer],
+) -> None:
+    first = start_server()
+    second = start_server(start=False)
+    link = second.directory / "restaurant.db"
+    link.unlink()
+    link.symlink_to(first.directory / "restaurant.db")
+    second.start(wait=False)
+    wait_until(lambda: "This worker stands by" in second.log, 20)
+    first.stop()
+    second.wait_healthy()
