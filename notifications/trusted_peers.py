@@ -8,6 +8,9 @@ from ipaddress import ip_address, ip_network
 
 _ADDRESS = re.compile(r"[0-9A-Fa-f.:]{2,45}")
 
+#: Some proxies add the port, which a client changes with each connection.
+_WITH_PORT = re.compile(r"(?:\[([0-9A-Fa-f.:]+)\]|([0-9.]+))(?::[0-9]{1,5})?")
+
 
 class TrustedPeers:
     """Addresses and networks, as gunicorn's ``forwarded_allow_ips`` lists them.
@@ -41,4 +44,16 @@ class TrustedPeers:
         tells nothing in a log.
         """
         named = (forwarded_for or "").rpartition(",")[2].strip()
-        return named if self.include(peer) and _ADDRESS.fullmatch(named) else peer or "-"
+        if with_port := _WITH_PORT.fullmatch(named):
+            named = with_port[1] or with_port[2]
+        return named if self.include(peer) and _is_address(named) else peer or "-"
+
+
+def _is_address(text: str) -> bool:
+    if not _ADDRESS.fullmatch(text):  # an address may carry a zone, which may be any text
+        return False
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
