@@ -19,7 +19,7 @@ from notifications.rates import Rates, Turns
 from notifications.registry import channel_name
 from waiter_service import Actor
 from waiter_service.api.errors import NotAllowed, NotAuthenticated, TooManyCalls
-from waiter_service.api.joining import FailedJoins
+from waiter_service.api.joining import CountFailedJoin
 
 # Longer than the longest dinner: the phone on the table must not ask again.
 GUEST_TOKEN_SECONDS = 12 * 3600
@@ -84,16 +84,16 @@ def _too_many(error: errors.TooManyCalls) -> TooManyCalls:
     return TooManyCalls(str(error), retry_after_seconds=error.retry_after_seconds)
 
 
-def failed_joins(rates: Rates) -> FailedJoins:
+def count_failed_join(rates: Rates) -> CountFailedJoin:
     """Return what counts wrong join codes, by address."""
 
-    def require_few(address: str) -> None:
+    def count(address: str) -> None:
         try:
-            rates.require_few_failed_joins(address)
+            rates.count_failed_join(address)
         except errors.TooManyCalls as error:
             raise _too_many(error) from None
 
-    return FailedJoins(require_few, rates.count_failed_join)
+    return count
 
 
 def cursors(broker: Broker) -> Callable[[str, str], str | None]:

@@ -165,7 +165,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     desk = JoinDesk(
         _join_codes(settings, database),
         revocations,
-        api_access.failed_joins(rates),
+        api_access.count_failed_join(rates),
         api_access.guest_token,
         settings.join_url,
     )

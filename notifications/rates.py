@@ -24,8 +24,8 @@ from notifications.errors import TooManyCalls, TooManyOpens
 from notifications.principal import Principal, Role
 from waiter_service.pacing import PAUSE_SECONDS
 
-#: Bearers and addresses that are counted. Beyond, the one whose minute began first is
-#: forgotten: addresses can be made up, memory cannot. About 4 MB when full.
+#: Bearers that are counted, and as many addresses. Beyond, the one whose minute began first
+#: is forgotten: addresses can be made up, memory cannot. About 4 MB each when full.
 MAX_COUNTED = 20_000
 
 #: Calls of one bearer that are carried out at once. Those of others are carried out
@@ -49,8 +49,8 @@ class RateLimits:
             had open come back at once, and more than once if it fails.
         failures: calls without a good token from one address.
         failed_joins: wrong join codes from one address, which a whole dining room may
-            share. Guessing is hopeless at any rate, at 60 bits; this keeps it off the
-            database. A guess: the typing errors of some tables.
+            share; right codes always count as right. Guessing is hopeless at any rate,
+            at 60 bits. A guess: the typing errors of some tables.
     """
 
     guest_calls: int = 1200
@@ -127,9 +127,8 @@ class Rates:
     """Counts what is asked, and refuses what is too much. Never switches greenlets."""
 
     def __init__(self, limits: RateLimits, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._windows = MinuteWindows(clock)
-        self._limiter = FixedWindowRateLimiter(self._windows)
+        self._principals = _Table(clock)
+        self._addresses = _Table(clock)
         self._guest_calls = _item(limits.guest_calls, "guest-call")
         self._staff_calls = _item(limits.staff_calls, "staff-call")
         self._opens = _item(limits.stream_opens, "open")
@@ -143,7 +142,7 @@ class Rates:
             TooManyCalls: they have made as many in this minute as they may.
         """
         is_guest = principal.role is Role.CUSTOMER
-        wait_seconds = self._hit(
+        wait_seconds = self._principals.hit(
             self._guest_calls if is_guest else self._staff_calls, principal.key
         )
         if wait_seconds:
@@ -158,7 +157,7 @@ class Rates:
         Raises:
             TooManyOpens: they have opened as many in this minute as they may.
         """
-        wait_seconds = self._hit(self._opens, principal.key)
+        wait_seconds = self._principals.hit(self._opens, principal.key)
         if wait_seconds:
             raise TooManyOpens(
                 "Too many streams were opened with this access within a minute.",
@@ -171,37 +170,42 @@ class Rates:
         Raises:
             TooManyCalls: there were as many in this minute as there may be.
         """
-        wait_seconds = self._hit(self._failures, address)
+        wait_seconds = self._addresses.hit(self._failures, network_of(address))
         if wait_seconds:
             raise TooManyCalls(
                 "There were too many calls without a good token from this address within a minute.",
                 retry_after_seconds=wait_seconds,
             )
 
-    def require_few_failed_joins(self, address: str) -> None:
-        """Refuse an address that has sent as many wrong join codes as it may.
+    def count_failed_join(self, address: str) -> None:
+        """Count a wrong join code from ``address``.
 
         Raises:
-            TooManyCalls: it has to wait.
+            TooManyCalls: there were as many in this minute as there may be.
         """
-        item = self._failed_joins
-        if item is not None and self._windows.get(item.key_for(network_of(address))) >= item.amount:
+        wait_seconds = self._addresses.hit(self._failed_joins, network_of(address))
+        if wait_seconds:
             raise TooManyCalls(
                 "There were too many wrong codes from this address within a minute.",
-                retry_after_seconds=self._seconds_left(item, network_of(address)),
+                retry_after_seconds=wait_seconds,
             )
 
-    def count_failed_join(self, address: str) -> None:
-        """Count a wrong join code from ``address``."""
-        self._hit(self._failed_joins, network_of(address))
 
-    def _hit(self, item: RateLimitItemPerMinute | None, key: str) -> int:
-        """Return 0, or the seconds after which it may be tried again."""
+class _Table:
+    """Counts of one kind of key. A kind that can be made up has a table of its own.
+
+    Else made-up keys would push out those that cannot be made up.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._windows = MinuteWindows(clock)
+        self._limiter = FixedWindowRateLimiter(self._windows)
+
+    def hit(self, item: RateLimitItemPerMinute | None, key: str) -> int:
+        """Count ``key``. Return 0, or the seconds after which it may be tried again."""
         if item is None or self._limiter.hit(item, key):
             return 0
-        return self._seconds_left(item, key)
-
-    def _seconds_left(self, item: RateLimitItemPerMinute, key: str) -> int:
         left = self._windows.get_expiry(item.key_for(key)) - self._clock()
         return max(1, math.ceil(left))
 

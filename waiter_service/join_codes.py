@@ -149,15 +149,20 @@ class JoinCodes:
         """
         code = _read(text)
         digests = [_digest(key, code) for key in self._keys]
+        is_good = (
+            JoinCodeRow.digest.in_(digests),
+            JoinCodeRow.expires_at > self._clock(),
+            JoinCodeRow.guests < self._max_guests,
+        )
+        # Who guesses must not keep others from writing.
+        with self._database.reading() as orm:
+            if orm.scalar(select(JoinCodeRow.session_id).where(*is_good)) is None:
+                raise JoinCodeInvalid
         with self._database.writing() as orm:
             # One statement finds it and counts: nobody comes between.
             session_id = orm.scalar(
                 update(JoinCodeRow)
-                .where(
-                    JoinCodeRow.digest.in_(digests),
-                    JoinCodeRow.expires_at > self._clock(),
-                    JoinCodeRow.guests < self._max_guests,
-                )
+                .where(*is_good)
                 .values(guests=JoinCodeRow.guests + 1)
                 .returning(JoinCodeRow.session_id)
                 .execution_options(synchronize_session=False)

@@ -171,6 +171,13 @@ def test_an_address_that_guesses_has_to_wait_and_the_others_have_not(nobody, cod
     assert guess("192.0.2.9").status_code == 404
 
 
+def test_a_right_code_is_taken_from_an_address_that_has_to_wait(nobody, code):
+    wrong = [join(nobody, "0000-0000-0000").status_code for _ in range(MAX_FAILURES + 2)]
+    assert wrong[-3:] == [404, 429, 429]
+    assert join(nobody, code).status_code == 200
+    assert join(nobody, "0000-0000-0000").status_code == 429
+
+
 def test_who_is_no_proxy_of_ours_cannot_choose_an_address(nobody):
     def guess(number):
         return nobody.post(

@@ -8,7 +8,7 @@ from flask import Flask
 
 from tests.support.waiting import wait_until
 from waiter_service import Actor, FloorQueries, IdempotencyStore, WaiterService, signals
-from waiter_service.api.joining import FailedJoins, JoinDesk
+from waiter_service.api.joining import JoinDesk
 from waiter_service.blueprint import create_blueprint
 from waiter_service.clock import utc_now
 from waiter_service.join_codes import JoinCodes
@@ -27,7 +27,7 @@ def bare_client(service, queries, actor, cursor_of, first_cursor_of=lambda *_: "
     desk = JoinDesk(
         JoinCodes(service.database, ["a key"]),
         Revocations(service.database),
-        FailedJoins(lambda _address: None, lambda _address: None),
+        lambda _address: None,
         guest_token=lambda *_who: ("", utc_now()),
     )
     bare.register_blueprint(
@@ -40,6 +40,7 @@ def bare_client(service, queries, actor, cursor_of, first_cursor_of=lambda *_: "
             first_cursor_of=first_cursor_of,
             desk=desk,
             address_of=lambda _peer, _forwarded_for: "-",
+            document=dict,
         )
     )
     return bare.test_client()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 
 import gevent
 import gevent.socket
@@ -136,20 +137,38 @@ def test_wrong_join_codes_are_counted_by_address_and_forgotten_after_a_minute() 
     now = 100.0
     rates = Rates(RateLimits(failed_joins=3), lambda: now)
     for _ in range(3):
-        rates.require_few_failed_joins("192.0.2.7")
         rates.count_failed_join("192.0.2.7")
     now = 159.5
     with pytest.raises(TooManyCalls) as refused:
-        rates.require_few_failed_joins("192.0.2.7")
+        rates.count_failed_join("192.0.2.7")
     assert refused.value.retry_after_seconds == 1
-    rates.require_few_failed_joins("192.0.2.8")
+    rates.count_failed_join("192.0.2.8")
     now = 160.0
-    rates.require_few_failed_joins("192.0.2.7")
+    rates.count_failed_join("192.0.2.7")
 
 
-def test_a_client_has_a_whole_network_of_ipv6_to_itself() -> None:
-    rates = Rates(RateLimits(failed_joins=1), lambda: 0.0)
-    rates.count_failed_join("2001:db8::1")
+@pytest.mark.parametrize("count", [Rates.count_failed_join, Rates.count_failure])
+def test_a_client_has_a_whole_network_of_ipv6_to_itself(
+    count: Callable[[Rates, str], None],
+) -> None:
+    rates = Rates(RateLimits(failed_joins=1, failures=1), lambda: 0.0)
+    count(rates, "2001:db8::1")
     with pytest.raises(TooManyCalls):
-        rates.require_few_failed_joins("2001:db8::ffff")
-    rates.require_few_failed_joins("2001:db8:0:1::1")
+        count(rates, "2001:db8::ffff")
+    count(rates, "2001:db8:0:1::1")
+
+
+def test_made_up_addresses_do_not_push_out_who_has_a_token(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "MAX_COUNTED", 10)
+    rates = Rates(RateLimits(guest_calls=1, stream_opens=1), lambda: 0.0)
+    rates.count_call(GUEST)
+    rates.count_open(GUEST)
+    for number in range(20):
+        rates.count_failure(f"10.0.0.{number}")
+        rates.count_failed_join(f"10.0.0.{number}")
+    with pytest.raises(TooManyCalls):
+        rates.count_call(GUEST)
+    with pytest.raises(TooManyOpens):
+        rates.count_open(GUEST)

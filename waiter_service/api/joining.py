@@ -30,15 +30,11 @@ GuestToken = Callable[[str, str, int], tuple[str, datetime]]
 """From a session's id, a ``jti`` and when it was issued to a guest's token, and its end."""
 
 
-@dataclass(frozen=True, slots=True)
-class FailedJoins:
-    """Counts wrong codes by the address they come from; right ones are not counted.
+CountFailedJoin = Callable[[str], None]
+"""Counts a wrong code by the address it comes from.
 
-    ``require_few`` raises ``TooManyCalls`` where an address has to wait.
-    """
-
-    require_few: Callable[[str], None]
-    count: Callable[[str], None]
+It raises ``TooManyCalls`` where there were too many.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,23 +43,22 @@ class JoinDesk:
 
     codes: JoinCodes
     revocations: Revocations
-    failures: FailedJoins
+    count_failure: CountFailedJoin
     guest_token: GuestToken
     join_url: str | None = None
 
     def join_table(self, call: Call[JoinTable]) -> Answer:
         """Join a table by its code, and get a token of one's own.
 
-        Wrong, ended and used-up codes are answered alike; an address that sends too
-        many of them has to wait.
+        Wrong, ended and used-up codes are answered alike. An address that sends too many of
+        them is told to wait; a right code from there is taken all the same.
         """
-        self.failures.require_few(call.address)
         # Before: what is revoked while the guest joins is revoked for them as well.
         issued_at = int(time.time())
         try:
             join = self.codes.join(call.body.code, address=call.address)
         except JoinCodeInvalid:
-            self.failures.count(call.address)
+            self.count_failure(call.address)
             raise
         token, expires_at = self.guest_token(join.session.id, join.token_id, issued_at)
         joined = JoinedSession(session=Session.of(join.session), token=token, expires_at=expires_at)
