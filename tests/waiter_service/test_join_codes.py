@@ -38,6 +38,12 @@ def test_of_those_who_come_at_once_exactly_as_many_join_as_may(codes, database):
         codes.join(code, address="192.0.2.99")
 
 
+def test_a_wrong_code_waits_for_no_writer_and_holds_none_up(codes, database):
+    codes.make("table-7", actor=ANNA)
+    with database.writing(), pytest.raises(JoinCodeInvalid):
+        codes.join("0000-0000-0000", address="192.0.2.7")
+
+
 def test_a_join_is_in_the_audit_with_its_token_and_address(codes, database, clock):
     code = codes.make("table-7", actor=ANNA).code
     join = codes.join(code.lower(), address="192.0.2.7")
