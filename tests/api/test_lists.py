@@ -2,6 +2,8 @@
 
 import pytest
 
+from waiter_service.pages import encode_cursor
+
 
 def test_staff_list_the_waiters_in_pages(anna, manager):
     first = manager.get("/api/waiters?limit=1").json
@@ -57,6 +59,22 @@ def test_a_wrong_parameter_is_named(manager, query, field):
     refused = manager.get(f"/api/sessions?{query}")
     assert refused.status_code == 422
     assert [each["field"] for each in refused.json["errors"]] == [field]
+
+
+@pytest.mark.parametrize(
+    ("path", "parts"),
+    [
+        ("/api/sessions/table-7", ("open", "", "1", "\ud800")),
+        ("/api/sessions/table-7", ("finished", "2024-01-15T20:00:00+00:00", "1", "\ud800")),
+        ("/api/waiters/anna/floor", ("floor", "\ud800", "", "")),
+        ("/api/waiters", ("waiters", "\ud800", "", "")),
+        ("/api/sessions", ("sessions", "\ud800", "", "")),
+    ],
+)
+def test_a_forged_cursor_is_named(manager, path, parts):
+    refused = manager.get(f"{path}?cursor={encode_cursor(*parts)}")
+    assert refused.status_code == 422
+    assert [each["field"] for each in refused.json["errors"]] == ["cursor"]
 
 
 def test_a_manager_adds_a_waiter_who_then_opens_a_table(manager, caller):
