@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, String, column, inspect, select, table, text
+from sqlalchemy import Connection, String, column, create_engine, inspect, select, table, text
 from sqlalchemy.schema import CreateSchema
 
 if TYPE_CHECKING:
@@ -20,6 +20,12 @@ MIGRATIONS = Path(__file__).resolve().parent / "migrations"
 
 # Any number will do that nobody else in the database locks.
 _UPGRADE_LOCK = 7_305_511
+
+#: Finds table and column of all that a SQLite database has.
+SQLITE_COLUMNS = (
+    "SELECT t.name, c.name FROM sqlite_schema AS t, pragma_table_info(t.name) AS c"
+    " WHERE t.type = 'table'"
+)
 
 
 def found_revision(connection: Connection, schema: str | None = None) -> str | None:
@@ -70,7 +76,17 @@ def prepare(connection: Connection, schema: str | None = None) -> None:
         connection.execute(CreateSchema(schema))
 
 
-def upgrade(connection: Connection, schema: str | None = None) -> None:
+def columns_at(revision: str) -> set[tuple[str, str]]:
+    """Return table and column of all that a SQLite database has at ``revision``."""
+    engine = create_engine("sqlite://")
+    with engine.begin() as connection:
+        upgrade(connection, to=revision)
+        found = connection.execute(text(SQLITE_COLUMNS)).all()
+    engine.dispose()
+    return {(table, column) for table, column in found}
+
+
+def upgrade(connection: Connection, schema: str | None = None, *, to: str = "head") -> None:
     """Run the migrations that are missing, inside the caller's transaction: all or nothing.
 
     Call ``prepare`` first.
@@ -84,7 +100,7 @@ def upgrade(connection: Connection, schema: str | None = None) -> None:
     config = _config()
     config.attributes["connection"] = connection
     config.attributes["schema"] = schema
-    command.upgrade(config, "head")
+    command.upgrade(config, to)
 
 
 def _config() -> Config:

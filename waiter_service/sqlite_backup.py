@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import re
 import sqlite3
 import struct
 from collections.abc import Callable, Iterator
@@ -25,6 +26,7 @@ _FIRST_LOCK_BYTE = 0x40000000
 _LOCK_BYTES = 512
 # Linux's ``struct flock``: type, whence, start, length, process id.
 _FLOCK = struct.Struct("hhqqi4x")
+_REVISION = re.compile(r"[0-9]{4}")
 
 #: Told the pages copied, and how many there are.
 Progress = Callable[[int, int], None]
@@ -46,7 +48,9 @@ def backup(database: Path, path: Path, progress: Progress = _no_progress) -> Non
     if not database.is_file():
         raise BackupFailed(f"there is no database at {database}; is DATABASE_URL right?")
     with _failures_named(path), _new_file(path) as unfinished:
-        _copy(database, unfinished, progress)
+        with closing(sqlite3.connect(unfinished)) as writer:
+            _copy(database, writer, progress)
+        _sync(unfinished)
         try:
             # Unlike a rename, this fails where somebody has made the file meanwhile.
             os.link(unfinished, path)
@@ -58,9 +62,9 @@ def backup(database: Path, path: Path, progress: Progress = _no_progress) -> Non
 def restore(path: Path, database: Path, progress: Progress = _no_progress) -> str:
     """Put a copy of the backup at ``path`` in the place of ``database``; return its revision.
 
-    The database must be open nowhere. It is replaced in one step, with its
-    owner and its permissions as they were; what its ``-wal`` held is gone.
-    Interrupted, it can be repeated.
+    The database must be open nowhere; who opens it meanwhile waits, and then finds
+    what is restored. It is all or nothing, even for a process that is killed. The file
+    stays the same one, with its owner and its permissions; what its ``-wal`` held is gone.
 
     Raises:
         BackupFailed: the backup is none of this service, or damaged, or of a newer
@@ -70,22 +74,66 @@ def restore(path: Path, database: Path, progress: Progress = _no_progress) -> st
     with _failures_named(path):
         revision = _checked_revision(path)
         database.parent.mkdir(parents=True, exist_ok=True)
-        replacement = database.with_name(f"{database.name}.restored")
-        replacement.unlink(missing_ok=True)
-        with _new_file(replacement) as unfinished:
-            _copy(path, unfinished, progress)
-            with _locked(database):
-                _take_after(database, unfinished)
-                # These belong to the old file: SQLite would write what they hold over the new.
-                for ending in ("-wal", "-shm", "-journal"):
-                    database.with_name(database.name + ending).unlink(missing_ok=True)
-                unfinished.replace(database)
-        _sync(database.parent)
+        with suppress(FileExistsError):
+            os.close(os.open(database, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        try:
+            with closing(_opened_alone(database)) as writer:
+                _copy(path, writer, progress)
+        except sqlite3.DatabaseError as error:
+            if not _is_damage(error):
+                raise
+            _replace(database, path, progress)
     return revision
 
 
-def _copy(source: Path, target: Path, progress: Progress) -> None:
-    with closing(_open(source)) as reader, closing(sqlite3.connect(target)) as writer:
+def _opened_alone(database: Path) -> sqlite3.Connection:
+    """Return a connection that keeps everybody else out until it is closed."""
+    writer = sqlite3.connect(database, timeout=0, isolation_level=None)
+    try:
+        # The -wal goes into the file. With a rollback journal instead, a copy that
+        # is interrupted is undone by the next who opens the file.
+        writer.execute("PRAGMA journal_mode = DELETE")
+        # A lock that is taken is kept: the copy begins a transaction of its own.
+        writer.execute("PRAGMA locking_mode = EXCLUSIVE")
+        writer.execute("BEGIN EXCLUSIVE")
+        writer.execute("COMMIT")
+    except sqlite3.OperationalError as error:
+        writer.close()
+        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+            raise
+        with database.open("r+b") as file:
+            raise DatabaseInUse(database, _holder(file.fileno())) from None
+    except BaseException:
+        writer.close()
+        raise
+    return writer
+
+
+def _is_damage(error: sqlite3.DatabaseError) -> bool:
+    # The lower byte: the others say what kind.
+    return error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
+
+
+def _replace(database: Path, path: Path, progress: Progress) -> None:
+    """Put a copy of the backup at ``path`` in the place of a file that SQLite refuses to open.
+
+    No process that waits to open that file can do more with it than fail.
+    """
+    with _new_file(database.with_name(f"{database.name}.restored")) as unfinished:
+        with closing(sqlite3.connect(unfinished)) as writer:
+            _copy(path, writer, progress)
+        _sync(unfinished)
+        with _locked(database):
+            _take_after(database, unfinished)
+            # These belong to the old file: SQLite would write what they hold over the new.
+            for ending in ("-wal", "-shm", "-journal"):
+                database.with_name(database.name + ending).unlink(missing_ok=True)
+            unfinished.replace(database)
+    _sync(database.parent)
+
+
+def _copy(source: Path, writer: sqlite3.Connection, progress: Progress) -> None:
+    with closing(_open(source)) as reader:
         reader.isolation_level = None
         # One moment, to the end: a backup without a transaction starts again
         # whenever another process writes. Writers do not wait for it.
@@ -96,9 +144,8 @@ def _copy(source: Path, target: Path, progress: Progress) -> None:
             pages=PAGES_PER_STEP,
             progress=lambda _status, left, total: progress(total - left, total),
         )
-        # One file, that is read without the folder being written to.
-        writer.execute("PRAGMA journal_mode = DELETE")
-    _sync(target)
+    # One file, that is read without the folder being written to.
+    writer.execute("PRAGMA journal_mode = DELETE")
 
 
 def _checked_revision(path: Path) -> str:
@@ -107,21 +154,29 @@ def _checked_revision(path: Path) -> str:
         raise BackupFailed(f"there is no backup at {path}")
     with closing(_open(path)) as backup:
         try:
-            found = backup.execute("SELECT version_num FROM alembic_version").fetchone()
+            found = backup.execute("SELECT version_num FROM alembic_version").fetchall()
         except sqlite3.OperationalError:
-            found = None
+            found = []
         damage = backup.execute("PRAGMA quick_check(1)").fetchone()[0]
-    if found is None:
-        raise BackupFailed(f"{path} is no backup of this service: it lacks its tables")
+        columns = set(backup.execute(schema.SQLITE_COLUMNS))
     if damage != "ok":
         raise BackupFailed(f"{path} is damaged: {damage}")
-    revision: str = found[0]
-    if revision not in schema.known_revisions():
+    revision = found[0][0] if len(found) == 1 else None
+    is_one = isinstance(revision, str) and _REVISION.fullmatch(revision) is not None
+    if is_one and str(revision) > schema.expected_revision():
         raise BackupFailed(
             f"{path} is of a newer release: its schema is at {revision}, this code knows "
             f"{schema.expected_revision()}; restore it with the release that made it"
         )
-    return revision
+    if revision not in schema.known_revisions():
+        raise BackupFailed(f"{path} is no backup of this service: it lacks its tables")
+    missing = schema.columns_at(revision) - columns
+    if missing:
+        raise BackupFailed(
+            f"{path} is no backup of this service: its schema is at {revision}, "
+            f"and it lacks {'.'.join(min(missing))}"
+        )
+    return str(revision)
 
 
 def _open(path: Path) -> sqlite3.Connection:
@@ -152,9 +207,6 @@ def _exists(path: Path) -> BackupFailed:
 @contextmanager
 def _locked(database: Path) -> Iterator[None]:
     """Hold every lock that SQLite knows of, as it does itself to have a file alone."""
-    if not database.exists():
-        yield
-        return
     # Not through SQLite, which refuses to open a file that is damaged.
     with database.open("r+b") as file:
         try:
@@ -176,12 +228,11 @@ def _holder(file: int) -> int | None:
 
 def _take_after(database: Path, replacement: Path) -> None:
     """Give ``replacement`` the permissions of ``database``, and its owner where we may."""
-    with suppress(FileNotFoundError):
-        old = database.stat()
-        replacement.chmod(old.st_mode & 0o777)
-        # An operator's root must not lock the service out of its own database.
-        if os.geteuid() == 0:
-            os.chown(replacement, old.st_uid, old.st_gid)
+    old = database.stat()
+    replacement.chmod(old.st_mode & 0o777)
+    # An operator's root must not lock the service out of its own database.
+    if os.geteuid() == 0:
+        os.chown(replacement, old.st_uid, old.st_gid)
 
 
 def _sync(path: Path) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import sqlite3
 import stat
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import closing
@@ -13,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.command_line import flask
+from tests.support.programs import REPOSITORY
 from tests.support.service_server import ServiceServer
 from waiter_service import Database, WaiterService
 from waiter_service.errors import BackupFailed
@@ -96,10 +100,7 @@ def test_a_backup_shows_one_moment_though_others_write(database: Path, tmp_path:
             for status in ("Acknowledged", "New"):
                 service.update_order_status("ord-1", status)
 
-    with closing(sqlite3.connect(database)) as filler:
-        filler.execute("CREATE TABLE filler (page BLOB)")
-        filler.executemany("INSERT INTO filler VALUES (zeroblob(4000))", [()] * 5_000)
-        filler.commit()
+    add_filler(database)
     writer = threading.Thread(target=keep_changing)
     writer.start()
     steps: list[tuple[int, int]] = []
@@ -155,6 +156,109 @@ def test_only_a_backup_of_this_service_is_put_back(database: Path, tmp_path: Pat
     with pytest.raises(BackupFailed, match="newer release"):
         restore(saved, database)
     assert database.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ("DROP TABLE orders", r"lacks orders\."),
+        ("ALTER TABLE waiters RENAME COLUMN name TO nickname", r"lacks waiters\.name"),
+        ("UPDATE alembic_version SET version_num = ''", "lacks its tables"),
+        ("UPDATE alembic_version SET version_num = 'ae1027a6acf'", "lacks its tables"),
+        ("DELETE FROM alembic_version", "lacks its tables"),
+        (
+            "DROP TABLE alembic_version; CREATE TABLE alembic_version (version_num);"
+            " INSERT INTO alembic_version VALUES (NULL)",
+            "lacks its tables",
+        ),
+    ],
+)
+def test_a_file_that_has_not_all_tables_of_its_revision_is_refused(
+    database: Path, tmp_path: Path, change: str, reason: str
+) -> None:
+    before = database.read_bytes()
+    saved = Path(shutil.copyfile(database, tmp_path / "saved.db"))
+    with closing(sqlite3.connect(saved)) as other:
+        other.executescript(change)
+    with pytest.raises(BackupFailed, match=reason):
+        restore(saved, database)
+    assert database.read_bytes() == before
+
+
+# Writes as soon as it is let, and says so before and after.
+OPENER = """
+import sqlite3, sys
+print("opens", flush=True)
+database = sqlite3.connect(sys.argv[1], timeout=30)
+database.execute("PRAGMA journal_mode = WAL")
+database.execute("UPDATE orders SET version = version + 100 WHERE status = 'New'")
+database.commit()
+"""
+
+# Is killed once a part of the pages is written.
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from waiter_service.sqlite_backup import restore
+restore(Path(sys.argv[1]), Path(sys.argv[2]), lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+"""
+
+
+def add_filler(path: Path) -> None:
+    """Give the database so many pages that a copy takes several steps."""
+    with closing(sqlite3.connect(path)) as filler:
+        filler.execute("CREATE TABLE filler (page BLOB)")
+        filler.executemany("INSERT INTO filler VALUES (zeroblob(4000))", [()] * 10_000)
+        filler.commit()
+
+
+def test_a_process_that_opens_the_database_meanwhile_writes_to_what_is_restored(
+    database: Path, tmp_path: Path
+) -> None:
+    add_filler(database)
+    saved = tmp_path / "saved.db"
+    backup(database, saved)
+    with closing(sqlite3.connect(database)) as changed:
+        changed.execute("UPDATE orders SET status = 'Complete'")
+        changed.commit()
+    openers: list[subprocess.Popen[str]] = []
+
+    def open_it(_done: int, _total: int) -> None:
+        if not openers:
+            command = [sys.executable, "-c", OPENER, str(database)]
+            openers.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+            assert openers[0].stdout is not None
+            assert openers[0].stdout.readline() == "opens\n"
+
+    restore(saved, database, open_it)
+    with openers[0] as opener:
+        assert opener.wait(20) == 0
+    with closing(sqlite3.connect(database)) as restored:
+        assert restored.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        [(status, version)] = restored.execute(
+            "SELECT status, version FROM orders WHERE id = 'ord-1'"
+        )
+    assert status == "New"
+    assert version > 100
+
+
+def test_a_restore_that_is_killed_half_way_has_changed_nothing(
+    database: Path, tmp_path: Path
+) -> None:
+    saved = tmp_path / "saved.db"
+    add_filler(database)
+    backup(database, saved)
+    with closing(sqlite3.connect(database)) as changed:
+        changed.execute("UPDATE orders SET status = 'Complete'")
+        changed.commit()
+    command = [sys.executable, "-c", KILLED, str(saved), str(database)]
+    assert subprocess.run(command, cwd=REPOSITORY).returncode == -signal.SIGKILL
+    with closing(sqlite3.connect(database)) as left:
+        assert left.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        assert left.execute("SELECT DISTINCT status FROM orders").fetchall() == [("Complete",)]
+    restore(saved, database)
+    assert status_in(database) == "New"
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["restaurant.db", "saved.db"]
 
 
 def test_a_damaged_database_is_replaced_and_keeps_its_permissions(
