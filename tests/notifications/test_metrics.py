@@ -340,3 +340,23 @@ def test_killed_workers_streams_vanish_and_what_it_did_stays(two_workers: Servic
     figures = Figures.of(two_workers)
     assert figures.value("streams_open", kind="session") == left
     assert figures.value("streams_opened_total", kind="session") == 10
+
+
+@pytest.mark.redis
+def test_lost_histories_are_counted_and_logged(
+    start_server: Callable[..., ServiceServer], redis_server: RedisServer
+) -> None:
+    server = start_server(REDIS_URL=redis_server.url)
+    waiters = [server.listen_waiter(waiter_id) for waiter_id in ("anna", "ben")]
+    server.service.update_order_status("ord-1", "InProgress")
+    waiters[0].next("order_update")
+
+    with redis_server.client() as client:
+        client.flushall()
+
+    for waiter in waiters:
+        refresh = waiter.next("cache_refresh", timeout=15)
+        while refresh.data["affectedData"] != ["all"]:
+            refresh = waiter.next("cache_refresh", timeout=15)
+    wait_until(lambda: Figures.of(server).value("histories_lost_total") == 2, 10)
+    wait_until(lambda: "histories were lost; their streams load everything again" in server.log, 10)
