@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from tests.browser.conftest import PLAIN_HOST
+from tests.browser.conftest import HEARTBEAT, PLAIN_HOST
 from tests.browser.demo import DESKTOP, Demo, press
 from tests.browser.rehearsal import play
 from tests.support.service_server import ServiceServer
@@ -75,9 +75,10 @@ def test_a_hidden_tab_that_could_share_goes_on(page: Page) -> None:
 
 
 def test_two_demo_tabs_over_plain_http_leave_room_for_what_they_ask(
-    new_context: Callable[..., BrowserContext], demo_server: ServiceServer
+    new_context: Callable[..., BrowserContext], start_server: Callable[..., ServiceServer]
 ) -> None:
     """Six connections are all there are, over HTTP/1.1; three screens follow in each tab."""
+    demo_server = start_server(DEMO="public", **HEARTBEAT)
     url = f"http://{PLAIN_HOST}:{demo_server.port}"
     context = new_context(viewport=DESKTOP)
     first = Demo(context, demo_server, url)
