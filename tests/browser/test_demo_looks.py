@@ -17,7 +17,7 @@ from tests.support.programs import REPOSITORY
 from tests.support.service_server import ServiceServer, copy_sqlite
 from waiter_service import Database, WaiterService
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.long]
 
 
 def show_a_busy_evening(demo: Demo, server: ServiceServer) -> None:

@@ -13,7 +13,7 @@ from tests.support.service_server import ServiceServer
 from tests.support.waiting import wait_until
 from waiter_service.revocations import Revocations
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.long]
 
 
 def test_a_double_tap_moves_a_ticket_once(demo: Demo) -> None:

@@ -12,7 +12,7 @@ from tests.support.service_server import ServiceServer
 from tests.support.waiting import wait_until
 from waiter_service import OrderStatus
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.long]
 
 
 def test_every_event_of_a_burst_arrives_once_and_in_order(
