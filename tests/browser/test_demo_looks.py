@@ -16,6 +16,7 @@ from tests.browser.demo import DESKTOP, ORDER, PHONE, Demo, card, press
 from tests.support.programs import REPOSITORY
 from tests.support.service_server import ServiceServer, copy_sqlite
 from waiter_service import Database, WaiterService
+from waiter_service.revocations import Revocations
 
 pytestmark = [pytest.mark.browser, pytest.mark.long]
 
@@ -145,6 +146,14 @@ def test_it_meets_them_in_every_state(
     at("Table 7")
     expect(demo.page.locator("#guest .link")).to_have_text("Closed")
     check("closed", "Table 7")
+    Revocations(demo_server.service.database).revoke_waiter("anna")
+    at("Anna")
+    expect(demo.page.locator("#anna .link")).to_have_text("Signed out")
+    check("signed out", "Anna")
+    demo.page.route("**/api/**", lambda route: route.abort())
+    demo.page.reload()
+    expect(demo.page.locator("#ben .link")).to_have_text("Offline")
+    check("offline from the start", "Anna")
 
 
 def violations(demo: Demo, npm_package: Callable[[str], Path]) -> list[str]:
