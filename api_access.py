@@ -65,14 +65,16 @@ def actors(authenticator: Authenticator, rates: Rates) -> Callable[[str | None, 
     return actor_of
 
 
-def turns(turns: Turns) -> Callable[[Actor], AbstractContextManager[None]]:
+def turns(turns: Turns) -> Callable[[Actor, bool], AbstractContextManager[None]]:
     """Return what a call waits for until it is carried out, once it is known who calls."""
 
     @contextmanager
-    def turn_of(actor: Actor) -> Iterator[None]:
+    def turn_of(actor: Actor, is_change: bool) -> Iterator[None]:
+        # Apart: changes may wait for a lock in the database, and reading goes on meanwhile.
+        key = f"{actor} {'changes' if is_change else 'reads'}"
         with ExitStack() as stack:
             try:
-                stack.enter_context(turns.turn(str(actor)))
+                stack.enter_context(turns.turn(key))
             except errors.TooManyCalls as error:
                 raise _too_many(error) from None
             yield

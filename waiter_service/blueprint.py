@@ -31,7 +31,7 @@ Authenticate = Callable[[str | None, str], Actor]
 Raises ``NotAuthenticated``, ``NotAllowed`` or ``TooManyCalls``.
 """
 
-Turn = Callable[[Actor], AbstractContextManager[None]]
+Turn = Callable[[Actor, bool], AbstractContextManager[None]]
 """Waits until a call of this actor may be carried out; may raise ``TooManyCalls``."""
 
 AddressOf = Callable[[str | None, str | None], str]
@@ -49,13 +49,13 @@ def create_blueprint(
     desk: JoinDesk,
     address_of: AddressOf,
     document: Callable[[str], str],
-    turn: Turn = lambda actor: nullcontext(),
+    turn: Turn = lambda actor, is_change: nullcontext(),
 ) -> Blueprint:
     """Return the blueprint for the API of ``service``.
 
     Args:
         authenticate: from a bearer token to an actor.
-        turn: what each call waits for, once it is known who calls.
+        turn: what each call waits for, once it is known who calls, and whether to change something.
         cursor_of: where the channel of a session or a waiter stands.
         first_cursor_of: where it begins.
         desk: lets guests in by their join codes.
@@ -76,7 +76,7 @@ def create_blueprint(
             actor = NOBODY if operation.is_public else authenticate(_bearer_token(), address)
             operation.require_role(actor)
             _require_heeded(operation.parameters)
-            with nullcontext() if operation.is_public else turn(actor):
+            with nullcontext() if operation.is_public else turn(actor, operation.method != "GET"):
                 return _response(answer(_call(operation, actor, address), ids))
 
         def answer(call: Call[Any], ids: Mapping[str, str]) -> Answer:

@@ -16,7 +16,7 @@ from tests.support.tables import Table
 from waiter_service import Database, WaiterService
 from waiter_service.models import OutboxRow
 
-TABLES = 60
+TABLES = 180
 
 
 @pytest.fixture(scope="session")
