@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Sequence
 from functools import partial
-from types import FrameType
+from types import FrameType, SimpleNamespace
 from typing import TYPE_CHECKING, Any, ClassVar, Never
 
 import gevent
@@ -173,9 +173,13 @@ class StreamWorker(GeventWorker):
         """Accept connections on ``listener``, each served in a greenlet of its own."""
         listener.setblocking(True)
         tls: dict[str, Any] = {"ssl_context": ssl_context(self.cfg)} if self.cfg.is_ssl else {}
+        # gunicorn asks for the listener's name alone, and it may be closed before its
+        # last connection is served.
+        name = listener.getsockname()
+        named: Any = SimpleNamespace(getsockname=lambda: name)
         server: StreamServer = StreamServer(
             listener,
-            handle=partial(self.handle, listener),
+            handle=partial(self.handle, named),
             spawn=Pool(self.worker_connections),
             **tls,
         )

@@ -329,8 +329,10 @@ def chaos(
         SSE_HEARTBEAT_SECONDS=1,
     )
     for instance in deployment.instances:
-        # The last two: changes that were on their way when Redis went.
+        # The last two: changes that were on their way when Redis went. The cursor was
+        # being read when PostgreSQL went.
         instance.expected_errors += [
+            "Error closing cursor",
             "SIGKILL",
             "cannot be used",
             "Redis is away",
