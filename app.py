@@ -8,44 +8,47 @@ from typing import Any
 from flask import Flask
 from flask_cors import CORS
 
-import api_access
-import cli
-import logs
-import problems
-from api import openapi
-from health import Readiness
-from health import create_blueprint as create_health_blueprint
-from housekeeping import Housekeeping
-from notifications import auth, request_id
-from notifications.admission import StreamLimits
-from notifications.auth import Authenticator
+from api import access
+from api.blueprint import create_blueprint as create_api_blueprint
+from api.failures import database_failed
+from api.joining import JoinDesk
+from api.openapi import document
+from notifications.access import auth
+from notifications.access.auth import Authenticator
+from notifications.access.revocation_list import RevocationList
+from notifications.access.token_keys import TokenKeys
 from notifications.brokers.base import Broker, BrokerUnusable, HistoryLimits
-from notifications.brokers.memory import MemoryBroker
-from notifications.cache_refresh import CacheRefreshService
-from notifications.connection_stats import ConnectionStats
-from notifications.floor_listener import FloorListener
-from notifications.metrics import Metrics
-from notifications.notification_service import NotificationService
-from notifications.outbox_pump import OutboxPump
-from notifications.problem_types import ProblemCode
-from notifications.rates import RateLimits, Rates, Turns
-from notifications.refresh_batches import BatchStore, MemoryBatches
-from notifications.revocation_list import RevocationList
-from notifications.sse_blueprint import create_blueprint
-from notifications.sse_service import SseService, StreamOptions
-from notifications.stream_door import StreamDoor
-from notifications.stream_entrance import StreamEntrance
-from notifications.token_keys import TokenKeys
-from runtime import response_headers, sub_path
+from notifications.brokers.memory.broker import MemoryBroker
+from notifications.entrance import problems, request_id
+from notifications.entrance.blueprint import create_blueprint
+from notifications.entrance.door import StreamDoor
+from notifications.entrance.entrance import StreamEntrance
+from notifications.entrance.problem_types import ProblemCode
+from notifications.entrance.rates import RateLimits, Rates, Turns
+from notifications.publishing.listener import FloorListener
+from notifications.publishing.notification_service import NotificationService
+from notifications.publishing.pump import OutboxPump
+from notifications.refresh.batch_store import BatchStore, MemoryBatches
+from notifications.refresh.service import CacheRefreshService
+from notifications.streams.admission import StreamLimits
+from notifications.streams.service import SseService, StreamOptions
+from runtime import logs
+from runtime.cli import commands
 from runtime.cli.start import as_command
 from runtime.database_watch import DatabaseWatch
+from runtime.health import Readiness
+from runtime.health import create_blueprint as create_health_blueprint
+from runtime.housekeeping import Housekeeping
+from runtime.http import response_headers, sub_path
 from runtime.metrics.api_calls import ApiCalls
+from runtime.metrics.connection_stats import ConnectionStats
+from runtime.metrics.metrics import Metrics
 from runtime.metrics.process import ProcessFigures
+from runtime.serving import Serving
 from runtime.serving_lock import ServingLock, StandingBy
+from runtime.settings import Settings, SettingsError
+from runtime.settings.values import without_password
 from runtime.write_probe import WriteProbe
-from serving import Serving
-from setting_values import without_password
-from settings import Settings, SettingsError
 from waiter_service import (
     Database,
     DatabaseError,
@@ -54,14 +57,11 @@ from waiter_service import (
     IdempotencyStore,
     WaiterService,
 )
-from waiter_service.api.failures import database_failed
-from waiter_service.api.joining import JoinDesk
-from waiter_service.blueprint import create_blueprint as create_api_blueprint
 from waiter_service.changes import Change
 from waiter_service.errors import DatabaseSchemaInvalid, DatabaseUrlInvalid
 from waiter_service.join_codes import JoinCodes
-from waiter_service.marks import Marks
 from waiter_service.revocations import Revocations
+from waiter_service.store.marks import Marks
 
 #: Bytes of a request body. A large order is a few kilobytes.
 MAX_BODY_BYTES = 64 * 1024
@@ -69,7 +69,7 @@ MAX_BODY_BYTES = 64 * 1024
 
 @as_command
 def create_app(config: Mapping[str, Any] | None = None) -> Flask:
-    """Return the application; ``config`` overrides the environment (settings.py).
+    """Return the application; ``config`` overrides the environment (runtime/settings).
 
     Nothing runs and no socket is opened until it serves: gunicorn's worker starts
     ``app.extensions["serving"]``, under any other server the first request to /sse or
@@ -165,21 +165,21 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     desk = JoinDesk(
         _join_codes(settings, database),
         revocations,
-        api_access.count_failed_join(rates),
-        api_access.guest_token,
+        access.count_failed_join(rates),
+        access.guest_token,
         settings.join_url,
     )
     floor = create_api_blueprint(
         service,
         FloorQueries(database, rules=rules),
         idempotency,
-        authenticate=api_access.actors(authenticator, rates),
-        turn=api_access.turns(Turns()),
-        cursor_of=api_access.cursors(broker),
-        first_cursor_of=api_access.first_cursors(broker),
+        authenticate=access.actors(authenticator, rates),
+        turn=access.turns(Turns()),
+        cursor_of=access.cursors(broker),
+        first_cursor_of=access.first_cursors(broker),
         desk=desk,
         address_of=entrance.client_of,
-        document=openapi.document,
+        document=document.document,
     )
     for blueprint in (streams, floor):
         # Not of the whole app: a process that cannot start must still tell its health.
@@ -202,7 +202,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
         app.register_blueprint(
             create_demo_blueprint(desk.code_to_show, is_public=settings.demo == "public")
         )
-    cli.init_app(app)
+    commands.init_app(app)
 
     app.extensions.update(
         settings=settings,
@@ -256,7 +256,7 @@ def _broker(settings: Settings, database: Database) -> Broker:
     )
     if settings.redis_url:
         # Who has no Redis need not wait at the start until its client is imported.
-        from notifications.brokers.redis_streams import RedisBroker
+        from notifications.brokers.redis.broker import RedisBroker
 
         return RedisBroker(
             settings.redis_url,
@@ -282,8 +282,8 @@ def _batches(settings: Settings, broker: Broker) -> BatchStore:
         return MemoryBatches()
     from redis import Redis
 
-    from notifications.brokers.redis_streams import RedisBroker
-    from notifications.refresh_batches_redis import RedisBatches
+    from notifications.brokers.redis.broker import RedisBroker
+    from notifications.refresh.redis_batch_store import RedisBatches
 
     assert isinstance(broker, RedisBroker)
     # Seconds that a process waits for Redis before it does without.

@@ -1,7 +1,7 @@
 """gunicorn's settings, each with its unit and its reason.
 
 ``gunicorn`` alone, in this directory, reads this file and serves ``wsgi:app``.
-Settings come from the environment, through ``settings.py``.
+Settings come from the environment, through ``runtime/settings``.
 """
 
 import os
@@ -14,10 +14,10 @@ sys.path.insert(0, str(_HERE))
 
 # The master executes this file, and forks its workers before they patch what blocks.
 # So what is imported here must import no driver of a database or of Redis.
-from runtime.bounded_http import defer_handshake  # noqa: E402
+from runtime.http.bounded_http import defer_handshake  # noqa: E402
 from runtime.master import Master, ServiceLogger  # noqa: E402
+from runtime.settings import Settings, SettingsError  # noqa: E402
 from runtime.worker import StreamWorker  # noqa: E402
-from settings import Settings, SettingsError  # noqa: E402
 
 try:
     _settings = Settings.load()

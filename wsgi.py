@@ -6,8 +6,8 @@ from gevent import monkey
 
 monkey.patch_all()
 
-import logs  # noqa: E402
 from app import create_app  # noqa: E402
+from runtime import logs  # noqa: E402
 
 app = create_app()
 logs.configure_from(app.extensions["settings"])

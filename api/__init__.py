@@ -1,6 +1,10 @@
-"""What the whole of HTTP promises: the OpenAPI document of all that is served.
+"""The REST API: what it says and does over HTTP, and the OpenAPI document that describes it.
 
-Above ``notifications`` and ``waiter_service``, which know nothing of it::
+::
 
-    openapi -> streams, health -> notifications, waiter_service
+    blueprint -> operation -> floor_api, joining -> bodies, resources -> fields
+              -> access, failures, retries
+              -> openapi/
+
+Not imported by ``waiter_service``: a script that changes a status needs no Flask.
 """

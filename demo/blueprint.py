@@ -13,10 +13,10 @@ from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, make_response, render_template, request
 
-from notifications.auth import create_token
+from notifications.access.auth import create_token
+from notifications.entrance.problem_types import ProblemCode
+from notifications.entrance.problems import problem
 from notifications.principal import Role
-from notifications.problem_types import ProblemCode
-from problems import problem
 
 JoinCodeOf = Callable[[str], str | None]
 """From a session's id to the code its guests join by; None where nobody can join."""

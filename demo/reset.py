@@ -6,7 +6,7 @@ from sqlalchemy import delete, func, select
 
 from demo.seed import SESSIONS, WAITERS, seed
 from waiter_service import WaiterService
-from waiter_service.models import (
+from waiter_service.store.models import (
     AuditRow,
     IdempotencyRow,
     JoinCodeRow,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import select
 
 from waiter_service import WaiterService
-from waiter_service.models import WaiterRow
+from waiter_service.store.models import WaiterRow
 
 #: Who works there, and the sessions it begins with.
 WAITERS = ("anna", "ben")

@@ -8,7 +8,7 @@ from after it is not, however late it is announced.
 
 from __future__ import annotations
 
-from notifications.registry import channel_name
+from notifications.streams.registry import channel_name
 
 
 def of_status_change(*, session_id: str, waiter_id: str) -> tuple[str, ...]:

@@ -1,1 +1,1 @@
-"""One serving process: gunicorn's master and workers, as this service needs them."""
+"""One serving process: settings, gunicorn, what runs beside the requests, logs and metrics."""

@@ -25,7 +25,7 @@ from gevent.event import Event as Wakeup
 
 from notifications.brokers.base import Broker, BrokerUnavailable
 from waiter_service.errors import DatabaseError
-from waiter_service.marks import Found, Marks
+from waiter_service.store.marks import Found, Marks
 
 log = logging.getLogger("runtime.database_watch")
 

@@ -14,11 +14,11 @@ from gunicorn.config import Config
 from gunicorn.glogging import Logger
 from gunicorn.workers.base import Worker
 
-import logs
-import metrics_directory
+from runtime import logs
 from runtime.log_writer import LogWriter
+from runtime.metrics import directory
+from runtime.settings import Settings, SettingsError, require_redis_for
 from runtime.worker import StreamWorker
-from settings import Settings, SettingsError, require_redis_for
 
 
 class ServiceLogger(Logger):
@@ -59,7 +59,7 @@ class Master:
             if arbiter.pidfile is not None:
                 arbiter.pidfile.unlink()
             sys.exit(1)
-        metrics_directory.prepare(self._shared_memory_dir, workers=arbiter.cfg.workers)
+        directory.prepare(self._shared_memory_dir, workers=arbiter.cfg.workers)
 
         # Each stream is an open file.
         _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -91,8 +91,8 @@ class Master:
 
     def forget_worker(self, _arbiter: Arbiter, worker: Worker) -> None:
         """Leave a dead worker out of the figures, even one that was killed."""
-        metrics_directory.forget_worker(int(worker.pid))
+        directory.forget_worker(int(worker.pid))
 
     def clean_up(self, _arbiter: Arbiter) -> None:
         """Remove what ``prepare`` made; the last worker has ended."""
-        metrics_directory.remove()
+        directory.remove()

@@ -25,17 +25,17 @@ from gunicorn.sock import ssl_context
 from gunicorn.workers.base_async import AsyncWorker
 from gunicorn.workers.ggevent import GeventWorker
 
-from runtime.bounded_http import TimedBody, bound_heads, reset_on_close
 from runtime.cooperation import blocking_parts
-from runtime.crowd_control import RESERVED_CONNECTIONS, is_health_check, turn_away
+from runtime.http.bounded_http import TimedBody, bound_heads, reset_on_close
+from runtime.http.crowd_control import RESERVED_CONNECTIONS, is_health_check, turn_away
 from runtime.serving_lock import StandingBy
+from runtime.settings import SettingsError
 from runtime.shared_state import SharedState
-from settings import SettingsError
 
 if TYPE_CHECKING:
-    from notifications.connection_stats import ConnectionStats
-    from notifications.stream_door import StreamDoor
-    from serving import Serving
+    from notifications.entrance.door import StreamDoor
+    from runtime.metrics.connection_stats import ConnectionStats
+    from runtime.serving import Serving
 
 #: Seconds between two signs of life to the master, which waits for ``timeout``.
 NOTIFY_SECONDS = 1.0

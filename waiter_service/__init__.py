@@ -14,7 +14,6 @@ signals are in ``waiter_service.signals``.
 
 from waiter_service import errors, signals
 from waiter_service.actors import SYSTEM, Actor, ActorKind
-from waiter_service.analytics import Analytics, Figures
 from waiter_service.changes import (
     Change,
     OrderStatusChange,
@@ -24,7 +23,6 @@ from waiter_service.changes import (
     SessionReopened,
     SessionTransfer,
 )
-from waiter_service.database import Database
 from waiter_service.errors import (
     Conflict,
     DatabaseError,
@@ -44,13 +42,15 @@ from waiter_service.errors import (
     VersionConflict,
     WaiterServiceError,
 )
-from waiter_service.idempotency import IdempotencyStore, StoredAnswer
 from waiter_service.inputs import OrderItem
-from waiter_service.lists import SessionPage, WaiterPage
 from waiter_service.queries import FloorQueries, SessionSnapshot, WaiterFloor
+from waiter_service.reading.analytics import Analytics, Figures
+from waiter_service.reading.lists import SessionPage, WaiterPage
 from waiter_service.rules import HouseRules
 from waiter_service.service import WaiterService
 from waiter_service.statuses import OrderStatus, RequestStatus, allowed_moves
+from waiter_service.store.database import Database
+from waiter_service.store.idempotency import IdempotencyStore, StoredAnswer
 from waiter_service.transfer_cause import TransferCause
 from waiter_service.views import (
     OrderUpdate,

@@ -10,11 +10,9 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from waiter_service import analytics, inputs, lists
+from waiter_service import inputs
 from waiter_service.actors import SYSTEM, Actor, ActorKind
-from waiter_service.analytics import Analytics
 from waiter_service.clock import Clock, utc_now
-from waiter_service.database import Database
 from waiter_service.errors import (
     NotPermitted,
     UnknownOrder,
@@ -22,11 +20,14 @@ from waiter_service.errors import (
     UnknownSession,
     UnknownWaiter,
 )
-from waiter_service.lists import SessionPage, WaiterPage
-from waiter_service.models import OrderRow, RequestRow, SessionRow, WaiterRow
+from waiter_service.floor.sessions import is_on_floor
+from waiter_service.reading import analytics, lists
+from waiter_service.reading.analytics import Analytics
+from waiter_service.reading.lists import SessionPage, WaiterPage
+from waiter_service.reading.snapshot_pages import floor_page, session_page
 from waiter_service.rules import DEFAULT_RULES, HouseRules
-from waiter_service.sessions import is_on_floor
-from waiter_service.snapshot_pages import floor_page, session_page
+from waiter_service.store.database import Database
+from waiter_service.store.models import OrderRow, RequestRow, SessionRow, WaiterRow
 from waiter_service.views import OrderView, RequestView, SessionView
 
 

@@ -21,10 +21,10 @@ from sqlalchemy.orm import Session
 
 from waiter_service import inputs
 from waiter_service.clock import Clock, utc_now
-from waiter_service.code_endings import end_codes, end_codes_of_waiter
-from waiter_service.database import Database
 from waiter_service.errors import UnknownSession, UnknownWaiter
-from waiter_service.models import JoinCodeRow, RevocationRow, SessionRow, WaiterRow
+from waiter_service.floor.code_endings import end_codes, end_codes_of_waiter
+from waiter_service.store.database import Database
+from waiter_service.store.models import JoinCodeRow, RevocationRow, SessionRow, WaiterRow
 
 #: How long a revocation is kept. Tokens must not live longer than this.
 KEPT_FOR = timedelta(days=30)

@@ -9,20 +9,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Self
 
-from waiter_service import orders, requests, sessions, transfers, waiters
 from waiter_service.actors import SYSTEM, Actor
-from waiter_service.announcer import Announcer
 from waiter_service.changes import Change
 from waiter_service.clock import Clock, utc_now
-from waiter_service.database import Database
-from waiter_service.database_url import url_from
 from waiter_service.errors import ValidationError
+from waiter_service.floor import orders, requests, sessions, transfers, waiters
+from waiter_service.floor.unit_of_work import UnitOfWork
 from waiter_service.inputs import OrderItem
-from waiter_service.relay import Relay, SideBySide
+from waiter_service.outbox.announcer import Announcer
+from waiter_service.outbox.relay import Relay, SideBySide
 from waiter_service.rules import DEFAULT_RULES, HouseRules
 from waiter_service.statuses import OrderStatus, RequestStatus
+from waiter_service.store.database import Database
+from waiter_service.store.database_url import url_from
 from waiter_service.transfer_cause import TransferCause
-from waiter_service.unit_of_work import UnitOfWork
 from waiter_service.views import (
     OrderUpdate,
     OrderView,

@@ -7,8 +7,8 @@ from datetime import datetime
 
 from waiter_service.actors import ActorKind
 from waiter_service.inputs import OrderItem
-from waiter_service.models import OrderRow, RequestRow, SessionRow, WaiterRow
 from waiter_service.statuses import OrderStatus, RequestStatus, allowed_moves
+from waiter_service.store.models import OrderRow, RequestRow, SessionRow, WaiterRow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

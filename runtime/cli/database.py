@@ -12,8 +12,9 @@ from flask import current_app
 from flask.cli import with_appcontext
 from sqlalchemy.engine import URL
 
-from waiter_service import Database, WaiterService, sqlite_backup
-from waiter_service.schema import expected_revision
+from waiter_service import Database, WaiterService
+from waiter_service.store import sqlite_backup
+from waiter_service.store.schema import expected_revision
 
 
 class UsePostgresTools(click.ClickException):

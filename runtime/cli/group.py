@@ -9,11 +9,11 @@ import click
 from flask import current_app
 from flask.cli import AppGroup
 
+from api.call import Answer
+from api.resources import Resource
 from waiter_service import FloorQueries, SessionPage, WaiterPage, WaiterService
-from waiter_service.api.call import Answer
-from waiter_service.api.resources import Resource
 from waiter_service.errors import WaiterServiceError
-from waiter_service.pages import MAX_LIMIT
+from waiter_service.reading.pages import MAX_LIMIT
 
 P = TypeVar("P", WaiterPage, SessionPage)
 

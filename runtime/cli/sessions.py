@@ -5,6 +5,8 @@ from __future__ import annotations
 import click
 from flask import current_app
 
+from api.joining import JoinDesk
+from api.resources import SeatedSession, Session, SessionList
 from runtime.cli.group import (
     CURSOR,
     JSON,
@@ -17,8 +19,6 @@ from runtime.cli.group import (
     waiter_service,
 )
 from waiter_service import SYSTEM
-from waiter_service.api.joining import JoinDesk
-from waiter_service.api.resources import SeatedSession, Session, SessionList
 
 
 @click.group("session", cls=CommandGroup)

@@ -11,8 +11,8 @@ import click
 from flask import Flask
 from flask.cli import FlaskGroup
 
-import logs
-from settings import SettingsError
+from runtime import logs
+from runtime.settings import SettingsError
 
 P = ParamSpec("P")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from api.resources import Waiter, WaiterList
 from runtime.cli.group import (
     CURSOR,
     JSON,
@@ -16,7 +17,6 @@ from runtime.cli.group import (
     waiter_service,
 )
 from waiter_service import TransferCause
-from waiter_service.api.resources import Waiter, WaiterList
 
 
 @click.group("waiter", cls=CommandGroup)

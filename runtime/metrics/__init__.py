@@ -1,1 +1,1 @@
-"""What a process counts and measures of itself, beside its streams."""
+"""What Prometheus reads from this process."""

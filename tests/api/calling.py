@@ -9,7 +9,7 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from app import create_app
-from notifications.auth import create_token
+from notifications.access.auth import create_token
 from notifications.principal import Role
 from tests.support.service_server import SECRET
 

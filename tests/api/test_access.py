@@ -7,11 +7,11 @@ import gevent
 import jwt
 import pytest
 
-from api_access import NO_PLACE, cursors
+from api.access import NO_PLACE, cursors
+from api.operation import OPERATIONS
 from notifications.brokers.base import BrokerUnavailable
 from tests.support.service_server import SECRET
 from tests.support.waiting import wait_until
-from waiter_service.api.operation import OPERATIONS
 
 PROBLEM = "application/problem+json"
 STAFF_ONLY = [operation for operation in OPERATIONS if operation.staff_only]

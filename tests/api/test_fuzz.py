@@ -5,7 +5,7 @@ import json
 import schemathesis
 from hypothesis import HealthCheck, settings
 
-from api import openapi
+from api.openapi import document
 
 FEW = settings(
     max_examples=15,
@@ -22,7 +22,7 @@ FILES = r"^/sse/static/"
 
 
 def schema_with(exclude, **parameters):
-    schema = schemathesis.openapi.from_dict(json.loads(openapi.document()))
+    schema = schemathesis.openapi.from_dict(json.loads(document.document()))
     schema.config.update(parameters=parameters)
     return schema.exclude(path_regex=exclude)
 

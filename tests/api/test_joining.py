@@ -9,7 +9,7 @@ import gevent
 import jwt
 import pytest
 
-from notifications.rates import RateLimits
+from notifications.entrance.rates import RateLimits
 from tests.api.calling import Caller, close_app, open_app
 from tests.support.service_server import SECRET, copy_sqlite
 from tests.support.waiting import wait_until

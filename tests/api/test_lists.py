@@ -2,7 +2,7 @@
 
 import pytest
 
-from waiter_service.pages import encode_cursor
+from waiter_service.reading.pages import encode_cursor
 
 
 def test_staff_list_the_waiters_in_pages(anna, manager):

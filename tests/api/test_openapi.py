@@ -7,12 +7,12 @@ import pytest
 from jsonschema import Draft202012Validator, FormatChecker
 from pydantic.alias_generators import to_camel
 
-from api import openapi
+from api.openapi import document as openapi
+from api.openapi import floor as floor
 from tests.support.validators import (
     complaints_of_openapi_spec_validator,
     complaints_of_spectral,
 )
-from waiter_service.api import openapi as floor
 
 FLOOR = set(floor.TAGS)
 

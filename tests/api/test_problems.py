@@ -2,8 +2,8 @@
 
 import pytest
 
-from notifications.problem_types import ProblemCode, path_of
-from waiter_service.api.operation import OPERATIONS
+from api.operation import OPERATIONS
+from notifications.entrance.problem_types import ProblemCode, path_of
 
 EACH_OPERATION = pytest.mark.parametrize(
     "operation", [each for each in OPERATIONS if not each.is_public], ids=lambda each: each.name

@@ -7,7 +7,7 @@ from sqlalchemy import delete, func, select, update
 
 from waiter_service import IdempotencyStore
 from waiter_service.errors import DatabaseUnavailable
-from waiter_service.models import IdempotencyRow, OrderRow
+from waiter_service.store.models import IdempotencyRow, OrderRow
 
 ORDERS = "/api/sessions/table-7/orders"
 TEA = {"items": [{"name": "Tea", "quantity": 1}]}

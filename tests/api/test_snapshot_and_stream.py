@@ -6,10 +6,10 @@ import time
 import pytest
 from flask import Flask
 
+from api.blueprint import create_blueprint
+from api.joining import JoinDesk
 from tests.support.waiting import wait_until
 from waiter_service import Actor, FloorQueries, IdempotencyStore, WaiterService, signals
-from waiter_service.api.joining import JoinDesk
-from waiter_service.blueprint import create_blueprint
 from waiter_service.clock import utc_now
 from waiter_service.join_codes import JoinCodes
 from waiter_service.revocations import Revocations

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 from jsonschema import Draft202012Validator
 
-from api import openapi
+from api.openapi import document
 from tests.api.calling import Caller, close_app, open_app
 from tests.api.floor_model import (
     ON_THE_FLOOR,
@@ -28,7 +28,7 @@ WAITERS = ("anna", "ben")
 MIA = Who("manager", "mia")
 ALL_STATUSES = sorted({*REQUEST_MOVES, *ORDER_MOVES})
 SPELLINGS = (str, str.lower, str.upper, lambda text: text.replace("I", "-i"))
-DOCUMENT = json.loads(openapi.document())
+DOCUMENT = json.loads(document.document())
 
 
 def assert_documented(method, template, answer):

@@ -24,7 +24,7 @@ from typing import Any
 import pytest
 import requests
 
-from notifications.brokers.redis_link import ANSWER_SECONDS
+from notifications.redis.link import ANSWER_SECONDS
 from tests.deploy.conftest import MakeNginx
 from tests.support.deployment import Deployment
 from tests.support.following_client import FollowingClient

@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 
-from notifications import cache_refresh, outbox_pump
-from settings import Settings
+from notifications.publishing import pump
+from notifications.refresh import service
+from runtime.settings import Settings
 from tests.support.programs import REPOSITORY, find_program
-from waiter_service import relay
+from waiter_service.outbox import relay
 
 SYSTEMD = REPOSITORY / "deploy" / "systemd"
 
@@ -70,9 +71,7 @@ def test_systemd_waits_until_gunicorn_has_ended_by_itself(
 def test_worker_can_send_its_streams_away_even_if_all_it_waits_for_first_hangs(
     gunicorn: dict[str, Any],
 ) -> None:
-    hung_seconds = sum(
-        (cache_refresh._STOP_TIMEOUT_SECONDS, outbox_pump.STOP_SECONDS, relay.STOP_SECONDS)
-    )
+    hung_seconds = sum((service._STOP_TIMEOUT_SECONDS, pump.STOP_SECONDS, relay.STOP_SECONDS))
     drain_seconds = gunicorn["_settings"].drain_seconds
     assert gunicorn["graceful_timeout"] > hung_seconds + drain_seconds
 

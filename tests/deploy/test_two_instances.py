@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from notifications.debouncer import Priority
+from notifications.refresh.batch import Priority
 from tests.support.deployment import Deployment
 from tests.support.metrics import Figures
 from tests.support.nginx_server import NginxServer

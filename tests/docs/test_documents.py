@@ -8,8 +8,8 @@ import sys
 import click
 import pytest
 
-import cli
-from settings import Settings
+from runtime.cli import commands as cli
+from runtime.settings import Settings
 from tests.support.documents import (
     DOCUMENTS,
     all_examples,

@@ -7,7 +7,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator, FormatChecker
 
-from notifications import asyncapi
+from notifications.contract import asyncapi
 from notifications.events import (
     PAYLOADS,
     AffectedData,
@@ -41,7 +41,7 @@ def test_what_is_committed_is_what_the_command_writes():
     made = asyncapi.files()
 
     stale = [path.name for path, text in made.items() if path.read_text() != text]
-    assert not stale, "run: python -m notifications.asyncapi"
+    assert not stale, "run: python -m notifications.contract.asyncapi"
     assert set((asyncapi.DOCS / "schemas").iterdir()) == {
         path for path in made if path.parent.name == "schemas"
     }

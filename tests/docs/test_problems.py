@@ -7,17 +7,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from notifications import errors
-from notifications.problem_types import TYPES, ProblemCode, path_of
+from notifications.entrance.problem_types import TYPES, ProblemCode, path_of
 from tests.support.programs import REPOSITORY
 
 DOCUMENT = REPOSITORY / "docs" / "problems.md"
-TABLE = REPOSITORY / "notifications" / "problem_types.py"
+TABLE = REPOSITORY / "notifications" / "entrance" / "problem_types.py"
 NGINX = REPOSITORY / "deploy" / "nginx"
 
 
 def sources() -> Iterator[Path]:
     yield from REPOSITORY.glob("*.py")
-    for package in ("demo", "notifications", "runtime", "waiter_service"):
+    for package in ("api", "demo", "notifications", "runtime", "waiter_service"):
         yield from (REPOSITORY / package).rglob("*.py")
 
 

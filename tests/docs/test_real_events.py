@@ -6,11 +6,11 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator, FormatChecker
 
-from api import openapi
-from notifications import asyncapi
+from api.openapi import document as openapi
+from notifications.contract import asyncapi
 from notifications.events import PAYLOADS
-from notifications.notification_service import NotificationService
-from notifications.stream import CloseReason
+from notifications.publishing.notification_service import NotificationService
+from notifications.streams.stream import CloseReason
 from tests.support.histories import ReadableBroker
 from waiter_service import OrderStatus, RequestStatus
 

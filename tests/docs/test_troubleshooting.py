@@ -7,8 +7,8 @@ from pathlib import Path
 
 import yaml
 
-from notifications.problem_types import ProblemCode
-from notifications.stream import CloseReason
+from notifications.entrance.problem_types import ProblemCode
+from notifications.streams.stream import CloseReason
 from tests.support.documents import DOCUMENTS, inline_code
 from tests.support.programs import REPOSITORY
 
@@ -16,15 +16,8 @@ GUIDE = REPOSITORY / "docs" / "troubleshooting.md"
 SPANS = inline_code(GUIDE)
 MODULES = [
     path
-    for folder in (
-        ".",
-        "runtime",
-        "notifications",
-        "notifications/brokers",
-        "waiter_service",
-        "waiter_service/api",
-    )
-    for path in sorted((REPOSITORY / folder).glob("*.py"))
+    for room in ("api", "runtime", "notifications", "waiter_service")
+    for path in sorted((REPOSITORY / room).rglob("*.py"))
 ]
 
 

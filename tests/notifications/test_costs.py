@@ -13,11 +13,11 @@ from contextlib import contextmanager
 import greenlet
 import pytest
 
-from notifications.brokers.memory import MemoryBroker
+from notifications.brokers.memory.broker import MemoryBroker
 from notifications.principal import Principal, Role
-from notifications.socket_outlet import HandedOver
-from notifications.sse_service import SseService
-from notifications.stream_body import Handover
+from notifications.streams.body import Handover
+from notifications.streams.service import SseService
+from notifications.streams.socket_outlet import HandedOver
 from tests.support.streams import HEARTBEAT_BODY, pass_turn, wait_in_loop
 
 STREAMS = 300

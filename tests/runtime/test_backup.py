@@ -20,7 +20,7 @@ from tests.support.programs import REPOSITORY
 from tests.support.service_server import ServiceServer
 from waiter_service import Database, WaiterService
 from waiter_service.errors import BackupFailed
-from waiter_service.sqlite_backup import backup, restore
+from waiter_service.store.sqlite_backup import backup, restore
 
 
 def status_in(path: Path) -> str:

@@ -19,7 +19,7 @@ from tests.support.redis_server import RedisServer
 from tests.support.service_server import ServiceServer, open_restaurant
 from tests.support.sse_client import SseClient
 from waiter_service import Database
-from waiter_service.marks import MARKS_KEPT, Marks
+from waiter_service.store.marks import MARKS_KEPT, Marks
 
 StartServer = Callable[..., ServiceServer]
 

@@ -14,7 +14,7 @@ from tests.support.service_server import ServiceServer, copy_sqlite
 from tests.support.shared_server import SharedServer
 from tests.support.tables import Table
 from waiter_service import Database, WaiterService
-from waiter_service.models import OutboxRow
+from waiter_service.store.models import OutboxRow
 
 TABLES = 180
 

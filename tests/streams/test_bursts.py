@@ -6,7 +6,7 @@ import os
 import signal
 import time
 
-from notifications.debouncer import Priority
+from notifications.refresh.batch import Priority
 from tests.support.shared_server import SharedServer
 from tests.support.sse_client import SseClient
 from tests.support.tables import Table

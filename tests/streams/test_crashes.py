@@ -10,7 +10,7 @@ from sqlalchemy import select, update
 from tests.support.service_server import ServiceServer
 from tests.support.sse_client import SseClient
 from tests.support.waiting import wait_until
-from waiter_service.models import OutboxRow
+from waiter_service.store.models import OutboxRow
 
 
 def freeze(server: ServiceServer) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from notifications.stream_body import RESTART_RETRY_MS
+from notifications.streams.body import RESTART_RETRY_MS
 from tests.support.crowd import Crowd, Member
 from tests.support.redis_server import RedisServer
 from tests.support.service_server import ServiceServer

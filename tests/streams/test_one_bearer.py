@@ -23,7 +23,7 @@ from sqlalchemy import insert
 from tests.support.processor_time import starved_seconds
 from tests.support.programs import REPOSITORY
 from tests.support.service_server import ServiceServer
-from waiter_service.models import OrderRow
+from waiter_service.store.models import OrderRow
 
 #: By which one bearer may delay others. Twice of it is a failure.
 PROMISED_SECONDS = 0.1

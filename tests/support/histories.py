@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from notifications.brokers.memory import MemoryBroker
+from notifications.brokers.memory.broker import MemoryBroker
 from notifications.events import EventId, StoredEvent
 
 Told = tuple[str, dict[str, Any]]

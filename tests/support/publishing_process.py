@@ -15,7 +15,7 @@ from datetime import UTC, datetime  # noqa: E402
 
 import gevent.pool  # noqa: E402
 
-from notifications.brokers.redis_streams import RedisBroker  # noqa: E402
+from notifications.brokers.redis.broker import RedisBroker  # noqa: E402
 from notifications.events import Heartbeat, body  # noqa: E402
 from tests.support.ear import Ear  # noqa: E402
 

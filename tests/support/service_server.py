@@ -24,7 +24,7 @@ from tests.support.server_log import check_log
 from tests.support.sse_client import SseClient
 from tests.support.waiting import wait_until
 from waiter_service import Database, WaiterService
-from waiter_service.models import OutboxRow
+from waiter_service.store.models import OutboxRow
 
 SECRET = "a secret of the tests, and of nothing else"
 

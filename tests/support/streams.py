@@ -12,7 +12,7 @@ import gevent
 
 from notifications.events import Frame, Heartbeat, StoredEvent, body
 from notifications.principal import Principal, Role
-from notifications.stream import Stream
+from notifications.streams.stream import Stream
 
 T = TypeVar("T")
 

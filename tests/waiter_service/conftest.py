@@ -19,7 +19,7 @@ from sqlalchemy import text
 from tests.support.postgres_server import PostgresServer
 from tests.support.programs import find_program
 from waiter_service import Change, Database, FloorQueries, WaiterService, signals
-from waiter_service.models import Base
+from waiter_service.store.models import Base
 
 ROOT = Path(__file__).resolve().parents[2]
 ENGINES = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]

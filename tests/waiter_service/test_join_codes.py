@@ -10,7 +10,7 @@ from sqlalchemy import select
 from waiter_service import Actor
 from waiter_service.errors import JoinCodeInvalid, NotPermitted, UnknownSession
 from waiter_service.join_codes import VALID_FOR, JoinCodes
-from waiter_service.models import AuditRow, JoinCodeRow
+from waiter_service.store.models import AuditRow, JoinCodeRow
 
 ANNA, BEN, MIA = Actor.waiter("anna"), Actor.waiter("ben"), Actor.manager("mia")
 

@@ -10,8 +10,8 @@ import pytest
 import redis
 
 from notifications.brokers.base import Broker, HistoryLimits
-from notifications.brokers.memory import MemoryBroker
-from notifications.brokers.redis_streams import RedisBroker
+from notifications.brokers.memory.broker import MemoryBroker
+from notifications.brokers.redis.broker import RedisBroker
 from tests.support.ear import Ear
 from tests.support.redis_server import RedisServer
 from tests.support.streams import pass_turn, wait_in_loop

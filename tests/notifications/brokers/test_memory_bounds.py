@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from notifications.brokers import memory
-from notifications.brokers.memory import MemoryBroker
+from notifications.brokers.memory import broker as memory
+from notifications.brokers.memory.broker import MemoryBroker
 from notifications.events import Heartbeat, body
 
 BODY = body(Heartbeat(timestamp=datetime(2024, 1, 15, tzinfo=UTC)))

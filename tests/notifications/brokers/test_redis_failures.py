@@ -11,10 +11,11 @@ import gevent
 import pytest
 import redis
 
-from notifications.brokers import redis_link, redis_probe
 from notifications.brokers.base import Broker, BrokerUnavailable, HistoryLimits
-from notifications.brokers.redis_streams import RedisBroker
+from notifications.brokers.redis import probe
+from notifications.brokers.redis.broker import RedisBroker
 from notifications.events import EventId, Heartbeat, body
+from notifications.redis import link
 from tests.support.deaf_proxy import DeafProxy
 from tests.support.ear import Ear
 from tests.support.redis_server import RedisServer
@@ -384,8 +385,8 @@ def test_channel_that_alone_fell_silent_is_found_in_its_turn(
     other: RedisBroker,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(redis_probe, "ROUND_SECONDS", 0.1)
-    monkeypatch.setattr(redis_probe, "PROBE_SECONDS", 0.1)
+    monkeypatch.setattr(probe, "ROUND_SECONDS", 0.1)
+    monkeypatch.setattr(probe, "PROBE_SECONDS", 0.1)
     broker = start_redis_broker(ear)
     broker.subscribe(ANNA)
     line = broker._subscriber._line
@@ -411,7 +412,7 @@ def test_scripts_that_redis_forgot_are_loaded_again(
 
 @pytest.fixture
 def brief_refusals(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(redis_link, "REFUSAL_SECONDS", 0.2)
+    monkeypatch.setattr(link, "REFUSAL_SECONDS", 0.2)
 
 
 @pytest.mark.usefixtures("brief_refusals")
@@ -495,7 +496,7 @@ def test_timeout_of_the_caller_is_its_own(broker: RedisBroker, redis_server: Red
 def test_too_many_callers_are_sent_away_at_once(
     broker: RedisBroker, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(redis_link, "MAX_WAITING", 5)
+    monkeypatch.setattr(link, "MAX_WAITING", 5)
     redis_server.freeze()
     callers = [gevent.spawn(broker.tip, ANNA) for _ in range(5)]
     pass_turn()

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notifications.brokers.base import Page
-from notifications.brokers.redis_feed import RedisFeed
-from notifications.brokers.redis_history import Reading
+from notifications.brokers.redis.feed import RedisFeed
+from notifications.brokers.redis.history import Reading
 from notifications.events import EventId, StoredEvent
 from tests.support.ear import Ear
 

@@ -12,7 +12,7 @@ import pytest
 import redis
 
 from notifications.brokers.base import Broker, BrokerUnavailable, BrokerUnusable
-from notifications.brokers.redis_streams import RedisBroker
+from notifications.brokers.redis.broker import RedisBroker
 from notifications.events import Heartbeat, body
 from tests.support.deaf_proxy import DeafProxy
 from tests.support.ear import Ear

@@ -8,9 +8,9 @@ from itertools import count
 import pytest
 import redis
 
-from notifications.brokers import redis_link, redis_mark
 from notifications.brokers.base import BrokerUnavailable, PrefixTaken
-from notifications.brokers.redis_streams import RedisBroker
+from notifications.brokers.redis.broker import RedisBroker
+from notifications.redis import link, mark
 from tests.notifications.brokers.test_redis_memory import ANNA, BODY
 from tests.support.ear import Ear
 from tests.support.redis_server import RedisServer
@@ -48,8 +48,8 @@ def start_deployment(redis_server: RedisServer) -> Iterator[StartDeployment]:
 
 @pytest.fixture
 def quick_renewal(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(redis_mark, "RENEWAL_SECONDS", 0.05)
-    monkeypatch.setattr(redis_link, "RENEWAL_SECONDS", 0.05)
+    monkeypatch.setattr(mark, "RENEWAL_SECONDS", 0.05)
+    monkeypatch.setattr(link, "RENEWAL_SECONDS", 0.05)
 
 
 def test_processes_of_one_deployment_share_its_mark(

@@ -13,9 +13,10 @@ import pytest
 import redis
 from redis.crc import key_slot
 
-from notifications.brokers import base, redis_probe
+from notifications.brokers import base
 from notifications.brokers.base import Broker, HistoryLimits
-from notifications.brokers.redis_streams import RedisBroker
+from notifications.brokers.redis import probe
+from notifications.brokers.redis.broker import RedisBroker
 from notifications.events import EventId, Heartbeat, body
 from tests.support.ear import Ear
 from tests.support.programs import REPOSITORY
@@ -41,7 +42,7 @@ def publish(broker: Broker, *channels: str, times: int = 1) -> None:
 def short_lives(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let keys and epochs live for seconds instead of minutes."""
     monkeypatch.setattr(base, "MIN_KEEP_SECONDS", 2.0)
-    monkeypatch.setattr(redis_probe, "PROBE_SECONDS", 0.05)
+    monkeypatch.setattr(probe, "PROBE_SECONDS", 0.05)
 
 
 def test_everything_has_our_prefix_and_expires(

@@ -12,9 +12,9 @@ import gevent.subprocess
 import pytest
 import redis
 
-from notifications.brokers import redis_presence
 from notifications.brokers.base import BrokerUnavailable
-from notifications.brokers.redis_streams import RedisBroker
+from notifications.brokers.redis import presence
+from notifications.brokers.redis.broker import RedisBroker
 from notifications.events import EventId, Heartbeat, body
 from tests.support.deaf_proxy import DeafProxy
 from tests.support.ear import Ear
@@ -87,7 +87,7 @@ def test_process_that_stops_is_no_longer_counted(
 def test_process_that_dies_is_forgotten(
     redis_server: RedisServer, start_redis_broker: StartBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(redis_presence, "CACHE_SECONDS", 0.05)
+    monkeypatch.setattr(presence, "CACHE_SECONDS", 0.05)
     broker = start_redis_broker(Ear())
     with Publisher(redis_server.url, ANNA, 0, "-") as process:
         process.expect("ready")
@@ -95,9 +95,7 @@ def test_process_that_dies_is_forgotten(
         process.expect("done")
         wait_in_loop(lambda: broker.deployment_counts() == {"session": 1})
         process.kill()
-        wait_in_loop(
-            lambda: broker.deployment_counts() == {}, timeout=redis_presence.REPORT_SECONDS + 5
-        )
+        wait_in_loop(lambda: broker.deployment_counts() == {}, timeout=presence.REPORT_SECONDS + 5)
 
 
 def test_ten_thousand_publications_of_four_processes_have_one_order(

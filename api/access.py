@@ -1,0 +1,139 @@
+"""What the API needs to know of tokens and streams: who asks, and where a stream goes on.
+
+``waiter_service`` knows nothing of ``notifications``; these three functions
+stand between them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
+
+from api.errors import NotAllowed, NotAuthenticated, TooManyCalls
+from api.joining import CountFailedJoin
+from notifications import errors
+from notifications.access import auth
+from notifications.access.auth import Authenticator
+from notifications.brokers.base import Broker, BrokerUnavailable
+from notifications.entrance.rates import Rates, Turns
+from notifications.events import EventId
+from notifications.principal import Principal, Role
+from notifications.streams.registry import channel_name
+from waiter_service import Actor
+
+# Longer than the longest dinner: the phone on the table must not ask again.
+GUEST_TOKEN_SECONDS = 12 * 3600
+
+#: A place no channel knows. A stream opened with it tells its client, once,
+#: to load everything again, so nothing is lost though nothing was known.
+NO_PLACE = "unknown"
+
+_ACTOR_OF = {
+    Role.CUSTOMER: Actor.guest,
+    Role.WAITER: Actor.waiter,
+    Role.MANAGER: Actor.manager,
+}
+
+
+def actors(authenticator: Authenticator, rates: Rates) -> Callable[[str | None, str], Actor]:
+    """Return what turns a bearer token into who acts on the floor, counting its calls.
+
+    Calls without a good token are counted by the address they come from.
+    """
+
+    def actor_of(token: str | None, address: str) -> Actor:
+        try:
+            try:
+                principal = _principal(token)
+            except errors.NotAuthenticated:
+                rates.count_failure(address)
+                raise
+            rates.count_call(principal)
+        except errors.NotAuthenticated as error:
+            raise NotAuthenticated(str(error)) from None
+        except errors.TooManyCalls as error:
+            raise _too_many(error) from None
+        if principal.is_stream_token:
+            raise NotAllowed("A stream token opens streams, and nothing else.")
+        return _ACTOR_OF[principal.role](principal.subject)
+
+    def _principal(token: str | None) -> Principal:
+        if token is None:
+            raise errors.NotAuthenticated("A token is required: Authorization: Bearer <token>.")
+        return authenticator.authenticate(token)
+
+    return actor_of
+
+
+def turns(turns: Turns) -> Callable[[Actor, bool], AbstractContextManager[None]]:
+    """Return what a call waits for until it is carried out, once it is known who calls."""
+
+    @contextmanager
+    def turn_of(actor: Actor, is_change: bool) -> Iterator[None]:
+        # Apart: changes may wait for a lock in the database, and reading goes on meanwhile.
+        key = f"{actor} {'changes' if is_change else 'reads'}"
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(turns.turn(key))
+            except errors.TooManyCalls as error:
+                raise _too_many(error) from None
+            yield
+
+    return turn_of
+
+
+def _too_many(error: errors.TooManyCalls) -> TooManyCalls:
+    return TooManyCalls(str(error), retry_after_seconds=error.retry_after_seconds)
+
+
+def count_failed_join(rates: Rates) -> CountFailedJoin:
+    """Return what counts wrong join codes, by address."""
+
+    def count(address: str) -> None:
+        try:
+            rates.count_failed_join(address)
+        except errors.TooManyCalls as error:
+            raise _too_many(error) from None
+
+    return count
+
+
+def cursors(broker: Broker) -> Callable[[str, str], str | None]:
+    """Return what tells the place after which a channel goes on, if it has one."""
+
+    def cursor_of(kind: str, channel_id: str) -> str | None:
+        try:
+            tip = broker.known_tip(channel_name(kind, channel_id))
+        except BrokerUnavailable:
+            return NO_PLACE
+        return None if tip is None else str(tip)
+
+    return cursor_of
+
+
+def first_cursors(broker: Broker) -> Callable[[str, str], str]:
+    """Return what tells the place before everything that is on a channel."""
+
+    def first_cursor_of(kind: str, channel_id: str) -> str:
+        try:
+            tip = broker.tip(channel_name(kind, channel_id))
+        except BrokerUnavailable:
+            return NO_PLACE
+        return str(EventId(tip.epoch, 0))
+
+    return first_cursor_of
+
+
+def guest_token(session_id: str, token_id: str, issued_at: int) -> tuple[str, datetime]:
+    """Return a token for one guest of a session, and its end. Needs an app context.
+
+    ``token_id`` is its ``jti``, by which it can be revoked alone; ``issued_at`` its ``iat``.
+    """
+    token = auth.create_token(
+        Role.CUSTOMER,
+        session_id,
+        lifetime_seconds=GUEST_TOKEN_SECONDS,
+        claims={"jti": token_id, "iat": issued_at},
+    )
+    return token, datetime.now(UTC) + timedelta(seconds=GUEST_TOKEN_SECONDS)

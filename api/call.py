@@ -1,0 +1,67 @@
+"""One call of an operation, and its answer."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from api.bodies import Body
+from api.resources import Resource
+from waiter_service.actors import Actor
+
+B = TypeVar("B", bound=Body | None, covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[B]):
+    """Who asks for what.
+
+    ``name`` is method and path, such as ``POST /sessions/table-7/orders``;
+    ``key`` the Idempotency-Key, if the client sent one; ``address`` the client's.
+    ``limit`` and ``cursor`` say which page of a list is wanted, ``table`` of which table.
+    """
+
+    actor: Actor
+    name: str
+    body: B
+    key: str | None = None
+    address: str = "-"
+    limit: int | None = None
+    cursor: str | None = None
+    table: int | None = None
+
+    @property
+    def body_hash(self) -> str:
+        """The same for bodies that say the same, however they were spelled."""
+        text = self.body.model_dump_json() if self.body is not None else ""
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def chosen_id(self, prefix: str) -> str | None:
+        """Return the id for what this call creates: one that a retry chooses again.
+
+        So even if the process dies after the change is committed and before
+        its answer is kept, a retry finds the thing and makes no second one.
+        ``None`` without a key: nothing tells a retry from a new wish then.
+        """
+        if self.key is None:
+            return None
+        parts = (str(self.actor), self.key, self.name, self.body_hash)
+        digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()
+        return f"{prefix}-{digest[:20]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """``body`` is JSON text, kept as it is for retries."""
+
+    status: int
+    body: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    content_type: str = "application/json"
+
+    @classmethod
+    def of(cls, status: int, resource: Resource, **headers: str) -> Answer:
+        """Return ``resource`` in ASCII: U+2028 breaks some parsers."""
+        return cls(status, resource.model_dump_json(by_alias=True, ensure_ascii=True), headers)

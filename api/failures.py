@@ -1,0 +1,224 @@
+"""Errors as problem documents: the one place that gives them HTTP statuses."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable
+from typing import Any
+
+from flask import Response
+
+from api.errors import (
+    BodyNotUnderstood,
+    FieldErrors,
+    IfMatchRefused,
+    NotAllowed,
+    NotAuthenticated,
+    TooManyCalls,
+    UnknownParameters,
+)
+from api.openapi.problem_models import MAX_ORDERS_NAMED
+from notifications.entrance.problem_types import ProblemCode
+from notifications.entrance.problems import problem
+from waiter_service.errors import (
+    DatabaseError,
+    IdempotencyKeyBusy,
+    IdempotencyKeyReused,
+    IdTaken,
+    JoinCodeInvalid,
+    Missing,
+    OrdersUnfinished,
+    SessionClosedError,
+    StatusConflict,
+    TableOccupied,
+    TooManySessions,
+    TooMuchUnfinished,
+    TransferRefused,
+    ValidationError,
+    VersionConflict,
+)
+
+log = logging.getLogger(__name__)
+
+# A call takes milliseconds; whoever waits a second finds the first one done.
+BUSY_RETRY_SECONDS = 1
+# A database that restarts or fails over is away for seconds. A guess.
+DATABASE_RETRY_SECONDS = 5
+
+
+def not_authenticated(error: NotAuthenticated) -> Response:
+    """401, saying whether a token was missing or bad."""
+    return problem(ProblemCode.NOT_AUTHENTICATED, str(error))
+
+
+def not_allowed(error: NotAllowed) -> Response:
+    """403: the same whether what was asked for exists or not."""
+    return problem(ProblemCode.NOT_ALLOWED, str(error))
+
+
+def too_many_calls(error: TooManyCalls) -> Response:
+    """429, saying when to come back."""
+    wait_seconds = error.retry_after_seconds
+    return problem(ProblemCode.TOO_MANY_CALLS, str(error), retry_after_seconds=wait_seconds)
+
+
+def missing(error: Missing) -> Response:
+    """404, the same for what does not exist and what is not the caller's."""
+    return problem(ProblemCode.NOT_FOUND, f"There is no such {error.thing}, or it is not yours.")
+
+
+def join_code_invalid(error: JoinCodeInvalid) -> Response:
+    """404, the same whatever is wrong with the code."""
+    return problem(
+        ProblemCode.JOIN_CODE_INVALID,
+        "This code is not valid, or no longer. Ask your waiter for another one.",
+    )
+
+
+def body_not_understood(error: BodyNotUnderstood) -> Response:
+    """400: no JSON."""
+    return problem(ProblemCode.BODY_NOT_JSON, str(error))
+
+
+def unknown_parameters(error: UnknownParameters) -> Response:
+    """400, naming the parameters, and those that may be sent."""
+    return problem(
+        ProblemCode.UNKNOWN_QUERY_PARAMETER,
+        str(error),
+        unknown=list(error.unknown),
+        allowed=list(error.allowed),
+    )
+
+
+def if_match_refused(error: IfMatchRefused) -> Response:
+    """400, saying how a change is made to depend on a version."""
+    return problem(ProblemCode.IF_MATCH_NOT_SUPPORTED, str(error))
+
+
+def fields_wrong(error: ValidationError) -> Response:
+    """422, naming each field as the client spells it."""
+    if isinstance(error, FieldErrors):
+        errors = error.errors
+    else:
+        errors = ((_in_camel_case(error.field), error.message),)
+    named = [{"field": field, "message": message} for field, message in errors]
+    detail = "; ".join(f"{each['field']}: {each['message']}" for each in named)
+    return problem(ProblemCode.INVALID_FIELDS, detail, errors=named)
+
+
+def status_conflict(error: StatusConflict) -> Response:
+    """409, with what can be done instead."""
+    return problem(
+        (
+            ProblemCode.VERSION_CONFLICT
+            if isinstance(error, VersionConflict)
+            else ProblemCode.ILLEGAL_TRANSITION
+        ),
+        str(error),
+        currentStatus=error.current,
+        requestedStatus=error.requested,
+        allowed=list(error.allowed),
+        version=error.version,
+    )
+
+
+def session_closed(error: SessionClosedError) -> Response:
+    """409, naming the session."""
+    return problem(ProblemCode.SESSION_CLOSED, str(error), sessionId=error.session_id)
+
+
+def table_occupied(error: TableOccupied) -> Response:
+    """409, naming the table, and the session where it is the caller's business."""
+    return problem(
+        ProblemCode.TABLE_OCCUPIED,
+        str(error),
+        tableNumber=error.table_number,
+        sessionId=error.session_id,
+    )
+
+
+def too_many_sessions(error: TooManySessions) -> Response:
+    """409, telling whose floor is full."""
+    return problem(
+        ProblemCode.TOO_MANY_SESSIONS, str(error), waiterId=error.waiter_id, most=error.most
+    )
+
+
+def too_much_unfinished(error: TooMuchUnfinished) -> Response:
+    """409, telling which limit was met."""
+    code = ProblemCode(f"too_many_{error.what.replace(' ', '_')}")
+    return problem(code, str(error), sessionId=error.session_id, most=error.most)
+
+
+def orders_unfinished(error: OrdersUnfinished) -> Response:
+    """409, naming the orders."""
+    named = list(error.order_ids[:MAX_ORDERS_NAMED])
+    return problem(
+        ProblemCode.ORDERS_UNFINISHED, str(error), sessionId=error.session_id, orderIds=named
+    )
+
+
+def id_taken(error: IdTaken) -> Response:
+    """409. Ids are chosen by keys here, see ``Call.chosen_id``, so the key is what to change."""
+    return problem(
+        ProblemCode.ID_TAKEN,
+        f"A {error.thing} was made with this Idempotency-Key before, and is over; "
+        "send a new key for a new one.",
+    )
+
+
+def transfer_refused(error: TransferRefused) -> Response:
+    """409, naming each session that stands in the way."""
+    refused = [{"sessionId": each, "reason": why} for each, why in error.reasons.items()]
+    return problem(ProblemCode.TRANSFER_REFUSED, str(error), refused=refused)
+
+
+def key_busy(error: IdempotencyKeyBusy) -> Response:
+    """409: the first call with the key is still under way."""
+    return problem(
+        ProblemCode.IDEMPOTENCY_KEY_BUSY, str(error), retry_after_seconds=BUSY_RETRY_SECONDS
+    )
+
+
+def key_reused(error: IdempotencyKeyReused) -> Response:
+    """409: fine in itself, but the key stands for something else by now."""
+    return problem(ProblemCode.IDEMPOTENCY_KEY_REUSED, str(error))
+
+
+def database_failed(error: DatabaseError) -> Response:
+    """503; the log says why, the client has no use for it."""
+    log.error("the database cannot be used: %s", error)
+    return problem(
+        ProblemCode.DATABASE_UNAVAILABLE,
+        "This is not possible at the moment.",
+        retry_after_seconds=DATABASE_RETRY_SECONDS,
+    )
+
+
+HANDLERS: dict[type[Exception], Callable[[Any], Response]] = {
+    NotAuthenticated: not_authenticated,
+    NotAllowed: not_allowed,
+    TooManyCalls: too_many_calls,
+    BodyNotUnderstood: body_not_understood,
+    UnknownParameters: unknown_parameters,
+    IfMatchRefused: if_match_refused,
+    Missing: missing,
+    JoinCodeInvalid: join_code_invalid,
+    ValidationError: fields_wrong,
+    StatusConflict: status_conflict,
+    SessionClosedError: session_closed,
+    TableOccupied: table_occupied,
+    TooManySessions: too_many_sessions,
+    TooMuchUnfinished: too_much_unfinished,
+    OrdersUnfinished: orders_unfinished,
+    IdTaken: id_taken,
+    TransferRefused: transfer_refused,
+    IdempotencyKeyBusy: key_busy,
+    IdempotencyKeyReused: key_reused,
+    DatabaseError: database_failed,
+}
+
+
+def _in_camel_case(field: str) -> str:
+    return re.sub(r"_([a-z])", lambda match: match[1].upper(), field)

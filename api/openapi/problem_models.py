@@ -1,0 +1,120 @@
+"""The shapes of refusals, for the document; ``failures.py`` makes them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from api.fields import Id, TableNumber, Version
+
+#: As many of them as somebody may want to look at.
+MAX_ORDERS_NAMED = 100
+
+
+class Problem(BaseModel):
+    """A problem document (RFC 9457)."""
+
+    model_config = ConfigDict(alias_generator=to_camel, extra="allow")
+
+    type: str = Field(
+        description="The address of a page about this kind of problem.",
+        examples=["/api/problems/not_found"],
+        json_schema_extra={"format": "uri-reference"},
+    )
+    title: str
+    status: int
+    code: str = Field(description="The kind of problem, for programs.", examples=["not_found"])
+    detail: str = Field(description="What is wrong, for people.")
+    request_id: str | None = Field(
+        None,
+        description="The request's id, as in the header X-Request-ID and in the service's log.",
+    )
+
+
+class FieldError(BaseModel):
+    """One field of the body, or a header, and what it must be."""
+
+    field: str = Field(examples=["items[0].quantity"])
+    message: str
+
+
+class UnknownParameterProblem(Problem):
+    """The query has parameters that this path does not know."""
+
+    code: Literal["unknown_query_parameter"]
+    unknown: list[str] = Field(min_length=1)
+    allowed: list[str] = Field(description="What the query may have.")
+
+
+class FieldsProblem(Problem):
+    """Understood, but something in it may not be so."""
+
+    code: Literal["invalid_fields"]
+    errors: list[FieldError] = Field(min_length=1)
+
+
+class StatusConflictProblem(Problem):
+    """It cannot be moved so: no such move, or somebody else was first."""
+
+    code: Literal["illegal_transition", "version_conflict"]
+    current_status: str
+    requested_status: str
+    allowed: list[str] = Field(description="Where the caller may move it instead.")
+    version: Version
+
+
+class SessionClosedProblem(Problem):
+    """The guests have left."""
+
+    code: Literal["session_closed"]
+    session_id: Id
+
+
+class TableOccupiedProblem(Problem):
+    """Somebody sits there; ``sessionId`` is null if the caller has no business with it."""
+
+    code: Literal["table_occupied"]
+    table_number: TableNumber
+    session_id: Id | None
+
+
+class TooManySessionsProblem(Problem):
+    """The waiter has as many tables as one may open."""
+
+    code: Literal["too_many_sessions"]
+    waiter_id: Id
+    most: int = Field(description="How many there may be.")
+
+
+class TooMuchUnfinishedProblem(Problem):
+    """The guests have as much unfinished as they may."""
+
+    code: Literal["too_many_requests", "too_many_orders", "too_many_order_lines"]
+    session_id: Id
+    most: int = Field(description="How many there may be.")
+
+
+class OrdersUnfinishedProblem(Problem):
+    """Orders are unfinished, and it was not forced."""
+
+    code: Literal["orders_unfinished"]
+    session_id: Id
+    order_ids: list[Id] = Field(min_length=1, max_length=MAX_ORDERS_NAMED)
+
+
+class RefusedSession(BaseModel):
+    """A session that stands in the way of a transfer, and why."""
+
+    model_config = ConfigDict(alias_generator=to_camel)
+
+    session_id: Id
+    reason: str
+
+
+class TransferRefusedProblem(Problem):
+    """Nothing was transferred, because of these."""
+
+    code: Literal["transfer_refused"]
+    refused: list[RefusedSession] = Field(min_length=1)

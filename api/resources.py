@@ -1,0 +1,323 @@
+"""What clients are answered: the floor, as its views show it to one actor."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from api.fields import (
+    DishName,
+    Id,
+    Kind,
+    Quantity,
+    TableNumber,
+    Timestamp,
+    Version,
+    WaiterName,
+    Words,
+)
+from waiter_service.actors import Actor
+from waiter_service.pacing import paced
+from waiter_service.queries import SessionSnapshot, WaiterFloor
+from waiter_service.reading.analytics import Analytics
+from waiter_service.reading.lists import SessionPage, WaiterPage
+from waiter_service.statuses import OrderStatus, RequestStatus
+from waiter_service.views import OrderView, RequestView, SessionView, TransferResult, WaiterView
+
+_ALLOWED = "Where the caller may move it now: the buttons to show. Usual moves first, undo last."
+_CURSOR = (
+    "Open the stream with ?lastEventId=<cursor>: it goes on where this ends, without a gap. "
+    "What this shows already may come once more; drop what is not newer by its version."
+)
+
+_NEXT = "Hand it back as ?cursor=<next> for the page that follows; null: this is the last."
+
+
+class Resource(BaseModel):
+    """A JSON object in camelCase."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        validate_by_name=True,
+        from_attributes=True,
+        frozen=True,
+        # Always all there: what has a default is documented as required too.
+        json_schema_mode_override="serialization",
+    )
+
+
+def _parts(view: Any) -> dict[str, Any]:
+    # Not asdict(), which copies every moment deeply: half the time of a full floor.
+    return {field.name: getattr(view, field.name) for field in fields(view)}
+
+
+class SessionFields(Resource):
+    """What tells of a session itself; ``closedAt`` is null while guests are there."""
+
+    id: Id
+    table_number: TableNumber
+    waiter_id: Id
+    version: Version
+    opened_at: Timestamp
+    closed_at: Timestamp | None
+
+
+class Session(SessionFields):
+    """Guests at a table."""
+
+    @classmethod
+    def of(cls, view: SessionView) -> Session:
+        return Session(**_parts(view))
+
+
+class SessionList(Resource):
+    """Open sessions, by table."""
+
+    sessions: list[Session]
+    next: str | None = Field(description=_NEXT)
+
+    @classmethod
+    def of(cls, page: SessionPage) -> SessionList:
+        return SessionList(sessions=[Session.of(each) for each in page.sessions], next=page.next)
+
+
+class Waiter(Resource):
+    """Somebody who can hold sessions."""
+
+    id: Id
+    name: WaiterName
+
+    @classmethod
+    def of(cls, view: WaiterView) -> Waiter:
+        return Waiter(id=view.id, name=view.name)
+
+
+class WaiterList(Resource):
+    """Waiters, by id."""
+
+    waiters: list[Waiter]
+    next: str | None = Field(description=_NEXT)
+
+    @classmethod
+    def of(cls, page: WaiterPage) -> WaiterList:
+        return WaiterList(waiters=[Waiter.of(each) for each in page.waiters], next=page.next)
+
+
+class Ticket(Resource):
+    """What a request and an order have in common."""
+
+    id: Id
+    session_id: Id
+    note: Words | None
+    version: Version
+    created_at: Timestamp
+    updated_at: Timestamp
+    acknowledged_at: Timestamp | None
+    acknowledged_by: str | None = Field(description="The first of the staff who took it on.")
+    completed_at: Timestamp | None
+
+
+class Request(Ticket):
+    """What guests have asked for."""
+
+    kind: Kind
+    status: RequestStatus
+    allowed: list[RequestStatus] = Field(description=_ALLOWED)
+
+    @classmethod
+    def of(cls, view: RequestView, actor: Actor, *, is_open: bool = True) -> Self:
+        """Return ``view`` as ``actor`` may see it; ``is_open`` is its session."""
+        moves = view.allowed_moves(actor.kind) if _may_move(actor, is_open) else ()
+        return cls(**_parts(view), allowed=list(moves))
+
+
+class OrderItem(Resource):
+    """So many of a dish."""
+
+    name: DishName
+    quantity: Quantity
+
+
+class Order(Ticket):
+    """What guests have ordered."""
+
+    items: list[OrderItem]
+    item_count: int = Field(ge=1, description="The sum of the quantities.")
+    status: OrderStatus
+    allowed: list[OrderStatus] = Field(description=_ALLOWED)
+
+    @classmethod
+    def of(cls, view: OrderView, actor: Actor, *, is_open: bool = True) -> Self:
+        """Return ``view`` as ``actor`` may see it; ``is_open`` is its session."""
+        moves = view.allowed_moves(actor.kind) if _may_move(actor, is_open) else ()
+        return cls(**_parts(view), allowed=list(moves))
+
+
+def _may_move(actor: Actor, session_is_open: bool) -> bool:
+    # Staff may still bring to an end what is left when the guests have gone.
+    return session_is_open or not actor.is_guest
+
+
+class Table(SessionFields):
+    """A session with what has been asked for in it, oldest first."""
+
+    requests: list[Request]
+    orders: list[Order]
+
+    @classmethod
+    def seen_by(cls, actor: Actor, snapshot: SessionSnapshot) -> Table:
+        is_open = snapshot.session.is_open
+        return Table(
+            **_parts(snapshot.session),
+            requests=[
+                Request.of(each, actor, is_open=is_open) for each in paced(snapshot.requests)
+            ],
+            orders=[Order.of(each, actor, is_open=is_open) for each in paced(snapshot.orders)],
+        )
+
+
+class TableSnapshot(Table):
+    """A session, what is open in it and was finished last, and where its stream goes on."""
+
+    taken_at: Timestamp = Field(description="By the server's clock: for ages.")
+    cursor: str = Field(description=_CURSOR, examples=["k3f9a1-42"])
+    next: str | None = Field(
+        description="Hand it back as ?cursor=<next> for what was finished before, newest first; "
+        "null: this is the last of it."
+    )
+
+    @classmethod
+    def of(cls, snapshot: SessionSnapshot, actor: Actor, cursor: str) -> TableSnapshot:
+        table = Table.seen_by(actor, snapshot)
+        return TableSnapshot(
+            **dict(table), taken_at=snapshot.taken_at, cursor=cursor, next=snapshot.next
+        )
+
+
+class Floor(Resource):
+    """A waiter's sessions by table, what is open in each, and where the stream goes on.
+
+    A session that was closed stays as long as orders in it are unfinished. A Completed
+    request stays until somebody says Done, so that it can be undone.
+    """
+
+    waiter_id: Id
+    waiter_name: str
+    sessions: list[Table]
+    taken_at: Timestamp = Field(description="By the server's clock: for ages.")
+    cursor: str = Field(description=_CURSOR, examples=["k3f9a1-42"])
+    next: str | None = Field(
+        description="Hand it back as ?cursor=<next> for the rest of a very full floor, which may "
+        "go on in the last of these sessions; null, as nearly always: this is all."
+    )
+
+    @classmethod
+    def of(cls, floor: WaiterFloor, actor: Actor, cursor: str) -> Floor:
+        return Floor(
+            waiter_id=floor.waiter_id,
+            waiter_name=floor.waiter_name,
+            sessions=[Table.seen_by(actor, each) for each in paced(floor.sessions)],
+            taken_at=floor.taken_at,
+            cursor=cursor,
+            next=floor.next,
+        )
+
+
+class TableCode(Resource):
+    """What guests join a table by. It is for them alone: show it, and keep it nowhere."""
+
+    join_code: str = Field(examples=["7K3M-Q9XT-0VHB"])
+    join_code_expires_at: Timestamp
+    join_url: str | None = Field(description="The page to join by, where JOIN_URL names one.")
+
+
+class SeatedSession(Resource):
+    """A session just opened, and what its guests join it by.
+
+    A retry of what has been closed since is answered without a code.
+    """
+
+    session: Session
+    join_code: str | None = Field(examples=["7K3M-Q9XT-0VHB"])
+    join_code_expires_at: Timestamp | None
+    join_url: str | None = Field(description="The page to join by, where JOIN_URL names one.")
+
+    @classmethod
+    def of(cls, session: Session, code: TableCode | None) -> SeatedSession:
+        return SeatedSession(
+            session=session,
+            join_code=code.join_code if code else None,
+            join_code_expires_at=code.join_code_expires_at if code else None,
+            join_url=code.join_url if code else None,
+        )
+
+
+class JoinedSession(Resource):
+    """What a guest who has joined acts and follows with."""
+
+    session: Session
+    token: str = Field(description="This guest's own; it goes into Authorization: Bearer.")
+    expires_at: Timestamp = Field(description="When the token ends.")
+
+
+class GuestJoin(Resource):
+    """A guest who has joined; their access can be withdrawn by ``jti``."""
+
+    jti: str
+    joined_at: Timestamp
+    address: str
+
+
+class GuestJoins(Resource):
+    """Who has joined a table, oldest first."""
+
+    joins: list[GuestJoin]
+
+
+class Revoked(Resource):
+    """Access that was withdrawn just now."""
+
+    jti: str
+
+
+class Figures(Resource):
+    """Of requests or of orders; an average is null while there is nothing to average."""
+
+    total: int
+    by_status: dict[str, int] = Field(description="Every status, 0 where there is none.")
+    average_seconds_to_acknowledge: float | None
+    average_seconds_to_complete: float | None
+
+
+class WaiterAnalytics(Resource):
+    """The figures of all sessions a waiter holds, or held when they were closed."""
+
+    waiter_id: Id
+    open_sessions: int
+    closed_sessions: int
+    items_ordered: int
+    requests: Figures
+    orders: Figures
+
+    @classmethod
+    def of(cls, waiter_id: str, analytics: Analytics) -> WaiterAnalytics:
+        return WaiterAnalytics(waiter_id=waiter_id, **_parts(analytics))
+
+
+class Transfer(Resource):
+    """The sessions that have just moved, and those that were there before."""
+
+    to_waiter_id: Id
+    moved: list[Session]
+    already_there: list[Session]
+
+    @classmethod
+    def of(cls, result: TransferResult) -> Transfer:
+        return Transfer(
+            to_waiter_id=result.to_waiter_id,
+            moved=[Session.of(each) for each in result.moved],
+            already_there=[Session.of(each) for each in result.already_there],
+        )

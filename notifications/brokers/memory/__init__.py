@@ -1,0 +1,1 @@
+"""The broker of one process: histories and fan-out in its memory."""

@@ -1,0 +1,1 @@
+"""The broker of many processes: histories and fan-out in Redis."""

@@ -1,0 +1,206 @@
+"""The broker of a deployment: history and fan-out through one Redis.
+
+::
+
+    publish, tip, read ---> RedisHistory ---> RedisLink =====> Redis
+                                 |                               "
+                                 v                               "
+    sink <------------------- RedisFeed <--- RedisSubscriber <===="
+                                                   ^
+    subscribe, unsubscribe ------------------------+
+
+The link is one connection for commands, the subscriber one for what is
+published (double lines). Both mend themselves, and a process needs just the two.
+
+Needs Redis 6.2 or newer, one server (with replicas or without), under the
+``noeviction`` policy: histories that are evicted cost their streams a resync,
+keys that are evicted let an event in twice.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+
+from notifications.brokers.base import (
+    Broker,
+    BrokerStatus,
+    BrokerUnusable,
+    HistoryLimits,
+    Page,
+    PrefixTaken,
+    Sink,
+)
+from notifications.brokers.redis.feed import RedisFeed
+from notifications.brokers.redis.history import Reading, RedisHistory
+from notifications.brokers.redis.presence import RedisPresence
+from notifications.brokers.redis.subscriber import RedisSubscriber
+from notifications.events import EventId
+from notifications.redis.connection import RedisConnector
+from notifications.redis.keys import RedisKeys
+from notifications.redis.link import RedisLink
+from notifications.redis.mark import RedisMark
+
+
+class RedisBroker(Broker):
+    """Shares each channel's history among all processes with the same ``url`` and ``prefix``.
+
+    Nothing connects before ``start`` or the first call. Calls that need
+    Redis wait a second at most to learn that it is away, and from then on fail
+    at once until it is back. Meant for greenlets of one thread: under
+    gunicorn's gevent worker, that is everybody.
+
+    ``deployment`` is the same in every process of a deployment. While processes
+    with another one use the same ``prefix``, Redis counts as away; None does not look.
+    """
+
+    kind = "redis"
+
+    def __init__(
+        self,
+        url: str,
+        limits: HistoryLimits | None = None,
+        *,
+        prefix: str = "restaurant:",
+        deployment: str | None = None,
+    ) -> None:
+        limits = limits or HistoryLimits()
+        keys = RedisKeys(prefix)
+        mark = deployment and RedisMark(
+            keys, deployment=deployment, keep_seconds=limits.keep_seconds
+        )
+        process = secrets.token_hex(6)
+        self._keys = keys
+        self._link = RedisLink(
+            RedisConnector(url, "notifications-link"), state_key=keys.state, mark=mark or None
+        )
+        self._history = RedisHistory(self._link, keys, limits)
+        self._feed = RedisFeed(self._history)
+        self._presence = RedisPresence(self._link, keys, process=process)
+        self._subscriber = RedisSubscriber(
+            RedisConnector(url, "notifications-subscriber"),
+            self._link,
+            self._history,
+            keys,
+            self._feed,
+            process=process,
+        )
+
+    @property
+    def link(self) -> RedisLink:
+        """The connection for commands, for whoever has some of their own to send along."""
+        return self._link
+
+    @property
+    def is_away(self) -> bool:
+        """Whether Redis is away: calls fail at once until it is back."""
+        return self._link.is_away
+
+    @property
+    def evicted_keys(self) -> int:
+        """How many keys Redis has evicted since it started, ours and others'."""
+        return self._link.evicted_keys
+
+    def check(self) -> None:
+        """Make sure that Redis, where it can be asked, can be used, and by us alone.
+
+        Switches greenlets, for a second or two at most.
+
+        Raises:
+            PrefixTaken: another deployment uses our prefix.
+            BrokerUnusable: it does not say which server it is.
+        """
+        # Whatever the answer: it comes once the link knows how things are.
+        self._presence.total()
+        if self._link.conflict is not None:
+            conflict = self._link.conflict
+            self._link.stop()
+            raise PrefixTaken(conflict)
+        if self._link.is_unidentified:
+            trouble = self._link.trouble
+            self._link.stop()
+            raise BrokerUnusable(trouble)
+
+    def start(self, sink: Sink) -> None:
+        """Begin to feed ``sink``; never waits. Until Redis is there, ``status`` says so."""
+        self._feed.sink = sink
+        self._link.start()
+        self._subscriber.start()
+        self._presence.start()
+
+    def stop(self) -> None:
+        """Stop feeding and hang up. Switches greenlets."""
+        self._feed.sink = None
+        self._subscriber.stop()
+        self._presence.stop()
+        self._link.stop()
+
+    def publish(self, channels: Sequence[str], event_body: bytes, *, key: str) -> None:
+        """Append ``event_body`` to each channel that does not have ``key``: one round trip."""
+        self._history.publish(channels, event_body, key)
+
+    def subscribe(self, channel: str) -> None:
+        """Return once Redis has confirmed that we hear ``channel``, or at once if it had."""
+        self._subscriber.subscribe(channel)
+
+    def unsubscribe(self, channel: str) -> None:
+        """Forget ``channel``. Never switches greenlets."""
+        self._subscriber.unsubscribe(channel)
+
+    def known_tip(self, channel: str) -> EventId | None:
+        """Return the id of the newest event, None where the channel has no place yet."""
+        return self._history.known_tip(channel)
+
+    def tip(self, channel: str) -> EventId:
+        """Return the id of the newest event; offset 0 where there was none yet."""
+        (tip,) = self._history.tips([channel])
+        self._feed.observe(channel, Reading(Page(), tip))
+        return tip
+
+    def read(self, channel: str, after: EventId, limit: int) -> Page:
+        """Return up to ``limit`` events that followed ``after``, oldest first.
+
+        What it returns, the sink has been told of, if ``channel`` is subscribed.
+        """
+        (reading,) = self._history.read([(channel, after)], limit)
+        self._feed.observe(channel, reading)
+        return reading.page
+
+    def remembered(self) -> str | None:
+        """Return what is remembered with the histories in Redis: one round trip."""
+        return self._link.remembered()
+
+    def remember(self, text: str, *, instead_of: str | None) -> None:
+        """Remember ``text``: one round trip."""
+        self._link.remember(text, instead_of=instead_of, ends_histories=False)
+
+    def begin_again(self, text: str, *, instead_of: str | None) -> None:
+        """End all histories by a new generation, of which each process learns by itself."""
+        self._link.remember(text, instead_of=instead_of, ends_histories=True)
+
+    def sweep(self) -> None:
+        """Do nothing: Redis trims as it appends and reads, and lets keys expire."""
+
+    def report(self, counts: Mapping[str, int]) -> None:
+        """Have ``counts`` sent soon. Never switches greenlets."""
+        self._presence.report(counts)
+
+    def deployment_counts(self) -> Mapping[str, int]:
+        """Return the streams of all living processes: the others' as of a second ago or two.
+
+        While Redis is away, theirs as last known. May switch greenlets.
+        """
+        return self._presence.total()
+
+    def announce_end(self) -> None:
+        """Have it told soon. Never switches greenlets."""
+        self._presence.announce_end()
+
+    def others_serve(self) -> bool:
+        """Ask Redis whether another process serves that has not announced its end."""
+        return self._presence.others_serve()
+
+    def status(self) -> BrokerStatus:
+        """Return whether commands are answered and subscriptions heard, by what is known."""
+        trouble = self._link.trouble or self._subscriber.trouble
+        return BrokerStatus(self.kind, is_up=trouble is None, detail=trouble)

@@ -1,0 +1,1 @@
+"""The documents that describe the events: JSON Schemas and AsyncAPI."""

@@ -1,0 +1,194 @@
+"""The streams as an AsyncAPI 3 document, and the command that writes it down.
+
+``python -m notifications.contract.asyncapi`` writes ``docs/asyncapi.yaml`` and a JSON
+Schema per event into ``docs/schemas/``; a test fails when they are not what
+it would write. It needs PyYAML, from ``requirements-dev.txt``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from notifications.access.auth import STREAM_TOKEN_SECONDS
+from notifications.contract.schemas import (
+    DIALECT,
+    components,
+    example_of,
+    fields_of,
+    required_fields_of,
+    schema_of,
+)
+from notifications.events import PAYLOADS, Payload
+from notifications.streams.body import RETRY_MS
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+
+_ABOUT = f"""\
+Server-Sent Events. Each message is one block of an event stream: its `event` and `id` are
+given here as headers, the JSON in its `data` as the payload.
+
+Ids are `epoch-offset`. A client that was cut off sends the last one it had, as `Last-Event-ID`
+or `?lastEventId=`, and gets what followed, in order and each once. Where that is not possible
+any more, one `cache_refresh` with `affectedData: ["all"]` says so.
+
+With the first event comes `retry`, at random between {RETRY_MS[0]} and {RETRY_MS[1]} ms.
+Pass over events and keys that you do not know: there may be more of them one day.
+
+`events.md`, beside this document, says what is sent when, and to whom.
+"""
+
+#: How a bearer is known, in both documents.
+SECURITY: Mapping[str, Any] = {
+    "token": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "`sub` is the id of the session or waiter, "
+        "`role` is customer, waiter or manager.",
+    },
+    "streamToken": {
+        "type": "httpApiKey",
+        "in": "query",
+        "name": "token",
+        "description": "For the browser's EventSource, which cannot send headers: made by "
+        f"`POST /sse/token`, good for {STREAM_TOKEN_SECONDS // 60} minutes and for streams alone.",
+    },
+    "streamCookie": {
+        "type": "httpApiKey",
+        "in": "cookie",
+        "name": "__Secure-sse_token",
+        "description": "The same, set by `POST /sse/token` as well, for one stream. "
+        "Without https it is called `sse_token`.",
+    },
+}
+
+#: Who is to be asked, in both documents. Addresses are the restaurant's own.
+CONTACT = {"name": "The team that runs the service"}
+
+SUMMARIES = {
+    "session": "What the guests at a table are told.",
+    "waiter": "What a waiter is told of the tables they hold.",
+}
+
+
+def document() -> dict[str, Any]:
+    """Return the document, from the service's side: it sends, clients receive."""
+    return {
+        "asyncapi": "3.1.0",
+        "info": {
+            "title": "Restaurant notifications",
+            "version": "1",
+            "description": _ABOUT,
+            "contact": CONTACT,
+            "tags": [{"name": "streams", "description": "Both are open for hours."}],
+            "externalDocs": {
+                "description": "The format: Server-Sent Events",
+                "url": "https://html.spec.whatwg.org/multipage/server-sent-events.html",
+            },
+        },
+        "defaultContentType": "application/json",
+        "servers": {
+            "local": {
+                "host": "127.0.0.1:8000",
+                "protocol": "http",
+                "description": "What `make run` starts.",
+            }
+        },
+        "channels": {name: _channel(name, summary) for name, summary in SUMMARIES.items()},
+        "operations": {
+            "tellGuests": _operation("session", "Tell the guests at a table"),
+            "tellWaiter": _operation("waiter", "Tell a waiter"),
+        },
+        "components": {
+            "messages": {kind.event_type: _message(kind) for kind in PAYLOADS},
+            "schemas": components("#/components/schemas/{model}"),
+            "securitySchemes": SECURITY,
+        },
+    }
+
+
+def _channel(name: str, summary: str) -> dict[str, Any]:
+    types = [kind.event_type for kind in PAYLOADS]
+    return {
+        "address": f"/sse/{name}/{{{name}Id}}",
+        "summary": summary,
+        "parameters": {f"{name}Id": {"description": f"The {name}'s id."}},
+        "messages": {each: {"$ref": f"#/components/messages/{each}"} for each in types},
+    }
+
+
+def _operation(channel: str, summary: str) -> dict[str, Any]:
+    place = {"type": "string", "description": "Go on after this id."}
+    return {
+        "action": "send",
+        "summary": summary,
+        "description": SUMMARIES[channel],
+        "channel": {"$ref": f"#/channels/{channel}"},
+        "security": [{"$ref": f"#/components/securitySchemes/{name}"} for name in SECURITY],
+        "bindings": {
+            "http": {
+                "method": "GET",
+                "query": {"type": "object", "properties": {"lastEventId": place}},
+                "bindingVersion": "0.3.0",
+            }
+        },
+    }
+
+
+def _message(kind: type[Payload]) -> dict[str, Any]:
+    required = required_fields_of(kind)
+    shown = {"event": kind.event_type, "id": "k3f9a1-42"}
+    schema = schema_of(kind)
+    return {
+        "name": kind.event_type,
+        "summary": schema["description"],
+        "headers": {"type": "object", "properties": fields_of(kind), "required": required},
+        "payload": {"$ref": f"#/components/schemas/{kind.__name__}"},
+        "examples": [
+            {
+                "headers": {name: shown[name] for name in required},
+                "payload": example_of(kind).to_wire(),
+            }
+        ],
+    }
+
+
+def files() -> dict[Path, str]:
+    """Return what the command writes: the text of each file."""
+    made = {}
+    for kind in PAYLOADS:
+        example = example_of(kind).to_wire()
+        schema = {"$schema": DIALECT, **schema_of(kind), "examples": [example]}
+        made[DOCS / "schemas" / f"{kind.event_type}.json"] = json.dumps(schema, indent=2) + "\n"
+    made[DOCS / "asyncapi.yaml"] = _yaml(document())
+    return made
+
+
+def _yaml(tree: Mapping[str, Any]) -> str:
+    import yaml
+
+    class Dumper(yaml.SafeDumper):
+        def ignore_aliases(self, data: object) -> bool:
+            return True
+
+        def represent_str(self, data: str) -> yaml.ScalarNode:
+            style = "|" if "\n" in data else None
+            return self.represent_scalar("tag:yaml.org,2002:str", data, style=style)
+
+    Dumper.add_representer(str, Dumper.represent_str)
+    note = "# Made by `python -m notifications.contract.asyncapi`: change that, not this.\n"
+    return note + yaml.dump(tree, Dumper=Dumper, sort_keys=False, width=100)
+
+
+def main() -> None:
+    """Write them."""
+    for path, text in files().items():
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+
+
+if __name__ == "__main__":
+    main()

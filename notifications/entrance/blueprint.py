@@ -1,0 +1,205 @@
+"""``/sse``: streams, tokens for browsers, and health. Only translates HTTP."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from flask import Blueprint, Response, jsonify, request
+from werkzeug.exceptions import BadRequest
+
+from notifications.entrance.entrance import (
+    STREAM_HEADERS,
+    StreamEntrance,
+    StreamRequest,
+    bearer_token,
+)
+from notifications.entrance.in_band import refusal_block
+from notifications.entrance.problem_types import ProblemCode
+from notifications.entrance.problems import problem
+from notifications.errors import (
+    AccessError,
+    NotAllowed,
+    NotAuthenticated,
+    SessionOver,
+    StreamRefused,
+    TooManyCalls,
+)
+from notifications.events import format_timestamp
+from notifications.streams.body import Handover
+from notifications.streams.socket_outlet import (
+    handover_socket,
+    hold_greeting,
+    own_socket,
+    prepare_socket,
+)
+
+#: The cookie that carries a stream token for a browser's own EventSource.
+COOKIE = "sse_token"
+
+#: What it is called over https: browsers take a cookie of such a name from https alone,
+#: so that nobody on the network can put another in its place.
+SECURE_COOKIE = f"__Secure-{COOKIE}"
+
+Health = Callable[[], dict[str, Any]]
+
+
+def create_blueprint(entrance: StreamEntrance, health: Health) -> Blueprint:
+    """Return the blueprint of ``entrance``; ``health`` makes /sse/health's answer."""
+    blueprint = Blueprint("sse", __name__, url_prefix="/sse", static_folder="../static")
+
+    def stream(kind: str, channel_id: str) -> Response:
+        asked = _stream_request(entrance, kind, channel_id)
+        try:
+            return open_stream(asked)
+        except AccessError as refusal:
+            entrance.note_refusal(asked, refusal)
+            if isinstance(refusal, NotAuthenticated):
+                entrance.note_failure(asked.client)
+            raise
+        except StreamRefused as refusal:
+            entrance.note_refusal(asked, refusal)
+            if not entrance.refuses_in_band(asked):
+                raise
+            # As an iterator: a stream has no length.
+            return Response(iter([refusal_block(refusal)]), headers=STREAM_HEADERS)
+
+    def open_stream(asked: StreamRequest) -> Response:
+        if request.method == "HEAD":
+            entrance.admit(asked)
+            return Response(headers=STREAM_HEADERS)
+        body = entrance.open(asked, _handover())
+        try:
+            # Only now: the connection of a refused stream may carry others.
+            _prepare_connection(entrance.write_deadline_seconds)
+        except OSError:
+            body.close()
+            raise
+        # Everything the stream needs is in its body: no request context is
+        # kept alive for the hours it lasts.
+        return Response(body, headers=STREAM_HEADERS, direct_passthrough=True)
+
+    @blueprint.get("/session/<path:session_id>")
+    def session_stream(session_id: str) -> Response:
+        return stream("session", session_id)
+
+    @blueprint.get("/waiter/<path:waiter_id>")
+    def waiter_stream(waiter_id: str) -> Response:
+        return stream("waiter", waiter_id)
+
+    @blueprint.post("/token")
+    def token() -> Response:
+        try:
+            principal = entrance.full_bearer(bearer_token(request.headers.get("Authorization")))
+        except NotAuthenticated:
+            forwarded_for = request.headers.get("X-Forwarded-For")
+            entrance.note_failure(entrance.client_of(request.remote_addr, forwarded_for))
+            raise
+        made = entrance.exchange(principal, _wanted_stream())
+        lifetime_seconds = max(0, int((made.ends_at - datetime.now(UTC)).total_seconds()))
+        response = jsonify(
+            token=made.token,
+            expiresAt=format_timestamp(made.ends_at),
+            expiresIn=lifetime_seconds,
+        )
+        response.set_cookie(
+            _cookie_name(),
+            made.token,
+            # One cookie per stream: two streams in one browser are of two bearers.
+            path=request.script_root + made.path,
+            max_age=lifetime_seconds,
+            httponly=True,
+            samesite="Strict",
+            secure=request.is_secure,
+        )
+        response.headers["Cache-Control"] = "no-store"
+        return response
+
+    @blueprint.get("/health")
+    def health_report() -> tuple[Response, int]:
+        report = health()
+        response = jsonify(report)
+        response.headers["Cache-Control"] = "no-store"
+        return response, 200 if report["status"] == "healthy" else 503
+
+    @blueprint.errorhandler(NotAuthenticated)
+    def _not_authenticated(error: NotAuthenticated) -> Response:
+        return problem(ProblemCode.NOT_AUTHENTICATED, str(error))
+
+    @blueprint.errorhandler(NotAllowed)
+    def _not_allowed(error: NotAllowed) -> Response:
+        return problem(ProblemCode.NOT_ALLOWED, str(error))
+
+    @blueprint.errorhandler(SessionOver)
+    def _session_over(error: SessionOver) -> Response:
+        # The code of a stream's `closing`: a client that was away learns the same.
+        return problem(ProblemCode.SESSION_CLOSED, str(error), status=403)
+
+    @blueprint.errorhandler(TooManyCalls)
+    def _too_many_calls(error: TooManyCalls) -> Response:
+        wait_seconds = error.retry_after_seconds
+        return problem(ProblemCode.TOO_MANY_CALLS, str(error), retry_after_seconds=wait_seconds)
+
+    @blueprint.errorhandler(StreamRefused)
+    def _refused(error: StreamRefused) -> Response:
+        answer = problem(
+            ProblemCode(error.cause), str(error), retry_after_seconds=error.retry_after_seconds
+        )
+        if "X-Refusals" in request.headers:
+            # For nginx, which cannot read a body, to say it in-band.
+            answer.headers["X-Refusal-Code"] = error.cause
+            answer.headers["X-Refusal-Reason"] = str(error)
+        return answer
+
+    return blueprint
+
+
+def _stream_request(entrance: StreamEntrance, kind: str, channel_id: str) -> StreamRequest:
+    headers, query = request.headers, request.args
+    return StreamRequest(
+        kind,
+        channel_id,
+        bearer_token(headers.get("Authorization")),
+        query.get("token") or request.cookies.get(_cookie_name()),
+        headers.get("Last-Event-ID") or query.get("lastEventId"),
+        entrance.client_of(request.remote_addr, headers.get("X-Forwarded-For")),
+        request.remote_addr,
+        headers.get("Accept"),
+        headers.get("X-Refusals"),
+    )
+
+
+def _cookie_name() -> str:
+    return SECURE_COOKIE if request.is_secure else COOKIE
+
+
+def _wanted_stream() -> str | None:
+    """Return the path that the body names as ``stream``, below where the service is."""
+    if not (raw := request.get_data()):
+        return None
+    try:
+        body = json.loads(raw)
+    except (ValueError, RecursionError):
+        body = None
+    if not isinstance(body, dict) or not isinstance(body.get("stream"), str | None):
+        raise BadRequest('The body must be a JSON object such as {"stream": "/sse/waiter/anna"}.')
+    # A page under a path of its host knows the stream by that path.
+    stream: str | None = body.get("stream")
+    return None if stream is None else stream.removeprefix(request.script_root)
+
+
+def _handover() -> Handover | None:
+    sock = handover_socket(request.environ)
+    if sock is None:
+        return None
+    # HTTP/1.0 knows no chunks: there, the end of the connection is the end.
+    return Handover(sock, is_chunked=request.environ["SERVER_PROTOCOL"] == "HTTP/1.1")
+
+
+def _prepare_connection(write_timeout_seconds: float) -> None:
+    if (sock := own_socket(request.environ)) is not None:
+        prepare_socket(sock, write_timeout_seconds=write_timeout_seconds)
+    if (sock := handover_socket(request.environ)) is not None:
+        hold_greeting(sock)

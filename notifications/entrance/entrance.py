@@ -1,0 +1,232 @@
+"""Who is let in to a stream: what is asked of a client, whichever way it comes.
+
+::
+
+    sse_blueprint (Flask) ----.
+                               >--> StreamEntrance --> SseService
+    stream_door (gunicorn) ---'
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from notifications.access.auth import Authenticator, create_stream_token
+from notifications.entrance.in_band import accepts_event_stream
+from notifications.entrance.rates import RateLimits, Rates
+from notifications.entrance.trusted_peers import TrustedPeers
+from notifications.errors import (
+    AccessError,
+    NotAllowed,
+    NotAuthenticated,
+    SessionOver,
+    StreamRefused,
+)
+from notifications.principal import Principal, Role
+from notifications.streams.body import Handover, StreamBody
+from notifications.streams.registry import channel_name
+from notifications.streams.service import SseService
+from waiter_service.inputs import is_identifier
+
+log = logging.getLogger("notifications.streams")
+
+STREAM_HEADERS = {
+    "Content-Type": "text/event-stream; charset=utf-8",
+    # no-transform: a proxy that compresses would hold events back.
+    "Cache-Control": "no-store, no-transform",
+    # nginx must not collect the events, whatever its configuration says.
+    "X-Accel-Buffering": "no",
+    "X-Content-Type-Options": "nosniff",
+}
+
+#: What streams there are, as they are spelled in a path.
+STREAM_KINDS = ("session", "waiter")
+
+_STREAM_PATH = re.compile(rf"/sse/({'|'.join(STREAM_KINDS)})/([A-Za-z0-9._-]+)")
+
+#: Whose stream is a bearer's own. A manager has none, and may follow all.
+_OWN_KIND = {Role.CUSTOMER: "session", Role.WAITER: "waiter"}
+
+IsOver = Callable[[str, str], bool]
+"""Tells of a kind and an id whether it was closed, so that nothing follows on its channel."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamRequest:
+    """What a client says that asks for a stream.
+
+    ``bearer_token`` comes from the Authorization header, ``bare_token`` from the
+    query or a cookie. ``client`` is for the log. ``peer`` is the address at the
+    other end of the connection, if it has one; ``accept``, ``refusals`` and
+    ``request_id`` are the headers ``Accept``, ``X-Refusals`` and ``X-Request-ID``.
+    """
+
+    kind: str
+    channel_id: str
+    bearer_token: str | None = field(default=None, repr=False)
+    bare_token: str | None = field(default=None, repr=False)
+    last_event_id: str | None = None
+    client: str = "-"
+    peer: str | None = None
+    accept: str | None = None
+    refusals: str | None = None
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StreamPass:
+    """A token that opens streams alone, when it ends, and the path it is meant for."""
+
+    token: str = field(repr=False)
+    ends_at: datetime
+    path: str
+
+
+class StreamEntrance:
+    """Lets clients in to the streams of ``sse``, or says in an error why not."""
+
+    def __init__(
+        self,
+        sse: SseService,
+        authenticator: Authenticator,
+        *,
+        is_over: IsOver = lambda kind, channel_id: False,
+        rates: Rates | None = None,
+    ) -> None:
+        self._rates = rates or Rates(RateLimits.none())
+        self._trusted_peers = TrustedPeers()
+        self.write_deadline_seconds = sse.options.write_deadline_seconds
+        self._sse = sse
+        self._authenticator = authenticator
+        self._is_over = is_over
+
+    def admit(self, asked: StreamRequest) -> Principal:
+        """Return who asks, if they may hear what they ask for.
+
+        Raises:
+            NotAuthenticated: no token, or none that is good.
+            NotAllowed: a good one, for something else, or for what is over.
+            TooManyOpens: they open too many within a minute.
+        """
+        principal = self._bearer(asked)
+        self._rates.count_open(principal)
+        self._require_access(principal, asked.kind, asked.channel_id)
+        return principal
+
+    def open(self, asked: StreamRequest, handover: Handover | None) -> StreamBody:
+        """Return the body of the stream that was asked for. May switch greenlets.
+
+        Raises:
+            AccessError: as ``admit`` does.
+            StreamRefused: not now.
+        """
+        # First: what follows is most of what a client costs that connects.
+        self._sse.turns.take()
+        return self._sse.open(
+            asked.kind,
+            asked.channel_id,
+            self.admit(asked),
+            client=asked.client,
+            last_event_id=asked.last_event_id,
+            handover=handover,
+        )
+
+    def trust(self, peers: Iterable[str]) -> None:
+        """Believe these peers, and no others: whom they ask for, and how to refuse."""
+        self._trusted_peers = TrustedPeers(peers)
+
+    def client_of(self, peer: str | None, forwarded_for: str | None) -> str:
+        """Return the client's address: the peer's, or what a proxy of ours says it is."""
+        return self._trusted_peers.client_of(peer, forwarded_for)
+
+    def refuses_in_band(self, asked: StreamRequest) -> bool:
+        """Tell whether the client is refused by a stream that says so, not by a status."""
+        is_status_asked = asked.refusals == "status" and self._trusted_peers.include(asked.peer)
+        return accepts_event_stream(asked.accept) and not is_status_asked
+
+    def note_refusal(self, asked: StreamRequest, refusal: AccessError | StreamRefused) -> None:
+        """Count and log a stream that was not opened."""
+        self._sse.stats.refused[refusal.cause] += 1
+        fields = {
+            "channel": channel_name(asked.kind, asked.channel_id[:64]),
+            "client": asked.client,
+            "cause": refusal.cause,
+        }
+        log.info("stream refused", extra={"fields": fields})
+
+    def note_failure(self, address: str) -> None:
+        """Count that a client came from ``address`` without a good token.
+
+        Raises:
+            TooManyCalls: too many did within a minute.
+        """
+        self._rates.count_failure(address)
+
+    def full_bearer(self, bearer_token: str | None) -> Principal:
+        """Return the bearer of a full token, who may get a token for streams.
+
+        Raises:
+            NotAuthenticated: no token, or none that is good.
+            NotAllowed: it is a stream token itself.
+            TooManyCalls: they ask for too many within a minute.
+        """
+        if bearer_token is None:
+            raise NotAuthenticated("A token is required: Authorization: Bearer <token>.")
+        principal = self._authenticator.authenticate(bearer_token)
+        self._rates.count_call(principal)
+        if principal.is_stream_token:
+            raise NotAllowed("A stream token cannot be exchanged for another.")
+        return principal
+
+    def exchange(self, principal: Principal, path: str | None = None) -> StreamPass:
+        """Return a short-lived token of ``principal`` for the stream at ``path``.
+
+        By default that is their own stream; ``/sse`` for those who have none.
+        Needs an app context.
+
+        Raises:
+            NotAllowed: that stream is not theirs, is over, or does not exist.
+        """
+        if path is None and principal.role in _OWN_KIND:
+            path = f"/sse/{_OWN_KIND[principal.role]}/{principal.subject}"
+        if path is not None:
+            named = _STREAM_PATH.fullmatch(path)
+            if named is None:
+                raise NotAllowed
+            self._require_access(principal, named[1], named[2])
+        token, ends_at = create_stream_token(principal)
+        return StreamPass(token, ends_at, path or "/sse")
+
+    def _bearer(self, asked: StreamRequest) -> Principal:
+        if asked.bearer_token is not None:
+            return self._authenticator.authenticate(asked.bearer_token)
+        if not asked.bare_token:
+            raise NotAuthenticated("A token is required.")
+        principal = self._authenticator.authenticate(asked.bare_token)
+        if not principal.is_stream_token:
+            # Query strings end up in logs and histories: what stands there must
+            # be short-lived and good for nothing else.
+            raise NotAuthenticated(
+                "Only a stream token may be sent this way; POST /sse/token makes one."
+            )
+        return principal
+
+    def _require_access(self, principal: Principal, kind: str, channel_id: str) -> None:
+        if not (principal.may_hear(kind, channel_id) and is_identifier(channel_id)):
+            raise NotAllowed
+        if self._is_over(kind, channel_id):
+            raise SessionOver
+
+
+def bearer_token(authorization: str | None) -> str | None:
+    """Return the token that an Authorization header carries, or None.
+
+    Another scheme counts as no header at all: a proxy that asks for a password in
+    front of a site must not keep a cookie or ``?token=`` from being looked at.
+    """
+    scheme, _, token = (authorization or "").partition(" ")
+    return token.strip() or None if scheme.lower() == "bearer" else None

@@ -1,0 +1,345 @@
+"""What can be wrong with an HTTP request: one code for each kind, with its page to read.
+
+The table is the only place that names a code, its status and its words. ``problems.py``
+makes answers of it and serves the pages; ``docs/problems.md`` lists them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
+
+from notifications.entrance import request_id
+
+
+class ProblemCode(StrEnum):
+    """The ``code`` of a problem document, as it is spelled on the wire."""
+
+    BAD_REQUEST = "bad_request"
+    BODY_NOT_JSON = "body_not_json"
+    IF_MATCH_NOT_SUPPORTED = "if_match_not_supported"
+    TOKEN_IN_QUERY = "token_in_query"  # noqa: S105 - no password
+    UNKNOWN_QUERY_PARAMETER = "unknown_query_parameter"
+    NOT_AUTHENTICATED = "not_authenticated"
+    DEMO_LOCAL_ONLY = "demo_local_only"
+    NOT_ALLOWED = "not_allowed"
+    JOIN_CODE_INVALID = "join_code_invalid"
+    NOT_FOUND = "not_found"
+    UNKNOWN_PATH = "unknown_path"
+    METHOD_NOT_ALLOWED = "method_not_allowed"
+    REQUEST_TIMEOUT = "request_timeout"
+    ID_TAKEN = "id_taken"
+    IDEMPOTENCY_KEY_BUSY = "idempotency_key_busy"
+    IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused"
+    ILLEGAL_TRANSITION = "illegal_transition"
+    ORDERS_UNFINISHED = "orders_unfinished"
+    SESSION_CLOSED = "session_closed"
+    TABLE_OCCUPIED = "table_occupied"
+    TOO_MANY_ORDER_LINES = "too_many_order_lines"
+    TOO_MANY_ORDERS = "too_many_orders"
+    TOO_MANY_REQUESTS = "too_many_requests"
+    TOO_MANY_SESSIONS = "too_many_sessions"
+    TRANSFER_REFUSED = "transfer_refused"
+    VERSION_CONFLICT = "version_conflict"
+    BODY_TOO_LARGE = "body_too_large"
+    UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
+    INVALID_FIELDS = "invalid_fields"
+    TOO_MANY_CALLS = "too_many_calls"
+    TOO_MANY_OPENS = "too_many_opens"
+    TOO_MANY_STREAMS = "too_many_streams"
+    HTTP_ERROR = "http_error"
+    INTERNAL_ERROR = "internal_error"
+    NO_ANSWER = "no_answer"
+    BROKER_UNUSABLE = "broker_unusable"
+    DATABASE_UNAVAILABLE = "database_unavailable"
+    HISTORY_UNAVAILABLE = "history_unavailable"
+    NOT_READY = "not_ready"
+    SERVER_BUSY = "server_busy"
+    SERVER_DRAINING = "server_draining"
+    SERVER_FULL = "server_full"
+    STANDING_BY = "standing_by"
+    UNAVAILABLE = "unavailable"
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemType:
+    """A kind of problem, in words for developers.
+
+    ``statuses`` are those it comes with, the usual one first; empty: any.
+    """
+
+    statuses: tuple[int, ...]
+    title: str
+    meaning: str
+    remedy: str
+
+
+_LATER = "Wait as long as Retry-After says, then try again."
+_OPERATOR = "Try again later. The service's log and /sse/health say what is wrong."
+
+TYPES: Mapping[ProblemCode, ProblemType] = MappingProxyType(
+    {
+        ProblemCode.BAD_REQUEST: ProblemType(
+            (400,), "Bad request", "The request cannot be understood.", "Do what `detail` says."
+        ),
+        ProblemCode.BODY_NOT_JSON: ProblemType(
+            (400,), "Body is not JSON", "The body is no JSON in UTF-8.", "Send a JSON object."
+        ),
+        ProblemCode.IF_MATCH_NOT_SUPPORTED: ProblemType(
+            (400,),
+            "If-Match is not supported",
+            "The request has an If-Match header. Nothing was changed.",
+            "Send the version you saw as `expectedVersion` in the body.",
+        ),
+        ProblemCode.TOKEN_IN_QUERY: ProblemType(
+            (400,),
+            "Token in the query",
+            "The proxy found a token in the query of a call.",
+            "Send it as `Authorization: Bearer`.",
+        ),
+        ProblemCode.UNKNOWN_QUERY_PARAMETER: ProblemType(
+            (400,),
+            "Unknown query parameter",
+            "The query has parameters that this path does not know; `unknown` names them.",
+            "Send only what `allowed` lists.",
+        ),
+        ProblemCode.NOT_AUTHENTICATED: ProblemType(
+            (401,),
+            "Not authenticated",
+            "There is no token, or it is malformed, forged, expired or revoked.",
+            "Get a new token.",
+        ),
+        ProblemCode.DEMO_LOCAL_ONLY: ProblemType(
+            (403,),
+            "The demo is for this machine",
+            "The demo answers only the machine it runs on.",
+            "Set `DEMO=public` to show it to others.",
+        ),
+        ProblemCode.NOT_ALLOWED: ProblemType(
+            (403,),
+            "Not allowed",
+            "The token is good, but never for this.",
+            "Use the token of somebody who may do it.",
+        ),
+        ProblemCode.JOIN_CODE_INVALID: ProblemType(
+            (404,),
+            "Join code is not valid",
+            "The code is wrong, has ended or has been used by as many guests as it serves.",
+            "Ask the waiter for another code.",
+        ),
+        ProblemCode.NOT_FOUND: ProblemType(
+            (404,),
+            "Not found",
+            "It does not exist, or it is not yours. Both look alike.",
+            "Read what is yours again, and go on from there.",
+        ),
+        ProblemCode.UNKNOWN_PATH: ProblemType(
+            (404,),
+            "Unknown path",
+            "The service has nothing at this path.",
+            "Look the path up in `/api/openapi.json`.",
+        ),
+        ProblemCode.METHOD_NOT_ALLOWED: ProblemType(
+            (405,),
+            "Method not allowed",
+            "The path is right, the method is not.",
+            "Use one of those in the `Allow` header.",
+        ),
+        ProblemCode.REQUEST_TIMEOUT: ProblemType(
+            (408,), "Request timeout", "The body did not arrive in time.", "Send it again."
+        ),
+        ProblemCode.ID_TAKEN: ProblemType(
+            (409,),
+            "Made before",
+            "What was made with this Idempotency-Key is over by now.",
+            "Send a new key for a new thing.",
+        ),
+        ProblemCode.IDEMPOTENCY_KEY_BUSY: ProblemType(
+            (409,),
+            "Idempotency-Key is in use",
+            "The first call with this Idempotency-Key has not been answered yet.",
+            _LATER,
+        ),
+        ProblemCode.IDEMPOTENCY_KEY_REUSED: ProblemType(
+            (409,),
+            "Idempotency-Key was used for something else",
+            "The key came before with another path or body.",
+            "Send a new key.",
+        ),
+        ProblemCode.ILLEGAL_TRANSITION: ProblemType(
+            (409,),
+            "Illegal move",
+            "There is no such move from `currentStatus` for this caller.",
+            "Choose one of `allowed`.",
+        ),
+        ProblemCode.ORDERS_UNFINISHED: ProblemType(
+            (409,),
+            "Orders are unfinished",
+            "The session was to be closed and has unfinished orders; `orderIds` names them.",
+            "Finish them, or close with `force` and a `reason`.",
+        ),
+        ProblemCode.SESSION_CLOSED: ProblemType(
+            (409, 403),
+            "Session is closed",
+            "The guests have left. 409 answers a change, 403 a guest's stream.",
+            "Stop asking for this session.",
+        ),
+        ProblemCode.TABLE_OCCUPIED: ProblemType(
+            (409,),
+            "Table is occupied",
+            "Guests sit at `tableNumber` already.",
+            "Close their session first, or choose another table.",
+        ),
+        ProblemCode.TOO_MANY_ORDER_LINES: ProblemType(
+            (409,),
+            "Too many order lines",
+            "The table has as many order lines unfinished as it may.",
+            "Wait until some are finished.",
+        ),
+        ProblemCode.TOO_MANY_ORDERS: ProblemType(
+            (409,),
+            "Too many orders",
+            "The table has as many orders unfinished as it may.",
+            "Wait until some are finished.",
+        ),
+        ProblemCode.TOO_MANY_REQUESTS: ProblemType(
+            (409, 429),
+            "Too many requests",
+            "409: the table has as many requests unfinished as it may. "
+            "429, from the proxy: too many HTTP requests came from one address.",
+            "409: wait until some are finished. 429: wait as long as Retry-After says.",
+        ),
+        ProblemCode.TOO_MANY_SESSIONS: ProblemType(
+            (409,),
+            "Too many sessions",
+            "The waiter has as many tables on the floor as one may open.",
+            "Close some, then try again.",
+        ),
+        ProblemCode.TRANSFER_REFUSED: ProblemType(
+            (409,),
+            "Transfer was refused",
+            "Nothing was transferred; `refused` names each session in the way, and why.",
+            "Transfer without those.",
+        ),
+        ProblemCode.VERSION_CONFLICT: ProblemType(
+            (409,),
+            "Somebody was first",
+            "It has been changed since the `expectedVersion`.",
+            "Read it again, then decide.",
+        ),
+        ProblemCode.BODY_TOO_LARGE: ProblemType(
+            (413,), "Body is too large", "A body may have 64 KB.", "Send less."
+        ),
+        ProblemCode.UNSUPPORTED_MEDIA_TYPE: ProblemType(
+            (415,),
+            "Unsupported media type",
+            "The body is not said to be JSON.",
+            "Send `Content-Type: application/json`.",
+        ),
+        ProblemCode.INVALID_FIELDS: ProblemType(
+            (422,),
+            "Invalid fields",
+            "Fields, parameters or headers hold what they may not; `errors` names each.",
+            "Correct them.",
+        ),
+        ProblemCode.TOO_MANY_CALLS: ProblemType(
+            (429,),
+            "Too many calls",
+            "The caller asks too much within a minute, or at once.",
+            _LATER,
+        ),
+        ProblemCode.TOO_MANY_OPENS: ProblemType(
+            (429,), "Too many streams opened", "The bearer opens streams too fast.", _LATER
+        ),
+        ProblemCode.TOO_MANY_STREAMS: ProblemType(
+            (429,),
+            "Too many streams",
+            "The bearer has as many streams open as one may have.",
+            "Close one, then try again.",
+        ),
+        ProblemCode.HTTP_ERROR: ProblemType(
+            (),
+            "HTTP error",
+            "The request is refused for a reason that has no code of its own.",
+            "Look at `status` and `detail`.",
+        ),
+        ProblemCode.INTERNAL_ERROR: ProblemType(
+            (500,),
+            "Internal error",
+            "Something went wrong in the service. Its log has more, under the `requestId`.",
+            "Report it with its `requestId`.",
+        ),
+        ProblemCode.NO_ANSWER: ProblemType(
+            (502, 504, 503),
+            "No answer",
+            "The proxy got no answer from the service. What was asked for may have been done.",
+            "Try again; a POST with the same Idempotency-Key.",
+        ),
+        ProblemCode.BROKER_UNUSABLE: ProblemType(
+            (503,),
+            "Redis cannot be used",
+            "The service cannot work with its Redis as it is set up.",
+            _OPERATOR,
+        ),
+        ProblemCode.DATABASE_UNAVAILABLE: ProblemType(
+            (503,), "Database is not available", "The database cannot be used right now.", _LATER
+        ),
+        ProblemCode.HISTORY_UNAVAILABLE: ProblemType(
+            (503,),
+            "History is not available",
+            "Redis does not answer, so a stream does not know where to go on.",
+            _LATER,
+        ),
+        ProblemCode.NOT_READY: ProblemType(
+            (503,),
+            "Not ready",
+            "This process does not serve yet, or no longer.",
+            "Send requests to another instance.",
+        ),
+        ProblemCode.SERVER_BUSY: ProblemType(
+            (503,), "Server is busy", "Too many clients arrive at once.", _LATER
+        ),
+        ProblemCode.SERVER_DRAINING: ProblemType(
+            (503,), "Server is stopping", "This process is about to stop.", _LATER
+        ),
+        ProblemCode.SERVER_FULL: ProblemType(
+            (503,),
+            "Server is full",
+            "This process has as many streams or connections as it may have.",
+            _LATER,
+        ),
+        ProblemCode.STANDING_BY: ProblemType(
+            (503,),
+            "Standing by",
+            "Another process serves, and this one waits to take over.",
+            "Send requests to the other one.",
+        ),
+        ProblemCode.UNAVAILABLE: ProblemType(
+            (503,), "Unavailable", "No instance behind the proxy takes the stream.", _LATER
+        ),
+    }
+)
+
+
+def path_of(code: str) -> str:
+    """Return the path of the page about ``code``, below where the service is."""
+    return f"/api/problems/{code}"
+
+
+def document(
+    code: ProblemCode, detail: str, *, status: int, below: str = "", **members: Any
+) -> dict[str, Any]:
+    """Return a problem document; ``below`` is the path that the service is below, if any."""
+    if (current := request_id.current()) is not None:
+        members["requestId"] = current
+    return {
+        "type": f"{below}{path_of(code)}",
+        "title": TYPES[code].title,
+        "status": status,
+        "code": code.value,
+        "detail": detail,
+        **members,
+    }

@@ -1,0 +1,118 @@
+"""Errors as ``application/problem+json`` (RFC 9457), in one shape for all of HTTP.
+
+Each has a ``code`` for programs and a ``type``, the address of a page about it; both
+come from ``notifications/entrance/problem_types.py``.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from html import escape
+from http import HTTPStatus
+from types import MappingProxyType
+from typing import Any
+
+from flask import Flask, Response, abort, request
+from werkzeug.exceptions import HTTPException
+
+from notifications.entrance import request_id
+from notifications.entrance.problem_types import TYPES, ProblemCode, document, path_of
+
+log = logging.getLogger(__name__)
+
+#: The codes of what Flask and werkzeug refuse.
+_BY_STATUS: Mapping[int, ProblemCode] = MappingProxyType(
+    {
+        400: ProblemCode.BAD_REQUEST,
+        404: ProblemCode.UNKNOWN_PATH,
+        405: ProblemCode.METHOD_NOT_ALLOWED,
+        408: ProblemCode.REQUEST_TIMEOUT,
+        413: ProblemCode.BODY_TOO_LARGE,
+        415: ProblemCode.UNSUPPORTED_MEDIA_TYPE,
+        500: ProblemCode.INTERNAL_ERROR,
+    }
+)
+
+
+def problem(
+    code: ProblemCode,
+    detail: str,
+    *,
+    status: int | None = None,
+    retry_after_seconds: int | None = None,
+    **members: Any,
+) -> Response:
+    """Return a problem as the answer to the request; ``members`` are as on the wire.
+
+    ``status`` is the code's usual one by default.
+    """
+    status = TYPES[code].statuses[0] if status is None else status
+    response = Response(
+        json.dumps(document(code, detail, status=status, below=request.script_root, **members)),
+        status=status,
+        content_type="application/problem+json",
+    )
+    response.headers["Cache-Control"] = "no-store"
+    if status == HTTPStatus.UNAUTHORIZED:
+        response.headers["WWW-Authenticate"] = "Bearer"
+    if retry_after_seconds is not None:
+        response.headers["Retry-After"] = str(retry_after_seconds)
+    return response
+
+
+def init_app(app: Flask) -> None:
+    """Answer with problem documents whatever no blueprint answers for itself.
+
+    Every request gets its id, and every answer names it. Serves the page of each problem.
+    """
+
+    @app.before_request
+    def _begin_request() -> None:
+        request_id.begin(request.headers.get(request_id.HEADER))
+
+    @app.after_request
+    def _name_request(response: Response) -> Response:
+        response.headers[request_id.HEADER] = request_id.current() or "-"
+        return response
+
+    @app.errorhandler(HTTPException)
+    def _http_error(error: HTTPException) -> Response:
+        status = error.code or 500
+        if error.response is not None or status < 400:
+            return error.get_response()  # type: ignore[return-value]
+        code = _BY_STATUS.get(status, ProblemCode.HTTP_ERROR)
+        answer = problem(code, error.description or HTTPStatus(status).phrase, status=status)
+        for name, value in error.get_headers():
+            if name not in ("Content-Type", "Content-Length"):
+                answer.headers[name] = value
+        return answer
+
+    @app.errorhandler(Exception)
+    def _unexpected(error: Exception) -> Response:
+        # The log has the traceback; the client has no use for it.
+        log.error("request failed", exc_info=error)
+        return problem(
+            ProblemCode.INTERNAL_ERROR, "Something went wrong. The error has been logged."
+        )
+
+    # On the app: the page must be there also where the API cannot start.
+    @app.get(path_of("<code>"))
+    def problem_page(code: str) -> Response:
+        if code not in TYPES:
+            abort(404)
+        return Response(_page(ProblemCode(code)), content_type="text/html; charset=utf-8")
+
+
+def _page(code: ProblemCode) -> str:
+    kind = TYPES[code]
+    statuses = ", ".join(f"{each} {HTTPStatus(each).phrase}" for each in kind.statuses)
+    title, meaning, remedy = escape(kind.title), escape(kind.meaning), escape(kind.remedy)
+    return (
+        '<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width">\n'
+        f"<title>{title}</title>\n<h1>{title}</h1>\n"
+        f"<p>Code <code>{code.value}</code>, status {statuses or 'of any number'}.</p>\n"
+        f"<p>{meaning}</p>\n<p>{remedy}</p>\n"
+    )

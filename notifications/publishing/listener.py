@@ -1,0 +1,151 @@
+"""From the waiter service's signals to notifications and refreshes."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import gevent
+from gevent.lock import RLock
+
+from notifications import messages
+from notifications.events import AffectedData
+from notifications.publishing.notification_service import NotificationService
+from notifications.refresh.service import CacheRefreshService
+from waiter_service import changes, signals
+
+
+class FloorListener:
+    """Hears what happens on the floor, and sees that those it concerns are told.
+
+    What a receiver raises stays with the outbox, which announces the change
+    again: with its id as key an event stays single, and a refresh that is
+    triggered twice is joined into one.
+
+    After each change it lets other greenlets have their turn. A flush tells of
+    a whole backlog in one go, and SQLite switches only where it has to wait: without
+    that, streams and health checks would stand still until the last change.
+    """
+
+    def __init__(
+        self, notifications: NotificationService, cache_refresh: CacheRefreshService
+    ) -> None:
+        self._notifications = notifications
+        self._cache_refresh = cache_refresh
+        self._last_handover: tuple[str, datetime] | None = None
+        # With Redis the tables of one transfer are announced side by side.
+        self._handover_lock = RLock()
+        self._receivers = (
+            (signals.request_status_changed, self._on_request_status_changed),
+            (signals.order_status_changed, self._on_order_status_changed),
+            (signals.session_transferred, self._on_session_transferred),
+            (signals.session_opened, self._on_session_opened),
+            (signals.session_closed, self._on_session_closed),
+            (signals.session_reopened, self._on_session_reopened),
+        )
+
+    def connect(self) -> None:
+        """Hear the signals from now on. Idempotent."""
+        for signal, receiver in self._receivers:
+            signal.connect(receiver)
+
+    def disconnect(self) -> None:
+        """Hear them no more. Idempotent."""
+        for signal, receiver in self._receivers:
+            signal.disconnect(receiver)
+
+    def _on_request_status_changed(
+        self, _sender: object, *, change: changes.RequestStatusChange
+    ) -> None:
+        self._notifications.notify_request_update(
+            session_id=change.session_id,
+            waiter_id=change.waiter_id,
+            request_id=change.request_id,
+            table_number=change.table_number,
+            status=change.new,
+            previous_status=change.old,
+            version=change.version,
+            occurred_at=change.occurred_at,
+            key=change.id,
+        )
+        self._cache_refresh.trigger_status_change_refresh(
+            session_id=change.session_id,
+            waiter_id=change.waiter_id,
+            affected_data=[AffectedData.REQUESTS],
+            affected_ids=[change.request_id],
+            reason=messages.status_change_reason("Request", change.request_id, change.new),
+        )
+        gevent.sleep(0)
+
+    def _on_order_status_changed(
+        self, _sender: object, *, change: changes.OrderStatusChange
+    ) -> None:
+        self._notifications.notify_order_update(
+            session_id=change.session_id,
+            waiter_id=change.waiter_id,
+            order_id=change.order_id,
+            table_number=change.table_number,
+            status=change.new,
+            previous_status=change.old,
+            item_count=change.item_count,
+            version=change.version,
+            occurred_at=change.occurred_at,
+            key=change.id,
+        )
+        self._cache_refresh.trigger_status_change_refresh(
+            session_id=change.session_id,
+            waiter_id=change.waiter_id,
+            affected_data=[AffectedData.ORDERS],
+            affected_ids=[change.order_id],
+            reason=messages.status_change_reason("Order", change.order_id, change.new),
+        )
+        gevent.sleep(0)
+
+    def _on_session_transferred(self, _sender: object, *, change: changes.SessionTransfer) -> None:
+        # What is still pending for the previous waiter may name this session:
+        # it is sent while the session is theirs, not after. Once for all the
+        # tables of one transfer, which share their moment: from the second
+        # table on, what is pending is the transfer's own.
+        handover = (change.previous_waiter_id, change.occurred_at)
+        with self._handover_lock:
+            if handover != self._last_handover:
+                self._cache_refresh.force_immediate_refresh(waiter_id=change.previous_waiter_id)
+                self._last_handover = handover
+        self._notifications.notify_session_transfer(
+            session_id=change.session_id,
+            waiter_id=change.waiter_id,
+            previous_waiter_id=change.previous_waiter_id,
+            table_number=change.table_number,
+            cause=change.cause,
+            version=change.version,
+            occurred_at=change.occurred_at,
+            key=change.id,
+        )
+        self._cache_refresh.trigger_session_transfer_refresh(
+            session_id=change.session_id,
+            waiter_id=change.waiter_id,
+            previous_waiter_id=change.previous_waiter_id,
+            reason=f"Session {change.session_id} went over to another waiter",
+        )
+        gevent.sleep(0)
+
+    def _on_session_opened(self, _sender: object, *, change: changes.SessionOpened) -> None:
+        self._refresh_floor(change, f"Session {change.session_id} was opened")
+        gevent.sleep(0)
+
+    def _on_session_closed(self, _sender: object, *, change: changes.SessionClosed) -> None:
+        self._refresh_floor(change, f"Session {change.session_id} was closed")
+        self._cache_refresh.force_immediate_refresh(session_id=change.session_id)
+        gevent.sleep(0)
+
+    def _on_session_reopened(self, _sender: object, *, change: changes.SessionReopened) -> None:
+        self._refresh_floor(change, f"Session {change.session_id} was reopened")
+        gevent.sleep(0)
+
+    def _refresh_floor(self, change: changes.Change, reason: str) -> None:
+        self._cache_refresh.trigger_general_data_refresh(
+            waiter_id=change.waiter_id,
+            affected_data=["sessions", "analytics"],
+            affected_ids=[change.session_id],
+            reason=reason,
+            priority="high",
+        )

@@ -1,0 +1,247 @@
+"""Events for guests and waiters: validated, put into words, sent to their audience."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import pydantic
+
+from notifications import audience, messages
+from notifications.brokers.base import Broker
+from notifications.errors import InvalidNotification
+from notifications.events import (
+    CacheRefresh,
+    OrderUpdate,
+    Payload,
+    RequestUpdate,
+    SessionTransfer,
+    body,
+)
+from notifications.refresh.batch import Batch
+from notifications.refresh.trigger import Priority, Trigger, channel
+from waiter_service.errors import UnknownStatus, ValidationError
+from waiter_service.statuses import OrderStatus, RequestStatus, Status
+from waiter_service.transfer_cause import TransferCause
+
+log = logging.getLogger("notifications.events")
+
+#: Characters of a key; brokers take no more.
+MAX_KEY_CHARS = 80
+
+_NO_REASON = "Data has changed"
+
+#: Fields of events that callers know by another name.
+_CALLERS_NAMES = {"timestamp": "occurred_at"}
+
+S = TypeVar("S", bound=Status)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class NotificationService:
+    """Tells guests and waiters what happened.
+
+    The ``notify_*`` functions need no database and can be called by hand:
+    each sends one event to its audience, and raises ``InvalidNotification``,
+    naming the field, before anything is sent. With a broker that may block
+    they may switch greenlets, and raise ``BrokerUnavailable``.
+
+    ``key``, of up to 80 characters, makes a repeated call harmless: one key is
+    one event. Without it each call is an event of its own. ``occurred_at`` is
+    aware, and now by default.
+    """
+
+    def __init__(self, broker: Broker, *, clock: Callable[[], datetime] = _now) -> None:
+        #: Events sent since the process started, by type; a repeated call counts again.
+        self.published: Counter[str] = Counter()
+        self._broker = broker
+        self._clock = clock
+
+    def notify_request_update(
+        self,
+        *,
+        session_id: str,
+        waiter_id: str,
+        request_id: str,
+        table_number: int,
+        status: RequestStatus | str,
+        previous_status: RequestStatus | str | None = None,
+        version: int | None = None,
+        occurred_at: datetime | None = None,
+        key: str | None = None,
+    ) -> None:
+        """Tell guest and waiter where a request stands."""
+        now_at = _parse_status(RequestStatus, "status", status)
+        self._send(
+            audience.of_status_change(session_id=session_id, waiter_id=waiter_id),
+            RequestUpdate,
+            key,
+            session_id=session_id,
+            waiter_id=waiter_id,
+            request_id=request_id,
+            table_number=table_number,
+            status=now_at,
+            previous_status=_parse_previous(RequestStatus, previous_status),
+            message=messages.request_message(now_at, table_number),
+            timestamp=occurred_at or self._clock(),
+            version=version,
+        )
+
+    def notify_order_update(
+        self,
+        *,
+        session_id: str,
+        waiter_id: str,
+        order_id: str,
+        table_number: int,
+        status: OrderStatus | str,
+        previous_status: OrderStatus | str | None = None,
+        item_count: int | None = None,
+        version: int | None = None,
+        occurred_at: datetime | None = None,
+        key: str | None = None,
+    ) -> None:
+        """Tell guest and waiter where an order stands; ``item_count`` is for the sentence."""
+        now_at = _parse_status(OrderStatus, "status", status)
+        if item_count is not None and (type(item_count) is not int or item_count < 0):
+            raise InvalidNotification("item_count", "must be a whole number of 0 or more")
+        self._send(
+            audience.of_status_change(session_id=session_id, waiter_id=waiter_id),
+            OrderUpdate,
+            key,
+            session_id=session_id,
+            waiter_id=waiter_id,
+            order_id=order_id,
+            table_number=table_number,
+            status=now_at,
+            previous_status=_parse_previous(OrderStatus, previous_status),
+            message=messages.order_message(now_at, table_number, item_count),
+            timestamp=occurred_at or self._clock(),
+            version=version,
+        )
+
+    def notify_session_transfer(
+        self,
+        *,
+        session_id: str,
+        waiter_id: str,
+        previous_waiter_id: str,
+        table_number: int,
+        cause: TransferCause | str = TransferCause.SHIFT_CHANGE,
+        version: int | None = None,
+        occurred_at: datetime | None = None,
+        key: str | None = None,
+    ) -> None:
+        """Tell guest, new and previous waiter that a session changed hands.
+
+        ``cause`` is for the sentence: shift_change, break, section_change, workload or other.
+        """
+        why = _parse_cause(cause)
+        self._send(
+            audience.of_transfer(
+                session_id=session_id, waiter_id=waiter_id, previous_waiter_id=previous_waiter_id
+            ),
+            SessionTransfer,
+            key,
+            session_id=session_id,
+            waiter_id=waiter_id,
+            previous_waiter_id=previous_waiter_id,
+            table_number=table_number,
+            message=messages.transfer_message(table_number, why),
+            timestamp=occurred_at or self._clock(),
+            version=version,
+        )
+
+    def notify_cache_refresh(
+        self,
+        *,
+        session_id: str | None = None,
+        waiter_id: str | None = None,
+        affected_data: Iterable[str],
+        affected_ids: Iterable[str] = (),
+        reason: str | None = None,
+        key: str | None = None,
+    ) -> None:
+        """Tell a session and/or a waiter, at once, to load ``affected_data`` again.
+
+        What may wait belongs to ``CacheRefreshService``, which joins and debounces.
+        """
+        ids = {"session": session_id, "waiter": waiter_id}
+        channels = tuple(
+            channel(kind, f"{kind}_id", each) for kind, each in ids.items() if each is not None
+        )
+        if not channels:
+            raise InvalidNotification("session_id or waiter_id", "must be given")
+        refresh = Trigger.checked(
+            affected_data, Priority.HIGH, reason=reason, affected_ids=affected_ids
+        )
+        self._send(
+            channels,
+            CacheRefresh,
+            key,
+            affected_data=refresh.affected_data,
+            affected_ids=refresh.affected_ids,
+            message=messages.refresh_message([refresh.reason or _NO_REASON]),
+            timestamp=self._clock(),
+        )
+
+    def publish_refresh(self, target: str, batch: Batch) -> None:
+        """Send one batch of the debouncer's; its id is the key."""
+        self._send(
+            (target,),
+            CacheRefresh,
+            f"refresh:{batch.id}",
+            affected_data=batch.affected_data,
+            affected_ids=batch.affected_ids,
+            message=messages.refresh_message([batch.reason or _NO_REASON]),
+            timestamp=self._clock(),
+        )
+
+    def _send(
+        self,
+        channels: tuple[str, ...],
+        payload_type: type[Payload],
+        key: str | None,
+        **values: Any,
+    ) -> None:
+        try:
+            payload = payload_type(**values)
+        except pydantic.ValidationError as error:
+            first = error.errors()[0]
+            field = str(first["loc"][0])
+            raise InvalidNotification(_CALLERS_NAMES.get(field, field), first["msg"]) from None
+        if key is None:
+            key = uuid.uuid4().hex
+        elif type(key) is not str or not 0 < len(key) <= MAX_KEY_CHARS:
+            raise InvalidNotification("key", f"must be text of 1 to {MAX_KEY_CHARS} characters")
+        self._broker.publish(channels, body(payload), key=key)
+        self.published[payload.event_type] += 1
+        log.info(
+            "event emitted",
+            extra={"fields": {"event": payload.event_type, "channels": " ".join(channels)}},
+        )
+
+
+def _parse_status(kind: type[S], field: str, value: object) -> S:
+    try:
+        return kind.parse(value)
+    except UnknownStatus as error:
+        raise InvalidNotification(field, error.message) from None
+
+
+def _parse_cause(value: object) -> TransferCause:
+    try:
+        return TransferCause.parse(value)
+    except ValidationError as error:
+        raise InvalidNotification("cause", error.message) from None
+
+
+def _parse_previous(kind: type[S], value: object) -> S | None:
+    return None if value is None else _parse_status(kind, "previous_status", value)

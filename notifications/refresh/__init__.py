@@ -1,0 +1,1 @@
+"""Cache refreshes: triggers, debounced by priority into one event per channel."""

@@ -1,0 +1,180 @@
+"""Where batches wait to be sent: the contract, and the memory of one process."""
+
+from __future__ import annotations
+
+import heapq
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from notifications.refresh.batch import Batch
+from notifications.refresh.trigger import Trigger
+
+# A publish takes milliseconds; a worker that takes this long is presumed dead.
+LEASE_SECONDS = 10.0
+
+
+class BatchStore(Protocol):
+    """Where batches wait: the contract of the memory and of the shared store.
+
+    Per target there is at most one batch collecting triggers and one being
+    sent; while one is being sent, the next waits its turn, so a target's
+    refreshes keep their order, and an outage piles up no more than two.
+
+    A claimed batch belongs to its claimer for the length of a lease. If it is
+    neither done nor postponed by then, whoever claims next gets it, with the
+    same id. A late call, on a batch that somebody else has finished or claimed
+    anew in the meantime, does no harm.
+
+    All times are seconds on ``clock``. A shared store may switch greenlets in
+    every method, and raises its driver's error when it cannot be reached.
+    """
+
+    @property
+    def clock(self) -> Callable[[], float]:
+        """The clock that ``now`` is to be read from."""
+
+    @property
+    def poll_seconds(self) -> float | None:
+        """How often to look for batches of other workers; None if there are none."""
+
+    def add(self, target: str, trigger: Trigger, now: float) -> float:
+        """Let ``trigger`` join the target's batch, and return when that is due."""
+
+    def add_all(self, additions: Sequence[tuple[str, Trigger]], now: float) -> float:
+        """Do the same for several (target, trigger) at once; return when the first is due."""
+
+    def claim_due(self, now: float, limit: int) -> list[Batch]:
+        """Claim up to ``limit`` batches that are due, the longest due first."""
+
+    def claim_target(self, target: str, now: float) -> Batch | None:
+        """Claim the target's batch, due or not; None if there is none to be had.
+
+        A batch that waits to be retried is to be had, one that somebody is
+        sending is not.
+        """
+
+    def targets(self) -> list[str]:
+        """Return every target that has a batch."""
+
+    def done(self, *batches: Batch) -> None:
+        """Forget ``batches``: they have been published."""
+
+    def postpone(self, batch: Batch, until: float) -> None:
+        """Offer ``batch`` again at ``until``: publishing it has failed."""
+
+    def next_due(self) -> float | None:
+        """Return when ``claim_due`` will next have something; None if nothing waits."""
+
+    def pending(self) -> int:
+        """Count the batches that are not done."""
+
+
+@dataclass(slots=True)
+class _Claim:
+    """A batch being sent. ``until``: the lease's end, or the next attempt."""
+
+    batch: Batch
+    until: float
+    is_postponed: bool = False
+
+
+class MemoryBatches:
+    """The batches of this process; they go when it goes. Not thread-safe."""
+
+    clock: Callable[[], float] = staticmethod(time.monotonic)
+    poll_seconds: float | None = None
+
+    def __init__(self, *, lease_seconds: float = LEASE_SECONDS) -> None:
+        self._lease_seconds = lease_seconds
+        self._collecting: dict[str, Batch] = {}
+        self._claims: dict[str, _Claim] = {}
+        # (moment, target), soonest first. Moments move, mostly backwards, so an
+        # entry may be too early and is set right when its turn comes. A plain
+        # min() over all targets would be shorter, but quadratic in a rush.
+        self._agenda: list[tuple[float, str]] = []
+        self._noted: dict[str, float] = {}
+
+    def add(self, target: str, trigger: Trigger, now: float) -> float:
+        batch = self._collecting.get(target)
+        batch = batch.joined_by(trigger, now) if batch else Batch.opened(target, trigger, now)
+        self._collecting[target] = batch
+        self._note(target)
+        return batch.due_at
+
+    def add_all(self, additions: Sequence[tuple[str, Trigger]], now: float) -> float:
+        return min(self.add(target, trigger, now) for target, trigger in additions)
+
+    def claim_due(self, now: float, limit: int) -> list[Batch]:
+        claimed: list[Batch] = []
+        while len(claimed) < limit and (target := self._next_target(now)) is not None:
+            claimed.append(self._claim(target, now))
+        return claimed
+
+    def claim_target(self, target: str, now: float) -> Batch | None:
+        claim = self._claims.get(target)
+        if claim and not claim.is_postponed and claim.until > now:
+            return None
+        return self._claim(target, now) if claim or target in self._collecting else None
+
+    def targets(self) -> list[str]:
+        return list(dict.fromkeys([*self._claims, *self._collecting]))
+
+    def done(self, *batches: Batch) -> None:
+        for batch in filter(self._holds, batches):
+            del self._claims[batch.target]
+            self._note(batch.target)
+
+    def postpone(self, batch: Batch, until: float) -> None:
+        if self._holds(batch):
+            self._claims[batch.target] = _Claim(batch, until, is_postponed=True)
+            self._note(batch.target)
+
+    def next_due(self) -> float | None:
+        moment, _ = self._earliest()
+        return None if math.isinf(moment) else moment
+
+    def pending(self) -> int:
+        return len(self._collecting) + len(self._claims)
+
+    def _claim(self, target: str, now: float) -> Batch:
+        claim = self._claims.get(target)
+        batch = claim.batch if claim else self._collecting.pop(target)
+        batch = replace(batch, attempts=batch.attempts + 1)
+        self._claims[target] = _Claim(batch, now + self._lease_seconds)
+        self._note(target)
+        return batch
+
+    def _holds(self, batch: Batch) -> bool:
+        claim = self._claims.get(batch.target)
+        return claim is not None and claim.batch.id == batch.id
+
+    def _moment(self, target: str) -> float:
+        """Return when the target next wants attention; infinity for never."""
+        if claim := self._claims.get(target):
+            return claim.until
+        batch = self._collecting.get(target)
+        return batch.due_at if batch else math.inf
+
+    def _note(self, target: str) -> None:
+        moment = self._moment(target)
+        if moment < self._noted.get(target, math.inf):
+            self._noted[target] = moment
+            heapq.heappush(self._agenda, (moment, target))
+
+    def _earliest(self) -> tuple[float, str]:
+        while self._agenda:
+            moment, target = self._agenda[0]
+            if moment == self._noted.get(target):
+                if moment == self._moment(target):
+                    return moment, target
+                del self._noted[target]
+            heapq.heappop(self._agenda)
+            self._note(target)
+        return math.inf, ""
+
+    def _next_target(self, now: float) -> str | None:
+        moment, target = self._earliest()
+        return target if moment <= now else None

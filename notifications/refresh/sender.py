@@ -1,0 +1,220 @@
+"""Sends each batch when it is due, and again until it has arrived."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+import gevent
+from gevent.event import Event
+
+from notifications.brokers.base import BrokerUnavailable
+from notifications.refresh.batch import Batch
+from notifications.refresh.batch_store import BatchStore
+from notifications.refresh.trigger import Priority
+from notifications.repeated_failure import RepeatedFailure
+
+logger = logging.getLogger("notifications.cache_refresh")
+
+Publish = Callable[[str, Batch], object]
+"""``publish(target, batch)`` returns once the event is in the target's history.
+
+It must be idempotent by ``batch.id`` and raise if it failed: the batch is
+sent again then, with the same id. It may switch greenlets.
+"""
+
+# Bounds what one round holds leases on; other greenlets run between rounds.
+MAX_BATCHES_PER_ROUND = 64
+
+# Guesses: a broker that restarts is back in a second or two, and after a long
+# outage nobody should wait much longer for the refresh than that took.
+FIRST_RETRY_SECONDS = 0.5
+MAX_RETRY_SECONDS = 10.0
+STORE_RETRY_SECONDS = 1.0
+
+# What comes due within so short a time goes out in one round. At 200 changes a
+# second that is five batches for one claim, and nobody sees it beside a quiet
+# time of 200 ms.
+ROUND_SECONDS = 0.025
+
+# Nothing needs it: a new batch wakes the greenlet. It bounds the harm done by
+# a clock that was set.
+MAX_SLEEP_SECONDS = 60.0
+
+
+def retry_delay_seconds(attempts: int) -> float:
+    """Return how long to wait after ``attempts`` failures: 0.5, 1, 2, 4, 8, 10, 10 ... s."""
+    return min(FIRST_RETRY_SECONDS * 2.0 ** min(attempts - 1, 16), MAX_RETRY_SECONDS)
+
+
+class RefreshSender:
+    """Takes batches out of a store and hands them to ``publish``.
+
+    All methods but :meth:`expect` and :meth:`start` may switch greenlets, and
+    let the store's error through when the store cannot be reached.
+    """
+
+    def __init__(
+        self, publish: Publish, batches: BatchStore, *, clock: Callable[[], float]
+    ) -> None:
+        self._publish = publish
+        self._batches = batches
+        self._clock = clock
+        self._greenlet: gevent.Greenlet[[], None] | None = None
+        self._is_stopping = False
+        self._wake = Event()
+        # Past while the greenlet is not asleep: what it need not be woken for, it
+        # still has to know of before it sleeps.
+        self._asleep_until = -math.inf
+        self._first_expected = math.inf
+        self.sent: Counter[Priority] = Counter()
+        self.failures = 0
+        self._store_failure = RepeatedFailure(
+            logger,
+            begins="refreshes wait; their store cannot be reached",
+            ends="the store of refreshes can be reached again",
+            # The greenlet must outlive any outage of a store that it does not know.
+            outages=(Exception,),
+        )
+        # With the broker away, a line for each batch and attempt would bury all others.
+        self._is_broker_away = False
+
+    def expect(self, due_at: float) -> None:
+        """See to it that the greenlet does not sleep beyond ``due_at``."""
+        self._first_expected = min(self._first_expected, due_at)
+        if due_at < self._asleep_until:
+            self._wake.set()
+
+    def send_due(self, now: float) -> int:
+        """Send what is due at ``now``; return how many events went out.
+
+        A batch that cannot be published is kept, and due again later.
+        """
+        sent = 0
+        while claimed := self._batches.claim_due(now, MAX_BATCHES_PER_ROUND):
+            sent += self._send(claimed, now)
+            gevent.sleep(0)
+        return sent
+
+    def send_target(self, target: str, now: float) -> int:
+        """Send what waits for ``target``, due or not; return how many events went out.
+
+        What another greenlet or worker is just sending is left to it.
+        """
+        sent = 0
+        while (batch := self._batches.claim_target(target, now)) and self._send([batch], now):
+            sent += 1
+        # A batch opened meanwhile may have come due unseen, behind this one.
+        self._wake.set()
+        return sent
+
+    def send_all(self, *, timeout_seconds: float = math.inf) -> int:
+        """Send what waits for anyone, due or not; return how many events went out."""
+        give_up_at = self._clock() + timeout_seconds
+        sent = 0
+        for target in self._batches.targets():
+            now = self._clock()
+            if now >= give_up_at:
+                logger.error("gave up sending refreshes", extra=_fields(seconds=timeout_seconds))
+                break
+            sent += self.send_target(target, now)
+        return sent
+
+    def start(self) -> None:
+        """Start the greenlet that sends what is due; nothing happens if it runs."""
+        if self._greenlet is None:
+            self._is_stopping = False
+            self._greenlet = gevent.spawn(self._run)
+
+    def stop(self, *, timeout_seconds: float) -> None:
+        """End the greenlet after the round it is in; what is pending stays in the store.
+
+        After ``timeout_seconds`` it is killed, and the batch it was sending
+        goes out again when its lease ends.
+        """
+        if self._greenlet is None:
+            return
+        greenlet, self._greenlet = self._greenlet, None
+        self._is_stopping = True
+        self._wake.set()
+        greenlet.join(timeout=timeout_seconds)
+        greenlet.kill()
+
+    def _run(self) -> None:
+        while not self._is_stopping:
+            self._wake.clear()
+            self._first_expected = math.inf
+            wait_seconds = self._round()
+            now = self._clock()
+            wait_seconds = max(min(wait_seconds, self._first_expected - now), ROUND_SECONDS)
+            self._asleep_until = now + wait_seconds
+            self._wake.wait(wait_seconds)
+            self._asleep_until = -math.inf
+
+    def _round(self) -> float:
+        """Send what is due and return how long to sleep."""
+        wait_seconds = STORE_RETRY_SECONDS
+        with self._store_failure.told():
+            self.send_due(self._clock())
+            wait_seconds = self._seconds_until(self._batches.next_due())
+        return wait_seconds  # noqa: RET504 - told() swallows what the lines above raise
+
+    def _seconds_until(self, next_due: float | None) -> float:
+        waits = [MAX_SLEEP_SECONDS]
+        if next_due is not None:
+            waits.append(max(next_due - self._clock(), 0.0))
+        if self._batches.poll_seconds is not None:
+            waits.append(self._batches.poll_seconds)
+        return min(waits)
+
+    def _send(self, batches: Sequence[Batch], now: float) -> int:
+        """Publish ``batches``; return how many arrived."""
+        arrived = [batch for batch in batches if self._is_published(batch, now)]
+        if arrived:
+            # Together: in a shared store that is a round trip, as long as the publishing.
+            self._batches.done(*arrived)
+        for batch in arrived:
+            self.sent[batch.priority] += 1
+            logger.info(
+                "refresh sent",
+                extra=_fields(
+                    target=batch.target,
+                    affected_data=",".join(batch.affected_data),
+                    triggers=batch.triggers,
+                    waited_ms=round((now - batch.first_at) * 1000),
+                ),
+            )
+        return len(arrived)
+
+    def _is_published(self, batch: Batch, now: float) -> bool:
+        """Publish ``batch``; tell whether it arrived, and have it offered again if not."""
+        try:
+            self._publish(batch.target, batch)
+        except Exception as error:
+            self.failures += 1
+            delay_seconds = retry_delay_seconds(batch.attempts)
+            is_outage = isinstance(error, BrokerUnavailable)
+            if not (is_outage and self._is_broker_away):
+                logger.warning(
+                    "refresh failed, kept for another attempt",
+                    exc_info=batch.attempts == 1 and not is_outage,
+                    extra=_fields(
+                        target=batch.target,
+                        batch=batch.id,
+                        attempt=batch.attempts,
+                        retry_seconds=delay_seconds,
+                        error=str(error),
+                    ),
+                )
+            self._is_broker_away = is_outage
+            self._batches.postpone(batch, now + delay_seconds)
+            return False
+        self._is_broker_away = False
+        return True
+
+
+def _fields(**fields: object) -> dict[str, object]:
+    """Return the ``extra`` of a log line, whose message stays constant."""
+    return {"fields": fields}

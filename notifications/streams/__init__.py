@@ -1,0 +1,1 @@
+"""Open event streams: one stream, all streams of a process, and how bytes are written to them."""

@@ -1,0 +1,114 @@
+"""From the broker into the mailboxes, and from the mailboxes out, once a turn."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import gevent
+
+from notifications.events import Frame, StoredEvent
+from notifications.streams.registry import StreamRegistry
+from notifications.streams.stats import StreamStats
+from notifications.streams.stream import CloseReason, Stream
+
+log = logging.getLogger("notifications.streams")
+
+#: Streams written to before the event loop gets a turn for others: a few
+#: milliseconds' worth of writes.
+FLUSH_SLICE = 500
+
+
+class Delivery:
+    """Fills mailboxes and flushes, in one go per turn of the event loop.
+
+    However many events a turn brings, each stream's are written together.
+    Nothing here switches greenlets.
+    """
+
+    def __init__(
+        self,
+        streams: StreamRegistry,
+        *,
+        max_pending_events: int,
+        close_stream: Callable[[Stream, CloseReason], None],
+        stats: StreamStats | None = None,
+    ) -> None:
+        self._streams = streams
+        self._max_pending_events = max_pending_events
+        self._close_stream = close_stream
+        self._stats = stats or StreamStats()
+        # Streams whose mailbox is no longer empty, each once.
+        self._dirty: list[Stream] = []
+        self._is_flush_scheduled = False
+
+    def deliver(self, channel: str, event: StoredEvent) -> None:
+        """Put ``event`` into the mailbox of every stream on ``channel``."""
+        if streams := self._streams.on_channel(channel):
+            self._stats.latency.expect(event)
+            self._put(streams, event)
+
+    def deliver_to(self, stream: Stream, event: StoredEvent) -> None:
+        """Put ``event`` into the mailbox of ``stream`` alone."""
+        self._put([stream], event)
+
+    def beat(self, streams: list[Stream], heartbeat: Frame) -> None:
+        """Send ``heartbeat`` to each stream that is live and has nothing waiting."""
+        for stream in streams:
+            if stream.outlet is not None and stream.pending is None:
+                stream.outlet.send(heartbeat)
+
+    def _put(self, streams: list[Stream], event: StoredEvent) -> None:
+        max_pending = self._max_pending_events
+        overflowing = []
+        for stream in streams:
+            if stream.pending is None:
+                self._dirty.append(stream)
+            if not stream.offer(event, max_pending):
+                overflowing.append(stream)
+        for stream in overflowing:
+            self._overflow(stream, event)
+        if self._dirty and not self._is_flush_scheduled:
+            self._is_flush_scheduled = True
+            _event_loop().run_callback(self._flush_slice)
+
+    def _overflow(self, stream: Stream, event: StoredEvent) -> None:
+        self._stats.overflows += 1
+        if stream.is_replaying:
+            # The replay reads on in the history, where the event is too.
+            stream.has_overflowed = True
+            return
+        # A burst within one turn fills the mailbox of the fastest reader:
+        # only one that also takes nothing now is slow.
+        self._flush(stream)
+        if stream.is_closed:
+            return
+        was_empty = stream.pending is None
+        if not stream.offer(event, self._max_pending_events):
+            self._close_stream(stream, CloseReason.MAILBOX_FULL)
+        elif was_empty:
+            self._dirty.append(stream)
+
+    def _flush_slice(self) -> None:
+        batch, self._dirty = self._dirty[:FLUSH_SLICE], self._dirty[FLUSH_SLICE:]
+        for stream in batch:
+            self._flush(stream)
+        self._is_flush_scheduled = bool(self._dirty)
+        if self._is_flush_scheduled:
+            _event_loop().run_callback(self._flush_slice)
+        else:
+            self._stats.latency.written()
+
+    def _flush(self, stream: Stream) -> None:
+        if stream.outlet is not None and not stream.is_closed:
+            try:
+                stream.outlet.flush()
+            except Exception:
+                # One stream's trouble is not the others', nor the publisher's.
+                log.exception("stream %s could not be written", stream.connection_id)
+                self._close_stream(stream, CloseReason.FAILED)
+
+
+def _event_loop() -> Any:
+    return gevent.get_hub().loop

@@ -1,0 +1,74 @@
+"""Brings a stream to its client through the WSGI server, chunk by chunk.
+
+The way for every server and connection that cannot be handed over: TLS or
+HTTP/2 ended in gunicorn, Flask's development server, the test client. All
+streams live in one event loop, so a server with threads must be monkey-patched
+before it starts, as ``wsgi.py`` sees to: ``flask --app wsgi run``.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+from gevent.event import Event as Wakeup
+
+from notifications.events import Frame, StoredEvent
+from notifications.streams.stream import Stream
+
+#: Events that may be on their way to the response's greenlet. Only a burst
+#: within one turn, before it can run, ever puts more than a mailbox there. A
+#: guess: longer than any honest burst, and they are shared with other streams.
+READY_EVENTS = 4096
+
+
+class ResponseOutlet:
+    """Wakes the greenlet that iterates over the response. Methods never switch."""
+
+    __slots__ = ("_is_ended", "_notice", "_ready", "_stream", "_wakeup", "blocked_since")
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self._wakeup = Wakeup()
+        self._ready: list[StoredEvent] = []
+        self._notice: Frame | None = None
+        self._is_ended = False
+        self.blocked_since: float | None = None
+
+    def flush(self) -> None:
+        """Empty the mailbox for the response's greenlet, unless that is busy writing."""
+        if self.blocked_since is None and len(self._ready) < READY_EVENTS:
+            self._ready += self._stream.take()
+        self._wakeup.set()
+
+    def send(self, frame: Frame) -> None:
+        """Let ``frame`` follow what waits; a newer one replaces it."""
+        self._notice = frame
+        self._wakeup.set()
+
+    def close(self, farewell: Frame | None, *, abort: bool) -> None:
+        """End the response after what waits and ``farewell``."""
+        if abort:
+            self._ready.clear()
+            self._stream.pending = None
+        self._notice = farewell
+        self._is_ended = True
+        self._wakeup.set()
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield what is to be written until the stream is closed; waits in between."""
+        while True:
+            self._wakeup.clear()
+            ready, self._ready = self._ready, []
+            blocks = [frame.block for frame in (*ready, *self._stream.take())]
+            notice, self._notice = self._notice, None
+            if notice is not None:
+                blocks.append(notice.block)
+            if blocks:
+                self.blocked_since = time.monotonic()
+                yield b"".join(blocks)
+                self.blocked_since = None
+            elif self._is_ended:
+                return
+            else:
+                self._wakeup.wait()

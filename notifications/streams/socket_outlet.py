@@ -1,0 +1,227 @@
+"""Writes a live stream straight to its socket, without a greenlet.
+
+A stream that has caught up only ever waits, and a greenlet that waits costs
+twelve kilobytes under gunicorn: its stacks, the parsed request, the response.
+So once the generator has sent the greeting and the replay, it *hands over*:
+this outlet takes the socket's descriptor, the generator raises
+:class:`HandedOver`, and the server forgets the connection. From then on the
+event loop itself writes ready-framed bytes, and calls back only when the
+socket can be written again or the client went away.
+
+``docs/decisions/0001-handing-over-the-socket.md`` weighs the alternatives.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import ssl
+import struct
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import gevent
+
+from notifications.events import Frame
+from notifications.streams.stream import CloseReason, Stream
+
+#: Bytes the kernel may hold for one client, per direction of doubling. Left
+#: to itself it would take megabytes before a stalled reader is noticed.
+SEND_BUFFER_BYTES = 64 * 1024
+
+#: Milliseconds that sent bytes may stay unacknowledged before the kernel
+#: gives the connection up: a phone out of reach sends no FIN.
+UNACKNOWLEDGED_MS = 60_000
+
+#: What a client may send on a stream is thrown away, this much at a time.
+_READ_BYTES = 4096
+
+_READ, _WRITE = 1, 2  # libev's EV_READ and EV_WRITE
+#: What ends a chunked body (RFC 9112, section 7.1).
+LAST_CHUNK = b"0\r\n\r\n"
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER: on, zero seconds
+
+
+class HandedOver(BrokenPipeError):
+    """Tells gunicorn that the connection is no longer its own.
+
+    Its async workers take EPIPE as "the client is gone": they write nothing
+    more, log at debug level, and close their socket, which holds no descriptor
+    any more.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(errno.EPIPE, "stream handed over to the event loop")
+
+
+def own_socket(environ: Mapping[str, Any]) -> socket.socket | None:
+    """Return the socket that a request has to itself, or None.
+
+    It must be gunicorn's, and carry HTTP/1: HTTP/2 lets many requests share one.
+    """
+    sock: socket.socket | None = environ.get("gunicorn.socket")
+    is_http1 = environ.get("SERVER_PROTOCOL") in ("HTTP/1.1", "HTTP/1.0")
+    return sock if is_http1 else None
+
+
+def handover_socket(environ: Mapping[str, Any]) -> socket.socket | None:
+    """Return the socket of a request that can be handed over, or None.
+
+    It must be the request's own, at a server that takes the hint, and plain,
+    since TLS lives in the server's socket object.
+    """
+    sock = own_socket(environ)
+    return None if isinstance(sock, ssl.SSLSocket) else sock
+
+
+class SocketOutlet:
+    """The outlet of a stream that was handed over.
+
+    ``on_end(stream, reason)`` is called from the event loop when the client
+    went away. No method switches greenlets.
+    """
+
+    __slots__ = (
+        "_fd",
+        "_is_chunked",
+        "_on_end",
+        "_reader",
+        "_rest",
+        "_stream",
+        "_writer",
+        "blocked_since",
+    )
+
+    def __init__(
+        self,
+        stream: Stream,
+        sock: socket.socket,
+        *,
+        is_chunked: bool,
+        on_end: Callable[[Stream, CloseReason], None],
+    ) -> None:
+        self._stream = stream
+        self._is_chunked = is_chunked
+        self._on_end = on_end
+        self._rest = b""
+        self._writer: Any = None
+        self.blocked_since: float | None = None
+        # Not a duplicate: when the server closes its own, the kernel would keep
+        # that one's entry in epoll, since the file stays open. The first event
+        # on such an entry makes libev register every open socket anew: 18 ms
+        # with 5,000 streams, for each client that hangs up.
+        self._fd = sock.detach()
+        self._reader: Any = gevent.get_hub().loop.io(self._fd, _READ)
+        self._reader.start(self._on_readable)
+
+    def flush(self) -> None:
+        """Write the whole mailbox at once; what the kernel does not take waits."""
+        if self._can_write:
+            frames = self._stream.take()
+            if len(frames) == 1:
+                self._write(self._framed(frames[0]))
+            elif frames:
+                self._write(b"".join([self._framed(frame) for frame in frames]))
+
+    def send(self, frame: Frame) -> None:
+        """Write ``frame``, unless the client is behind anyway."""
+        if self._can_write:
+            self._write(self._framed(frame))
+
+    def close(self, farewell: Frame | None, *, abort: bool) -> None:
+        """Flush, say ``farewell``, end the response and let go of the socket."""
+        if self._fd < 0:
+            return
+        if not abort:
+            self.flush()
+            if farewell is not None:
+                self.send(farewell)
+            if self._is_chunked and self._can_write:
+                self._write(LAST_CHUNK)
+        self._let_go(abort=abort)
+
+    @property
+    def _can_write(self) -> bool:
+        return self.blocked_since is None and self._fd >= 0
+
+    def _framed(self, frame: Frame) -> bytes:
+        return frame.chunk if self._is_chunked else frame.block
+
+    def _write(self, data: bytes) -> None:
+        try:
+            written = os.write(self._fd, data)
+        except BlockingIOError:
+            written = 0
+        except OSError:
+            self._end()
+            return
+        if written < len(data):
+            self._rest = data[written:]
+            self.blocked_since = time.monotonic()
+            if self._writer is None:
+                self._writer = gevent.get_hub().loop.io(self._fd, _WRITE)
+                self._writer.start(self._on_writable)
+
+    def _on_writable(self) -> None:
+        # The deadline counts from the last byte taken: slow is not stalled.
+        rest, self._rest, self.blocked_since = self._rest, b"", None
+        self._write(rest)
+        if self._can_write:
+            self._writer.stop()
+            self._writer.close()
+            self._writer = None
+            self.flush()
+
+    def _on_readable(self) -> None:
+        try:
+            if os.read(self._fd, _READ_BYTES):
+                return
+        except BlockingIOError:
+            return
+        except OSError:
+            pass
+        self._end()
+
+    def _end(self) -> None:
+        self._let_go(abort=False)
+        self._on_end(self._stream, CloseReason.CLIENT_GONE)
+
+    def _let_go(self, *, abort: bool) -> None:
+        fd, self._fd = self._fd, -1
+        if fd < 0:
+            return
+        for watcher in (self._reader, self._writer):
+            if watcher is not None:
+                watcher.stop()
+                watcher.close()
+        self._reader = self._writer = None
+        self._rest = b""
+        if abort:
+            # Else the kernel keeps the bytes of a client that does not read.
+            with socket.socket(fileno=fd) as sock:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+        else:
+            os.close(fd)
+
+
+def prepare_socket(sock: socket.socket, *, write_timeout_seconds: float) -> None:
+    """Bound what a client can hold up: kernel memory, time, and the server's writes."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+    if sock.family in (socket.AF_INET, socket.AF_INET6):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED_MS)
+    # gunicorn's gevent worker makes client sockets blocking without limit.
+    sock.settimeout(write_timeout_seconds)
+
+
+def hold_greeting(sock: socket.socket) -> None:
+    """Let headers and greeting, two writes of the server's, become one packet."""
+    if sock.family in (socket.AF_INET, socket.AF_INET6):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
+
+
+def release_greeting(sock: socket.socket) -> None:
+    """Let go of what :func:`hold_greeting` made wait."""
+    if sock.family in (socket.AF_INET, socket.AF_INET6):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 0)

@@ -1,0 +1,234 @@
+"""The command line, under ``flask --app app``.
+
+Each command translates: it finds what it needs in the application, calls it,
+and says in a line what became of it. What the floor refuses is one line on
+stderr and exit code 1.
+"""
+
+from __future__ import annotations
+
+import click
+from flask import Flask, current_app
+from flask.cli import with_appcontext
+
+from notifications.access import auth
+from notifications.principal import Role
+from runtime.cli import watch
+from runtime.cli.database import backup, restore
+from runtime.cli.group import CommandGroup, waiter_service
+from runtime.cli.sessions import session
+from runtime.cli.waiters import waiter
+from runtime.settings import Settings
+from waiter_service import Actor, FloorQueries, inputs
+from waiter_service.errors import DatabaseUnavailable, Missing, WaiterServiceError
+from waiter_service.revocations import KEPT_FOR, Revocations, RevokedKind
+
+ROLES = {
+    "customer": "ID is the session's.",
+    "waiter": "ID is the waiter's.",
+    "manager": "ID is the manager's; good for every stream.",
+}
+
+# A long shift: whoever asks for a token by hand does not want to ask again.
+DEFAULT_TOKEN_SECONDS = 12 * 3600
+
+
+def init_app(app: Flask) -> None:
+    """Offer the commands on ``app``."""
+    for command in COMMANDS:
+        app.cli.add_command(command)
+
+
+def _mint(role: str, subject: str, lifetime_seconds: int = DEFAULT_TOKEN_SECONDS) -> str:
+    # A token for what nobody can be called would open nothing.
+    if role == Role.MANAGER:
+        Actor.manager(subject)
+    else:
+        inputs.identifier("ID", subject)
+    return auth.create_token(Role(role), subject, lifetime_seconds=lifetime_seconds)
+
+
+@click.group("token", cls=CommandGroup)
+def token() -> None:
+    """Make tokens, and withdraw them.
+
+    \b
+    Example:
+      TOKEN=$(flask --app app token waiter anna)
+      curl -N -H "Authorization: Bearer $TOKEN" http://127.0.0.1:8000/sse/waiter/anna
+    """
+
+
+def _add_token_command(role: str, what_id_is: str) -> None:
+    @token.command(role, help=f"Print a {role}'s token, and nothing else. {what_id_is}")
+    @click.argument("subject", metavar="ID")
+    @click.option(
+        "--expires-in",
+        # A revocation is forgotten by then; the token it withdrew must have ended.
+        type=click.IntRange(1, int(KEPT_FOR.total_seconds())),
+        default=DEFAULT_TOKEN_SECONDS,
+        show_default=True,
+        metavar="SECONDS",
+        help="How long it is good for.",
+    )
+    @with_appcontext
+    def make(subject: str, expires_in: int) -> None:
+        click.echo(_mint(role, subject, expires_in))
+
+
+for _role, _what_id_is in ROLES.items():
+    _add_token_command(_role, _what_id_is)
+
+
+@token.command("revoke")
+@click.option("--jti", metavar="JTI", help="One token, by its jti claim, and those made from it.")
+@click.option("--waiter", "waiter_id", metavar="ID", help="All that this waiter holds.")
+@click.option("--manager", "manager_id", metavar="ID", help="All that this manager holds.")
+@click.option("--session", "session_id", metavar="ID", help="All that this table's guests hold.")
+@click.option("--force", is_flag=True, help="Also where no waiter or session of that ID is known.")
+def token_revoke(
+    jti: str | None,
+    waiter_id: str | None,
+    manager_id: str | None,
+    session_id: str | None,
+    force: bool,
+) -> None:
+    """Withdraw access: open streams end within a second, for good.
+
+    \b
+    Examples:
+      flask --app app token revoke --waiter anna
+      flask --app app token revoke --manager mia@example.com
+      flask --app app token revoke --session table-7
+      flask --app app token revoke --jti 3c1f0f8e-6c0e-4a2b-9d53-0a4f6c1b2d3e
+    """
+    revocations: Revocations = current_app.extensions["revocations"]
+    asked = {
+        RevokedKind.TOKEN: jti,
+        RevokedKind.WAITER: waiter_id,
+        RevokedKind.MANAGER: manager_id,
+        RevokedKind.SESSION: session_id,
+    }
+    given = {kind: subject for kind, subject in asked.items() if subject is not None}
+    if not given:
+        raise click.UsageError(
+            "say whose (--waiter ID, --manager ID, --session ID) or which (--jti JTI)"
+        )
+    try:
+        revocations.revoke(given, must_be_known=not force)
+    except Missing as error:
+        raise click.ClickException(f"{error}; nothing was revoked (--force does it)") from error
+    for subject in given.values():
+        click.echo(f"Revoked: {subject}.")
+
+
+@click.group("db", cls=CommandGroup)
+def db() -> None:
+    """Look after the database."""
+
+
+@db.command("upgrade")
+def db_upgrade() -> None:
+    """Create the tables, or bring them to what this version needs."""
+    database = waiter_service().database
+    database.upgrade()
+    click.echo(f"The database is up to date: {database}")
+
+
+db.add_command(backup)
+db.add_command(restore)
+
+
+@click.group("demo", cls=CommandGroup)
+def demo() -> None:
+    """Try the service on a small restaurant."""
+
+
+@demo.command("reset")
+@click.option("--force", is_flag=True, help="Also where it is not the demo's: ALL DATA IS LOST.")
+def demo_reset(force: bool) -> None:
+    """Put the demo restaurant back to its beginning.
+
+    Refuses where others than anna and ben work.
+    """
+    from demo.reset import is_demo, reset
+
+    service = waiter_service()
+    if not force and not is_demo(service):
+        raise click.ClickException(
+            "this database is not the demo's; nothing was changed (--force removes all its data)"
+        )
+    reset(service)
+    click.echo("The demo restaurant is as it was at the beginning.")
+
+
+@demo.command("seed")
+def demo_seed() -> None:
+    """Fill an empty database with the demo restaurant.
+
+    Waiters anna and ben; sessions table-5 and table-7 (anna) and table-9 (ben);
+    request req-1 and order ord-1 at table-7. A database with waiters in it is
+    left as it is.
+    """
+    from demo.seed import seed
+
+    if seed(waiter_service()):
+        click.echo("The demo restaurant is open: waiters anna and ben, tables 5, 7 and 9.")
+    else:
+        click.echo("There is data already; nothing was changed.")
+
+
+def _checked_url(_ctx: click.Context, _option: click.Parameter, url: str | None) -> str | None:
+    if url is not None and not watch.is_address(url):
+        raise click.BadParameter("must be such as http://127.0.0.1:8000 or https://example.com")
+    return url
+
+
+@click.command("watch")
+@click.argument("kind", type=click.Choice(["session", "waiter"]))
+@click.argument("subject", metavar="ID")
+@click.option(
+    "--url",
+    callback=_checked_url,
+    help="Where the service is. Default: the service of this machine, at $HOST and $PORT.",
+)
+@with_appcontext
+def watch_stream(kind: str, subject: str, url: str | None) -> None:
+    """Show a live stream in the terminal, until Ctrl-C.
+
+    Reconnects by itself, and continues where it was. ID must be in the database.
+
+    \b
+    Examples:
+      flask --app app watch waiter anna
+      flask --app app watch session table-7 --url https://restaurant.example.com
+    """
+    settings: Settings = current_app.extensions["settings"]
+    role = "customer" if kind == "session" else "waiter"
+    base = (url or settings.local_url).rstrip("/")
+    try:
+        _require_known(kind, subject)
+        watch.interrupt_when_unread()
+        for line in watch.follow(f"{base}/sse/{kind}/{subject}", mint=lambda: _mint(role, subject)):
+            click.echo(line)
+    except (watch.Refused, WaiterServiceError) as error:
+        raise click.ClickException(str(error)) from error
+    except KeyboardInterrupt:
+        click.echo()
+
+
+def _require_known(kind: str, subject: str) -> None:
+    """Raise what says that there is no such session or waiter; its stream would stay silent."""
+    inputs.identifier("ID", subject)
+    queries = FloorQueries(waiter_service().database)
+    try:
+        if kind == "session":
+            queries.session_snapshot(subject)
+        else:
+            queries.waiter_floor(subject)
+    except DatabaseUnavailable as error:
+        # The stream may still be served, and is what one watches during an outage.
+        click.echo(f"-- {error}", err=True)
+
+
+COMMANDS = (token, db, demo, waiter, session, watch_stream)

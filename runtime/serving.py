@@ -1,0 +1,230 @@
+"""A process that serves streams: what runs in it, in which order it starts and stops.
+
+::
+
+    start:  check schema and prefix -> lock -> read revocations -> hear signals -> feed streams
+            -> debounce -> relay -> compare the database with what is remembered
+    drain:  stop hearing -> send pending refreshes -> remember the database -> stop relaying
+            -> release the lock
+            -> close streams -> last figures
+
+The command line builds the same application and never starts it: its changes
+wait in the outbox for a process that serves.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from gevent.event import Event as Flag
+from gevent.lock import BoundedSemaphore
+
+from notifications.access.revocation_list import RevocationList
+from notifications.brokers.base import Broker
+from notifications.events import format_timestamp
+from notifications.publishing.listener import FloorListener
+from notifications.publishing.pump import OutboxPump
+from notifications.refresh.service import CacheRefreshService
+from notifications.streams.service import SseService
+from runtime.database_watch import DatabaseWatch
+from runtime.housekeeping import Housekeeping
+from runtime.metrics.metrics import Metrics
+from runtime.serving_lock import ServingLock, StandingBy
+from runtime.write_probe import WriteProbe
+from waiter_service import Database
+
+log = logging.getLogger("serving")
+
+
+class Serving:
+    """Starts and stops everything that runs beside the requests."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        broker: Broker,
+        sse: SseService,
+        listener: FloorListener,
+        cache_refresh: CacheRefreshService,
+        pump: OutboxPump,
+        database_watch: DatabaseWatch,
+        revoked: RevocationList,
+        housekeeping: Housekeeping,
+        metrics: Metrics,
+        writes: WriteProbe,
+        lock: ServingLock | None = None,
+    ) -> None:
+        self._database = database
+        self._broker = broker
+        self._sse = sse
+        self._listener = listener
+        self._cache_refresh = cache_refresh
+        self._pump = pump
+        self._database_watch = database_watch
+        self._revoked = revoked
+        self._housekeeping = housekeeping
+        self._metrics = metrics
+        self._writes = writes
+        self._lock = lock
+        self._starting = BoundedSemaphore()
+        self._is_started = False
+        self._drained: Flag | None = None
+
+    def start(self) -> None:
+        """Begin to serve. Idempotent; after an error it may be tried again.
+
+        Raises:
+            DatabaseError: unreachable, or its schema is behind; says what to do.
+            BrokerUnusable: Redis is there, and cannot be used; says what to do.
+            StandingBy: another process serves this folder; says what to do.
+        """
+        if not self._is_started:
+            # Under other servers several first requests may come at once.
+            with self._starting:
+                self._start()
+
+    def _start(self) -> None:
+        if self._is_started:
+            return
+        self._database.check()
+        self._broker.check()
+        if self._lock is not None and not self._lock.acquire():
+            raise StandingBy(
+                "several processes hear of each other's events only through Redis: stop the "
+                "process that serves the same folder, or set REDIS_URL for both"
+            )
+        # Before the first stream: a restart must not let anyone in again.
+        self._revoked.refresh()
+        self._listener.connect()
+        self._sse.start()
+        self._cache_refresh.start()
+        # The last that needs the database: should it fail, all of this is tried again.
+        self._pump.start()
+        # Before the first stream, and after the pump, which restores the histories.
+        self._database_watch.start()
+        self._is_started = True
+        self._metrics.start()
+        self._housekeeping.start()
+
+    def announce_end(self) -> None:
+        """Tell other processes that this one takes no streams of theirs any more."""
+        if self._is_started:
+            self._broker.announce_end()
+
+    def has_successor(self) -> bool:
+        """Return whether another process can take our streams at once. May switch greenlets."""
+        if self._lock is not None:
+            return self._lock.is_awaited()
+        return self._broker.others_serve()
+
+    def drain(self) -> None:
+        """Send what is pending, then close every stream, and stop. Idempotent.
+
+        Returns when all is done, also when another greenlet is at it already.
+        """
+        if not self._is_started:
+            return
+        if self._drained is not None:
+            self._drained.wait()
+            return
+        self._drained = Flag()
+        log.info("draining", extra={"fields": {"streams": sum(self._sse.counts().values())}})
+        self._sse.refuse_new_streams()
+        self._broker.announce_end()
+        self._end(
+            # First deaf, then no longer relaying: what is committed from here on
+            # stays in the outbox, for the process that follows.
+            self._listener.disconnect,
+            self._cache_refresh.drain,
+            self._database_watch.stop,
+            self._pump.stop,
+            self._housekeeping.stop,
+            self._release,
+            self._close_streams,
+        )
+        log.info("drained")
+
+    def _release(self) -> None:
+        if self._lock is not None:
+            self._lock.release()
+
+    def _close_streams(self) -> None:
+        """Spread, while others take them; else late and together, since we serve until then.
+
+        With the memory broker another process hears alone from now on: together, too.
+        """
+        self._sse.drain(is_spread=self._lock is None and self._broker.others_serve())
+
+    def stop(self) -> None:
+        """Close and stop everything at once. Idempotent."""
+        if self._is_started and self._drained is None:
+            self._drained = Flag()
+            self._end(
+                self._listener.disconnect,
+                self._cache_refresh.stop,
+                self._database_watch.stop,
+                self._pump.stop,
+                self._housekeeping.stop,
+                self._release,
+            )
+
+    def _end(self, *steps: Callable[[], object]) -> None:
+        """Take ``steps``, stop what is left, and release those who wait for the end.
+
+        One step that fails is logged, and the others follow: the streams are
+        still to be sent away, and gunicorn would wait for us until it kills.
+        """
+        assert self._drained is not None
+        try:
+            for step in (*steps, self._sse.stop, self._metrics.stop):
+                try:
+                    step()
+                except Exception:
+                    log.exception("shutdown step failed; continuing")
+        finally:
+            self._drained.set()
+
+    @property
+    def is_draining(self) -> bool:
+        """This process is about to stop."""
+        return self._sse.is_draining
+
+    def health(self) -> dict[str, Any]:
+        """Return /sse/health's answer; ``status`` is healthy, or ``reason`` says why not.
+
+        Tells of everything, the engines that all processes share included: for people and
+        monitoring. Takes at most a second; switches greenlets.
+        """
+        # This process's share is of now, not of the last report.
+        self._sse.report()
+        counts = self._broker.deployment_counts()
+        sessions, waiters = counts.get("session", 0), counts.get("waiter", 0)
+        broker = self._broker.status()
+        cannot_change = self._writes.obstacle()
+        report: dict[str, Any] = {
+            "status": "healthy",
+            "timestamp": format_timestamp(datetime.now(UTC)),
+            "activeConnections": {
+                "sessions": sessions,
+                "waiters": waiters,
+                "total": sessions + waiters,
+            },
+            "broker": {"kind": broker.kind, "status": "up" if broker.is_up else "down"},
+            "database": {
+                "kind": "sqlite" if self._database.is_sqlite else "postgresql",
+                "status": "down" if cannot_change else "up",
+            },
+            "cacheRefresh": self._cache_refresh.refresh_stats().of_all(counts).to_dict(),
+        }
+        reasons = [] if broker.is_up else [f"broker: {broker.detail}"]
+        if cannot_change:
+            reasons.append(f"database: {cannot_change}")
+        if self._sse.is_draining:
+            report |= {"status": "draining", "reason": "this process is about to stop"}
+        elif reasons:
+            report |= {"status": "unhealthy", "reason": "; ".join(reasons)}
+        return report

@@ -1,0 +1,174 @@
+"""How much one bearer or one address may ask of a worker."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+
+import gevent
+import gevent.socket
+import pytest
+
+from notifications.entrance import rates as module
+from notifications.entrance.rates import MinuteWindows, RateLimits, Rates, Turns
+from notifications.errors import TooManyCalls, TooManyOpens
+from notifications.principal import Principal, Role
+
+
+def bearer(role: Role, subject: str) -> Principal:
+    return Principal(role, subject, expires_at=2e9, issued_at=1e9)
+
+
+ANNA, GUEST = bearer(Role.WAITER, "anna"), bearer(Role.CUSTOMER, "table-7")
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_each_bearer_has_a_minutes_worth_and_is_told_when_the_next_begins() -> None:
+    clock = Clock()
+    rates = Rates(RateLimits(guest_calls=3, staff_calls=5), clock)
+    for _ in range(3):
+        rates.count_call(GUEST)
+    for _ in range(5):
+        rates.count_call(ANNA)
+    rates.count_call(bearer(Role.CUSTOMER, "table-5"))
+    clock.now += 20.5
+    for principal in (GUEST, ANNA):
+        with pytest.raises(TooManyCalls) as refused:
+            rates.count_call(principal)
+        assert refused.value.retry_after_seconds == 40
+    clock.now += 40
+    rates.count_call(GUEST)
+
+
+def test_streams_and_failures_are_counted_apart() -> None:
+    rates = Rates(RateLimits(guest_calls=1, stream_opens=2, failures=1), Clock())
+    rates.count_call(GUEST)
+    rates.count_open(GUEST)
+    rates.count_open(GUEST)
+    with pytest.raises(TooManyOpens):
+        rates.count_open(GUEST)
+    rates.count_failure("10.0.0.1")
+    rates.count_failure("10.0.0.2")
+    with pytest.raises(TooManyCalls):
+        rates.count_failure("10.0.0.1")
+
+
+def test_no_limit_lets_everything_through() -> None:
+    rates = Rates(RateLimits.none())
+    for _ in range(20_000):
+        rates.count_call(GUEST)
+        rates.count_failure("10.0.0.1")
+
+
+def test_made_up_addresses_take_no_more_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_COUNTED", 100)
+    clock = Clock()
+    windows = MinuteWindows(clock)
+    for number in range(1000):
+        windows.incr(f"address-{number}", 60)
+    assert len(windows) == 100
+    # What is over is forgotten by itself, a step at each count.
+    clock.now += 61
+    windows.incr("one more", 60)
+    assert len(windows) == 1
+
+
+def test_calls_of_others_come_between_those_of_one_bearer() -> None:
+    turns, done = Turns(at_once=2), []
+
+    def call(who: str) -> None:
+        with turns.turn(who):
+            gevent.sleep(0)
+            done.append(who)
+
+    calls = [gevent.spawn(call, "mallory") for _ in range(50)]
+    gevent.sleep(0)
+    calls.append(gevent.spawn(call, "anna"))
+    gevent.joinall(calls, raise_error=True)
+    assert done.index("anna") <= 4
+    assert not turns._queues
+
+
+def test_what_others_have_sent_comes_between_calls_that_arrive_together() -> None:
+    turns, done = Turns(at_once=2), []
+    near, far = socket.socketpair()
+
+    def call() -> None:
+        with turns.turn("mallory"):
+            done.append("mallory")
+
+    def read() -> None:
+        gevent.socket.wait_read(near.fileno())
+        done.append("anna")
+
+    with near, far:
+        reading = gevent.spawn(read)
+        gevent.sleep(0)
+        far.send(b"something")
+        gevent.joinall([reading, *(gevent.spawn(call) for _ in range(50))], raise_error=True)
+    assert done.index("anna") <= 4
+
+
+def test_who_has_too_many_calls_under_way_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_WAITING_CALLS", 1)
+    monkeypatch.setattr(module, "MAX_WAIT_SECONDS", 0.01)
+    turns = Turns(at_once=1)
+    with turns.turn("mallory"):
+        waiting = gevent.spawn(lambda: turns.turn("mallory").__enter__())
+        gevent.sleep(0)
+        with pytest.raises(TooManyCalls), turns.turn("mallory"):
+            pass
+        with turns.turn("anna"):
+            pass
+        with pytest.raises(TooManyCalls):
+            waiting.get()
+    with turns.turn("mallory"):
+        pass
+
+
+def test_wrong_join_codes_are_counted_by_address_and_forgotten_after_a_minute() -> None:
+    now = 100.0
+    rates = Rates(RateLimits(failed_joins=3), lambda: now)
+    for _ in range(3):
+        rates.count_failed_join("192.0.2.7")
+    now = 159.5
+    with pytest.raises(TooManyCalls) as refused:
+        rates.count_failed_join("192.0.2.7")
+    assert refused.value.retry_after_seconds == 1
+    rates.count_failed_join("192.0.2.8")
+    now = 160.0
+    rates.count_failed_join("192.0.2.7")
+
+
+@pytest.mark.parametrize("count", [Rates.count_failed_join, Rates.count_failure])
+def test_a_client_has_a_whole_network_of_ipv6_to_itself(
+    count: Callable[[Rates, str], None],
+) -> None:
+    rates = Rates(RateLimits(failed_joins=1, failures=1), lambda: 0.0)
+    count(rates, "2001:db8::1")
+    with pytest.raises(TooManyCalls):
+        count(rates, "2001:db8::ffff")
+    count(rates, "2001:db8:0:1::1")
+
+
+def test_made_up_addresses_do_not_push_out_who_has_a_token(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "MAX_COUNTED", 10)
+    rates = Rates(RateLimits(guest_calls=1, stream_opens=1), lambda: 0.0)
+    rates.count_call(GUEST)
+    rates.count_open(GUEST)
+    for number in range(20):
+        rates.count_failure(f"10.0.0.{number}")
+        rates.count_failed_join(f"10.0.0.{number}")
+    with pytest.raises(TooManyCalls):
+        rates.count_call(GUEST)
+    with pytest.raises(TooManyOpens):
+        rates.count_open(GUEST)

@@ -1,0 +1,347 @@
+"""Notifications sent by hand: one event to its audience, or an error that names the field."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from notifications.brokers.base import BrokerUnavailable
+from notifications.errors import InvalidNotification
+from notifications.publishing.notification_service import NotificationService
+from tests.support.histories import ReadableBroker
+from waiter_service.statuses import OrderStatus, RequestStatus
+
+NOW = datetime(2024, 1, 15, 10, 30, tzinfo=UTC)
+
+REQUEST: dict[str, Any] = {
+    "session_id": "table-7",
+    "waiter_id": "anna",
+    "request_id": "req-1",
+    "table_number": 7,
+    "status": "Acknowledged",
+    "previous_status": "New",
+}
+ORDER: dict[str, Any] = {
+    "session_id": "table-7",
+    "waiter_id": "anna",
+    "order_id": "ord-1",
+    "table_number": 7,
+    "status": "Complete",
+    "previous_status": "InProgress",
+    "item_count": 3,
+}
+TRANSFER: dict[str, Any] = {
+    "session_id": "table-7",
+    "waiter_id": "ben",
+    "previous_waiter_id": "anna",
+    "table_number": 7,
+}
+REFRESH: dict[str, Any] = {
+    "session_id": "table-7",
+    "waiter_id": "anna",
+    "affected_data": ["orders"],
+    "affected_ids": ["ord-1"],
+    "reason": "The kitchen says so",
+}
+CALLS = {
+    "notify_request_update": REQUEST,
+    "notify_order_update": ORDER,
+    "notify_session_transfer": TRANSFER,
+    "notify_cache_refresh": REFRESH,
+}
+
+
+@pytest.fixture
+def broker() -> ReadableBroker:
+    return ReadableBroker()
+
+
+@pytest.fixture
+def service(broker: ReadableBroker) -> NotificationService:
+    return NotificationService(broker, clock=lambda: NOW)
+
+
+def test_request_update_reaches_guest_and_waiter(
+    service: NotificationService, broker: ReadableBroker
+) -> None:
+    service.notify_request_update(**REQUEST, version=2)
+
+    told = {
+        "sessionId": "table-7",
+        "waiterId": "anna",
+        "requestId": "req-1",
+        "tableNumber": 7,
+        "status": "Acknowledged",
+        "previousStatus": "New",
+        "message": "Your request has been acknowledged by your waiter - Table 7",
+        "requiresRefresh": True,
+        "timestamp": "2024-01-15T10:30:00.000Z",
+        "version": 2,
+    }
+    assert broker.history == {
+        "session:table-7": [("request_update", told)],
+        "waiter:anna": [("request_update", told)],
+    }
+
+
+def test_order_update_reaches_guest_and_waiter(
+    service: NotificationService, broker: ReadableBroker
+) -> None:
+    service.notify_order_update(**ORDER, version=4)
+
+    told = {
+        "sessionId": "table-7",
+        "waiterId": "anna",
+        "orderId": "ord-1",
+        "tableNumber": 7,
+        "status": "Complete",
+        "previousStatus": "InProgress",
+        "message": "Your order has been completed (3 items) - Table 7",
+        "requiresRefresh": True,
+        "timestamp": "2024-01-15T10:30:00.000Z",
+        "version": 4,
+    }
+    assert broker.history == {
+        "session:table-7": [("order_update", told)],
+        "waiter:anna": [("order_update", told)],
+    }
+
+
+def test_transfer_reaches_the_guest_and_both_waiters(
+    service: NotificationService, broker: ReadableBroker
+) -> None:
+    service.notify_session_transfer(**TRANSFER)
+
+    told = {
+        "sessionId": "table-7",
+        "waiterId": "ben",
+        "previousWaiterId": "anna",
+        "tableNumber": 7,
+        "message": "Your waiter has been updated (shift change) - Table 7",
+        "requiresRefresh": True,
+        "timestamp": "2024-01-15T10:30:00.000Z",
+        "version": None,
+    }
+    assert broker.history == {
+        channel: [("session_transfer", told)]
+        for channel in ("session:table-7", "waiter:ben", "waiter:anna")
+    }
+
+
+def test_refresh_reaches_whom_it_names(
+    service: NotificationService, broker: ReadableBroker
+) -> None:
+    service.notify_cache_refresh(**REFRESH)
+
+    told = {
+        "affectedData": ["orders"],
+        "affectedIds": ["ord-1"],
+        "message": "Cache refresh required: The kitchen says so",
+        "requiresRefresh": True,
+        "timestamp": "2024-01-15T10:30:00.000Z",
+    }
+    assert broker.history == {
+        "session:table-7": [("cache_refresh", told)],
+        "waiter:anna": [("cache_refresh", told)],
+    }
+
+
+@pytest.mark.parametrize(
+    ("ids", "channel"),
+    [({"session_id": "table-7"}, "session:table-7"), ({"waiter_id": "anna"}, "waiter:anna")],
+)
+def test_refresh_for_one_reaches_nobody_else(
+    service: NotificationService, broker: ReadableBroker, ids: dict[str, str], channel: str
+) -> None:
+    service.notify_cache_refresh(**ids, affected_data=["all"])
+    assert list(broker.history) == [channel]
+
+
+def test_refresh_says_each_kind_and_id_once_and_needs_no_reason(
+    service: NotificationService, broker: ReadableBroker
+) -> None:
+    service.notify_cache_refresh(
+        waiter_id="anna",
+        affected_data=["reviews", "orders", "reviews"],
+        affected_ids=("r-1", "r-1", "ord-1"),
+    )
+    [told] = broker.payloads("waiter:anna")
+    assert told["affectedData"] == ["orders", "reviews"]
+    assert told["affectedIds"] == ["r-1", "ord-1"]
+    assert told["message"] == "Cache refresh required: Data has changed"
+
+
+def test_new_thing_has_no_previous_status(
+    service: NotificationService, broker: ReadableBroker
+) -> None:
+    service.notify_order_update(**ORDER | {"status": "New", "previous_status": None})
+    [told] = broker.payloads("session:table-7")
+    assert told["previousStatus"] is None
+
+
+@pytest.mark.parametrize(
+    "spelling", ["InProgress", "in_progress", "in-progress", "INPROGRESS", OrderStatus.IN_PROGRESS]
+)
+def test_any_spelling_of_a_status_is_sent_in_the_one_on_the_wire(
+    service: NotificationService, broker: ReadableBroker, spelling: str
+) -> None:
+    service.notify_order_update(**ORDER | {"status": spelling})
+    [told] = broker.payloads("session:table-7")
+    assert told["status"] == "InProgress"
+
+
+def test_timestamp_is_when_it_happened_not_when_it_is_told(
+    service: NotificationService, broker: ReadableBroker
+) -> None:
+    vienna = timezone(timedelta(hours=1))
+    service.notify_order_update(**ORDER, occurred_at=datetime(2024, 1, 15, 9, 0, tzinfo=vienna))
+    [told] = broker.payloads("session:table-7")
+    assert told["timestamp"] == "2024-01-15T08:00:00.000Z"
+
+
+def test_one_key_is_one_event_and_no_key_is_an_event_each(
+    service: NotificationService, broker: ReadableBroker
+) -> None:
+    service.notify_order_update(**ORDER, key="till-4711")
+    service.notify_order_update(**ORDER, key="till-4711")
+    assert len(broker.payloads("waiter:anna")) == 1
+
+    service.notify_order_update(**ORDER)
+    service.notify_order_update(**ORDER)
+    assert len(broker.payloads("waiter:anna")) == 3
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_every_field_goes_by_its_name(service: NotificationService, name: str) -> None:
+    parameters = inspect.signature(getattr(service, name)).parameters.values()
+    assert all(each.kind is inspect.Parameter.KEYWORD_ONLY for each in parameters)
+
+
+BAD_IDS = ["", " ", "a b", "a\n", "a\0", "../a", "-a", "é", "x" * 65, None, 7, b"a", ["a"]]
+BAD_STATUSES = ["", "Lost", "Complete\n", 4, True, ["New"]]
+BAD_MOMENTS = [datetime(2024, 1, 15), "yesterday", 1705314600]  # noqa: DTZ001 - that is the point
+BAD_NUMBERS = [0, -1, True, 5.0, "5", [5]]
+BAD_VALUES = [
+    *(
+        (name, field, bad)
+        for name, values in CALLS.items()
+        for field in values
+        for bad in BAD_IDS
+        if field.endswith("_id") and not (name == "notify_cache_refresh" and bad is None)
+    ),
+    *(
+        (name, field, bad)
+        for name in ("notify_request_update", "notify_order_update")
+        for field in ("status", "previous_status")
+        for bad in BAD_STATUSES
+    ),
+    ("notify_request_update", "status", OrderStatus.PAID),
+    ("notify_order_update", "status", RequestStatus.ON_HOLD),
+    ("notify_order_update", "status", None),
+    *(
+        (name, "table_number", bad)
+        for name in CALLS
+        if name != "notify_cache_refresh"
+        for bad in (*BAD_NUMBERS, 10_000, None)
+    ),
+    *(
+        (name, field, bad)
+        for name in CALLS
+        if name != "notify_cache_refresh"
+        for field, values in (("version", BAD_NUMBERS), ("occurred_at", BAD_MOMENTS))
+        for bad in values
+    ),
+    *(("notify_order_update", "item_count", bad) for bad in (-1, True, 1.5, "3")),
+    *(("notify_cache_refresh", "affected_data", bad) for bad in ("orders", [], ["menu"], None, 5)),
+    *(("notify_cache_refresh", "affected_ids", bad) for bad in ("ord-1", ["a b"], [7], None)),
+    *(
+        ("notify_cache_refresh", "reason", bad)
+        for bad in (7, "\ud800", "bell\a", "escape\x1b[2J", "x" * 501)
+    ),
+    *((name, "key", bad) for name in CALLS for bad in ("x" * 81, "", 7)),
+]
+
+
+@pytest.mark.parametrize(("name", "field", "bad"), BAD_VALUES)
+def test_bad_field_is_named_and_nothing_is_sent(
+    service: NotificationService, broker: ReadableBroker, name: str, field: str, bad: object
+) -> None:
+    notify: Callable[..., None] = getattr(service, name)
+    with pytest.raises(InvalidNotification) as caught:
+        notify(**CALLS[name] | {field: bad})
+    assert caught.value.field == field
+    assert str(caught.value).startswith(f"{field}: ")
+    assert broker.history == {}
+
+
+def test_refresh_for_nobody_is_refused(
+    service: NotificationService, broker: ReadableBroker
+) -> None:
+    with pytest.raises(InvalidNotification) as caught:
+        service.notify_cache_refresh(affected_data=["all"])
+    assert caught.value.field == "session_id or waiter_id"
+    assert broker.history == {}
+
+
+@pytest.mark.parametrize("field", ["status", "previous_status"])
+def test_unknown_status_error_names_its_field_once_and_lists_the_legal_ones(
+    service: NotificationService, field: str
+) -> None:
+    with pytest.raises(InvalidNotification) as caught:
+        service.notify_order_update(**ORDER | {field: "Lost"})
+    assert str(caught.value) == (
+        f"{field}: 'Lost' is none of New, Acknowledged, InProgress, Complete, Delivered, Paid, "
+        "Cancelled, Rejected"
+    )
+
+
+def test_transfer_tells_the_cause_it_is_given(
+    service: NotificationService, broker: ReadableBroker
+) -> None:
+    service.notify_session_transfer(**TRANSFER, cause="section_change")
+
+    [(_, told)] = broker.history["session:table-7"]
+    assert told["message"] == "Your waiter has been updated (section change) - Table 7"
+
+
+def test_unknown_cause_error_lists_the_legal_ones(
+    service: NotificationService, broker: ReadableBroker
+) -> None:
+    with pytest.raises(InvalidNotification) as caught:
+        service.notify_session_transfer(**TRANSFER, cause="whim")
+    assert str(caught.value) == (
+        "cause: must be one of shift_change, break, section_change, workload, other"
+    )
+    assert broker.history == {}
+
+
+def test_missing_field_is_a_programming_error(service: NotificationService) -> None:
+    with pytest.raises(TypeError, match="table_number"):
+        service.notify_session_transfer(
+            **{field: value for field, value in TRANSFER.items() if field != "table_number"}
+        )
+
+
+def test_broker_that_is_away_is_the_callers_to_know(
+    service: NotificationService, broker: ReadableBroker
+) -> None:
+    broker.save()  # from here on it publishes nothing
+    with pytest.raises(BrokerUnavailable):
+        service.notify_order_update(**ORDER)
+
+
+def test_text_with_line_separators_stays_one_event(
+    service: NotificationService, broker: ReadableBroker
+) -> None:
+    service.notify_cache_refresh(
+        waiter_id="anna", affected_data=["all"], reason="one\u2028two\r\ndata: {}\n\nevent: forged"
+    )
+    [event] = broker.events("waiter:anna")
+    assert event.block.isascii()
+    assert event.block.count(b"\n") == 4, "event, data, id, blank"
+    [told] = broker.payloads("waiter:anna")
+    assert told["message"] == "Cache refresh required: one\u2028two data: {}  event: forged"

@@ -1,0 +1,294 @@
+"""Who relays, and when it passes to another process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+
+import gevent
+import pytest
+
+from notifications.publishing import pump as outbox_pump
+from notifications.publishing.pump import OutboxPump
+from notifications.publishing.side_by_side import MAX_SIDE_BY_SIDE, side_by_side
+from waiter_service.actors import SYSTEM
+from waiter_service.changes import SessionOpened
+from waiter_service.errors import DatabaseUnavailable
+
+CHANGE = SessionOpened(
+    id="c-1",
+    session_id="table-7",
+    waiter_id="anna",
+    table_number=7,
+    version=1,
+    actor=SYSTEM,
+    occurred_at=datetime.now(UTC),
+)
+
+
+class Floor:
+    """What a pump does to the waiter service, in order."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+        self.failure: Exception | None = None
+        self.behind_count = 0
+
+    def start_relaying(self, side_by_side: object = None, *, is_alone: bool = False) -> None:
+        self.calls.append("start")
+
+    def stop_relaying(self) -> None:
+        self.calls.append("stop")
+
+    def flush(self) -> int:
+        self.calls.append("flush")
+        if self.failure is not None:
+            raise self.failure
+        return 0
+
+
+@pytest.fixture
+def start_pump() -> Iterator[Callable[..., tuple[OutboxPump, Floor, list[str]]]]:
+    pumps = []
+
+    def start(
+        *,
+        is_shared: bool = False,
+        may_relay: Callable[[], bool] = lambda: True,
+        on_look: Callable[[], None] = lambda: None,
+    ) -> tuple[OutboxPump, Floor, list[str]]:
+        floor, told = Floor(), []
+
+        def look() -> None:
+            told.append("look")
+            on_look()
+
+        pump = OutboxPump(
+            floor,
+            may_relay=may_relay,
+            announce=lambda changes: told.append("announce"),
+            may_wait=is_shared,
+            on_begin=lambda: told.append("begin"),
+            on_end=lambda: told.append("end"),
+            on_look=look,
+        )
+        pumps.append(pump)
+        pump.start()
+        return pump, floor, told
+
+    yield start
+    for pump in pumps:
+        pump.stop()
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    with gevent.Timeout(5):
+        while not condition():
+            gevent.sleep(0.005)
+
+
+def test_history_is_taken_over_before_the_first_change_is_relayed_and_saved_after_the_last(
+    start_pump,
+) -> None:
+    pump, floor, told = start_pump()
+
+    wait_for(lambda: "flush" in floor.calls)
+    assert floor.calls[0] == "start"
+    assert told[0] == "begin"
+
+    pump.stop()
+    assert floor.calls[-1] == "stop"
+    assert told[-1] == "end"
+
+
+def test_with_a_shared_history_every_process_relays(start_pump) -> None:
+    _, first_floor, _ = start_pump(is_shared=True)
+    _, second_floor, _ = start_pump(is_shared=True)
+
+    wait_for(lambda: "flush" in first_floor.calls and "flush" in second_floor.calls)
+
+
+def test_a_flush_that_fails_is_tried_again_and_told_when_it_begins_and_ends(
+    start_pump, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "notifications.outbox")
+    pump, floor, _ = start_pump()
+
+    def try_again() -> None:
+        tries = floor.calls.count("flush")
+        pump.wake()
+        wait_for(lambda: floor.calls.count("flush") > tries)
+
+    floor.failure = DatabaseUnavailable("the database is away")
+    for _ in range(5):
+        try_again()
+    floor.failure = None
+    for _ in range(3):
+        try_again()
+
+    assert caplog.messages == [
+        "the outbox could not be flushed; it is tried again",
+        "the outbox can be flushed again",
+    ]
+    assert "the database is away" in caplog.text
+
+
+def test_a_look_that_fails_is_told_once_and_keeps_nothing_from_being_flushed(
+    start_pump, caplog: pytest.LogCaptureFixture
+) -> None:
+    looks = []
+
+    def fail() -> None:
+        looks.append("look")
+        raise DatabaseUnavailable("the database is away")
+
+    _pump, floor, _ = start_pump(on_look=fail)
+    wait_for(lambda: len(looks) == 3)
+    wait_for(lambda: floor.calls.count("flush") == 3)
+    assert caplog.messages == ["withdrawn access could not be looked for; it is tried again"]
+
+
+def test_a_flush_follows_each_look(start_pump) -> None:
+    calls: list[str] = []
+    _pump, floor, _ = start_pump(on_look=lambda: calls.append("look"))
+    floor.calls = calls
+
+    wait_for(lambda: calls.count("look") == 3)
+    assert "look look" not in " ".join(calls)
+    wait_for(lambda: calls[-1] == "flush")
+
+
+def test_waking_flushes_without_waiting_for_the_timer(
+    start_pump, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("notifications.publishing.pump.POLL_SECONDS", 3600.0)
+    pump, floor, _ = start_pump()
+    wait_for(lambda: floor.calls.count("flush") == 1)
+
+    pump.wake()
+
+    wait_for(lambda: floor.calls.count("flush") == 2)
+
+
+def test_commits_are_announced_at_once_while_the_pump_runs(start_pump) -> None:
+    pump, _, told = start_pump()
+    pump.after_commit(())
+    assert told.count("announce") == 1
+
+    pump.stop()
+    pump.after_commit(())
+    assert told.count("announce") == 1
+
+
+def test_with_a_shared_history_commits_are_announced_by_the_pump(
+    start_pump, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("notifications.publishing.pump.POLL_SECONDS", 3600.0)
+    pump, floor, told = start_pump(is_shared=True)
+    wait_for(lambda: floor.calls.count("flush") == 1)
+
+    pump.after_commit([CHANGE])
+    assert "announce" not in told, "the caller does not wait for it"
+
+    wait_for(lambda: "announce" in told)
+    assert floor.calls.count("flush") == 1, "nor is the outbox searched for each commit"
+
+
+def test_who_commits_gives_way_until_announcements_have_caught_up(
+    start_pump, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox_pump, "GIVE_WAY_SECONDS", 60)
+    pump, floor, _told = start_pump(is_shared=True)
+    wait_for(lambda: "flush" in floor.calls)
+    floor.behind_count = outbox_pump.MAX_BEHIND + 1
+    committing = gevent.spawn(pump.after_commit, [CHANGE])
+    gevent.idle()
+    assert not committing.ready()
+    floor.behind_count = outbox_pump.MAX_BEHIND
+    committing.get(timeout=5)
+
+
+def test_who_commits_gives_way_for_a_moment_alone(start_pump) -> None:
+    """A broker that hangs keeps nobody from changing anything."""
+    pump, floor, told = start_pump(is_shared=True)
+    wait_for(lambda: "flush" in floor.calls)
+    floor.behind_count = 1_000_000
+    gevent.spawn(pump.after_commit, [CHANGE]).get(timeout=5)
+    wait_for(lambda: "announce" in told)
+
+
+def test_a_busy_floor_is_searched_for_others_changes_all_the_same(start_pump) -> None:
+    pump, floor, told = start_pump(is_shared=True)
+    with gevent.Timeout(5):
+        while floor.calls.count("flush") < 3:
+            pump.after_commit([CHANGE])
+            gevent.sleep(0.005)
+    assert told.count("announce") > 3
+
+
+def test_a_commit_is_left_in_the_outbox_while_the_broker_is_away(start_pump) -> None:
+    is_away = False
+    pump, floor, told = start_pump(is_shared=True, may_relay=lambda: not is_away)
+    wait_for(lambda: "flush" in floor.calls)
+
+    is_away = True
+    pump.after_commit([CHANGE])
+    wait_for(lambda: floor.calls[-1] == "stop")
+    pump.after_commit([CHANGE])
+    gevent.sleep(0.01)
+    assert "announce" not in told
+
+    is_away = False
+    wait_for(lambda: floor.calls[-1] == "flush")
+
+
+def test_nothing_is_relayed_while_the_broker_is_away(start_pump) -> None:
+    is_away = False
+    _pump, floor, told = start_pump(is_shared=True, may_relay=lambda: not is_away)
+    wait_for(lambda: "flush" in floor.calls)
+
+    is_away = True
+    wait_for(lambda: floor.calls[-1] == "stop")
+    told.clear()
+    wait_for(lambda: len(told) > 1)
+    assert set(told) == {"look"}, "what else is looked after on the timer goes on"
+    assert floor.calls.count("stop") == 1
+    assert floor.calls[-1] == "stop"
+
+    is_away = False
+    wait_for(lambda: floor.calls[-1] == "flush")
+    assert floor.calls[floor.calls.index("stop") + 1] == "start"
+
+
+def test_pump_that_pauses_can_be_stopped(start_pump) -> None:
+    is_away = False
+    pump, floor, _told = start_pump(is_shared=True, may_relay=lambda: not is_away)
+    is_away = True
+    wait_for(lambda: floor.calls[-1] == "stop")
+    pump.stop()
+    assert "flush" not in floor.calls[floor.calls.index("stop") :]
+
+
+def test_with_a_shared_history_announcements_are_under_way_side_by_side() -> None:
+    under_way, most = 0, 0
+
+    def announce() -> None:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        gevent.sleep(0.01)
+        under_way -= 1
+
+    side_by_side([announce] * 20)
+    assert (under_way, most) == (0, MAX_SIDE_BY_SIDE)
+
+
+def test_of_those_side_by_side_one_that_fails_keeps_none_from_being_carried_out() -> None:
+    done: list[str] = []
+
+    def fail() -> None:
+        raise DatabaseUnavailable("gone")
+
+    with pytest.raises(DatabaseUnavailable):
+        side_by_side([fail, lambda: done.append("second"), lambda: done.append("third")])
+    assert sorted(done) == ["second", "third"]

@@ -1,0 +1,203 @@
+"""The contract of a batch store, for each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import gevent.socket
+import pytest
+
+from notifications.redis.connection import RedisConnector
+from notifications.redis.link import RedisLink
+from notifications.refresh.batch import MAX_AFFECTED_IDS, MAX_REASONS, Batch
+from notifications.refresh.batch_store import BatchStore, MemoryBatches
+from notifications.refresh.redis_batch_store import RedisBatches
+from notifications.refresh.trigger import Priority, Trigger
+from tests.support.redis_server import RedisServer
+from tests.support.streams import pass_turn
+
+NOW = 1_700_000_000.0
+LEASE_SECONDS = 10.0
+ANNA, BEN = "waiter:anna", "waiter:ben"
+REDIS = [
+    pytest.param(name, marks=pytest.mark.redis) for name in ("redis", "redis shards", "redis link")
+]
+
+
+@pytest.fixture(params=["memory", *REDIS])
+def store(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[BatchStore]:
+    if request.param == "memory":
+        yield MemoryBatches(lease_seconds=LEASE_SECONDS)
+        return
+    server: RedisServer = request.getfixturevalue("redis_server")
+    shards = 8 if "shards" in request.param else 1
+    link: RedisLink | None = None
+    if "link" in request.param:
+        monkeypatch.setattr("redis.connection.socket", gevent.socket)
+        link = RedisLink(RedisConnector(server.url, "test"), state_key="test:state")
+    with server.client() as client:
+        yield RedisBatches(client, link=link, shards=shards, lease_seconds=LEASE_SECONDS)
+    if link is not None:
+        link.stop()
+        pass_turn()
+
+
+def trigger(*ids: str, priority: str = "high", kind: str = "orders", reason: str = "") -> Trigger:
+    return Trigger.checked([kind], priority, reason=reason, ids=ids)
+
+
+def at(seconds: float) -> object:
+    """Compare equal to that moment, to the millisecond."""
+    return pytest.approx(NOW + seconds, rel=0, abs=0.001)
+
+
+def only(batches: list[Batch]) -> Batch:
+    (batch,) = batches
+    return batch
+
+
+def test_empty_store_has_nothing_due(store: BatchStore) -> None:
+    assert store.next_due() is None
+    assert store.claim_due(NOW, 10) == []
+    assert store.claim_target(ANNA, NOW) is None
+    assert store.targets() == []
+    assert store.pending() == 0
+
+
+def test_batch_can_be_claimed_from_its_due_moment_on(store: BatchStore) -> None:
+    assert store.add(ANNA, trigger("ord-1"), NOW) == at(0.2)
+    assert store.next_due() == at(0.2)
+    assert store.claim_due(NOW + 0.199, 10) == []
+    batch = only(store.claim_due(NOW + 0.2, 10))
+    assert (batch.target, batch.affected_ids, batch.attempts) == (ANNA, ("ord-1",), 1)
+
+
+def test_triggers_that_come_together_join_as_one_by_one(store: BatchStore) -> None:
+    additions = [
+        (target, each)
+        for target in (ANNA, BEN)
+        for each in (trigger("ord-1"), trigger(kind="analytics", priority="medium"))
+    ]
+    assert store.add_all(additions, NOW) == at(0.2)
+    for batch in store.claim_due(NOW + 0.2, 10):
+        assert batch.affected_data == ("orders", "analytics")
+        assert batch.affected_ids == ("ord-1",)
+        assert batch.triggers == 2
+    assert store.pending() == 2
+
+
+def test_triggers_join_and_move_the_moment(store: BatchStore) -> None:
+    store.add(ANNA, trigger("s-1", kind="sessions", priority="low", reason="a"), NOW)
+    assert store.add(ANNA, trigger("ord-1", reason="b"), NOW + 1) == at(1.2)
+    store.add(ANNA, trigger("ord-2", reason="a"), NOW + 1.1)
+    assert store.next_due() == at(1.3)
+
+    batch = only(store.claim_due(NOW + 1.3, 10))
+    assert batch.priority is Priority.HIGH
+    assert batch.affected_data == ("orders", "sessions")
+    assert batch.affected_ids == ("s-1", "ord-1", "ord-2")
+    assert batch.reasons == ("a", "b")
+    assert batch.triggers == 3
+    assert batch.first_at == at(0)
+
+
+def test_lists_keep_their_limits(store: BatchStore) -> None:
+    for number in range(MAX_AFFECTED_IDS):
+        store.add(ANNA, trigger(f"ord-{number}", reason=f"reason {number % 25}"), NOW)
+        store.add(BEN, trigger(f"ord-{number}", f"ord-{number + 1}"), NOW)
+    anna, ben = sorted(store.claim_due(NOW + 9, 10), key=lambda batch: batch.target)
+    assert len(anna.affected_ids) == MAX_AFFECTED_IDS
+    assert len(anna.reasons) == MAX_REASONS
+    assert anna.reasons_left_out == 5 * 8
+    assert ben.affected_ids == ()
+    assert ben.is_about_any_id
+
+
+def test_text_survives_the_store(store: BatchStore) -> None:
+    reason = 'Ünïcödé \u2028 \U0001f35d "quoted" \\ back/slash'
+    store.add(ANNA, trigger(reason=reason), NOW)
+    assert only(store.claim_due(NOW + 1, 10)).reasons == (reason,)
+
+
+def test_longest_due_are_claimed_first_up_to_the_limit(store: BatchStore) -> None:
+    for number in range(5):
+        store.add(f"waiter:w{number}", trigger(), NOW - number)
+    assert len(store.claim_due(NOW + 9, 2)) == 2
+    assert len(store.claim_due(NOW + 9, 9)) == 3
+    assert store.claim_due(NOW + 9, 9) == []
+
+
+def test_claimed_batch_is_nobody_elses_until_its_lease_ends(store: BatchStore) -> None:
+    store.add(ANNA, trigger(), NOW)
+    first = only(store.claim_due(NOW + 1, 10))
+    assert store.claim_due(NOW + 10.99, 10) == []
+    assert store.claim_target(ANNA, NOW + 10.99) is None
+    assert store.next_due() == at(11)
+
+    second = only(store.claim_due(NOW + 11, 10))
+    assert second == replace(first, attempts=2), "the same batch, with the same id"
+
+
+def test_done_batch_is_gone(store: BatchStore) -> None:
+    store.add(ANNA, trigger(), NOW)
+    store.done(only(store.claim_due(NOW + 1, 10)))
+    assert store.pending() == 0
+    assert store.next_due() is None
+    assert store.claim_due(NOW + 99, 10) == []
+
+
+def test_trigger_after_the_claim_opens_another_batch_that_waits_its_turn(
+    store: BatchStore,
+) -> None:
+    store.add(ANNA, trigger("ord-1"), NOW)
+    first = only(store.claim_due(NOW + 0.2, 10))
+    assert store.add(ANNA, trigger("ord-2"), NOW + 0.3) == at(0.5)
+    assert store.pending() == 2
+    assert store.claim_due(NOW + 5, 10) == []
+
+    store.done(first)
+    assert store.next_due() == at(0.5)
+    second = only(store.claim_due(NOW + 5, 10))
+    assert second.affected_ids == ("ord-2",)
+    assert second.id != first.id
+
+
+def test_postponed_batch_comes_again_and_can_be_had_earlier(store: BatchStore) -> None:
+    store.add(ANNA, trigger(), NOW)
+    store.postpone(only(store.claim_due(NOW + 1, 10)), NOW + 3)
+    assert store.next_due() == at(3)
+    assert store.claim_due(NOW + 2.99, 10) == []
+
+    early = store.claim_target(ANNA, NOW + 2)
+    assert early is not None
+    assert early.attempts == 2
+    store.postpone(early, NOW + 3)
+    assert only(store.claim_due(NOW + 3, 10)).id == early.id
+
+
+def test_target_can_be_claimed_before_it_is_due(store: BatchStore) -> None:
+    store.add(ANNA, trigger(priority="low"), NOW)
+    store.add(BEN, trigger(priority="low"), NOW)
+    assert sorted(store.targets()) == [ANNA, BEN]
+    batch = store.claim_target(ANNA, NOW)
+    assert batch is not None
+    assert batch.target == ANNA
+    assert store.claim_target(ANNA, NOW) is None
+    assert store.claim_target("waiter:nobody", NOW) is None
+    assert store.pending() == 2
+
+
+def test_late_word_about_a_finished_batch_does_no_harm(store: BatchStore) -> None:
+    store.add(ANNA, trigger("ord-1"), NOW)
+    first = only(store.claim_due(NOW + 1, 10))
+    store.done(first)
+    store.add(ANNA, trigger("ord-2"), NOW + 2)
+    second = only(store.claim_due(NOW + 3, 10))
+
+    store.done(first)
+    store.postpone(first, NOW + 99)
+    assert store.pending() == 1
+    assert store.next_due() == at(3 + LEASE_SECONDS)
+    store.done(second)
+    assert store.pending() == 0

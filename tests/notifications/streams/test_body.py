@@ -1,0 +1,174 @@
+"""The response of one stream, from its greeting to its handing over or its end."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+
+import gevent.socket
+import pytest
+
+from notifications.brokers.memory.broker import MemoryBroker
+from notifications.events import Frame, StoredEvent
+from notifications.streams.body import Handover, StreamBody
+from notifications.streams.service import SseService, StreamOptions
+from notifications.streams.socket_outlet import HandedOver
+from notifications.streams.stream import CloseReason
+from tests.support.streams import ANNA, HEARTBEAT_BODY, wait_in_loop
+
+CHANNEL = "waiter:anna"
+LAST_CHUNK = b"0\r\n\r\n"
+
+
+class Exchange:
+    """A connection between a WSGI server and a client, and what came over it."""
+
+    def __init__(self, history: int = 0) -> None:
+        self.broker = MemoryBroker(new_epoch=lambda: "e1")
+        for number in range(history):
+            self.broker.publish([CHANNEL], HEARTBEAT_BODY, key=str(number))
+        self.sse = SseService(self.broker, StreamOptions())
+        self.sse.start()
+        one, other = socket.socketpair()
+        self.server = gevent.socket.socket(fileno=one.detach())
+        self.client = gevent.socket.socket(fileno=other.detach())
+        self.client.settimeout(5)
+
+    def open(self, last_event_id: str | None = None, *, is_chunked: bool = True) -> StreamBody:
+        return self.sse.open(
+            "waiter",
+            "anna",
+            ANNA,
+            last_event_id=last_event_id,
+            handover=Handover(self.server, is_chunked=is_chunked),
+        )
+
+    def serve(self, body: StreamBody) -> bool:
+        """Do as gunicorn does; return whether the stream was handed over."""
+        try:
+            for chunk in body:
+                self.server.sendall(Frame(chunk).chunk)
+            self.server.sendall(LAST_CHUNK)
+        except HandedOver:
+            return True
+        finally:
+            body.close()
+            self.server.close()
+        return False
+
+    def receive_all(self) -> bytes:
+        received = b""
+        while data := self.client.recv(65_536):
+            received += data
+        return received
+
+    @property
+    def closed(self) -> dict[str, int]:
+        return dict(self.sse.stats.closed)
+
+    def close(self) -> None:
+        self.sse.stop()
+        self.server.close()
+        self.client.close()
+
+
+@pytest.fixture
+def exchange() -> Iterator[Exchange]:
+    exchange = Exchange(history=5)
+    yield exchange
+    exchange.close()
+
+
+def event(offset: int) -> StoredEvent:
+    return StoredEvent("e1", offset, HEARTBEAT_BODY)
+
+
+def close_all(exchange: Exchange, reason: CloseReason) -> None:
+    exchange.sse.close_where(lambda stream: True, reason)
+
+
+def test_stream_lives_on_after_the_server_has_let_go_of_it(exchange: Exchange) -> None:
+    assert exchange.serve(exchange.open())
+    assert exchange.sse.counts()["waiter"] == 1
+
+    exchange.broker.publish([CHANNEL], HEARTBEAT_BODY, key="live")
+    close_all(exchange, CloseReason.DRAINING)
+    received = exchange.receive_all()
+    greeting, _, rest = received.partition(b"id: e1-5\n\n\r\n")
+    assert b"event: connection\n" in greeting
+    assert rest.startswith(event(6).chunk)
+    assert b'"code":"draining"' in rest
+    assert rest.endswith(b"\r\n" + LAST_CHUNK)
+
+
+def test_replay_goes_out_as_whole_chunks_before_what_is_live(exchange: Exchange) -> None:
+    body = exchange.open("e1-2")
+    assert exchange.serve(body)
+    exchange.broker.publish([CHANNEL], HEARTBEAT_BODY, key="live")
+    close_all(exchange, CloseReason.CLIENT_GONE)
+    received = exchange.receive_all()
+    replay = Frame(b"".join(event(offset).block for offset in (3, 4, 5))).chunk
+    assert received.endswith(replay + event(6).chunk + LAST_CHUNK)
+
+
+def test_without_chunks_the_replay_is_bare(exchange: Exchange) -> None:
+    body = exchange.open("e1-2", is_chunked=False)
+    next(body)
+    with pytest.raises(HandedOver):
+        next(body)
+    body.close()
+    exchange.server.close()
+    close_all(exchange, CloseReason.CLIENT_GONE)
+    assert exchange.receive_all() == b"".join(event(offset).block for offset in (3, 4, 5))
+
+
+@pytest.mark.parametrize("last_event_id", [None, "e1-0", "nonsense"])
+def test_stream_that_is_closed_before_it_went_live_says_why_and_ends_properly(
+    exchange: Exchange, last_event_id: str | None
+) -> None:
+    body = exchange.open(last_event_id)
+    close_all(exchange, CloseReason.TOKEN_REVOKED)
+    assert not exchange.serve(body)
+    received = exchange.receive_all()
+    assert b"event: connection\n" in received
+    assert received.count(b"event: closing\n") == 1
+    assert b'"code":"token_revoked"' in received
+    assert received.endswith(LAST_CHUNK)
+    assert exchange.closed == {"token_revoked": 1}
+
+
+def test_client_that_vanishes_during_its_replay_is_gone(exchange: Exchange) -> None:
+    body = exchange.open("e1-0")
+    exchange.client.close()
+    next(body)
+    with pytest.raises(HandedOver):
+        next(body)
+    body.close()
+    assert exchange.closed == {"client_gone": 1}
+    assert exchange.sse.counts() == {"session": 0, "waiter": 0}
+
+
+def test_client_that_does_not_read_its_replay_is_closed_at_the_deadline() -> None:
+    exchange = Exchange(history=1000)
+    exchange.server.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    exchange.server.settimeout(0.2)
+    body = exchange.open("e1-0")
+    next(body)
+    with pytest.raises(HandedOver):
+        next(body)
+    body.close()
+    assert exchange.closed == {"write_stalled": 1}
+    exchange.close()
+
+
+def test_response_that_is_dropped_before_it_began_leaves_nothing(exchange: Exchange) -> None:
+    exchange.open("e1-0").close()
+    assert exchange.closed == {"client_gone": 1}
+    assert exchange.sse.counts() == {"session": 0, "waiter": 0}
+
+
+def test_handed_over_stream_ends_when_its_client_hangs_up(exchange: Exchange) -> None:
+    assert exchange.serve(exchange.open())
+    exchange.client.close()
+    wait_in_loop(lambda: exchange.closed)
+    assert exchange.closed == {"client_gone": 1}

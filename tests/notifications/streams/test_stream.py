@@ -1,0 +1,91 @@
+"""One stream's mailbox, and the reasons to end it."""
+
+from __future__ import annotations
+
+import pytest
+
+from notifications.events import EventId
+from notifications.streams.stream import CloseReason
+from tests.support.streams import make_event, make_stream
+
+
+def offsets(events: list) -> list[int]:  # type: ignore[type-arg]
+    return [event.offset for event in events]
+
+
+def test_mailbox_gives_back_what_it_was_given_in_order_and_once() -> None:
+    stream = make_stream()
+    assert all(stream.offer(make_event(offset), 256) for offset in (1, 2, 3))
+    assert stream.depth == 3
+    assert offsets(stream.take()) == [1, 2, 3]
+    assert stream.take() == []
+    assert stream.depth == 0
+    assert stream.events_sent == 3
+
+
+def test_full_mailbox_refuses_and_keeps_what_it_has() -> None:
+    stream = make_stream()
+    taken = [stream.offer(make_event(offset), 256) for offset in range(1, 259)]
+    assert taken == [True] * 256 + [False] * 2
+    assert offsets(stream.take()) == list(range(1, 257))
+
+
+def test_empty_mailbox_holds_no_memory() -> None:
+    stream = make_stream()
+    stream.offer(make_event(1), 256)
+    stream.take()
+    assert stream.pending is None
+
+
+def test_going_live_keeps_what_came_after_the_place_alone() -> None:
+    stream = make_stream(is_live=False)
+    for offset in range(1, 6):
+        stream.offer(make_event(offset), 256)
+    stream.go_live(EventId("e1", 3))
+    assert not stream.is_replaying
+    assert offsets(stream.take()) == [4, 5]
+
+
+def test_going_live_keeps_what_came_in_a_newer_epoch() -> None:
+    stream = make_stream(is_live=False)
+    stream.offer(make_event(3, "e1"), 256)
+    stream.offer(make_event(1, "e2"), 256)
+    stream.go_live(EventId("e1", 3))
+    assert [str(event.event_id) for event in stream.take()] == ["e2-1"]
+
+
+def test_going_live_with_nothing_new_leaves_an_empty_mailbox() -> None:
+    stream = make_stream(is_live=False)
+    stream.offer(make_event(3), 256)
+    stream.go_live(EventId("e1", 3))
+    assert stream.pending is None
+
+
+def test_buffering_anew_forgets_what_was_heard_and_that_it_was_too_much() -> None:
+    stream = make_stream(is_live=False)
+    stream.offer(make_event(1), 256)
+    stream.has_overflowed = True
+    stream.begin_buffering()
+    assert stream.depth == 0
+    assert not stream.has_overflowed
+
+
+@pytest.mark.parametrize("reason", CloseReason)
+def test_every_reason_to_close_has_a_code_and_a_sentence(reason: CloseReason) -> None:
+    assert reason.code.isascii()
+    assert reason.code == reason.code.lower()
+    assert " " not in reason.code
+    assert " " in reason.sentence
+
+
+def test_codes_that_clients_rely_on_stay() -> None:
+    assert {reason.code: reason.reconnect for reason in CloseReason} == {
+        "client_gone": None,
+        "mailbox_full": None,
+        "write_stalled": None,
+        "token_expired": True,
+        "token_revoked": False,
+        "session_closed": False,
+        "draining": True,
+        "failed": True,
+    }

@@ -1,0 +1,269 @@
+"""A serving process from its start to its end, without a server around it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import gevent
+import pytest
+from flask import Flask
+from gevent.event import Event as Flag
+from sqlalchemy import text
+
+from app import create_app
+from notifications.brokers.memory.broker import MemoryBroker
+from notifications.errors import ServerDraining
+from notifications.publishing.notification_service import NotificationService
+from notifications.refresh.service import CacheRefreshService
+from notifications.streams.body import StreamBody
+from notifications.streams.service import SseService
+from runtime.serving import Serving
+from runtime.serving_lock import ServingLock, StandingBy
+from tests.support.service_server import SECRET, copy_sqlite
+from tests.support.streams import ANNA, wait_in_loop
+from waiter_service import Database, WaiterService
+from waiter_service.errors import DatabaseUnavailable
+
+
+class Process:
+    """What the tests want of an application, by name."""
+
+    def __init__(self, app: Flask, directory: Path) -> None:
+        self.app = app
+        self.directory = directory
+        self.serving: Serving = app.extensions["serving"]
+        self.sse: SseService = app.extensions["sse"]
+        self.service: WaiterService = app.extensions["waiter_service"]
+        self.cache_refresh: CacheRefreshService = app.extensions["cache_refresh"]
+        self.notifications: NotificationService = app.extensions["notifications"]
+        self.received = b""
+        self._reader: gevent.Greenlet[..., None] | None = None
+
+    def listen(
+        self, kind: str = "waiter", channel_id: str = "anna", last_event_id: str | None = None
+    ) -> None:
+        """Follow a stream, anna's unless told otherwise; ``received`` is what came."""
+        body = self.sse.open(kind, channel_id, ANNA, last_event_id=last_event_id)
+        self._reader = gevent.spawn(self._read, body)
+        wait_in_loop(lambda: b"event: connection" in self.received)
+
+    def _read(self, body: StreamBody) -> None:
+        for chunk in body:
+            self.received += chunk
+        body.close()
+
+    @property
+    def has_ended(self) -> bool:
+        return self._reader is not None and bool(self._reader.dead)
+
+    @property
+    def event_types(self) -> list[str]:
+        lines = self.received.decode().split("\n")
+        return [line.removeprefix("event: ") for line in lines if line.startswith("event: ")]
+
+    @property
+    def open_streams(self) -> int:
+        return sum(self.sse.counts().values())
+
+
+@pytest.fixture
+def new_process(seeded_sqlite: Path, tmp_path: Path) -> Iterator[Process]:
+    """One that has not started yet."""
+    app = create_app(
+        {
+            "INSTANCE_DIR": str(tmp_path),
+            "DATABASE_URL": copy_sqlite(seeded_sqlite, tmp_path),
+            "JWT_SECRET_KEY": SECRET,
+            "SSE_DRAIN_SECONDS": "0.2",
+            "LOG_LEVEL": "INFO",
+        }
+    )
+    process = Process(app, tmp_path)
+    yield process
+    process.serving.stop()
+    process.service.database.dispose()
+
+
+@pytest.fixture
+def process(new_process: Process) -> Process:
+    new_process.serving.start()
+    return new_process
+
+
+def test_start_that_failed_half_way_can_be_tried_again(
+    new_process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(side_by_side: object = None, *, is_alone: bool = False) -> None:
+        raise DatabaseUnavailable("the database is locked")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(new_process.service, "start_relaying", fail)
+        with pytest.raises(DatabaseUnavailable):
+            new_process.serving.start()
+    new_process.serving.start()
+    assert new_process.service.is_relay
+
+
+def test_process_that_stands_by_serves_nothing_until_the_other_has_ended(
+    new_process: Process,
+) -> None:
+    before = MemoryBroker(history_path=new_process.directory / "history.json")
+    before.restore()
+    place = before.tip("waiter:anna")
+    other = ServingLock([new_process.directory / "relay.lock"])
+    assert other.acquire()
+    for path in ("/sse/health", "/health/ready", "/api/sessions/table-7"):
+        assert new_process.app.test_client().get(path).status_code == 503
+    with pytest.raises(StandingBy):
+        new_process.serving.start()
+    assert other.is_awaited()
+    assert not new_process.service.is_relay
+
+    before.publish(["waiter:anna"], b"data: {}\n", key="k-1")
+    before.save()
+    other.release()
+    new_process.serving.start()
+    new_process.listen(last_event_id=str(place))
+    assert b'"resumed":true' in new_process.received
+
+
+@pytest.mark.parametrize("database", ["own.db", "restaurant.db"])
+def test_two_folders_with_one_sqlite_database_are_served_by_one_process(
+    process: Process, tmp_path_factory: pytest.TempPathFactory, database: str
+) -> None:
+    directory = tmp_path_factory.mktemp("another")
+    url = f"sqlite:///{(directory if database == 'own.db' else process.directory) / database}"
+    app = create_app(
+        {"INSTANCE_DIR": str(directory), "DATABASE_URL": url, "JWT_SECRET_KEY": SECRET}
+    )
+    another = Process(app, directory)
+    another.service.database.upgrade()
+    try:
+        if database == "own.db":
+            another.serving.start()
+        else:
+            with pytest.raises(StandingBy):
+                another.serving.start()
+    finally:
+        another.serving.stop()
+        another.service.database.dispose()
+
+
+def test_guests_are_told_of_the_last_change_before_they_are_shown_out(
+    process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    till = WaiterService(Database(str(process.service.database.url)))
+    # It is another process: nobody there hears of its changes.
+    till.after_commit = lambda changes: None
+    flush = process.service.flush
+    is_done = Flag()
+
+    def flush_and_then_something_happens() -> int:
+        sent = flush()
+        if not is_done.is_set():
+            is_done.set()
+            till.update_order_status("ord-1", "InProgress")
+            till.close_session("table-7", force=True, reason="gone")
+        return sent
+
+    process.listen("session", "table-7")
+    monkeypatch.setattr(process.service, "flush", flush_and_then_something_happens)
+    wait_in_loop(lambda: process.has_ended)
+    till.database.dispose()
+    assert process.event_types == ["connection", "order_update", "cache_refresh", "closing"]
+
+
+def test_drain_sends_what_is_pending_then_says_goodbye(process: Process) -> None:
+    process.listen()
+    process.service.update_order_status("ord-1", "InProgress")
+    process.serving.drain()
+    wait_in_loop(lambda: process.has_ended)
+    assert process.event_types == ["connection", "order_update", "cache_refresh", "closing"]
+    assert b'"code":"draining"' in process.received
+    assert process.open_streams == 0
+
+
+def test_what_happens_while_the_process_drains_is_left_to_the_next_one(process: Process) -> None:
+    process.listen()
+    process.serving.drain()
+    process.service.update_order_status("ord-1", "InProgress")
+    assert "order_update" not in process.event_types
+    assert process.service.pending_count() == 1
+
+
+def test_drained_process_opens_no_stream_and_says_so_in_health(process: Process) -> None:
+    process.serving.drain()
+    with pytest.raises(ServerDraining):
+        process.sse.open("waiter", "anna", ANNA)
+    assert process.serving.health()["status"] == "draining"
+
+
+def test_health_says_first_what_matters_most(process: Process) -> None:
+    text = process.app.test_client().get("/sse/health").text
+    keys = ["status", "timestamp", "activeConnections", "broker", "database", "cacheRefresh"]
+    assert list(json.loads(text)) == keys
+
+
+def test_draining_twice_at_once_is_draining_once(process: Process) -> None:
+    process.listen()
+    drains = [gevent.spawn(process.serving.drain) for _ in range(3)]
+    gevent.joinall(drains, timeout=5, raise_error=True)
+    assert all(drain.successful() for drain in drains)
+    assert process.event_types.count("closing") == 1
+
+
+def test_streams_are_sent_away_even_when_the_history_cannot_be_saved(
+    process: Process, caplog: pytest.LogCaptureFixture
+) -> None:
+    (process.directory / "history.new").mkdir()  # in the way
+    process.listen()
+    process.serving.drain()
+    wait_in_loop(lambda: process.has_ended)
+    assert process.event_types[-1] == "closing"
+    assert "history.new" in caplog.text
+
+
+def test_streams_are_sent_away_even_when_the_database_is_gone(
+    process: Process, caplog: pytest.LogCaptureFixture
+) -> None:
+    process.listen()
+    with process.service.database.writing() as orm:
+        orm.execute(text("DROP TABLE outbox"))
+    process.serving.drain()
+    wait_in_loop(lambda: process.has_ended)
+    assert process.event_types[-1] == "closing"
+    assert "outbox" in caplog.text
+
+
+@pytest.mark.parametrize("end", [Serving.drain, Serving.stop])
+def test_a_step_that_fails_keeps_neither_the_others_nor_the_server_waiting(
+    process: Process,
+    end: Callable[[Serving], None],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fail() -> None:
+        raise RuntimeError("a bug")
+
+    process.listen()
+    monkeypatch.setattr(process.cache_refresh, "drain", fail)
+    monkeypatch.setattr(process.cache_refresh, "stop", fail)
+    end(process.serving)
+    with gevent.Timeout(5):
+        process.serving.drain()  # as the server does before the process ends
+    wait_in_loop(lambda: process.has_ended)
+    assert process.event_types[-1] == "closing"
+    assert (process.directory / "history.json").exists(), "the next process goes on with it"
+    assert "a bug" in caplog.text
+    monkeypatch.undo()
+    process.cache_refresh.stop()
+
+
+def test_stopping_twice_is_stopping_once(process: Process) -> None:
+    process.listen()
+    process.serving.stop()
+    process.serving.stop()
+    wait_in_loop(lambda: process.has_ended)
+    assert process.open_streams == 0

@@ -1,0 +1,1 @@
+"""What may change on the floor, and how: each in one transaction."""

@@ -1,0 +1,145 @@
+"""Moving a request or an order to another status."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Generic, TypeVar
+
+from sqlalchemy import Select, select
+
+from waiter_service import inputs
+from waiter_service.actors import Actor
+from waiter_service.errors import IllegalTransition, NotFound, VersionConflict
+from waiter_service.floor.unit_of_work import WANTED, UnitOfWork, session_lock
+from waiter_service.statuses import OrderStatus, RequestStatus, S, allowed_moves
+from waiter_service.store.models import OrderRow, RequestRow, SessionRow, TicketColumns
+
+T = TypeVar("T", bound=TicketColumns)
+
+_NEW = frozenset({RequestStatus.NEW.value})
+# Cancelled and Rejected end it without anybody having taken it on.
+_NOT_TAKEN_ON = _NEW | {RequestStatus.CANCELLED.value, OrderStatus.REJECTED.value}
+_COMPLETED = frozenset({RequestStatus.COMPLETED.value, OrderStatus.COMPLETE.value})
+_UNDERWAY = frozenset(
+    {
+        RequestStatus.NEW.value,
+        RequestStatus.ACKNOWLEDGED.value,
+        RequestStatus.IN_PROGRESS.value,
+        RequestStatus.ON_HOLD.value,
+    }
+)
+_FINAL = frozenset(
+    status.value for each in (RequestStatus, OrderStatus) for status in each if status.is_final
+)
+
+_LOCKS: Mapping[type[TicketColumns], Select[SessionRow]] = {
+    row_type: session_lock(
+        SessionRow.id == select(row_type.session_id).where(row_type.id == WANTED).scalar_subquery()
+    )
+    for row_type in (RequestRow, OrderRow)
+}
+
+
+def is_move(
+    current: S, requested: S, *, version: int, expected_version: int | None, actor: Actor
+) -> bool:
+    """Tell whether there is anything to do: ``False`` when it has that status already.
+
+    The version is looked at first. Two waiters who press the same button at
+    once both mean to be the one, so the second must hear that they are not.
+
+    Raises:
+        VersionConflict: it is no longer as the actor has seen it.
+        IllegalTransition: the table of moves does not have this one.
+    """
+    allowed = allowed_moves(current, actor.kind)
+    if expected_version is not None and expected_version != version:
+        raise VersionConflict(
+            expected=expected_version,
+            actual=version,
+            current=current.value,
+            requested=requested.value,
+            allowed=tuple(status.value for status in allowed),
+        )
+    if requested is current:
+        return False
+    if requested not in allowed:
+        raise IllegalTransition(
+            current=current.value,
+            requested=requested.value,
+            allowed=tuple(status.value for status in allowed),
+            version=version,
+        )
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Moved(Generic[T, S]):
+    """A ticket after the attempt; ``old`` is None where it had that status already."""
+
+    session: SessionRow
+    ticket: T
+    old: S | None
+
+
+def move(
+    work: UnitOfWork,
+    row_type: type[T],
+    ticket_id: str,
+    requested: S,
+    *,
+    unknown: type[NotFound],
+    expected_version: int | None,
+) -> Moved[T, S]:
+    """Move the request or order of that id to ``requested``, under its session's lock.
+
+    Raises:
+        Missing: there is none (``unknown``), or it is not the actor's.
+        VersionConflict, IllegalTransition: as ``is_move`` says.
+    """
+    expected_version = inputs.expected_version(expected_version)
+    if not inputs.is_identifier(ticket_id):
+        raise unknown(ticket_id)
+    session = work.lock_session(_LOCKS[row_type], ticket_id)
+    if session is None:
+        raise unknown(ticket_id)
+    work.require_permission(session, unknown.thing, ticket_id)
+    if work.actor.is_guest:
+        work.require_open(session)
+    # Read after the lock, in a statement of its own: only so is it certain to
+    # be what the one before us in the queue has left.
+    ticket = work.orm.get_one(row_type, ticket_id)
+    current = type(requested)(ticket.status)
+    if not is_move(
+        current,
+        requested,
+        version=ticket.version,
+        expected_version=expected_version,
+        actor=work.actor,
+    ):
+        return Moved(session, ticket, None)
+    apply_move(ticket, requested.value, actor=work.actor, now=work.now)
+    return Moved(session, ticket, current)
+
+
+def apply_move(ticket: TicketColumns, requested: str, *, actor: Actor, now: datetime) -> None:
+    """Give ``ticket`` its new status, version and times.
+
+    An undo takes the times back too: a request that is New again has been
+    acknowledged by nobody.
+    """
+    ticket.status = requested
+    ticket.version += 1
+    ticket.updated_at = now
+    if requested in _NEW:
+        ticket.acknowledged_at = ticket.acknowledged_by = None
+    elif requested not in _NOT_TAKEN_ON and ticket.acknowledged_at is None:
+        ticket.acknowledged_at, ticket.acknowledged_by = now, actor.id
+    if requested in _COMPLETED and ticket.completed_at is None:
+        ticket.completed_at = now
+    elif requested in _UNDERWAY:
+        ticket.completed_at = None
+    if requested in _FINAL:
+        ticket.finished_at = now

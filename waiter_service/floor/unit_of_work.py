@@ -1,0 +1,137 @@
+"""One change on the floor: what it locks, and what it must leave behind."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from datetime import datetime
+from functools import cached_property
+from typing import Any, cast
+
+from sqlalchemy import ColumnElement, Select, String, Table, bindparam, insert, select
+from sqlalchemy.orm import Session
+
+from waiter_service.actors import Actor
+from waiter_service.changes import Change
+from waiter_service.clock import Clock
+from waiter_service.errors import NotPermitted, SessionClosedError
+from waiter_service.outbox import rows
+from waiter_service.outbox.rows import Entry
+from waiter_service.rules import HouseRules
+from waiter_service.store.models import AuditRow, SessionRow
+
+# On the table itself: nobody reads the row back, so the ORM need not know it.
+_ADD_AUDIT = insert(cast("Table", AuditRow.__table__))
+
+
+#: Stands for the id that a session is looked up by.
+WANTED = bindparam("wanted", type_=String)
+
+
+def session_lock(which: ColumnElement[bool]) -> Select[SessionRow]:
+    """Return what locks the session that ``which`` tells by ``WANTED``.
+
+    Made once for each way to look it up: put together anew for each change, it cost
+    more than to carry it out.
+    """
+    # Not FOR UPDATE: the id stays, and rows that refer to it are inserted by
+    # ourselves only.
+    return select(SessionRow).where(which).with_for_update(key_share=True)
+
+
+class UnitOfWork:
+    """What one actor changes in one transaction.
+
+    Whoever changes anything in a session locks the session's row first. So
+    the changes at one table come one after another, their versions, their
+    outbox rows and their times in the same order; and the waiter a change
+    names is the one who holds the table at that moment, though a transfer
+    be under way.
+    """
+
+    def __init__(
+        self,
+        orm: Session,
+        *,
+        actor: Actor,
+        clock: Clock,
+        rules: HouseRules,
+        monotonic: Callable[[], float],
+        claimant_of: Callable[[str], str | None],
+    ) -> None:
+        self.orm = orm
+        self.actor = actor
+        self.rules = rules
+        self.changes: list[Change] = []
+        self.claimed: list[Entry] = []
+        self._clock = clock
+        self._monotonic = monotonic
+        self._claimant_of = claimant_of
+
+    @cached_property
+    def now(self) -> datetime:
+        """When it happens: one moment for all of it. Ask for it after the lock is held."""
+        return self._clock()
+
+    def lock_session(self, lock: Select[SessionRow], wanted: str) -> SessionRow | None:
+        """Lock the one session that ``lock`` finds for ``wanted``, once nobody else changes it."""
+        return self.orm.scalar(lock, {"wanted": wanted})
+
+    def require_permission(self, session: SessionRow, thing: str, thing_id: str) -> None:
+        """Raise ``NotPermitted`` unless the actor may act in ``session``."""
+        if not self.actor.may_act_in(session_id=session.id, waiter_id=session.waiter_id):
+            raise NotPermitted(thing, thing_id, self.actor)
+
+    def require_open(self, session: SessionRow) -> None:
+        """Raise ``SessionClosedError`` if the guests have left."""
+        if session.closed_at is not None:
+            raise SessionClosedError(session.id)
+
+    def facts(self, session: SessionRow, *, version: int, reason: str | None) -> dict[str, Any]:
+        """Return what every change tells, whatever its kind."""
+        return {
+            "id": uuid.uuid4().hex,
+            "session_id": session.id,
+            "waiter_id": session.waiter_id,
+            "table_number": session.table_number,
+            "version": version,
+            "actor": self.actor,
+            "reason": reason,
+            "occurred_at": self.now,
+        }
+
+    def record(
+        self,
+        change: Change,
+        *,
+        subject: tuple[str, str],
+        from_value: str | None,
+        to_value: str | None,
+    ) -> None:
+        """Leave the audit row and the outbox row of ``change``, about ``subject`` (kind, id)."""
+        self.orm.connection().execute(
+            _ADD_AUDIT,
+            {
+                "occurred_at": change.occurred_at,
+                "actor_kind": change.actor.kind.value,
+                "actor_id": change.actor.id,
+                "action": change.KIND,
+                "subject_kind": subject[0],
+                "subject_id": subject[1],
+                "session_id": change.session_id,
+                "from_value": from_value,
+                "to_value": to_value,
+                "version": change.version,
+                "reason": change.reason,
+            },
+        )
+        entry = rows.add(
+            self.orm,
+            change,
+            claimant=self._claimant_of(change.KIND),
+            now=self.now,
+            held_at=self._monotonic(),
+        )
+        self.changes.append(change)
+        if entry is not None:
+            self.claimed.append(entry)

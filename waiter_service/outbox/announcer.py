@@ -1,0 +1,101 @@
+"""Telling this process's receivers about a change."""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from collections.abc import Callable
+from enum import Enum, auto
+from typing import Any
+
+from waiter_service.changes import Change, from_payload
+from waiter_service.outbox.failing_changes import FailingChanges
+from waiter_service.outbox.rows import Entry
+from waiter_service.signals import BY_KIND
+
+log = logging.getLogger(__name__)
+
+# How many told changes are remembered while their rows are still there. A
+# guess: hours of a busy restaurant, about 1 MB.
+MAX_REMEMBERED = 10_000
+
+
+class Outcome(Enum):
+    """What came of telling."""
+
+    TAKEN = auto()
+    """Every receiver took it, now or earlier."""
+    FAILED = auto()
+    """At least one raised."""
+    UNHEARD = auto()
+    """Nobody here listens to this kind of change."""
+
+
+class Announcer:
+    """Sends changes as signals of one ``sender``, and remembers which were taken."""
+
+    def __init__(self, sender: object) -> None:
+        self._sender = sender
+        self._failing = FailingChanges()
+        self._taken: OrderedDict[str, None] = OrderedDict()
+
+    def heard_kinds(self) -> frozenset[str]:
+        """Return the kinds of changes that somebody in this process listens to."""
+        return frozenset(kind for kind in BY_KIND if self.hears(kind))
+
+    def hears(self, kind: str) -> bool:
+        """Tell whether somebody in this process listens to changes of ``kind``."""
+        return bool(self._receivers(kind))
+
+    def tell(self, change: Change) -> Outcome:
+        """Call every receiver of the change's signal, whatever the others do.
+
+        Not ``Signal.send``: there, the first receiver that raises stops the
+        rest. Receivers may switch greenlets. ``GreenletExit`` and
+        ``gevent.Timeout`` are no ``Exception`` and pass through.
+        """
+        receivers = self._receivers(change.KIND)
+        if not receivers:
+            return Outcome.UNHEARD
+        outcome = Outcome.TAKEN
+        for receiver in receivers:
+            try:
+                receiver(self._sender, change=change)
+            except Exception as error:
+                outcome = Outcome.FAILED
+                if self._failing.is_news(change.id, error):
+                    log.exception(
+                        "a receiver of %s failed: change %s, session %s, receiver %r",
+                        change.KIND,
+                        change.id,
+                        change.session_id,
+                        receiver,
+                    )
+        if outcome is Outcome.TAKEN:
+            self._failing.taken(change.id)
+            self._remember(change.id)
+        return outcome
+
+    def tell_entry(self, entry: Entry) -> Outcome:
+        """Tell the change of an outbox row, unless its receivers took it before."""
+        if entry.id in self._taken:
+            return Outcome.TAKEN
+        try:
+            change = from_payload(entry.kind, entry.payload)
+        except (LookupError, TypeError, ValueError) as error:
+            if self._failing.is_news(entry.id, error):
+                log.exception("outbox row %s (%s) cannot be read", entry.id, entry.kind)
+            return Outcome.FAILED
+        return self.tell(change)
+
+    def forget(self, change_id: str) -> None:
+        """Stop remembering a change whose row is gone."""
+        self._taken.pop(change_id, None)
+
+    def _receivers(self, kind: str) -> list[Callable[..., Any]]:
+        return list(BY_KIND[kind].receivers_for(self._sender))
+
+    def _remember(self, change_id: str) -> None:
+        self._taken[change_id] = None
+        while len(self._taken) > MAX_REMEMBERED:
+            self._taken.popitem(last=False)

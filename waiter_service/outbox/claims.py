@@ -1,0 +1,182 @@
+"""Who announces which rows of the outbox.
+
+A session's rows are claimed by one process at a time, oldest first. On
+PostgreSQL, whoever claims locks the session's oldest row meanwhile (``FOR
+UPDATE SKIP LOCKED``), so that two claims of one session cannot overlap and
+those of different sessions do not wait for each other; on SQLite writers come
+one at a time anyway.
+
+A claim ends when its row is removed or given back, or when others see that nothing has
+changed about it for too long. A change that could not be announced is given back, and rests for
+a pause. ``standstill.py`` measures both.
+
+Functions here run inside the caller's transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from sqlalchemy import (
+    Connection,
+    Exists,
+    Update,
+    exists,
+    func,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
+
+from waiter_service.outbox.rows import Entry
+from waiter_service.outbox.standstill import UNPAUSED_ATTEMPTS, HeldRow
+from waiter_service.store.models import OutboxRow
+
+# The table under the names it has in one statement. Made once: SQLAlchemy takes
+# milliseconds to describe an alias, and a floor asks several times a second.
+_head, _older, _of_kind, _claimed, _waiting = (aliased(OutboxRow) for _ in range(5))
+
+
+def claim(
+    orm: Session,
+    *,
+    claimant: str,
+    held_at: float,
+    kinds: Collection[str],
+    limit: int,
+    only_sessions: Collection[str] | None = None,
+    without_sessions: Collection[str] = (),
+    retry: bool = True,
+    due: Collection[int] = (),
+) -> list[Entry]:
+    """Claim up to ``limit`` rows that nobody else is announcing, oldest first.
+
+    Args:
+        held_at: the present, on the claimant's monotonic clock.
+        kinds: those somebody listens to here; others stay for other processes.
+        only_sessions: rows of these alone.
+        without_sessions: rows of any but these.
+        retry: also sessions whose oldest row has failed before,
+        due: and these rows, which have failed often, and whose pause is over.
+    """
+    heads = (
+        select(_head.session_id)
+        .where(
+            # Grouped, not "none is older": PostgreSQL knows nothing of a backlog that is
+            # new, and would compare each row of a session with each: 5 s for 3,000 rows.
+            _head.sequence.in_(select(func.min(_older.sequence)).group_by(_older.session_id)),
+            _has_kind(_head.session_id, kinds),
+            # Of a session that is claimed, the oldest row is.
+            _head.claimed_by.is_(None),
+        )
+        .order_by(_head.sequence)
+        .limit(limit)
+        .with_for_update(skip_locked=True, of=_head)
+    )
+    if only_sessions is not None:
+        heads = heads.where(_head.session_id.in_(only_sessions))
+    if without_sessions:
+        heads = heads.where(_head.session_id.not_in(without_sessions))
+    if not retry:
+        heads = heads.where(_head.attempts == 0)
+    elif due:
+        heads = heads.where(or_(_head.attempts <= UNPAUSED_ATTEMPTS, _head.sequence.in_(due)))
+    else:
+        heads = heads.where(_head.attempts <= UNPAUSED_ATTEMPTS)
+    sessions = orm.scalars(heads).all()
+    if not sessions:
+        return []
+
+    # The claims are looked at again: the statement above may have seen the
+    # table as it was before the lock it got was given up by another claimant.
+    free = (
+        select(_waiting.sequence)
+        .where(
+            _waiting.session_id.in_(sessions),
+            _waiting.kind.in_(kinds),
+            _waiting.session_id.not_in(
+                select(_claimed.session_id).where(_claimed.claimed_by.is_not(None))
+            ),
+        )
+        .order_by(_waiting.sequence)
+        .limit(limit)
+    )
+    claimed = orm.execute(
+        update(OutboxRow)
+        .where(OutboxRow.sequence.in_(free))
+        .values(claimed_by=claimant)
+        .returning(
+            OutboxRow.sequence,
+            OutboxRow.id,
+            OutboxRow.session_id,
+            OutboxRow.kind,
+            OutboxRow.payload,
+            OutboxRow.attempts,
+        )
+        .execution_options(synchronize_session=False)
+    )
+    entries = [
+        Entry(row.sequence, row.id, row.session_id, row.kind, row.payload, held_at, row.attempts)
+        for row in claimed
+    ]
+    # RETURNING promises no order.
+    return sorted(entries, key=lambda entry: entry.sequence)
+
+
+def _has_kind(session_id: InstrumentedAttribute[str], kinds: Collection[str]) -> Exists:
+    """Tell whether a session has a row of one of these kinds."""
+    return exists().where(_of_kind.session_id == session_id, _of_kind.kind.in_(kinds))
+
+
+def renew(
+    connection: Connection, *, claimant: str, entries: Collection[Entry], held_at: float
+) -> list[Entry]:
+    """Prove that ``claimant`` still holds ``entries``; return those that it does hold."""
+    renewed = _of(claimant, [entry.sequence for entry in entries]).values(
+        renewals=OutboxRow.renewals + 1
+    )
+    held = set(connection.execute(renewed.returning(OutboxRow.sequence)).scalars())
+    for entry in entries:
+        entry.held_at = held_at
+    return [entry for entry in entries if entry.sequence in held]
+
+
+def give_back(orm: Session, *, claimant: str, sequences: Collection[int]) -> None:
+    """End the claim on these rows; not on those that another has claimed by now."""
+    orm.execute(_of(claimant, sequences).values(claimed_by=None))
+
+
+def pause(orm: Session, *, claimant: str, failed: Entry) -> None:
+    """End the claim on the one that ``failed``, and count how often it has."""
+    orm.execute(
+        _of(claimant, [failed.sequence]).values(
+            claimed_by=None, renewals=0, attempts=failed.attempts
+        )
+    )
+
+
+def _of(claimant: str, sequences: Collection[int]) -> Update:
+    return (
+        update(OutboxRow)
+        .where(OutboxRow.sequence.in_(sequences), OutboxRow.claimed_by == claimant)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def give_back_all(orm: Session, *, claimant: str | None = None) -> None:
+    """End every claim of ``claimant``, or of all."""
+    claims = update(OutboxRow).where(
+        OutboxRow.claimed_by == claimant if claimant else OutboxRow.claimed_by.is_not(None)
+    )
+    orm.execute(claims.values(claimed_by=None).execution_options(synchronize_session=False))
+
+
+_HELD = select(
+    OutboxRow.sequence, OutboxRow.claimed_by, OutboxRow.renewals, OutboxRow.attempts
+).where(or_(OutboxRow.claimed_by.is_not(None), OutboxRow.attempts > UNPAUSED_ATTEMPTS))
+
+
+def held(orm: Session) -> list[HeldRow]:
+    """Return the rows that are claimed or paused."""
+    return [HeldRow(*row) for row in orm.execute(_HELD)]

@@ -1,0 +1,307 @@
+"""From a committed change to its signal.
+
+A service is in one of two modes. One that *relays* (a process that serves
+streams) announces everything in the outbox, whoever made it, and removes
+what it has announced. Any other (a script, the command line, a till) tells
+its own receivers about its own changes, once, and leaves the rows for a
+process that relays.
+
+::
+
+    after a commit, relaying:      announce own rows, remove them
+    after a commit, otherwise:     tell own receivers, leave the rows
+    on a timer:        flush():    claim, announce, remove, until nothing is left
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import uuid
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+from waiter_service.changes import Change
+from waiter_service.clock import Clock
+from waiter_service.errors import DatabaseError
+from waiter_service.outbox import claims, rows
+from waiter_service.outbox.announcer import Announcer, Outcome
+from waiter_service.outbox.rows import Entry
+from waiter_service.outbox.standstill import RENEW_SECONDS, Standstill
+from waiter_service.store.database import Database
+
+log = logging.getLogger(__name__)
+
+# stop() waits this long for a flush under way in another greenlet or thread.
+STOP_SECONDS = 5.0
+
+
+# Carries out all that it is given, and then raises what one of them has.
+SideBySide = Callable[[Sequence[Callable[[], None]]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Round:
+    """What one round of announcing covers: everything, unless told otherwise."""
+
+    limit: int = 100
+    only_sessions: frozenset[str] | None = None
+    retry: bool = True
+
+
+@dataclass(slots=True)
+class _Progress:
+    """How far one round has come."""
+
+    sent: int = 0
+    # Announced, with rows that are still to be removed.
+    told: list[Entry] = field(default_factory=list)
+    # Sessions of which nothing waits any more.
+    emptied: set[str] = field(default_factory=set)
+    # Sessions whose oldest row was not taken: what follows in them must wait.
+    stuck: set[str] = field(default_factory=set)
+
+
+class Relay:
+    """Announces changes for one service.
+
+    One greenlet or thread announces at a time. A call that comes meanwhile,
+    even from a receiver, hands its work to the one that is at it and returns
+    at once: nobody waits for another's receivers, and none can lock itself out.
+    """
+
+    def __init__(
+        self,
+        announcer: Announcer,
+        database: Database,
+        clock: Clock,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._announcer = announcer
+        self._database = database
+        self._clock = clock
+        self._monotonic = monotonic
+        self._claimant = uuid.uuid4().hex
+        self._standstill = Standstill(self._claimant, monotonic)
+        self._at_it = threading.Lock()
+        self._asked: deque[_Round] = deque()
+        # Claimed and committed, but not yet announced and removed: what came with
+        # its insertion, and what a failing store has left in our hands.
+        self._own: deque[Entry] = deque()
+        self.side_by_side: SideBySide | None = None
+        self.is_relaying = False
+
+    def start(self, *, is_alone: bool = False) -> None:
+        """Announce for the whole deployment from now on. Starting again is harmless."""
+        if is_alone and not self.is_relaying:
+            with self._database.writing() as orm:
+                claims.give_back_all(orm)
+        self.is_relaying = True
+
+    def stop(self) -> None:
+        """Leave announcing to others; give claims back, so that they need not wait for them."""
+        self.is_relaying = False
+        if not self._at_it.acquire(timeout=STOP_SECONDS):
+            log.warning("a flush is still under way; others wait until its claims stand still")
+            return
+        try:
+            self._own.clear()
+            with self._database.writing() as orm:
+                claims.give_back_all(orm, claimant=self._claimant)
+        except DatabaseError as error:
+            log.warning("claims could not be given back; others take them later: %s", error)
+        finally:
+            self._at_it.release()
+
+    def claimant_of(self, kind: str) -> str | None:
+        """Return who claims a new change of ``kind`` together with its insertion, if anybody.
+
+        A process that relays announces its own changes the moment they are
+        committed; claiming them right away saves it a search.
+        """
+        return self._claimant if self.is_relaying and self._announcer.hears(kind) else None
+
+    def accept(self, entries: Iterable[Entry]) -> None:
+        """Take over rows that were claimed with their insertion and are now committed."""
+        self._own.extend(entries)
+
+    def announce(self, changes: Sequence[Change]) -> None:
+        """Announce ``changes``, just committed by this service.
+
+        What has failed before is left to ``flush()``: while a receiver is
+        down, not every change should wait for it again.
+        """
+        if self.is_relaying:
+            sessions = frozenset(change.session_id for change in changes)
+            self._work(_Round(only_sessions=sessions, retry=False))
+        else:
+            for change in changes:
+                self._announcer.tell(change)
+
+    def flush(self, limit: int) -> int:
+        """Announce all that waits and can be announced, ``limit`` rows a claim; count them."""
+        if not self._announcer.heard_kinds() or self._is_idle():
+            return 0
+        return self._work(_Round(limit=limit))
+
+    def _is_idle(self) -> bool:
+        """Tell by reading alone that nothing waits: no claim, no write.
+
+        If something does, see what others hold of it, and for how long.
+        """
+        with self._database.reading() as orm:
+            is_empty = rows.is_empty(orm)
+            self._standstill.look(() if is_empty else claims.held(orm))
+        return is_empty and not self._asked and not self._own
+
+    @property
+    def behind_count(self) -> int:
+        """How many of this process's own changes wait in its hands to be announced."""
+        return len(self._own)
+
+    def pending_count(self) -> int:
+        """Return how many changes are committed but not announced."""
+        with self._database.reading() as orm:
+            return rows.pending_count(orm)
+
+    def oldest_age_seconds(self) -> float:
+        """Return how long the oldest of them has waited; 0.0 when there is none."""
+        with self._database.reading() as orm:
+            oldest = rows.oldest_created_at(orm)
+        return max(0.0, (self._clock() - oldest).total_seconds()) if oldest else 0.0
+
+    def _work(self, asked: _Round) -> int:
+        sent = 0
+        self._asked.append(asked)
+        # Looked at once more after the lock is given up: what somebody asked
+        # for who then found it taken is seen either by us or by the next.
+        while self._asked and self._at_it.acquire(blocking=False):
+            try:
+                self._free_what_stands_still()
+                while self._asked:
+                    sent += self._round(self._asked.popleft())
+            finally:
+                self._at_it.release()
+        return sent
+
+    def _free_what_stands_still(self) -> None:
+        """End the claims of processes that have died. Nothing is being announced here meanwhile."""
+        void = self._standstill.take_void({entry.sequence for entry in self._own})
+        if not void:
+            return
+        with self._database.writing() as orm:
+            for claimant, sequences in void.items():
+                claims.give_back(orm, claimant=claimant, sequences=sequences)
+        log.info(
+            "took over changes that a process no longer announces: %d", sum(map(len, void.values()))
+        )
+
+    def _round(self, asked: _Round) -> int:
+        progress = _Progress()
+        try:
+            self._announce_all(asked, progress)
+        finally:
+            # The store has failed, or a greenlet was ended: the next round removes them.
+            self._own.extend(progress.told)
+        return progress.sent
+
+    def _announce_all(self, asked: _Round, progress: _Progress) -> None:
+        while self._own:
+            own = [self._own.popleft() for _ in range(min(asked.limit, len(self._own)))]
+            self._announce_each(own, progress)
+            # First what was committed meanwhile; but rows must not pile up.
+            if len(progress.told) >= asked.limit:
+                self._remove(progress)
+        self._remove(progress)
+        only = asked.only_sessions
+        if only is not None:
+            only -= progress.emptied | progress.stuck
+            if not only:
+                return
+        while entries := self._claim(asked, only, progress.stuck):
+            self._announce_each(entries, progress)
+            self._remove(progress)
+
+    def _claim(
+        self, asked: _Round, only: Collection[str] | None, stuck: Collection[str]
+    ) -> list[Entry]:
+        with self._database.writing() as orm:
+            return claims.claim(
+                orm,
+                claimant=self._claimant,
+                held_at=self._monotonic(),
+                kinds=self._announcer.heard_kinds(),
+                limit=asked.limit,
+                only_sessions=only,
+                without_sessions=stuck,
+                retry=asked.retry,
+                due=self._standstill.due() if asked.retry else (),
+            )
+
+    def _announce_each(self, entries: Sequence[Entry], progress: _Progress) -> None:
+        """Announce claimed rows: a session's in order, different sessions' side by side."""
+        if self.side_by_side is None:
+            self._announce(entries, progress)
+            return
+        sessions: dict[str, list[Entry]] = {}
+        for entry in entries:
+            sessions.setdefault(entry.session_id, []).append(entry)
+        self.side_by_side([partial(self._announce, each, progress) for each in sessions.values()])
+
+    def _announce(self, entries: Sequence[Entry], progress: _Progress) -> None:
+        """Announce claimed rows in order; one that fails holds up its session alone."""
+        left = deque(entries)
+        try:
+            while left := self._still_held(left):
+                entry = left[0]
+                outcome = self._announcer.tell_entry(entry)
+                if outcome is Outcome.TAKEN:
+                    progress.told.append(left.popleft())
+                    progress.sent += 1
+                else:
+                    progress.stuck.add(entry.session_id)
+                    behind = [e for e in left if e.session_id == entry.session_id]
+                    self._give_back(behind, failed=entry if outcome is Outcome.FAILED else None)
+                    left = deque(e for e in left if e.session_id != entry.session_id)
+        except DatabaseError:
+            # Still claimed: nobody else would touch them while we live.
+            self._own.extend(left)
+            left.clear()
+            raise
+        finally:
+            # A greenlet was ended in the middle of it.
+            if left:
+                self._give_back(left)
+
+    def _still_held(self, left: deque[Entry]) -> deque[Entry]:
+        """Return what is left without those that others have taken because we were too slow."""
+        now = self._monotonic()
+        if not left or now - left[0].held_at < RENEW_SECONDS:
+            return left
+        with self._database.committing() as connection:
+            return deque(
+                claims.renew(connection, claimant=self._claimant, entries=left, held_at=now)
+            )
+
+    def _remove(self, progress: _Progress) -> None:
+        """Remove the rows of what was told, in one commit."""
+        if progress.told:
+            with self._database.committing() as connection:
+                progress.emptied |= rows.remove(connection, progress.told)
+        for entry in progress.told:
+            self._announcer.forget(entry.id)
+        progress.told.clear()
+
+    def _give_back(self, entries: Collection[Entry], *, failed: Entry | None = None) -> None:
+        with self._database.writing() as orm:
+            if failed is not None:
+                failed.attempts += 1
+                claims.pause(orm, claimant=self._claimant, failed=failed)
+            claims.give_back(
+                orm, claimant=self._claimant, sequences=[entry.sequence for entry in entries]
+            )
+        if failed is not None:
+            self._standstill.failed(failed.sequence, failed.attempts)

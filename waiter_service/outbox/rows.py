@@ -1,0 +1,141 @@
+"""Changes committed but not yet announced.
+
+A change and its row here commit together, so neither exists without the
+other. A process that announces first *claims* rows: nobody else touches them
+until it removes them, gives them back, or shows no sign of life. No
+transaction stays open while receivers run.
+
+Two rules keep the changes of a session in order, whoever announces them:
+
+1. They are inserted under the lock of the session's row, so that their
+   ``sequence`` is the order they were committed in.
+2. A session's rows are claimed by one process at a time, oldest first; see
+   ``claims.py``.
+
+Functions here run inside the caller's transaction. What is done with the
+rows is told in ``relay.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, cast
+
+from sqlalchemy import (
+    BindParameter,
+    Connection,
+    String,
+    Table,
+    bindparam,
+    case,
+    delete,
+    exists,
+    func,
+    insert,
+    null,
+    select,
+)
+from sqlalchemy.orm import Session
+
+from waiter_service.changes import Change, to_payload
+from waiter_service.store.models import OutboxRow
+
+
+@dataclass(slots=True)
+class Entry:
+    """One row, as claimed.
+
+    ``held_at`` is when it was claimed or renewed, on the claimant's monotonic clock;
+    ``attempts`` is how often announcing it has failed before.
+    """
+
+    sequence: int
+    id: str
+    session_id: str
+    kind: str
+    payload: dict[str, Any]
+    held_at: float
+    attempts: int = 0
+
+
+_ANY = select(OutboxRow.sequence).limit(1)
+
+# The two of every status change, on the table itself: put together anew by the
+# ORM each time, they were half of what a change costs.
+_OUTBOX = cast("Table", OutboxRow.__table__)
+_THERE = _OUTBOX.alias()
+_IS_FIRST = ~exists().where(_THERE.c.session_id == bindparam("of_session"))
+_ADD = (
+    insert(_OUTBOX)
+    .values(
+        claimed_by=case((_IS_FIRST, bindparam("claimant", type_=String)), else_=null()),
+    )
+    .returning(_OUTBOX.c.sequence, _OUTBOX.c.claimed_by)
+)
+_ROWS: BindParameter[list[int]] = bindparam("rows", expanding=True)
+_REMOVE = delete(_OUTBOX).where(_OUTBOX.c.sequence.in_(_ROWS))
+_REMOVE_LAST = _REMOVE.where(
+    ~exists().where(_THERE.c.session_id == _OUTBOX.c.session_id, _THERE.c.sequence.not_in(_ROWS))
+).returning(_OUTBOX.c.session_id)
+
+
+def add(
+    orm: Session, change: Change, *, claimant: str | None, now: datetime, held_at: float
+) -> Entry | None:
+    """Insert ``change``; return its row if ``claimant`` has claimed it with that.
+
+    It is claimed only when nothing of its session waits: otherwise it would
+    overtake. The caller holds the session's lock, so nothing slips in between.
+    """
+    payload = to_payload(change)
+    row = (
+        orm.connection()
+        .execute(
+            _ADD,
+            {
+                "id": change.id,
+                "session_id": change.session_id,
+                "kind": change.KIND,
+                "payload": payload,
+                "created_at": now,
+                "renewals": 0,
+                "attempts": 0,
+                "of_session": change.session_id,
+                "claimant": claimant,
+            },
+        )
+        .one()
+    )
+    if row.claimed_by is None:
+        return None
+    return Entry(row.sequence, change.id, change.session_id, change.KIND, payload, held_at)
+
+
+def remove(connection: Connection, entries: Collection[Entry]) -> set[str]:
+    """Remove announced rows; return the sessions of which nothing waits any more.
+
+    One statement does for both, unless something has come in behind them. Each may
+    be committed by itself: a row that stays behind is announced again, under its key.
+    """
+    rows = {"rows": [entry.sequence for entry in entries]}
+    emptied = connection.execute(_REMOVE_LAST, rows).scalars().all()
+    if len(emptied) < len(entries):
+        connection.execute(_REMOVE, rows)
+    return set(emptied)
+
+
+def is_empty(orm: Session) -> bool:
+    """Tell whether nothing waits at all, which is so nearly every time."""
+    return orm.scalar(_ANY) is None
+
+
+def pending_count(orm: Session) -> int:
+    """Return how many changes are not yet announced."""
+    return orm.scalar(select(func.count()).select_from(OutboxRow)) or 0
+
+
+def oldest_created_at(orm: Session) -> datetime | None:
+    """Return when the oldest of them was made."""
+    return orm.scalar(select(func.min(OutboxRow.created_at)))

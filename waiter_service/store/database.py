@@ -1,0 +1,275 @@
+"""The store: one engine, its transactions, and whether it can be used."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import Self, cast
+
+from sqlalchemy import Connection, Engine, QueuePool, exc, text
+from sqlalchemy.orm import Session
+
+from waiter_service.errors import CreatedBeforeFork, DatabaseUnavailable, SchemaOutOfDate
+from waiter_service.store import schema as tables
+from waiter_service.store.database_url import usable_schema, usable_url
+from waiter_service.store.engines import postgresql_engine, sqlite_engine, store_has_failed
+from waiter_service.store.fingerprint import fingerprint
+from waiter_service.store.write_lock import WriteLock
+
+# Inserted and updated in one statement, so that it also works in a table that was emptied.
+_PROBE = (
+    "INSERT INTO {schema}write_probe (id, writes) VALUES (1, 1)"
+    " ON CONFLICT (id) DO UPDATE SET writes = write_probe.writes + 1"
+)
+
+
+class Database:
+    """A SQLite file or a PostgreSQL database, and transactions on it.
+
+    ``url`` is a ``sqlite:///`` or ``postgresql://`` URL; without one it is
+    ``instance/restaurant.db`` beside the code. Nothing is connected before
+    the first use, which also checks the tables, once. Safe to share among
+    threads and greenlets. Make it after a fork, not before: in a child of the
+    process that made it, every use raises ``CreatedBeforeFork``.
+
+    ``schema`` is where on PostgreSQL the tables are, if not in the first
+    schema of the connection's ``search_path``. Every statement names it, so
+    that no ``search_path`` matters, which a pooler may reset.
+
+    On PostgreSQL every call may switch greenlets. On SQLite only one that
+    writes may, while it waits for another writer, before it has begun.
+
+    Raises:
+        DatabaseUrlInvalid: neither of the two, or SQLite in memory, which
+            other processes, and other connections, could not see; or its
+            query holds what the driver does not know.
+        DatabaseSchemaInvalid: ``schema`` is no name for one, or given for SQLite.
+    """
+
+    def __init__(self, url: str | None = None, *, schema: str | None = None) -> None:
+        self.url = usable_url(url)
+        self.schema = usable_schema(schema, self.url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self._turn: Callable[[], AbstractContextManager[None]] = nullcontext
+        if self.is_sqlite:
+            write_lock = WriteLock()
+            self._turn = write_lock.turn
+            self._engine = sqlite_engine(self.url, write_lock)
+        else:
+            self._engine = postgresql_engine(self.url, self.schema)
+        self._writer = self._engine.execution_options(writes=True)
+        self._committer = (
+            self._writer
+            if self.is_sqlite
+            else self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        )
+        self._reader = (
+            self._engine
+            if self.is_sqlite
+            else self._engine.execution_options(
+                isolation_level="REPEATABLE READ", postgresql_readonly=True
+            )
+        )
+        self._probe = text(_PROBE.format(schema=f'"{self.schema}".' if self.schema else ""))
+        # At the end of the process, too: the last connection that is closed copies the
+        # -wal into the file and removes it. A copy of the file alone would lack changes.
+        self._disposal = weakref.finalize(self, self._engine.dispose)
+        self._is_checked = False
+        self._made_by = os.getpid()
+        self._is_inherited = False
+        _made_here.add(self)
+
+    @classmethod
+    def checked(cls, url: str | None = None, *, schema: str | None = None) -> Self:
+        """Return a database that can be used, or fail now; see ``check``."""
+        database = cls(url, schema=schema)
+        try:
+            database.check()
+        except BaseException:
+            database.dispose()
+            raise
+        return database
+
+    @property
+    def engine(self) -> Engine:
+        """The engine underneath, for migrations and for listening to statements."""
+        return self._engine
+
+    def pool_use(self) -> tuple[int, int]:
+        """Return how many connections are in use, and how many may be at once."""
+        pool = cast("QueuePool", self._engine.pool)
+        return pool.checkedout(), pool.size() + pool._max_overflow
+
+    @property
+    def fingerprint(self) -> str:
+        """A digest of its host, name and schema, which tells it from other databases."""
+        return fingerprint(self.url, self.schema)
+
+    @property
+    def sqlite_path(self) -> Path | None:
+        """The file itself, not a symbolic link to it, or ``None`` on PostgreSQL."""
+        # SQLite follows links too, so what lies beside the file is beside this one.
+        # Not Path.resolve, which raises for a loop of links.
+        return Path(os.path.realpath(str(self.url.database))) if self.is_sqlite else None
+
+    @contextmanager
+    def writing(self) -> Iterator[Session]:
+        """Open a transaction that changes something; commit it unless the block raises.
+
+        SQLite lets one of these run at a time, from its beginning; on
+        PostgreSQL it is the block that locks the rows it depends on.
+
+        Raises:
+            DatabaseUnavailable: no answer, or another writer took too long.
+            SchemaOutOfDate: found at the first use.
+            CreatedBeforeFork: this process is a child of the one that made it.
+        """
+        with self._translated_errors():
+            self._check_once()
+            with self._turn(), Session(self._writer, expire_on_commit=False) as orm, orm.begin():
+                yield orm
+
+    @contextmanager
+    def committing(self) -> Iterator[Connection]:
+        """Open a connection for statements that each change something by itself.
+
+        Where one is all there is to do, that spares PostgreSQL the round trips of
+        BEGIN and COMMIT: each is committed as it is carried out. On SQLite it is a
+        transaction like any other.
+
+        Raises: like ``writing``.
+        """
+        with self._translated_errors():
+            self._check_once()
+            with self._turn(), self._committer.begin() as connection:
+                yield connection
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """Open a transaction that sees one moment, however many statements it takes.
+
+        Raises: like ``writing``.
+        """
+        with self._translated_errors():
+            self._check_once()
+            with Session(self._reader, expire_on_commit=False) as orm, orm.begin():
+                yield orm
+
+    def upgrade(self) -> None:
+        """Bring the tables to what this code expects; nothing to do is fine.
+
+        A schema that is missing is made. Two processes may do it at once: the
+        second waits for the first.
+
+        Raises:
+            SchemaOutOfDate: the tables are a newer release's, or another program's.
+        """
+        with self._translated_errors(), self._turn(), self._writer.begin() as connection:
+            tables.prepare(connection, self.schema)
+            found = tables.found_revision(connection, self.schema)
+            if found is not None and found not in tables.known_revisions():
+                raise SchemaOutOfDate(str(self), found=found, expected=tables.expected_revision())
+            tables.upgrade(connection, self.schema)
+
+    def is_current(self) -> bool:
+        """Tell whether the tables are those this code expects.
+
+        Raises:
+            DatabaseUnavailable: it could not be asked.
+        """
+        try:
+            self.check()
+        except SchemaOutOfDate:
+            return False
+        return True
+
+    def check(self) -> None:
+        """Ask the database whether it can be used.
+
+        Raises:
+            DatabaseUnavailable: no answer.
+            SchemaOutOfDate: it needs ``upgrade()``, or newer code.
+        """
+        with self._translated_errors(), self._reader.connect() as connection:
+            found = tables.found_revision(connection, self.schema)
+        expected = tables.expected_revision()
+        if found != expected:
+            raise SchemaOutOfDate(str(self), found=found, expected=expected)
+
+    def write_probe(self) -> None:
+        """Change something that nobody reads, to find out whether changes can be made.
+
+        Raises: like ``writing``.
+        """
+        with self.committing() as connection:
+            connection.execute(self._probe)
+
+    def dispose(self) -> None:
+        """Close the connections; a later use opens new ones."""
+        if not self._is_inherited:  # they are still the parent's
+            self._engine.dispose()
+
+    def _become_inherited(self) -> None:
+        """Leave all to the parent: this process was forked from the one that made it.
+
+        A new pool would not do. The service's claims on the outbox carry one name, by
+        which two processes would announce the same changes; and a lock that another thread
+        of the parent held at that moment stays locked here.
+        """
+        self._is_inherited = True
+        # It would end the parent's connections.
+        self._disposal.detach()
+
+    def _check_once(self) -> None:
+        if not self._is_checked:
+            self.check()
+            self._is_checked = True
+
+    @contextmanager
+    def _translated_errors(self) -> Iterator[None]:
+        if self._is_inherited:
+            raise CreatedBeforeFork(str(self), made_by=self._made_by, used_by=os.getpid())
+        try:
+            yield
+        except exc.SQLAlchemyError as error:
+            if not store_has_failed(error):
+                raise
+            # The driver's own words, not SQLAlchemy's, which would show the
+            # statement and with it what guests have written.
+            cause = getattr(error, "orig", None) or error
+            raise DatabaseUnavailable(
+                f"the database {self} cannot be used: {str(cause).strip()}; "
+                "is it running, and is DATABASE_URL right?"
+            ) from error
+
+    def __str__(self) -> str:
+        url = self.url.render_as_string(hide_password=True)
+        return f"{url} (schema {self.schema})" if self.schema else url
+
+    def __repr__(self) -> str:
+        return f"Database({str(self)!r})"
+
+
+_made_here: weakref.WeakSet[Database] = weakref.WeakSet()
+
+
+def _close_files_before_fork() -> None:
+    # SQLite counts the locks of a process, and a child inherits the count but not the locks.
+    # It would believe that its own connections hold locks that only the parent's do, and
+    # lose what it writes once the parent has closed the file. With no connection open,
+    # there is nothing to inherit.
+    for database in list(_made_here):
+        if database.is_sqlite:
+            database.dispose()
+
+
+def _inherit_databases() -> None:
+    for database in list(_made_here):
+        database._become_inherited()
+
+
+# Noted once for each fork, so that no use of a database has to ask for the process's id.
+os.register_at_fork(before=_close_files_before_fork, after_in_child=_inherit_databases)

@@ -1,0 +1,160 @@
+"""Making a retried call safe: the same key gets the first call's answer.
+
+::
+
+    answer = store.begin(key, actor, operation, request_hash)
+    if answer is None:                     # it is ours to do
+        try: ... store.finish(key, actor, status, body)
+        except: store.abandon(key, actor)  # so that a retry may do it
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from waiter_service import inputs
+from waiter_service.actors import Actor
+from waiter_service.clock import Clock, utc_now
+from waiter_service.errors import IdempotencyKeyBusy, IdempotencyKeyReused
+from waiter_service.store.database import Database
+from waiter_service.store.models import IdempotencyRow
+
+MAX_KEY_CHARS = 255
+MAX_OPERATION_CHARS = 300
+# A call that has not finished by then was cut short with its process. What it
+# did stays done, so the retry may do it again: longer than any call takes.
+ABANDONED_AFTER = timedelta(seconds=60)
+# Clients retry within minutes; a day also covers a phone that was put away.
+KEPT_FOR = timedelta(hours=24)
+# The newest keys of each actor that are kept, some 3 MB. A retry comes within minutes,
+# and so many calls take longer, also for a till that makes them without a pause. A guess.
+MAX_KEYS_PER_ACTOR = 2000
+# New keys between two looks at how many their actor has: the look costs as much as
+# the call that it delays.
+_CALLS_PER_LOOK = 64
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAnswer:
+    """What the first call with a key was answered."""
+
+    status: int
+    body: str
+
+
+class IdempotencyStore:
+    """Remembers, for each actor and key, what was asked and what was answered."""
+
+    def __init__(self, database: Database, *, clock: Clock = utc_now) -> None:
+        self._database = database
+        self._clock = clock
+        self._new_keys = itertools.count(1)
+
+    def begin(
+        self, key: str, actor: Actor, operation: str, request_hash: str
+    ) -> StoredAnswer | None:
+        """Reserve ``key``, or return what its first call was answered.
+
+        Args:
+            operation: method and path; another is another request.
+            request_hash: of the body, in hexadecimal; another is another request.
+
+        Raises:
+            ValidationError: the key is empty, longer than 255 or no plain text.
+            IdempotencyKeyReused: it came with a different request before.
+            IdempotencyKeyBusy: its first call is still under way.
+        """
+        key = inputs.text("Idempotency-Key", key, max_chars=MAX_KEY_CHARS)
+        # A path is whatever the caller wrote. What differs only beyond this
+        # names nothing that exists.
+        operation = operation.encode("unicode_escape").decode("ascii")[:MAX_OPERATION_CHARS]
+        try:
+            with self._database.writing() as orm:
+                answer = self._begin(orm, key, actor, operation, request_hash)
+                if answer is None and next(self._new_keys) % _CALLS_PER_LOOK == 0:
+                    _forget_oldest(orm, actor)
+                return answer
+        except IntegrityError as error:
+            # Two came at once (PostgreSQL): the other one has it.
+            raise IdempotencyKeyBusy(key) from error
+
+    def _begin(
+        self, orm: Session, key: str, actor: Actor, operation: str, request_hash: str
+    ) -> StoredAnswer | None:
+        now = self._clock()
+        row = orm.get(IdempotencyRow, (str(actor), key), with_for_update=True)
+        if row is not None and row.created_at + KEPT_FOR <= now:
+            orm.delete(row)
+            orm.flush()
+            row = None
+        if row is None:
+            orm.add(
+                IdempotencyRow(
+                    actor=str(actor),
+                    key=key,
+                    operation=operation,
+                    request_hash=request_hash,
+                    created_at=now,
+                )
+            )
+            return None
+        if (row.operation, row.request_hash) != (operation, request_hash):
+            raise IdempotencyKeyReused(key)
+        if row.response_status is not None:
+            return StoredAnswer(row.response_status, row.response_body or "")
+        # Also one from the future: the clock that wrote it was wrong, and may be an hour ahead.
+        if abs(now - row.created_at) < ABANDONED_AFTER:
+            raise IdempotencyKeyBusy(key)
+        row.created_at = now
+        return None
+
+    def finish(self, key: str, actor: Actor, status: int, body: str) -> None:
+        """Keep the answer, for a day."""
+        with self._database.writing() as orm:
+            orm.execute(
+                update(IdempotencyRow)
+                .where(IdempotencyRow.actor == str(actor), IdempotencyRow.key == key)
+                .values(response_status=status, response_body=body)
+            )
+
+    def abandon(self, key: str, actor: Actor) -> None:
+        """Free a key whose call came to nothing."""
+        with self._database.writing() as orm:
+            orm.execute(
+                delete(IdempotencyRow).where(
+                    IdempotencyRow.actor == str(actor),
+                    IdempotencyRow.key == key,
+                    IdempotencyRow.response_status.is_(None),
+                )
+            )
+
+    def prune(self) -> None:
+        """Forget what is older than a day; call it now and then."""
+        with self._database.writing() as orm:
+            orm.execute(
+                delete(IdempotencyRow).where(IdempotencyRow.created_at <= self._clock() - KEPT_FOR)
+            )
+
+
+def _forget_oldest(orm: Session, actor: Actor) -> None:
+    """Keep the newest keys of ``actor`` alone, and those whose calls are under way."""
+    newest = (
+        select(IdempotencyRow.created_at)
+        .where(IdempotencyRow.actor == str(actor))
+        .order_by(IdempotencyRow.created_at.desc())
+        .offset(MAX_KEYS_PER_ACTOR)
+        .limit(1)
+    )
+    orm.execute(
+        delete(IdempotencyRow).where(
+            IdempotencyRow.actor == str(actor),
+            IdempotencyRow.created_at <= newest.scalar_subquery(),
+            IdempotencyRow.response_status.is_not(None),
+        )
+    )
