@@ -199,7 +199,7 @@ database.commit()
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from waiter_service.sqlite_backup import restore
+from waiter_service.store.sqlite_backup import restore
 restore(Path(sys.argv[1]), Path(sys.argv[2]), lambda *_: os.kill(os.getpid(), signal.SIGKILL))
 """
 
