@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -56,6 +57,41 @@ def test_master_imports_no_driver(tmp_path: object) -> None:
     assert "gunicorn" in loaded
     for driver in ("psycopg", "sqlalchemy", "redis", "waiter_service"):
         assert repr(driver) not in loaded
+
+
+@pytest.mark.parametrize(
+    ("database_url", "drivers"),
+    [("", "[]"), ("postgresql://db/restaurant", "['psycopg']")],
+    ids=["SQLite", "PostgreSQL"],
+)
+def test_worker_imports_the_drivers_it_uses_and_no_other(
+    database_url: str, drivers: str, tmp_path: Path
+) -> None:
+    """Those of others delay every start; its own must be here when waiting is tried out."""
+    loaded = python(
+        "import sys, wsgi",
+        "print([name for name in ('psycopg', 'redis') if name in sys.modules])",
+        INSTANCE_DIR=str(tmp_path),
+        DATABASE_URL=database_url,
+    )
+
+    assert loaded == drivers
+
+
+def test_worker_patches_what_blocks_without_looking_through_every_package_for_plugins() -> None:
+    patched = python(
+        "import importlib.metadata as metadata",
+        "from runtime.worker import StreamWorker",
+        "worker = StreamWorker.__new__(StreamWorker)",
+        "worker.sockets = []",
+        "asked = []",
+        "metadata.entry_points = lambda **group: asked.append(group) or ()",
+        "worker.patch()",
+        ASK,
+        "print(len(asked))",
+    )
+
+    assert patched.split() == ["[]", "0"]
 
 
 @pytest.mark.postgres

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from waiter_service.errors import CreatedBeforeFork, DatabaseUnavailable, SchemaOutOfDate
 from waiter_service.store import schema as tables
 from waiter_service.store.database_url import usable_schema, usable_url
-from waiter_service.store.engines import postgresql_engine, sqlite_engine, store_has_failed
+from waiter_service.store.engines import sqlite_engine, store_has_failed
 from waiter_service.store.fingerprint import fingerprint
 from waiter_service.store.write_lock import WriteLock
 
@@ -59,6 +59,9 @@ class Database:
             self._turn = write_lock.turn
             self._engine = sqlite_engine(self.url, write_lock)
         else:
+            # It brings the driver, which a process that serves SQLite starts sooner without.
+            from waiter_service.store.postgresql_engine import postgresql_engine
+
             self._engine = postgresql_engine(self.url, self.schema)
         self._writer = self._engine.execution_options(writes=True)
         self._committer = (
