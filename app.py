@@ -17,7 +17,7 @@ from notifications.access import auth
 from notifications.access.auth import Authenticator
 from notifications.access.revocation_list import RevocationList
 from notifications.access.token_keys import TokenKeys
-from notifications.brokers.base import Broker, BrokerUnusable, HistoryLimits
+from notifications.brokers.base import Broker, HistoryLimits
 from notifications.brokers.memory.broker import MemoryBroker
 from notifications.entrance import problems, request_id
 from notifications.entrance.blueprint import create_blueprint
@@ -25,6 +25,7 @@ from notifications.entrance.door import StreamDoor
 from notifications.entrance.entrance import StreamEntrance
 from notifications.entrance.problem_types import ProblemCode
 from notifications.entrance.rates import RateLimits, Rates, Turns
+from notifications.errors import BrokerUnusable
 from notifications.publishing.listener import FloorListener
 from notifications.publishing.notification_service import NotificationService
 from notifications.publishing.pump import OutboxPump

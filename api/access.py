@@ -15,8 +15,9 @@ from api.joining import CountFailedJoin
 from notifications import errors
 from notifications.access import auth
 from notifications.access.auth import Authenticator
-from notifications.brokers.base import Broker, BrokerUnavailable
+from notifications.brokers.base import Broker
 from notifications.entrance.rates import Rates, Turns
+from notifications.errors import BrokerUnavailable
 from notifications.events import EventId
 from notifications.principal import Principal, Role
 from notifications.streams.registry import channel_name

@@ -15,9 +15,13 @@
     │   ├── ServerDraining        this process is about to stop
     │   └── HistoryUnavailable    the broker is away
     ├── TooManyCalls              a bearer, or an address, asks too much
-    └── InvalidNotification       a field of a notification, named by ``field``
+    ├── InvalidNotification       a field of a notification, named by ``field``
+    ├── BrokerUnavailable         the broker's store does not answer; try again
+    │   └── NotServing            no stream could hear what this process publishes
+    └── BrokerUnusable            the store answers, and an operator must act
+        └── PrefixTaken           another deployment uses the same prefix
 
-None carries an HTTP status: ``sse_blueprint`` maps them, once. ``cause``
+None carries an HTTP status: the blueprints map them, once. ``cause``
 names in one word why a stream was not opened, as metrics do.
 """
 
@@ -121,3 +125,26 @@ class InvalidNotification(NotificationError, ValueError):
         super().__init__(f"{field}: {problem}")
         self.field = field
         self.problem = problem
+
+
+class BrokerUnavailable(NotificationError):
+    """The store behind the broker does not answer; nothing was published."""
+
+
+class NotServing(BrokerUnavailable):
+    """No stream would ever hear what this process publishes; nothing was published."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this process serves no streams and shares no history with one that does: set "
+            "REDIS_URL in both, or call from a view of the process that serves; what changes "
+            "the floor through WaiterService reaches the screens from any process"
+        )
+
+
+class BrokerUnusable(NotificationError):
+    """The store behind the broker answers but cannot be used; the message says what to do."""
+
+
+class PrefixTaken(BrokerUnusable):
+    """Another deployment uses the prefix of ours; the message says what to do."""

@@ -23,7 +23,8 @@ from typing import Any, Self
 import gevent
 from gevent.event import Event as Wakeup
 
-from notifications.brokers.base import Broker, BrokerUnavailable
+from notifications.brokers.base import Broker
+from notifications.errors import BrokerUnavailable
 from waiter_service.errors import DatabaseError
 from waiter_service.store.marks import Found, Marks
 

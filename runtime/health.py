@@ -16,9 +16,9 @@ import logging
 
 from flask import Blueprint, Response, jsonify
 
-from notifications.brokers.base import PrefixTaken
 from notifications.entrance.problem_types import ProblemCode
 from notifications.entrance.problems import problem
+from notifications.errors import PrefixTaken
 from runtime.metrics.metrics import CONTENT_TYPE, Metrics
 from runtime.probe import NoAnswer, Probe
 from runtime.serving import Serving

@@ -128,7 +128,7 @@ class StreamWorker(GeventWorker):
         waits: the master would end the other workers, and all of their streams.
         """
         # These bring the drivers.
-        from notifications.brokers.base import BrokerUnusable
+        from notifications.errors import BrokerUnusable
         from waiter_service.errors import DatabaseError
 
         is_replacement = self.age > self.cfg.workers

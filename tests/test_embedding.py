@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from app import create_app
-from notifications.brokers.base import NotServing
+from notifications.errors import NotServing
 from tests.support.programs import REPOSITORY
 
 UPDATE = {

@@ -33,29 +33,6 @@ from notifications.events import EventId, StoredEvent
 MIN_KEEP_SECONDS = 120.0
 
 
-class BrokerUnavailable(Exception):
-    """The store behind the broker does not answer; nothing was published."""
-
-
-class NotServing(BrokerUnavailable):
-    """No stream would ever hear what is published in this process; nothing was published."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "this process serves no streams and shares no history with one that does: set "
-            "REDIS_URL in both, or call from a view of the process that serves; what changes "
-            "the floor through WaiterService reaches the screens from any process"
-        )
-
-
-class BrokerUnusable(Exception):
-    """The store behind the broker is there, and cannot be used; says what to do."""
-
-
-class PrefixTaken(BrokerUnusable):
-    """Another deployment has the names that ours would use; says what to do."""
-
-
 @dataclass(frozen=True, slots=True)
 class HistoryLimits:
     """How much of each channel is kept; what is past any limit is trimmed.

@@ -24,7 +24,7 @@ import gevent
 import redis
 from gevent.event import AsyncResult, Event
 
-from notifications.brokers.base import BrokerUnavailable
+from notifications.errors import BrokerUnavailable
 from notifications.redis import memory, server
 from notifications.redis import scripts as redis_scripts
 from notifications.redis.connection import (

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import gevent
 from gevent.event import Event
 
-from notifications.brokers.base import BrokerUnavailable
+from notifications.errors import BrokerUnavailable
 from notifications.refresh.batch import Batch
 from notifications.refresh.batch_store import BatchStore
 from notifications.refresh.trigger import Priority

@@ -18,7 +18,8 @@ from datetime import UTC, datetime
 from typing import Self
 
 from notifications import messages
-from notifications.brokers.base import Broker, BrokerUnavailable, Page
+from notifications.brokers.base import Broker, Page
+from notifications.errors import BrokerUnavailable
 from notifications.events import (
     AffectedData,
     CacheRefresh,

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 
 import gevent
 
-from notifications.brokers.base import Broker, BrokerUnavailable
+from notifications.brokers.base import Broker
 from notifications.errors import (
+    BrokerUnavailable,
     HistoryUnavailable,
     ServerDraining,
 )

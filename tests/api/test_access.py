@@ -9,7 +9,7 @@ import pytest
 
 from api.access import NO_PLACE, cursors
 from api.operation import OPERATIONS
-from notifications.brokers.base import BrokerUnavailable
+from notifications.errors import BrokerUnavailable
 from tests.support.service_server import SECRET
 from tests.support.waiting import wait_until
 

@@ -16,17 +16,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Self
 
-from notifications.brokers.base import (
-    Broker,
-    BrokerStatus,
-    BrokerUnavailable,
-    HistoryLimits,
-    NotServing,
-    Page,
-    Sink,
-)
+from notifications.brokers.base import Broker, BrokerStatus, HistoryLimits, Page, Sink
 from notifications.brokers.memory import history_file
 from notifications.brokers.memory.history_file import SavedChannel, SavedHistory
+from notifications.errors import BrokerUnavailable, NotServing
 from notifications.events import EventId, StoredEvent
 
 log = logging.getLogger("notifications.broker")

@@ -22,19 +22,12 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping, Sequence
 
-from notifications.brokers.base import (
-    Broker,
-    BrokerStatus,
-    BrokerUnusable,
-    HistoryLimits,
-    Page,
-    PrefixTaken,
-    Sink,
-)
+from notifications.brokers.base import Broker, BrokerStatus, HistoryLimits, Page, Sink
 from notifications.brokers.redis.feed import RedisFeed
 from notifications.brokers.redis.history import Reading, RedisHistory
 from notifications.brokers.redis.presence import RedisPresence
 from notifications.brokers.redis.subscriber import RedisSubscriber
+from notifications.errors import BrokerUnusable, PrefixTaken
 from notifications.events import EventId
 from notifications.redis.connection import RedisConnector
 from notifications.redis.keys import RedisKeys

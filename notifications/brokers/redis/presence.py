@@ -12,7 +12,7 @@ from typing import Any
 import gevent
 from gevent.event import Event
 
-from notifications.brokers.base import BrokerUnavailable
+from notifications.errors import BrokerUnavailable
 from notifications.redis import scripts
 from notifications.redis.keys import RedisKeys
 from notifications.redis.link import Call, RedisLink

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 import gevent
 from gevent.event import Event
 
-from notifications.brokers.base import BrokerUnavailable
 from notifications.brokers.redis.feed import RedisFeed
 from notifications.brokers.redis.history import RedisHistory
 from notifications.brokers.redis.pubsub import RedisPubSub
+from notifications.errors import BrokerUnavailable
 from notifications.events import EventId
 from notifications.redis import scripts
 from notifications.redis.link import Call, RedisLink

@@ -20,11 +20,11 @@ from typing import Any
 import gevent
 from gevent.event import Event
 
-from notifications.brokers.base import BrokerUnavailable
 from notifications.brokers.redis.feed import CHANNELS_PER_TRIP, Followed, RedisFeed
 from notifications.brokers.redis.history import RedisHistory
 from notifications.brokers.redis.probe import RedisProbe
 from notifications.brokers.redis.pubsub import Confirmation, Message, RedisPubSub
+from notifications.errors import BrokerUnavailable
 from notifications.redis.connection import CONNECTION_FAILURES, RedisConnection
 from notifications.redis.keys import RedisKeys
 from notifications.redis.link import RedisLink

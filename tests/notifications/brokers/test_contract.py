@@ -10,7 +10,8 @@ from itertools import count
 import gevent
 import pytest
 
-from notifications.brokers.base import Broker, BrokerUnavailable
+from notifications.brokers.base import Broker
+from notifications.errors import BrokerUnavailable
 from notifications.events import EventId, Heartbeat, body
 from tests.support.ear import Ear
 from tests.support.streams import pass_turn, wait_in_loop

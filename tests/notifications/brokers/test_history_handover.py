@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from notifications.brokers.base import BrokerUnavailable, NotServing
 from notifications.brokers.memory.broker import MemoryBroker
 from notifications.brokers.memory.history_file import VERSION
+from notifications.errors import BrokerUnavailable, NotServing
 
 CHANNEL = "session:table-7"
 BODY = b'event: order_update\ndata: {"note":"id: not the id"}\n'

@@ -11,9 +11,10 @@ import gevent
 import pytest
 import redis
 
-from notifications.brokers.base import Broker, BrokerUnavailable, HistoryLimits
+from notifications.brokers.base import Broker, HistoryLimits
 from notifications.brokers.redis import probe
 from notifications.brokers.redis.broker import RedisBroker
+from notifications.errors import BrokerUnavailable
 from notifications.events import EventId, Heartbeat, body
 from notifications.redis import link
 from tests.support.deaf_proxy import DeafProxy

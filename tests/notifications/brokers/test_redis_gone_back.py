@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 import redis
 
-from notifications.brokers.base import Broker, BrokerUnavailable, BrokerUnusable
+from notifications.brokers.base import Broker
 from notifications.brokers.redis.broker import RedisBroker
+from notifications.errors import BrokerUnavailable, BrokerUnusable
 from notifications.events import Heartbeat, body
 from tests.support.deaf_proxy import DeafProxy
 from tests.support.ear import Ear

@@ -8,8 +8,8 @@ from itertools import count
 import pytest
 import redis
 
-from notifications.brokers.base import BrokerUnavailable, PrefixTaken
 from notifications.brokers.redis.broker import RedisBroker
+from notifications.errors import BrokerUnavailable, PrefixTaken
 from notifications.redis import link, mark
 from tests.notifications.brokers.test_redis_memory import ANNA, BODY
 from tests.support.ear import Ear

@@ -12,9 +12,9 @@ import gevent.subprocess
 import pytest
 import redis
 
-from notifications.brokers.base import BrokerUnavailable
 from notifications.brokers.redis import presence
 from notifications.brokers.redis.broker import RedisBroker
+from notifications.errors import BrokerUnavailable
 from notifications.events import EventId, Heartbeat, body
 from tests.support.deaf_proxy import DeafProxy
 from tests.support.ear import Ear

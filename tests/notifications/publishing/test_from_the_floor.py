@@ -11,7 +11,7 @@ from pathlib import Path
 import gevent
 import pytest
 
-from notifications.brokers.base import BrokerUnavailable
+from notifications.errors import BrokerUnavailable
 from notifications.publishing.listener import FloorListener
 from notifications.publishing.notification_service import NotificationService
 from notifications.publishing.side_by_side import side_by_side

@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from notifications.brokers.base import BrokerUnavailable
-from notifications.errors import InvalidNotification
+from notifications.errors import BrokerUnavailable, InvalidNotification
 from notifications.publishing.notification_service import NotificationService
 from tests.support.histories import ReadableBroker
 from waiter_service.statuses import OrderStatus, RequestStatus

@@ -9,8 +9,7 @@ from typing import Any
 import gevent
 import pytest
 
-from notifications.brokers.base import BrokerUnavailable
-from notifications.errors import InvalidNotification
+from notifications.errors import BrokerUnavailable, InvalidNotification
 from notifications.refresh.batch import Batch
 from notifications.refresh.batch_store import MemoryBatches
 from notifications.refresh.service import CacheRefreshService

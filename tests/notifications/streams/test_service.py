@@ -12,9 +12,10 @@ from typing import Any
 import gevent
 import pytest
 
-from notifications.brokers.base import BrokerUnavailable, Page
+from notifications.brokers.base import Page
 from notifications.brokers.memory.broker import MemoryBroker
 from notifications.errors import (
+    BrokerUnavailable,
     HistoryUnavailable,
     ServerDraining,
     TooManyStreams,
