@@ -323,6 +323,7 @@ def _rate_limits(settings: Settings) -> RateLimits:
         return RateLimits.none()
     return RateLimits(
         guest_calls=settings.guest_calls_per_minute,
+        guest_changes=settings.guest_changes_per_minute,
         staff_calls=settings.staff_calls_per_minute,
         stream_opens=settings.opens_per_minute,
         failures=settings.failed_calls_per_minute,

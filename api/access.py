@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 
-from api.errors import NotAllowed, NotAuthenticated, TooManyCalls
+from api.errors import NotAllowed, NotAuthenticated, TooManyCalls, TooManyChanges
 from api.joining import CountFailedJoin
 from notifications import errors
 from notifications.access import auth
@@ -37,13 +37,14 @@ _ACTOR_OF = {
 }
 
 
-def actors(authenticator: Authenticator, rates: Rates) -> Callable[[str | None, str], Actor]:
+def actors(authenticator: Authenticator, rates: Rates) -> Callable[[str | None, str, bool], Actor]:
     """Return what turns a bearer token into who acts on the floor, counting its calls.
 
-    Calls without a good token are counted by the address they come from.
+    Guests' calls that are to change something have a limit of their own besides. Calls
+    without a good token are counted by the address they come from.
     """
 
-    def actor_of(token: str | None, address: str) -> Actor:
+    def actor_of(token: str | None, address: str, is_change: bool) -> Actor:
         try:
             try:
                 principal = _principal(token)
@@ -51,6 +52,8 @@ def actors(authenticator: Authenticator, rates: Rates) -> Callable[[str | None, 
                 rates.count_failure(address)
                 raise
             rates.count_call(principal)
+            if is_change:
+                rates.count_change(principal)
         except errors.NotAuthenticated as error:
             raise NotAuthenticated(str(error)) from None
         except errors.TooManyCalls as error:
@@ -85,7 +88,9 @@ def turns(turns: Turns) -> Callable[[Actor, bool], AbstractContextManager[None]]
 
 
 def _too_many(error: errors.TooManyCalls) -> TooManyCalls:
-    return TooManyCalls(str(error), retry_after_seconds=error.retry_after_seconds)
+    is_change = isinstance(error, errors.TooManyChanges)
+    refusal = TooManyChanges if is_change else TooManyCalls
+    return refusal(str(error), retry_after_seconds=error.retry_after_seconds)
 
 
 def count_failed_join(rates: Rates) -> CountFailedJoin:

@@ -25,8 +25,8 @@ from waiter_service.reading.pages import MAX_LIMIT
 from waiter_service.service import WaiterService
 from waiter_service.store.idempotency import IdempotencyStore
 
-Authenticate = Callable[[str | None, str], Actor]
-"""From a bearer token and the client's address to who sends it.
+Authenticate = Callable[[str | None, str, bool], Actor]
+"""From a bearer token, the client's address and whether to change something to who calls.
 
 Raises ``NotAuthenticated``, ``NotAllowed`` or ``TooManyCalls``.
 """
@@ -54,7 +54,7 @@ def create_blueprint(
     """Return the blueprint for the API of ``service``.
 
     Args:
-        authenticate: from a bearer token to an actor.
+        authenticate: from a bearer token to an actor, counting the call.
         turn: what each call waits for, once it is known who calls, and whether to change something.
         cursor_of: where the channel of a session or a waiter stands.
         first_cursor_of: where it begins.
@@ -73,10 +73,13 @@ def create_blueprint(
     def view_of(operation: Operation) -> Callable[..., Response]:
         def view(**ids: str) -> Response:
             address = address_of(request.remote_addr, request.headers.get("X-Forwarded-For"))
-            actor = NOBODY if operation.is_public else authenticate(_bearer_token(), address)
+            is_change = operation.method != "GET"
+            actor = NOBODY
+            if not operation.is_public:
+                actor = authenticate(_bearer_token(), address, is_change)
             operation.require_role(actor)
             _require_heeded(operation.parameters)
-            with nullcontext() if operation.is_public else turn(actor, operation.method != "GET"):
+            with nullcontext() if operation.is_public else turn(actor, is_change):
                 return _response(answer(_call(operation, actor, address), ids))
 
         def answer(call: Call[Any], ids: Mapping[str, str]) -> Answer:

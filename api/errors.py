@@ -6,6 +6,7 @@
     |-- NotAuthenticated     no token, or none that is good
     |-- NotAllowed           a good token, but never for this
     |-- TooManyCalls         too many within a minute, or at once
+    |   `-- TooManyChanges   too many within a minute that change something
     |-- BodyNotUnderstood    no JSON
     |-- UnknownParameters    the query has what this operation does not know
     `-- IfMatchRefused       a precondition that would go unheeded
@@ -37,6 +38,10 @@ class TooManyCalls(CallError):
     def __init__(self, message: str, *, retry_after_seconds: int) -> None:
         super().__init__(message)
         self.retry_after_seconds = retry_after_seconds
+
+
+class TooManyChanges(TooManyCalls):
+    """The guests of one session change too much within a minute."""
 
 
 class BodyNotUnderstood(CallError):

@@ -16,6 +16,7 @@ from api.errors import (
     NotAllowed,
     NotAuthenticated,
     TooManyCalls,
+    TooManyChanges,
     UnknownParameters,
 )
 from api.openapi.problem_models import MAX_ORDERS_NAMED
@@ -59,8 +60,9 @@ def not_allowed(error: NotAllowed) -> Response:
 
 def too_many_calls(error: TooManyCalls) -> Response:
     """429, saying when to come back."""
-    wait_seconds = error.retry_after_seconds
-    return problem(ProblemCode.TOO_MANY_CALLS, str(error), retry_after_seconds=wait_seconds)
+    is_change = isinstance(error, TooManyChanges)
+    code = ProblemCode.TOO_MANY_CHANGES if is_change else ProblemCode.TOO_MANY_CALLS
+    return problem(code, str(error), retry_after_seconds=error.retry_after_seconds)
 
 
 def missing(error: Missing) -> Response:

@@ -15,6 +15,7 @@
     │   ├── ServerDraining        this process is about to stop
     │   └── HistoryUnavailable    the broker is away
     ├── TooManyCalls              a bearer, or an address, asks too much
+    │   └── TooManyChanges        the guests of one session change too much
     ├── InvalidNotification       a field of a notification, named by ``field``
     ├── BrokerUnavailable         the broker's store does not answer; try again
     │   └── NotServing            no stream could hear what this process publishes
@@ -116,6 +117,10 @@ class TooManyCalls(NotificationError):
     def __init__(self, message: str, *, retry_after_seconds: int) -> None:
         super().__init__(message)
         self.retry_after_seconds = retry_after_seconds
+
+
+class TooManyChanges(TooManyCalls):
+    """The guests of one session have changed as much in a minute as they may."""
 
 
 class InvalidNotification(NotificationError, ValueError):

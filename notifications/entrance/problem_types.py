@@ -48,6 +48,7 @@ class ProblemCode(StrEnum):
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
     INVALID_FIELDS = "invalid_fields"
     TOO_MANY_CALLS = "too_many_calls"
+    TOO_MANY_CHANGES = "too_many_changes"
     TOO_MANY_OPENS = "too_many_opens"
     TOO_MANY_STREAMS = "too_many_streams"
     HTTP_ERROR = "http_error"
@@ -249,6 +250,12 @@ TYPES: Mapping[ProblemCode, ProblemType] = MappingProxyType(
             (429,),
             "Too many calls",
             "The caller asks too much within a minute, or at once.",
+            _LATER,
+        ),
+        ProblemCode.TOO_MANY_CHANGES: ProblemType(
+            (429,),
+            "Too many changes",
+            "The guests of one table order, request and cancel too much within a minute.",
             _LATER,
         ),
         ProblemCode.TOO_MANY_OPENS: ProblemType(

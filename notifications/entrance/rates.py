@@ -20,7 +20,7 @@ from limits import RateLimitItemPerMinute
 from limits.storage import Storage
 from limits.strategies import FixedWindowRateLimiter
 
-from notifications.errors import TooManyCalls, TooManyOpens
+from notifications.errors import TooManyCalls, TooManyChanges, TooManyOpens
 from notifications.principal import Principal, Role
 from waiter_service.pacing import PAUSE_SECONDS
 
@@ -44,6 +44,10 @@ class RateLimits:
 
     Args:
         guest_calls: calls by the guests of one session, all of them together.
+        guest_changes: those of them that are to change something, all at once or one by
+            one. Each adds up to two events to the waiter's history, an update and a
+            refresh, so this decides how fast one table can push out what the waiter's
+            sleeping phone has yet to get. A guess: three for each of 20 guests.
         staff_calls: calls by one waiter, manager or program.
         stream_opens: streams opened by one bearer. After a restart all that a bearer
             had open come back at once, and more than once if it fails.
@@ -54,6 +58,7 @@ class RateLimits:
     """
 
     guest_calls: int = 1200
+    guest_changes: int = 60
     staff_calls: int = 12_000
     stream_opens: int = 3000
     failures: int = 1200
@@ -62,7 +67,7 @@ class RateLimits:
     @classmethod
     def none(cls) -> RateLimits:
         """Return limits that let everything through."""
-        return cls(0, 0, 0, 0, 0)
+        return cls(0, 0, 0, 0, 0, 0)
 
 
 class MinuteWindows(Storage):
@@ -127,13 +132,38 @@ class Rates:
     """Counts what is asked, and refuses what is too much. Never switches greenlets."""
 
     def __init__(self, limits: RateLimits, clock: Callable[[], float] = time.monotonic) -> None:
-        self._principals = _Table(clock)
-        self._addresses = _Table(clock)
-        self._guest_calls = _item(limits.guest_calls, "guest-call")
-        self._staff_calls = _item(limits.staff_calls, "staff-call")
-        self._opens = _item(limits.stream_opens, "open")
-        self._failures = _item(limits.failures, "failure")
-        self._failed_joins = _item(limits.failed_joins, "failed-join")
+        bearers, addresses = _Table(clock), _Table(clock)
+        too_many_calls = (TooManyCalls, "There were too many calls with this access")
+        self._guest_calls = _Rate(bearers, "guest-call", limits.guest_calls, *too_many_calls)
+        self._staff_calls = _Rate(bearers, "staff-call", limits.staff_calls, *too_many_calls)
+        self._guest_changes = _Rate(
+            bearers,
+            "guest-change",
+            limits.guest_changes,
+            TooManyChanges,
+            "There were too many orders, requests and cancellations from this table",
+        )
+        self._opens = _Rate(
+            bearers,
+            "open",
+            limits.stream_opens,
+            TooManyOpens,
+            "Too many streams were opened with this access",
+        )
+        self._failures = _Rate(
+            addresses,
+            "failure",
+            limits.failures,
+            TooManyCalls,
+            "There were too many calls without a good token from this address",
+        )
+        self._failed_joins = _Rate(
+            addresses,
+            "failed-join",
+            limits.failed_joins,
+            TooManyCalls,
+            "There were too many wrong codes from this address",
+        )
 
     def count_call(self, principal: Principal) -> None:
         """Count a call by ``principal``.
@@ -141,15 +171,18 @@ class Rates:
         Raises:
             TooManyCalls: they have made as many in this minute as they may.
         """
-        is_guest = principal.role is Role.CUSTOMER
-        wait_seconds = self._principals.hit(
-            self._guest_calls if is_guest else self._staff_calls, principal.key
-        )
-        if wait_seconds:
-            raise TooManyCalls(
-                "There were too many calls with this access within a minute.",
-                retry_after_seconds=wait_seconds,
-            )
+        rate = self._guest_calls if principal.role is Role.CUSTOMER else self._staff_calls
+        rate.count(principal.key)
+
+    def count_change(self, principal: Principal) -> None:
+        """Count a call by ``principal`` that is to change something; staff may as they like.
+
+        Raises:
+            TooManyChanges: the guests of the session have made as many in this minute
+                as they may.
+        """
+        if principal.role is Role.CUSTOMER:
+            self._guest_changes.count(principal.key)
 
     def count_open(self, principal: Principal) -> None:
         """Count a stream that ``principal`` opens.
@@ -157,12 +190,7 @@ class Rates:
         Raises:
             TooManyOpens: they have opened as many in this minute as they may.
         """
-        wait_seconds = self._principals.hit(self._opens, principal.key)
-        if wait_seconds:
-            raise TooManyOpens(
-                "Too many streams were opened with this access within a minute.",
-                retry_after_seconds=wait_seconds,
-            )
+        self._opens.count(principal.key)
 
     def count_failure(self, address: str) -> None:
         """Count a call from ``address`` without a good token.
@@ -170,12 +198,7 @@ class Rates:
         Raises:
             TooManyCalls: there were as many in this minute as there may be.
         """
-        wait_seconds = self._addresses.hit(self._failures, network_of(address))
-        if wait_seconds:
-            raise TooManyCalls(
-                "There were too many calls without a good token from this address within a minute.",
-                retry_after_seconds=wait_seconds,
-            )
+        self._failures.count(network_of(address))
 
     def count_failed_join(self, address: str) -> None:
         """Count a wrong join code from ``address``.
@@ -183,18 +206,13 @@ class Rates:
         Raises:
             TooManyCalls: there were as many in this minute as there may be.
         """
-        wait_seconds = self._addresses.hit(self._failed_joins, network_of(address))
-        if wait_seconds:
-            raise TooManyCalls(
-                "There were too many wrong codes from this address within a minute.",
-                retry_after_seconds=wait_seconds,
-            )
+        self._failed_joins.count(network_of(address))
 
 
 class _Table:
     """Counts of one kind of key. A kind that can be made up has a table of its own.
 
-    Else made-up keys would push out those that cannot be made up.
+    Otherwise made-up keys would push out those that cannot be made up.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -202,12 +220,37 @@ class _Table:
         self._windows = MinuteWindows(clock)
         self._limiter = FixedWindowRateLimiter(self._windows)
 
-    def hit(self, item: RateLimitItemPerMinute | None, key: str) -> int:
+    def hit(self, item: RateLimitItemPerMinute, key: str) -> int:
         """Count ``key``. Return 0, or the seconds after which it may be tried again."""
-        if item is None or self._limiter.hit(item, key):
+        if self._limiter.hit(item, key):
             return 0
         left = self._windows.get_expiry(item.key_for(key)) - self._clock()
         return max(1, math.ceil(left))
+
+
+class _Rate:
+    """So many of one kind in a minute by each key of a table; ``amount`` 0 is no limit."""
+
+    def __init__(
+        self,
+        table: _Table,
+        kind: str,
+        amount: int,
+        error: type[TooManyCalls | TooManyOpens],
+        message: str,
+    ) -> None:
+        self._table = table
+        self._item = RateLimitItemPerMinute(amount, namespace=kind) if amount else None
+        self._error = error
+        self._message = message
+
+    def count(self, key: str) -> None:
+        """Count one by ``key``, or raise the rate's error."""
+        if self._item is None:
+            return
+        if wait_seconds := self._table.hit(self._item, key):
+            message = f"{self._message} within a minute."
+            raise self._error(message, retry_after_seconds=wait_seconds)
 
 
 def network_of(address: str) -> str:
@@ -219,10 +262,6 @@ def network_of(address: str) -> str:
     if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is None:
         return str(IPv6Address(int(parsed) >> 64 << 64))
     return address
-
-
-def _item(amount: int, namespace: str) -> RateLimitItemPerMinute | None:
-    return RateLimitItemPerMinute(amount, namespace=namespace) if amount else None
 
 
 class Turns:

@@ -137,6 +137,11 @@ class Settings:
     guest_calls_per_minute: int = _setting(
         "GUEST_CALLS_PER_MINUTE", values.integer(0, 1_000_000), 1200
     )
+    # Of them, those that change something. Each adds two events to the waiter's history
+    # at most, so it decides how soon one table can push out the rest of it.
+    guest_changes_per_minute: int = _setting(
+        "GUEST_CHANGES_PER_MINUTE", values.integer(0, 1_000_000), 60
+    )
     staff_calls_per_minute: int = _setting(
         "STAFF_CALLS_PER_MINUTE", values.integer(0, 1_000_000), 12_000
     )

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import requests
 
 from tests.streams.origins import LISTED
 from tests.support.crowd import Crowd
 from tests.support.service_server import ServiceServer
+from tests.support.tables import Table
+from tests.support.waiting import wait_until
 
 
 def assert_too_many(answer: requests.Response, code: str = "too_many_calls") -> None:
@@ -68,3 +72,75 @@ def test_a_crowd_that_comes_back_through_one_address_is_let_in(server: ServiceSe
         )
     for n in range(50):
         assert server.post("/sse/token", token=server.token("customer", f"guest-{n}")).ok
+
+
+def test_a_guest_who_asks_and_cancels_without_end_is_stopped_before_the_waiter_misses_anything(
+    table: Table,
+) -> None:
+    house, guest = table.house, table.house.token("customer", table.session_id)
+    phone = table.listen_waiter()
+    place = phone.last_event_id
+    phone.close()
+
+    def ask_and_cancel() -> Iterator[requests.Response]:
+        """Make as many changes as would push out the whole history."""
+        for _ in range(600):
+            asked = house.post(
+                f"/api/sessions/{table.session_id}/requests", token=guest, json={"kind": "candles"}
+            )
+            yield asked
+            yield house.request(
+                "PATCH",
+                f"/api/requests/{asked.json()['id']}",
+                token=guest,
+                json={"status": "Cancelled"},
+            )
+
+    made = list(itertools.takewhile(lambda answer: answer.ok, ask_and_cancel()))
+    assert len(made) == 60
+    refused = house.post(
+        f"/api/sessions/{table.session_id}/requests", token=guest, json={"kind": "candles"}
+    )
+    assert_too_many(refused, "too_many_changes")
+    # All else goes on: the guest reads, the waiter works, other tables order.
+    assert house.get(f"/api/sessions/{table.session_id}", token=guest).ok
+    assert house.post("/sse/token", token=guest).ok
+    answer = house.request(
+        "PATCH",
+        f"/api/orders/{table.order_id}",
+        token=house.token("waiter", table.waiter_id),
+        json={"status": "InProgress"},
+    )
+    assert answer.ok, answer.text
+
+    awake = table.listen_waiter(last_event_id=place)
+    awake.next("order_update")
+    assert awake.events[0].data["resumed"] is True
+    assert len(awake.of_type("request_update")) == 60
+
+
+def test_a_table_of_twenty_that_all_order_at_once_is_served(table: Table) -> None:
+    house, waiter = table.house, table.house.token("waiter", table.waiter_id)
+    code = house.post(f"/api/sessions/{table.session_id}/join-code", token=waiter).json()
+    floor = table.listen_waiter()
+
+    def dine(_number: int) -> list[int]:
+        token = house.post("/api/join", json={"code": code["joinCode"]}).json()["token"]
+        wishes: list[tuple[str, dict[str, object]]] = [
+            ("orders", {"items": [{"name": "Margherita", "quantity": 1}]}),
+            ("orders", {"items": [{"name": "Lemonade", "quantity": 2}]}),
+            ("requests", {"kind": "bread"}),
+        ]
+        return [
+            house.post(
+                f"/api/sessions/{table.session_id}/{wish}", token=token, json=body
+            ).status_code
+            for wish, body in wishes
+        ]
+
+    with ThreadPoolExecutor(20) as guests:
+        answers = list(guests.map(dine, range(20)))
+    assert [each[:2] for each in answers] == [[201, 201]] * 20
+    # The bread is asked for once, whoever was first.
+    assert sorted(each[2] for each in answers) == [200] * 19 + [201]
+    wait_until(lambda: len(floor.of_type("order_update")) == 40)

@@ -11,8 +11,9 @@ import pytest
 
 from notifications.entrance import rates as module
 from notifications.entrance.rates import MinuteWindows, RateLimits, Rates, Turns
-from notifications.errors import TooManyCalls, TooManyOpens
+from notifications.errors import TooManyCalls, TooManyChanges, TooManyOpens
 from notifications.principal import Principal, Role
+from runtime.settings import Settings
 
 
 def bearer(role: Role, subject: str) -> Principal:
@@ -47,6 +48,47 @@ def test_each_bearer_has_a_minutes_worth_and_is_told_when_the_next_begins() -> N
     rates.count_call(GUEST)
 
 
+def test_guests_of_one_session_share_a_minutes_worth_of_changes_and_staff_have_no_such_limit() -> (
+    None
+):
+    clock = Clock()
+    rates = Rates(RateLimits(guest_changes=3), clock)
+    neighbour = Principal(
+        Role.CUSTOMER, "table-7", expires_at=2e9, issued_at=1e9, token_ids=("another",)
+    )
+    for guest in (GUEST, neighbour, GUEST):
+        rates.count_change(guest)
+    for guest in (GUEST, neighbour):
+        with pytest.raises(TooManyChanges) as refused:
+            rates.count_change(guest)
+        assert refused.value.retry_after_seconds == 60
+    # Reading is counted apart, and so are other tables.
+    rates.count_call(GUEST)
+    rates.count_change(bearer(Role.CUSTOMER, "table-5"))
+    for _ in range(1000):
+        rates.count_change(ANNA)
+    clock.now += 60
+    rates.count_change(GUEST)
+
+
+def test_one_table_needs_seven_minutes_to_push_out_a_waiters_history() -> None:
+    """Each change adds an update and a refresh to it at most."""
+    clock = Clock()
+    rates = Rates(RateLimits(), clock)
+    # The minute began with one change, just before the waiter fell asleep.
+    rates.count_change(GUEST)
+    clock.now += 50
+    asleep_since, events = clock.now, 0
+    while events < Settings.variables()["SSE_HISTORY_EVENTS"]:
+        try:
+            rates.count_change(GUEST)
+        except TooManyChanges as refused:
+            clock.now += refused.retry_after_seconds
+        else:
+            events += 2
+    assert clock.now - asleep_since >= 7 * 60
+
+
 def test_streams_and_failures_are_counted_apart() -> None:
     rates = Rates(RateLimits(guest_calls=1, stream_opens=2, failures=1), Clock())
     rates.count_call(GUEST)
@@ -64,6 +106,7 @@ def test_no_limit_lets_everything_through() -> None:
     rates = Rates(RateLimits.none())
     for _ in range(20_000):
         rates.count_call(GUEST)
+        rates.count_change(GUEST)
         rates.count_failure("10.0.0.1")
 
 
