@@ -19,7 +19,7 @@ from api.errors import (
     TooManyChanges,
     UnknownParameters,
 )
-from api.openapi.problem_models import MAX_ORDERS_NAMED
+from api.problem_models import MAX_ORDERS_NAMED
 from notifications.entrance.problem_types import ProblemCode
 from notifications.entrance.problems import problem
 from waiter_service.errors import (

@@ -24,7 +24,7 @@ from api.call import Answer, Call
 from api.errors import NotAllowed
 from api.floor_api import FloorApi
 from api.joining import JoinDesk
-from api.openapi.problem_models import (
+from api.problem_models import (
     OrdersUnfinishedProblem,
     Problem,
     SessionClosedProblem,

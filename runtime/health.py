@@ -20,7 +20,7 @@ from notifications.entrance.problem_types import ProblemCode
 from notifications.entrance.problems import problem
 from notifications.errors import PrefixTaken
 from runtime.metrics.metrics import CONTENT_TYPE, Metrics
-from runtime.probe import NoAnswer, Probe
+from runtime.metrics.probe import NoAnswer, Probe
 from runtime.serving import Serving
 from runtime.serving_lock import StandingBy
 from waiter_service.errors import DatabaseError

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from runtime.probe import NoAnswer, Probe
+from runtime.metrics.probe import NoAnswer, Probe
 from waiter_service.errors import DatabaseError
 
 #: Seconds for which an answer is given again. A write costs a sync of the disk, and every

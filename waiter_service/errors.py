@@ -44,10 +44,6 @@ and, where there is one, the remedy.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from waiter_service.actors import Actor
 
 
 def shown(value: object) -> str:
@@ -118,7 +114,7 @@ class NotPermitted(Missing):
     ``str()`` says so, for the log; show ``public_message`` to the outside.
     """
 
-    def __init__(self, thing: str, thing_id: object, actor: Actor) -> None:
+    def __init__(self, thing: str, thing_id: object, actor: object) -> None:
         super().__init__(thing, thing_id, f"{actor} may not do this to {thing} {shown(thing_id)}")
         self.actor = actor
 

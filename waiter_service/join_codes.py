@@ -22,10 +22,10 @@ from waiter_service import inputs
 from waiter_service.actors import Actor
 from waiter_service.clock import Clock, utc_now
 from waiter_service.errors import JoinCodeInvalid, NotPermitted, SessionClosedError, UnknownJoin
-from waiter_service.floor.code_endings import end_codes
 from waiter_service.floor.unit_of_work import WANTED, session_lock
 from waiter_service.inputs import MAX_ID_CHARS
 from waiter_service.queries import session_for
+from waiter_service.revocations import end_codes
 from waiter_service.store.database import Database
 from waiter_service.store.models import AuditRow, JoinCodeRow, SessionRow
 from waiter_service.views import SessionView

@@ -16,13 +16,22 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from sqlalchemy import BigInteger, BindParameter, and_, bindparam, delete, or_, select, update
+from sqlalchemy import (
+    BigInteger,
+    BindParameter,
+    ColumnElement,
+    and_,
+    bindparam,
+    delete,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.orm import Session
 
 from waiter_service import inputs
 from waiter_service.clock import Clock, utc_now
 from waiter_service.errors import UnknownSession, UnknownWaiter
-from waiter_service.floor.code_endings import end_codes, end_codes_of_waiter
 from waiter_service.store.database import Database
 from waiter_service.store.models import JoinCodeRow, RevocationRow, SessionRow, WaiterRow
 
@@ -191,3 +200,14 @@ def add(
 ) -> None:
     """Revoke within the caller's transaction."""
     orm.add(RevocationRow(kind=kind.value, subject=subject, revoked_at=now, is_closing=is_closing))
+
+
+def end_codes(orm: Session, which: ColumnElement[bool]) -> None:
+    """End the join codes that ``which`` finds, within the caller's transaction."""
+    orm.execute(delete(JoinCodeRow).where(which))
+
+
+def end_codes_of_waiter(orm: Session, waiter_id: str) -> None:
+    """End the codes of all tables that ``waiter_id`` holds: the waiter has seen them."""
+    theirs = select(SessionRow.id).where(SessionRow.waiter_id == waiter_id)
+    end_codes(orm, JoinCodeRow.session_id.in_(theirs))

@@ -14,8 +14,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from api.joining import JoinDesk
-from api.openapi.problem_models import FieldsProblem, Problem, UnknownParameterProblem
 from api.operation import OPERATIONS, Operation
+from api.problem_models import FieldsProblem, Problem, UnknownParameterProblem
 from api.retries import HEADER, KEY_PATTERN, REPLAYED_HEADER
 from waiter_service.inputs import MAX_ID_CHARS, MAX_TABLE_NUMBER
 from waiter_service.reading.pages import MAX_CURSOR_CHARS, MAX_LIMIT

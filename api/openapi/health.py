@@ -9,7 +9,7 @@ from pydantic import Field
 
 from api.fields import Timestamp
 from api.openapi.floor import RETRY_AFTER, refusal
-from api.openapi.problem_models import Problem, UnknownParameterProblem
+from api.problem_models import Problem, UnknownParameterProblem
 from api.resources import Resource
 from notifications.entrance.problem_types import ProblemCode, path_of
 from notifications.refresh.trigger import Priority

@@ -10,7 +10,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from notifications.refresh.service import CacheRefreshService
-from runtime.probe import NoAnswer, Probe
+from runtime.metrics.probe import NoAnswer, Probe
 from waiter_service.errors import DatabaseError
 
 

@@ -20,9 +20,8 @@ from waiter_service.errors import (
     UnknownWaiter,
     ValidationError,
 )
-from waiter_service.floor.code_endings import end_codes
 from waiter_service.floor.unit_of_work import WANTED, UnitOfWork, session_lock
-from waiter_service.revocations import RevokedKind
+from waiter_service.revocations import RevokedKind, end_codes
 from waiter_service.rules import HouseRules
 from waiter_service.store.models import JoinCodeRow, OrderRow, SessionRow, WaiterRow
 from waiter_service.views import SessionUpdate, SessionView

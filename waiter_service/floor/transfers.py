@@ -11,10 +11,10 @@ from waiter_service import inputs
 from waiter_service.actors import ActorKind
 from waiter_service.changes import SessionTransfer
 from waiter_service.errors import NotPermitted, TransferRefused, UnknownWaiter, ValidationError
-from waiter_service.floor.code_endings import end_codes
 from waiter_service.floor.sessions import is_on_floor, unfinished_orders
 from waiter_service.floor.unit_of_work import UnitOfWork
 from waiter_service.pacing import paced
+from waiter_service.revocations import end_codes
 from waiter_service.store.models import AuditRow, JoinCodeRow, SessionRow, WaiterRow
 from waiter_service.transfer_cause import TransferCause
 from waiter_service.views import SessionView, TransferResult

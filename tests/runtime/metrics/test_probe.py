@@ -8,7 +8,7 @@ import gevent
 import pytest
 from gevent.event import Event
 
-from runtime.probe import NoAnswer, Probe
+from runtime.metrics.probe import NoAnswer, Probe
 
 
 def test_answer_is_what_was_asked_for() -> None:

@@ -1,0 +1,159 @@
+"""Which room may import which, and that no imports go round in a circle."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+from tests.support.programs import REPOSITORY
+
+#: Each room, and the rooms right below it. A room may import those, and what they may import.
+#: "vocabulary" and "face" are the files that lie directly in a package: what all its rooms
+#: speak of, and what other packages call.
+BELOW = {
+    "composition": ["runtime/cli", "api/openapi", "notifications face"],
+    # One serving process.
+    "runtime/cli": ["runtime", "demo"],
+    "runtime": ["runtime/http", "runtime/metrics"],
+    "runtime/http": ["runtime/settings", "notifications/entrance"],
+    "runtime/metrics": ["runtime/settings", "notifications face"],
+    "runtime/settings": ["notifications/access"],
+    "demo": ["api"],
+    # The REST API.
+    "api/openapi": ["api", "notifications/contract"],
+    "api": ["notifications face"],
+    # How a change reaches a screen.
+    "notifications face": ["notifications/entrance", "notifications/publishing"],
+    "notifications/contract": ["notifications/entrance"],
+    "notifications/entrance": ["notifications/access"],
+    "notifications/access": ["notifications/streams"],
+    "notifications/streams": ["notifications/brokers"],
+    "notifications/publishing": ["notifications/refresh"],
+    "notifications/refresh": ["notifications/brokers"],
+    "notifications/brokers": ["notifications/redis"],
+    "notifications/redis": ["notifications vocabulary"],
+    "notifications vocabulary": ["waiter_service face"],
+    # What happens on the floor.
+    "waiter_service face": ["waiter_service/floor", "waiter_service/reading"],
+    "waiter_service/floor": ["waiter_service/outbox", "waiter_service shared"],
+    "waiter_service/reading": ["waiter_service shared"],
+    "waiter_service/outbox": ["waiter_service/store"],
+    "waiter_service shared": ["waiter_service/store"],
+    "waiter_service/store": ["waiter_service vocabulary"],
+    "waiter_service vocabulary": [],
+}
+
+COMPOSITION = {"app", "wsgi", "gunicorn.conf"}
+FACES = {
+    "notifications": {"notifications"},
+    "waiter_service": {
+        "waiter_service",
+        "waiter_service.service",
+        "waiter_service.queries",
+        "waiter_service.join_codes",
+    },
+}
+#: Public, and used by the floor as well: each needs the tables.
+SHARED = {"waiter_service.revocations", "waiter_service.views"}
+PACKAGES = ("runtime", "demo", "api", "notifications", "waiter_service")
+
+NOT_YET = {"notifications.audience"}
+
+#: Names that a program which puts this folder on its path may have itself.
+GENERIC = {"cli", "common", "config", "health", "logs", "problems", "settings", "utils"}
+
+
+def modules() -> dict[str, Path]:
+    """Return the product's modules, each with its file."""
+    files = [REPOSITORY / f"{name}.py" for name in COMPOSITION]
+    for package in PACKAGES:
+        files += sorted((REPOSITORY / package).rglob("*.py"))
+    return {module_name(file): file for file in files}
+
+
+def module_name(file: Path) -> str:
+    name = ".".join(file.relative_to(REPOSITORY).with_suffix("").parts)
+    return name.removesuffix(".__init__")
+
+
+MODULES = modules()
+
+
+def imports(module: str) -> Iterator[tuple[str, int]]:
+    """Yield what ``module`` imports of the product, each with its line."""
+    for node in ast.walk(ast.parse(MODULES[module].read_text())):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module}: imports are absolute"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        for name in names:
+            if (found := name if name in MODULES else name.rpartition(".")[0]) in MODULES:
+                yield found, node.lineno
+
+
+def room_of(module: str) -> str:
+    package, *rest = module.split(".")
+    if module in COMPOSITION:
+        return "composition"
+    if module in SHARED:
+        return f"{package} shared"
+    if module in FACES.get(package, ()):
+        return f"{package} face"
+    is_room = MODULES[module].name == "__init__.py"
+    rooms = rest if is_room else rest[:-1]
+    path = "/".join((package, *rooms))
+    # Rooms within rooms, such as brokers/redis, count as one.
+    while path not in BELOW and "/" in path:
+        path = path.rpartition("/")[0]
+    if path in BELOW:
+        return path
+    return f"{package} vocabulary"
+
+
+def reachable(room: str) -> set[str]:
+    found = {room}
+    for below in BELOW[room]:
+        found |= reachable(below)
+    return found
+
+
+def test_the_rooms_themselves_form_no_circle():
+    try:
+        TopologicalSorter(BELOW).prepare()
+    except CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
+
+
+def test_every_import_points_down():
+    wrong = {
+        f"{MODULES[module].relative_to(REPOSITORY)}:{line} imports {imported}: "
+        f"{room_of(module)} may not import {room_of(imported)}"
+        for module in MODULES
+        for imported, line in imports(module)
+        if room_of(imported) not in reachable(room_of(module)) and module not in NOT_YET
+    }
+
+    assert not wrong, "\n".join(sorted(wrong))
+
+
+def test_no_imports_form_a_circle():
+    graph = {module: {imported for imported, _ in imports(module)} for module in MODULES}
+
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(" -> ".join(reversed(error.args[1])))
+
+
+def test_no_module_at_the_top_has_a_name_that_other_programs_use():
+    at_the_top = {path.stem for path in REPOSITORY.glob("*.py")}
+    at_the_top |= {path.parent.name for path in REPOSITORY.glob("*/__init__.py")}
+
+    assert not at_the_top & GENERIC
