@@ -21,10 +21,11 @@ from notifications.brokers.base import Broker, HistoryLimits
 from notifications.brokers.memory.broker import MemoryBroker
 from notifications.entrance import problems, request_id
 from notifications.entrance.blueprint import create_blueprint
+from notifications.entrance.call_queue import CallQueue
 from notifications.entrance.door import StreamDoor
 from notifications.entrance.entrance import StreamEntrance
 from notifications.entrance.problem_types import ProblemCode
-from notifications.entrance.rates import RateLimits, Rates, Turns
+from notifications.entrance.rates import RateLimits, Rates
 from notifications.errors import BrokerUnusable
 from notifications.publishing.listener import FloorListener
 from notifications.publishing.notification_service import NotificationService
@@ -175,7 +176,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
         FloorQueries(database, rules=rules),
         idempotency,
         authenticate=access.actors(authenticator, rates),
-        turn=access.turns(Turns()),
+        turn=access.turns(CallQueue()),
         cursor_of=access.cursors(broker),
         first_cursor_of=access.first_cursors(broker),
         desk=desk,

@@ -16,7 +16,8 @@ from notifications import errors
 from notifications.access import auth
 from notifications.access.auth import Authenticator
 from notifications.brokers.base import Broker
-from notifications.entrance.rates import Rates, Turns
+from notifications.entrance.call_queue import CallQueue
+from notifications.entrance.rates import Rates
 from notifications.errors import BrokerUnavailable
 from notifications.events import EventId
 from notifications.principal import Principal, Role
@@ -70,7 +71,7 @@ def actors(authenticator: Authenticator, rates: Rates) -> Callable[[str | None, 
     return actor_of
 
 
-def turns(turns: Turns) -> Callable[[Actor, bool], AbstractContextManager[None]]:
+def turns(queue: CallQueue) -> Callable[[Actor, bool], AbstractContextManager[None]]:
     """Return what a call waits for until it is carried out, once it is known who calls."""
 
     @contextmanager
@@ -79,7 +80,7 @@ def turns(turns: Turns) -> Callable[[Actor, bool], AbstractContextManager[None]]
         key = f"{actor} {'changes' if is_change else 'reads'}"
         with ExitStack() as stack:
             try:
-                stack.enter_context(turns.turn(key))
+                stack.enter_context(queue.turn(key))
             except errors.TooManyCalls as error:
                 raise _too_many(error) from None
             yield

@@ -17,6 +17,7 @@ from api.floor_api import CursorOf, FirstCursorOf, FloorApi
 from api.joining import JoinDesk
 from api.operation import OPERATIONS, Operation
 from api.retries import Retries
+from notifications.access.auth import bearer_token
 from waiter_service.actors import NOBODY, Actor
 from waiter_service.errors import ValidationError
 from waiter_service.inputs import MAX_TABLE_NUMBER
@@ -76,7 +77,8 @@ def create_blueprint(
             is_change = operation.method != "GET"
             actor = NOBODY
             if not operation.is_public:
-                actor = authenticate(_bearer_token(), address, is_change)
+                token = bearer_token(request.headers.get("Authorization"))
+                actor = authenticate(token, address, is_change)
             operation.require_role(actor)
             _require_heeded(operation.parameters)
             with nullcontext() if operation.is_public else turn(actor, is_change):
@@ -116,11 +118,6 @@ def _require_heeded(parameters: Sequence[str]) -> None:
         raise UnknownParameters(unknown[:MAX_ERRORS], parameters)
     if "If-Match" in request.headers:
         raise IfMatchRefused
-
-
-def _bearer_token() -> str | None:
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    return token.strip() or None if scheme.lower() == "bearer" else None
 
 
 def _call(operation: Operation, actor: Actor, address: str) -> Call[Any]:

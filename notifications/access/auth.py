@@ -55,6 +55,16 @@ MAX_MOMENT = 253_402_300_799
 IsRevoked = Callable[[Principal], bool]
 
 
+def bearer_token(authorization: str | None) -> str | None:
+    """Return the token that an Authorization header carries, or None.
+
+    Another scheme counts as no header at all: a proxy that asks for a password in
+    front of a site must not hide a cookie or ``?token=``.
+    """
+    scheme, _, token = (authorization or "").partition(" ")
+    return token.strip() or None if scheme.lower() == "bearer" else None
+
+
 def principal_from_claims(claims: Mapping[str, Any]) -> Principal:
     """Return whom verified ``claims`` are about.
 

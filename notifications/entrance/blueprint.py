@@ -10,11 +10,11 @@ from typing import Any
 from flask import Blueprint, Response, jsonify, request
 from werkzeug.exceptions import BadRequest
 
+from notifications.access.auth import bearer_token
 from notifications.entrance.entrance import (
     STREAM_HEADERS,
     StreamEntrance,
     StreamRequest,
-    bearer_token,
 )
 from notifications.entrance.in_band import refusal_block
 from notifications.entrance.problem_types import ProblemCode

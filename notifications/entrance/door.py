@@ -25,13 +25,13 @@ from urllib.parse import parse_qsl
 
 import gunicorn_h1c  # type: ignore[import-untyped]
 
+from notifications.access.auth import bearer_token
 from notifications.entrance import request_id
 from notifications.entrance.entrance import (
     STREAM_HEADERS,
     STREAM_KINDS,
     StreamEntrance,
     StreamRequest,
-    bearer_token,
 )
 from notifications.entrance.in_band import refusal_block
 from notifications.errors import AccessError, StreamRefused

@@ -220,13 +220,3 @@ class StreamEntrance:
             raise NotAllowed
         if self._is_over(kind, channel_id):
             raise SessionOver
-
-
-def bearer_token(authorization: str | None) -> str | None:
-    """Return the token that an Authorization header carries, or None.
-
-    Another scheme counts as no header at all: a proxy that asks for a password in
-    front of a site must not keep a cookie or ``?token=`` from being looked at.
-    """
-    scheme, _, token = (authorization or "").partition(" ")
-    return token.strip() or None if scheme.lower() == "bearer" else None

@@ -9,33 +9,20 @@ from __future__ import annotations
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 
-import gevent
-from gevent.lock import BoundedSemaphore
 from limits import RateLimitItemPerMinute
 from limits.storage import Storage
 from limits.strategies import FixedWindowRateLimiter
 
 from notifications.errors import TooManyCalls, TooManyChanges, TooManyOpens
 from notifications.principal import Principal, Role
-from waiter_service.pacing import PAUSE_SECONDS
 
 #: Bearers that are counted, and as many addresses. Beyond, the one whose minute began first
 #: is forgotten: addresses can be made up, memory cannot. About 4 MB each when full.
 MAX_COUNTED = 20_000
-
-#: Calls of one bearer that are carried out at once. Those of others are carried out
-#: in between, so it decides how long they wait: each call holds the worker for some
-#: milliseconds at a time. A guess; it is also more than one screen ever needs.
-CALLS_AT_ONCE = 2
-
-#: Further ones wait, so many at most, and so many seconds. A guess.
-MAX_WAITING_CALLS = 100
-MAX_WAIT_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,54 +249,3 @@ def network_of(address: str) -> str:
     if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is None:
         return str(IPv6Address(int(parsed) >> 64 << 64))
     return address
-
-
-class Turns:
-    """Carries out only so many calls of one bearer at a time; the others wait for their turn.
-
-    Whatever one bearer does at once, everybody else's calls come in between.
-    """
-
-    def __init__(self, at_once: int = CALLS_AT_ONCE) -> None:
-        self._at_once = at_once
-        self._queues: dict[str, _Queue] = {}
-
-    @contextmanager
-    def turn(self, key: str) -> Iterator[None]:
-        """Wait for a turn of the bearer ``key``, and keep it. May switch greenlets.
-
-        Raises:
-            TooManyCalls: too many wait already, or it took too long.
-        """
-        queue = self._queues.get(key)
-        if queue is None:
-            queue = self._queues[key] = _Queue(BoundedSemaphore(self._at_once))
-        if queue.size >= self._at_once + MAX_WAITING_CALLS:
-            raise _too_many_at_once()
-        queue.size += 1
-        try:
-            if not queue.semaphore.acquire(timeout=MAX_WAIT_SECONDS):
-                raise _too_many_at_once()
-            try:
-                # Many calls may arrive together. Without this they would be carried out one
-                # after another before anything that others send is even looked at.
-                gevent.sleep(PAUSE_SECONDS)
-                yield
-            finally:
-                queue.semaphore.release()
-        finally:
-            queue.size -= 1
-            if not queue.size:
-                del self._queues[key]
-
-
-@dataclass(slots=True)
-class _Queue:
-    semaphore: BoundedSemaphore
-    size: int = 0
-
-
-def _too_many_at_once() -> TooManyCalls:
-    return TooManyCalls(
-        "Too many calls with this access are under way at once.", retry_after_seconds=1
-    )

@@ -14,6 +14,7 @@ from enum import StrEnum
 
 from notifications.errors import InvalidNotification
 from notifications.events import AffectedData
+from waiter_service.errors import shown
 from waiter_service.inputs import MAX_ID_CHARS, is_identifier
 
 MAX_REASON_CHARS = 500
@@ -115,7 +116,7 @@ def _identifier(field: str, value: object) -> str:
     raise InvalidNotification(
         field,
         f"must be 1 to {MAX_ID_CHARS} letters, digits, dots, dashes and underscores, "
-        f"a letter or digit first, not {_shown(value)}",
+        f"a letter or digit first, not {shown(value)}",
     )
 
 
@@ -124,7 +125,7 @@ def _kinds(values: Iterable[object]) -> tuple[AffectedData, ...]:
     for value in _items("affected_data", values):
         if value not in _KINDS:
             raise InvalidNotification(
-                "affected_data", f"must be of {', '.join(_KINDS)}, not {_shown(value)}"
+                "affected_data", f"must be of {', '.join(_KINDS)}, not {shown(value)}"
             )
         wanted.add(value)
     if not wanted:
@@ -135,7 +136,7 @@ def _kinds(values: Iterable[object]) -> tuple[AffectedData, ...]:
 def _items(field: str, values: Iterable[object]) -> Iterable[object]:
     # A lone string is iterable too, letter by letter.
     if isinstance(values, str | bytes) or not isinstance(values, Iterable):
-        raise InvalidNotification(field, f"must be a list, not {_shown(values)}")
+        raise InvalidNotification(field, f"must be a list, not {shown(values)}")
     return values
 
 
@@ -144,7 +145,7 @@ def _priority(value: object) -> Priority:
         if value == priority:
             return priority
     raise InvalidNotification(
-        "priority", f"must be one of {', '.join(Priority)}, not {_shown(value)}"
+        "priority", f"must be one of {', '.join(Priority)}, not {shown(value)}"
     )
 
 
@@ -152,7 +153,7 @@ def _reason(value: object) -> str | None:
     if value is None:
         return None
     if not isinstance(value, str):
-        raise InvalidNotification("reason", f"must be text, not {_shown(value)}")
+        raise InvalidNotification("reason", f"must be text, not {shown(value)}")
     line = " ".join(value.replace("\t", "\n").replace("\r\n", "\n").split("\n")).strip(" ")
     if len(line) > MAX_REASON_CHARS:
         raise InvalidNotification(
@@ -163,8 +164,3 @@ def _reason(value: object) -> str | None:
             "reason", "must not hold control characters or unpaired surrogates"
         )
     return line or None
-
-
-def _shown(value: object) -> str:
-    shown = ascii(value)
-    return shown if len(shown) <= 80 else f"{shown[:77]}..."

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable
 
-import gevent
-import gevent.socket
 import pytest
 
 from notifications.entrance import rates as module
-from notifications.entrance.rates import MinuteWindows, RateLimits, Rates, Turns
+from notifications.entrance.rates import MinuteWindows, RateLimits, Rates
 from notifications.errors import TooManyCalls, TooManyChanges, TooManyOpens
 from notifications.principal import Principal, Role
 from runtime.settings import Settings
@@ -121,59 +118,6 @@ def test_made_up_addresses_take_no_more_memory(monkeypatch: pytest.MonkeyPatch) 
     clock.now += 61
     windows.incr("one more", 60)
     assert len(windows) == 1
-
-
-def test_calls_of_others_come_between_those_of_one_bearer() -> None:
-    turns, done = Turns(at_once=2), []
-
-    def call(who: str) -> None:
-        with turns.turn(who):
-            gevent.sleep(0)
-            done.append(who)
-
-    calls = [gevent.spawn(call, "mallory") for _ in range(50)]
-    gevent.sleep(0)
-    calls.append(gevent.spawn(call, "anna"))
-    gevent.joinall(calls, raise_error=True)
-    assert done.index("anna") <= 4
-    assert not turns._queues
-
-
-def test_what_others_have_sent_comes_between_calls_that_arrive_together() -> None:
-    turns, done = Turns(at_once=2), []
-    near, far = socket.socketpair()
-
-    def call() -> None:
-        with turns.turn("mallory"):
-            done.append("mallory")
-
-    def read() -> None:
-        gevent.socket.wait_read(near.fileno())
-        done.append("anna")
-
-    with near, far:
-        reading = gevent.spawn(read)
-        gevent.sleep(0)
-        far.send(b"something")
-        gevent.joinall([reading, *(gevent.spawn(call) for _ in range(50))], raise_error=True)
-    assert done.index("anna") <= 4
-
-
-def test_who_has_too_many_calls_under_way_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_WAITING_CALLS", 1)
-    monkeypatch.setattr(module, "MAX_WAIT_SECONDS", 0.01)
-    turns = Turns(at_once=1)
-    with turns.turn("mallory"):
-        waiting = gevent.spawn(lambda: turns.turn("mallory").__enter__())
-        gevent.sleep(0)
-        with pytest.raises(TooManyCalls), turns.turn("mallory"):
-            pass
-        with turns.turn("anna"):
-            pass
-        with pytest.raises(TooManyCalls):
-            waiting.get()
-    with turns.turn("mallory"):
-        pass
 
 
 def test_wrong_join_codes_are_counted_by_address_and_forgotten_after_a_minute() -> None:

@@ -1,0 +1,73 @@
+"""A line for the calls of each bearer, so that one bearer's calls do not delay everybody's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import gevent
+from gevent.lock import BoundedSemaphore
+
+from notifications.errors import TooManyCalls
+from waiter_service.pacing import PAUSE_SECONDS
+
+#: Calls of one bearer that are carried out at once. Those of others are carried out
+#: in between, so it decides how long they wait: each call holds the worker for some
+#: milliseconds at a time. A guess; it is also more than one screen ever needs.
+CALLS_AT_ONCE = 2
+
+#: Further ones wait, so many at most, and so many seconds. A guess.
+MAX_WAITING_CALLS = 100
+MAX_WAIT_SECONDS = 10.0
+
+
+class CallQueue:
+    """Carries out only so many calls of one bearer at a time; the others wait in line.
+
+    The calls of other bearers come in between, however many one bearer sends at once.
+    """
+
+    def __init__(self, at_once: int = CALLS_AT_ONCE) -> None:
+        self._at_once = at_once
+        self._lines: dict[str, _Line] = {}
+
+    @contextmanager
+    def turn(self, key: str) -> Iterator[None]:
+        """Wait for a turn of the bearer ``key``, and keep it. May switch greenlets.
+
+        Raises:
+            TooManyCalls: too many wait already, or it took too long.
+        """
+        line = self._lines.get(key)
+        if line is None:
+            line = self._lines[key] = _Line(BoundedSemaphore(self._at_once))
+        if line.calls >= self._at_once + MAX_WAITING_CALLS:
+            raise _too_many_at_once()
+        line.calls += 1
+        try:
+            if not line.semaphore.acquire(timeout=MAX_WAIT_SECONDS):
+                raise _too_many_at_once()
+            try:
+                # Many calls may arrive together. Without this the worker would carry them
+                # all out before it looks at anything that others send.
+                gevent.sleep(PAUSE_SECONDS)
+                yield
+            finally:
+                line.semaphore.release()
+        finally:
+            line.calls -= 1
+            if not line.calls:
+                del self._lines[key]
+
+
+@dataclass(slots=True)
+class _Line:
+    semaphore: BoundedSemaphore
+    calls: int = 0
+
+
+def _too_many_at_once() -> TooManyCalls:
+    return TooManyCalls(
+        "Too many calls with this access are under way at once.", retry_after_seconds=1
+    )
