@@ -2,10 +2,13 @@
 
 import json
 
+import pytest
 import schemathesis
 from hypothesis import HealthCheck, settings
 
 from api.openapi import document
+from tests.api.calling import close_app, open_app
+from tests.support.service_server import copy_sqlite
 
 FEW = settings(
     max_examples=15,
@@ -14,6 +17,14 @@ FEW = settings(
     database=None,
     suppress_health_check=list(HealthCheck),
 )
+
+
+@pytest.fixture
+def app(tmp_path, seeded_sqlite):
+    """The whole application, without the limit that would stop a guest after 60 examples."""
+    app = open_app(tmp_path, copy_sqlite(seeded_sqlite, tmp_path), GUEST_CHANGES_PER_MINUTE=0)
+    yield app
+    close_app(app)
 
 
 # It reads answers to their end, and a stream has none; werkzeug's client leaves files open.
