@@ -17,8 +17,8 @@ from notifications.access import auth
 from notifications.access.auth import Authenticator
 from notifications.access.revocation_list import RevocationList
 from notifications.access.token_keys import TokenKeys
+from notifications.brokers.backend import Backend, choose_backend
 from notifications.brokers.base import Broker, HistoryLimits
-from notifications.brokers.memory.broker import MemoryBroker
 from notifications.entrance import problems, request_id
 from notifications.entrance.blueprint import create_blueprint
 from notifications.entrance.call_queue import CallQueue
@@ -30,7 +30,6 @@ from notifications.errors import BrokerUnusable
 from notifications.publishing.listener import FloorListener
 from notifications.publishing.notification_service import NotificationService
 from notifications.publishing.pump import OutboxPump
-from notifications.refresh.batch_store import BatchStore, MemoryBatches
 from notifications.refresh.service import CacheRefreshService
 from notifications.streams.admission import StreamLimits
 from notifications.streams.service import SseService, StreamOptions
@@ -112,15 +111,15 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
         require_paid=settings.require_paid,
     )
     service = WaiterService(database, rules=rules)
-    broker = _broker(settings, database)
+    backend = _backend(settings, database)
+    broker = backend.broker
     sse = SseService(broker, _stream_options(settings))
     notifications = NotificationService(broker)
     cache_refresh = CacheRefreshService(
         notifications.publish_refresh,
-        batches=_batches(settings, broker),
+        batches=backend.batches,
         require_listeners=broker.require_listeners,
     )
-    sse.further_counts = lambda: cache_refresh.refresh_stats(count_pending=False).totals()
     listener = FloorListener(notifications, cache_refresh)
     idempotency = IdempotencyStore(database)
     revocations = Revocations(database)
@@ -149,6 +148,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     serving = Serving(
         database=database,
         broker=broker,
+        presence=backend.presence,
         sse=sse,
         listener=listener,
         cache_refresh=cache_refresh,
@@ -158,7 +158,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
         housekeeping=Housekeeping([idempotency.prune, revocations.prune]),
         metrics=metrics,
         writes=writes,
-        lock=_serving_lock(settings, database),
+        lock=None if broker.is_shared else _serving_lock(settings, database),
     )
     authenticator = Authenticator(keys, revoked.is_revoked)
     rates = Rates(_rate_limits(settings))
@@ -252,45 +252,24 @@ def _token_keys(settings: Settings) -> TokenKeys:
     )
 
 
-def _broker(settings: Settings, database: Database) -> Broker:
-    limits = HistoryLimits(
-        max_events=settings.history_events, max_age_seconds=settings.history_seconds
+def _backend(settings: Settings, database: Database) -> Backend:
+    return choose_backend(
+        limits=HistoryLimits(
+            max_events=settings.history_events, max_age_seconds=settings.history_seconds
+        ),
+        redis_url=settings.redis_url,
+        redis_prefix=settings.redis_prefix,
+        deployment=database.fingerprint,
+        history_path=settings.instance_dir / "history.json",
     )
-    if settings.redis_url:
-        # Who has no Redis need not wait at the start until its client is imported.
-        from notifications.brokers.redis.broker import RedisBroker
-
-        return RedisBroker(
-            settings.redis_url,
-            limits,
-            prefix=settings.redis_prefix,
-            deployment=database.fingerprint,
-        )
-    return MemoryBroker(limits, history_path=settings.instance_dir / "history.json")
 
 
-def _serving_lock(settings: Settings, database: Database) -> ServingLock | None:
+def _serving_lock(settings: Settings, database: Database) -> ServingLock:
     """Return what one process at a time holds: its history's place, and its database's."""
-    if settings.redis_url:
-        return None
     paths = [settings.instance_dir / "relay.lock"]
     if (path := database.sqlite_path) is not None:
         paths.append(path.with_name(f"{path.name}-relay.lock"))
     return ServingLock(paths)
-
-
-def _batches(settings: Settings, broker: Broker) -> BatchStore:
-    if not settings.redis_url:
-        return MemoryBatches()
-    from redis import Redis
-
-    from notifications.brokers.redis.broker import RedisBroker
-    from notifications.refresh.redis_batch_store import RedisBatches
-
-    assert isinstance(broker, RedisBroker)
-    # Seconds that a process waits for Redis before it does without.
-    client = Redis.from_url(settings.redis_url, socket_timeout=1.0, socket_connect_timeout=1.0)
-    return RedisBatches(client, link=broker.link, prefix=settings.redis_prefix)
 
 
 def _pump(
@@ -299,7 +278,7 @@ def _pump(
     *,
     on_look: Callable[[], None],
 ) -> OutboxPump:
-    if not isinstance(broker, MemoryBroker):
+    if broker.is_shared:
         return OutboxPump(
             service,
             announce=service.after_commit,

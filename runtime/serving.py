@@ -24,6 +24,7 @@ from gevent.lock import BoundedSemaphore
 
 from notifications.access.revocation_list import RevocationList
 from notifications.brokers.base import Broker
+from notifications.brokers.presence import Counts, Presence
 from notifications.events import format_timestamp
 from notifications.publishing.listener import FloorListener
 from notifications.publishing.pump import OutboxPump
@@ -47,6 +48,7 @@ class Serving:
         *,
         database: Database,
         broker: Broker,
+        presence: Presence,
         sse: SseService,
         listener: FloorListener,
         cache_refresh: CacheRefreshService,
@@ -60,6 +62,7 @@ class Serving:
     ) -> None:
         self._database = database
         self._broker = broker
+        self._presence = presence
         self._sse = sse
         self._listener = listener
         self._cache_refresh = cache_refresh
@@ -107,19 +110,20 @@ class Serving:
         # Before the first stream, and after the pump, which restores the histories.
         self._database_watch.start()
         self._is_started = True
+        self._presence.start(self._counts)
         self._metrics.start()
         self._housekeeping.start()
 
     def announce_end(self) -> None:
         """Tell other processes that this one takes no streams of theirs any more."""
         if self._is_started:
-            self._broker.announce_end()
+            self._presence.announce_end()
 
     def has_successor(self) -> bool:
         """Return whether another process can take our streams at once. May switch greenlets."""
         if self._lock is not None:
             return self._lock.is_awaited()
-        return self._broker.others_serve()
+        return self._presence.others_serve()
 
     def drain(self) -> None:
         """Send what is pending, then close every stream, and stop. Idempotent.
@@ -134,7 +138,7 @@ class Serving:
         self._drained = Flag()
         log.info("draining", extra={"fields": {"streams": sum(self._sse.counts().values())}})
         self._sse.refuse_new_streams()
-        self._broker.announce_end()
+        self._presence.announce_end()
         self._end(
             # First deaf, then no longer relaying: what is committed from here on
             # stays in the outbox, for the process that follows.
@@ -157,7 +161,7 @@ class Serving:
 
         With the memory broker another process hears alone from now on: together, too.
         """
-        self._sse.drain(is_spread=self._lock is None and self._broker.others_serve())
+        self._sse.drain(is_spread=self._lock is None and self._presence.others_serve())
 
     def stop(self) -> None:
         """Close and stop everything at once. Idempotent."""
@@ -180,13 +184,18 @@ class Serving:
         """
         assert self._drained is not None
         try:
-            for step in (*steps, self._sse.stop, self._metrics.stop):
+            for step in (*steps, self._presence.stop, self._sse.stop, self._metrics.stop):
                 try:
                     step()
                 except Exception:
                     log.exception("shutdown step failed; continuing")
         finally:
             self._drained.set()
+
+    def _counts(self) -> Counts:
+        """Return what this process adds to the deployment's figures."""
+        refreshes = self._cache_refresh.refresh_stats(count_pending=False)
+        return {**self._sse.counts(), **refreshes.totals()}
 
     @property
     def is_draining(self) -> bool:
@@ -199,9 +208,7 @@ class Serving:
         Tells of everything, the engines that all processes share included: for people and
         monitoring. Takes at most a second; switches greenlets.
         """
-        # This process's share is of now, not of the last report.
-        self._sse.report()
-        counts = self._broker.deployment_counts()
+        counts = self._presence.total()
         sessions, waiters = counts.get("session", 0), counts.get("waiter", 0)
         broker = self._broker.status()
         cannot_change = self._writes.obstacle()

@@ -22,7 +22,7 @@ the store behind it. A lost place is found by :attr:`Page.is_gap`.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -86,6 +86,20 @@ class Broker(ABC):
     """Where events wait and travel. One per process."""
 
     kind: str
+    #: Whether several processes use its histories at a time. If not, one process at a
+    #: time does, from ``restore`` to ``save``.
+    is_shared: bool
+
+    def restore(self) -> None:
+        """Continue with the histories that the process before this one saved, if it did.
+
+        Called once, before anything is published.
+        """
+        return
+
+    def save(self) -> None:
+        """Leave the histories to the next process; nothing can be published from now on."""
+        return
 
     @property
     def is_away(self) -> bool:
@@ -203,25 +217,6 @@ class Broker(ABC):
     @abstractmethod
     def sweep(self) -> None:
         """Let go of what has outlived its limits. Called about every second."""
-
-    @abstractmethod
-    def report(self, counts: Mapping[str, int]) -> None:
-        """Tell the deployment how many streams this process has, by kind."""
-
-    @abstractmethod
-    def deployment_counts(self) -> Mapping[str, int]:
-        """Return the streams of all living processes, by kind."""
-
-    def announce_end(self) -> None:
-        """Tell the deployment that this process takes no streams any more."""
-        return
-
-    def others_serve(self) -> bool:
-        """Return whether a process that has not announced its end serves beside this one.
-
-        False where it is not known. May switch greenlets.
-        """
-        return False
 
     @abstractmethod
     def status(self) -> BrokerStatus:

@@ -6,7 +6,7 @@ import logging
 import random
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import gevent
@@ -72,11 +72,9 @@ class SseService:
             self._delivery,
             write_deadline_seconds=self.options.write_deadline_seconds,
             close_stream=self.close,
-            every_second=self._tell_broker,
+            every_second=self._sweep,
         )
         self._histories_told = 0
-        #: What else this process counts for the whole deployment's health.
-        self.further_counts: Callable[[], Mapping[str, int]] = dict
         self._is_draining = False
 
     # -- life -----------------------------------------------------------------
@@ -216,10 +214,6 @@ class SseService:
         """Return this process's open streams: ``{"session": n, "waiter": n}``."""
         return self._streams.counts
 
-    def report(self) -> None:
-        """Tell the deployment what this process has. Never switches greenlets."""
-        self._broker.report({**self.counts(), **self.further_counts()})
-
     def events_sent(self) -> int:
         """Return how many events were ever written to streams. Walks all of them."""
         return self.stats.events_sent + sum(stream.events_sent for stream in self._streams)
@@ -262,9 +256,8 @@ class SseService:
         if self._streams.remove(stream):
             self._broker.unsubscribe(stream.channel)
 
-    def _tell_broker(self) -> None:
+    def _sweep(self) -> None:
         self._broker.sweep()
-        self.report()
         if lost := self.stats.histories_lost - self._histories_told:
             # Together, once a second: a Redis that lost its data loses all of them.
             self._histories_told += lost

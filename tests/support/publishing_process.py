@@ -16,6 +16,7 @@ from datetime import UTC, datetime  # noqa: E402
 import gevent.pool  # noqa: E402
 
 from notifications.brokers.redis.broker import RedisBroker  # noqa: E402
+from notifications.brokers.redis.presence import RedisPresence  # noqa: E402
 from notifications.events import Heartbeat, body  # noqa: E402
 from tests.support.ear import Ear  # noqa: E402
 
@@ -35,9 +36,8 @@ def main(url: str, channel: str, count: str, key_prefix: str) -> None:
         pool.spawn(broker.publish, [channel], event_body, key=f"{key_prefix}{number}")
     pool.join(raise_error=True)
     print("done", flush=True)  # noqa: T201 - to the test
-    while True:
-        broker.report({"session": 1})
-        gevent.sleep(0.5)
+    RedisPresence(broker.link, broker.keys).start(lambda: {"session": 1})
+    gevent.sleep(3600)
 
 
 if __name__ == "__main__":

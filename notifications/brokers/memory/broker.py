@@ -11,7 +11,7 @@ import logging
 import secrets
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Self
@@ -110,6 +110,7 @@ class MemoryBroker(Broker):
     """
 
     kind = "memory"
+    is_shared = False
 
     def __init__(
         self,
@@ -126,7 +127,6 @@ class MemoryBroker(Broker):
         self._channels: dict[str, _Channel] = {}
         # "channel key" in the order they came, with the moment each may be forgotten.
         self._keys: OrderedDict[str, float] = OrderedDict()
-        self._counts: Mapping[str, int] = {}
         self._sink: Sink | None = None
         # Where histories are handed over, ours counts once we have taken the last one.
         self._is_owner = history_path is None
@@ -260,14 +260,6 @@ class MemoryBroker(Broker):
             idle.sort(key=lambda name: self._channels[name].used_at)
             for name in idle[:excess]:
                 del self._channels[name]
-
-    def report(self, counts: Mapping[str, int]) -> None:
-        """Remember the counts: this process is the whole deployment."""
-        self._counts = dict(counts)
-
-    def deployment_counts(self) -> Mapping[str, int]:
-        """Return this process's own counts."""
-        return self._counts
 
     def status(self) -> BrokerStatus:
         """Return that it works: there is nothing that could be down."""

@@ -20,14 +20,14 @@ keys that are evicted let an event in twice.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 
 from notifications.brokers.base import Broker, BrokerStatus, HistoryLimits, Page, Sink
 from notifications.brokers.redis.feed import RedisFeed
 from notifications.brokers.redis.history import Reading, RedisHistory
-from notifications.brokers.redis.presence import RedisPresence
 from notifications.brokers.redis.subscriber import RedisSubscriber
-from notifications.errors import BrokerUnusable, PrefixTaken
+from notifications.errors import BrokerUnavailable, BrokerUnusable, PrefixTaken
 from notifications.events import EventId
 from notifications.redis.connection import RedisConnector
 from notifications.redis.keys import RedisKeys
@@ -48,6 +48,7 @@ class RedisBroker(Broker):
     """
 
     kind = "redis"
+    is_shared = True
 
     def __init__(
         self,
@@ -62,21 +63,19 @@ class RedisBroker(Broker):
         mark = deployment and RedisMark(
             keys, deployment=deployment, keep_seconds=limits.keep_seconds
         )
-        process = secrets.token_hex(6)
-        self._keys = keys
+        self.keys = keys
         self._link = RedisLink(
             RedisConnector(url, "notifications-link"), state_key=keys.state, mark=mark or None
         )
         self._history = RedisHistory(self._link, keys, limits)
         self._feed = RedisFeed(self._history)
-        self._presence = RedisPresence(self._link, keys, process=process)
         self._subscriber = RedisSubscriber(
             RedisConnector(url, "notifications-subscriber"),
             self._link,
             self._history,
             keys,
             self._feed,
-            process=process,
+            process=secrets.token_hex(6),
         )
 
     @property
@@ -103,8 +102,9 @@ class RedisBroker(Broker):
             PrefixTaken: another deployment uses our prefix.
             BrokerUnusable: it does not say which server it is.
         """
-        # Whatever the answer: it comes once the link knows how things are.
-        self._presence.total()
+        # Whatever the answer is: it comes once the link has connected, or has failed to.
+        with suppress(BrokerUnavailable):
+            self._link.remembered()
         if self._link.conflict is not None:
             conflict = self._link.conflict
             self._link.stop()
@@ -119,13 +119,11 @@ class RedisBroker(Broker):
         self._feed.sink = sink
         self._link.start()
         self._subscriber.start()
-        self._presence.start()
 
     def stop(self) -> None:
         """Stop feeding and hang up. Switches greenlets."""
         self._feed.sink = None
         self._subscriber.stop()
-        self._presence.stop()
         self._link.stop()
 
     def publish(self, channels: Sequence[str], event_body: bytes, *, key: str) -> None:
@@ -173,25 +171,6 @@ class RedisBroker(Broker):
 
     def sweep(self) -> None:
         """Do nothing: Redis trims as it appends and reads, and lets keys expire."""
-
-    def report(self, counts: Mapping[str, int]) -> None:
-        """Have ``counts`` sent soon. Never switches greenlets."""
-        self._presence.report(counts)
-
-    def deployment_counts(self) -> Mapping[str, int]:
-        """Return the streams of all living processes: the others' as of a second ago or two.
-
-        While Redis is away, theirs as last known. May switch greenlets.
-        """
-        return self._presence.total()
-
-    def announce_end(self) -> None:
-        """Have it told soon. Never switches greenlets."""
-        self._presence.announce_end()
-
-    def others_serve(self) -> bool:
-        """Ask Redis whether another process serves that has not announced its end."""
-        return self._presence.others_serve()
 
     def status(self) -> BrokerStatus:
         """Return whether commands are answered and subscriptions heard, by what is known."""

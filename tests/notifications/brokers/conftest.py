@@ -11,7 +11,9 @@ import redis
 
 from notifications.brokers.base import Broker, HistoryLimits
 from notifications.brokers.memory.broker import MemoryBroker
+from notifications.brokers.presence import OnlyProcess, Presence
 from notifications.brokers.redis.broker import RedisBroker
+from notifications.brokers.redis.presence import RedisPresence
 from tests.support.ear import Ear
 from tests.support.redis_server import RedisServer
 from tests.support.streams import pass_turn, wait_in_loop
@@ -47,6 +49,26 @@ def start_redis_broker(redis_server: RedisServer) -> Iterator[Callable[..., Redi
     yield start
     for broker in brokers:
         broker.stop()
+
+
+@pytest.fixture
+def start_presence(
+    start_redis_broker: Callable[..., RedisBroker],
+) -> Iterator[Callable[..., Presence]]:
+    """Start the presence of a broker's process: ``start_presence(broker, session=2)``."""
+    presences: list[Presence] = []
+
+    def start(broker: Broker, **counts: int) -> Presence:
+        presence: Presence = OnlyProcess()
+        if isinstance(broker, RedisBroker):
+            presence = RedisPresence(broker.link, broker.keys)
+        presences.append(presence)
+        presence.start(lambda: counts)
+        return presence
+
+    yield start
+    for presence in presences:
+        presence.stop()
 
 
 @pytest.fixture

@@ -456,13 +456,6 @@ def test_beginning_again_ends_every_history_and_resyncs_each_channel_once(
 # -- the deployment ----------------------------------------------------------------
 
 
-def test_reported_streams_are_counted(broker: Broker) -> None:
-    broker.report({"session": 3, "waiter": 0})
-    assert broker.deployment_counts() == {"session": 3, "waiter": 0}
-    broker.report({"session": 2, "waiter": 1})
-    assert broker.deployment_counts() == {"session": 2, "waiter": 1}
-
-
 def test_broker_that_works_says_so(broker: Broker) -> None:
     status = broker.status()
     assert status.is_up

@@ -12,6 +12,7 @@ import pytest
 import redis
 
 from notifications.brokers.base import Broker, HistoryLimits
+from notifications.brokers.presence import Presence
 from notifications.brokers.redis import probe
 from notifications.brokers.redis.broker import RedisBroker
 from notifications.errors import BrokerUnavailable
@@ -190,19 +191,25 @@ def test_subscription_that_failed_leaves_nothing_behind(
     assert ear.offsets(ANNA) == []
 
 
-def test_reporting_never_waits_and_the_last_sum_stays(
-    broker: RedisBroker, other: RedisBroker, redis_server: RedisServer
+def test_last_sum_stays_while_redis_is_away(
+    broker: RedisBroker,
+    other: RedisBroker,
+    redis_server: RedisServer,
+    start_presence: Callable[..., Presence],
 ) -> None:
-    other.report({"session": 5})
-    broker.report({"session": 1})
-    wait_in_loop(lambda: broker.deployment_counts() == {"session": 6})
+    start_presence(other, session=5)
+    presence, counts = start_presence(broker), {"session": 1}
+    presence.start(lambda: counts)
+    wait_in_loop(lambda: presence.total() == {"session": 6})
     redis_server.freeze()
+    counts["session"] = 2
     with waits_for_nothing():
-        broker.report({"session": 2})
-    assert broker.deployment_counts() == {"session": 7}
+        presence.announce_end()
+    assert presence.total() == {"session": 7}
     wait_in_loop(lambda: is_down(broker))
     with waits_for_nothing():
-        assert broker.deployment_counts() == {"session": 7}
+        assert presence.total() == {"session": 7}
+    redis_server.thaw()
 
 
 def test_what_is_wrong_is_told_without_secrets(
@@ -450,6 +457,7 @@ def test_user_who_may_do_the_least_is_enough(
     redis_server: RedisServer,
     redis_client: redis.Redis,
     start_redis_broker: StartBroker,
+    start_presence: Callable[..., Presence],
     ear: Ear,
 ) -> None:
     rights = (
@@ -462,9 +470,10 @@ def test_user_who_may_do_the_least_is_enough(
         broker = start_redis_broker(ear, url=url)
         broker.subscribe(ANNA)
         publish(broker, ANNA, times=40)
-        broker.report({"session": 1})
+        presence = start_presence(broker, session=1)
         wait_in_loop(lambda: len(ear.events[ANNA]) == 40)
-        assert broker.deployment_counts() == {"session": 1}
+        assert presence.total() == {"session": 1}
+        presence.stop()
         broker.stop()
     finally:
         redis_client.acl_deluser("restaurant")

@@ -15,6 +15,7 @@ from redis.crc import key_slot
 
 from notifications.brokers import base
 from notifications.brokers.base import Broker, HistoryLimits
+from notifications.brokers.presence import Presence
 from notifications.brokers.redis import probe
 from notifications.brokers.redis.broker import RedisBroker
 from notifications.events import EventId, Heartbeat, body
@@ -46,12 +47,15 @@ def short_lives(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_everything_has_our_prefix_and_expires(
-    start_redis_broker: StartBroker, ear: Ear, redis_client: redis.Redis
+    start_redis_broker: StartBroker,
+    start_presence: Callable[..., Presence],
+    ear: Ear,
+    redis_client: redis.Redis,
 ) -> None:
     broker = start_redis_broker(ear)
     broker.subscribe(TABLE)
     publish(broker, ANNA, TABLE)
-    broker.report({"session": 1})
+    start_presence(broker, session=1)
     wait_in_loop(lambda: redis_client.exists("restaurant:reports"))
     lives = {key: redis_client.ttl(key) for key in redis_client.scan_iter()}
     assert {key.split(":")[0] for key in lives} == {"restaurant"}

@@ -12,7 +12,7 @@ import gevent.subprocess
 import pytest
 import redis
 
-from notifications.brokers.redis import presence
+from notifications.brokers.presence import Presence
 from notifications.brokers.redis.broker import RedisBroker
 from notifications.errors import BrokerUnavailable
 from notifications.events import EventId, Heartbeat, body
@@ -28,6 +28,7 @@ ANNA, BEN = "waiter:anna", "waiter:ben"
 BODY = body(Heartbeat(timestamp=datetime(2024, 1, 15, tzinfo=UTC)))
 
 StartBroker = Callable[..., RedisBroker]
+StartPresence = Callable[..., Presence]
 
 
 def test_every_process_that_follows_a_channel_hears_it(start_redis_broker: StartBroker) -> None:
@@ -42,7 +43,9 @@ def test_every_process_that_follows_a_channel_hears_it(start_redis_broker: Start
     assert len({tuple(map(str, (e.event_id for e in ear.events[ANNA]))) for ear in ears}) == 1
 
 
-def test_deployments_with_different_prefixes_share_nothing(redis_server: RedisServer) -> None:
+def test_deployments_with_different_prefixes_share_nothing(
+    redis_server: RedisServer, start_presence: StartPresence
+) -> None:
     ears = [Ear(), Ear()]
     brokers = [RedisBroker(redis_server.url, prefix=prefix) for prefix in ("north:", "south:")]
     for broker, ear in zip(brokers, ears, strict=True):
@@ -50,7 +53,7 @@ def test_deployments_with_different_prefixes_share_nothing(redis_server: RedisSe
         broker.subscribe(ANNA)
     north, south = brokers
     north.publish([ANNA], BODY, key="key")
-    north.report({"session": 1})
+    northern = start_presence(north, session=1)
     wait_in_loop(lambda: ears[0].events[ANNA])
     # What the south hears of its own comes behind what it might hear of the north's.
     south.subscribe(BEN)
@@ -58,44 +61,11 @@ def test_deployments_with_different_prefixes_share_nothing(redis_server: RedisSe
     wait_in_loop(lambda: ears[1].events[BEN])
     assert set(ears[1].events) == {BEN}
     assert south.tip(ANNA).offset == 0
-    assert south.deployment_counts() == {}
+    assert start_presence(south).total() == {}
+    assert northern.total() == {"session": 1}
+    northern.stop()
     for broker in brokers:
         broker.stop()
-
-
-def test_streams_of_all_processes_are_summed(start_redis_broker: StartBroker) -> None:
-    brokers = [start_redis_broker(Ear()) for _ in range(3)]
-    for broker in brokers:
-        broker.report({"session": 2, "waiter": 1})
-    for broker in brokers:
-        wait_in_loop(
-            lambda broker=broker: broker.deployment_counts() == {"session": 6, "waiter": 3}
-        )
-
-
-def test_process_that_stops_is_no_longer_counted(
-    start_redis_broker: StartBroker, redis_client: redis.Redis
-) -> None:
-    stays, goes = start_redis_broker(Ear()), start_redis_broker(Ear())
-    stays.report({"session": 2})
-    goes.report({"session": 3})
-    wait_in_loop(lambda: redis_client.hlen("restaurant:reports") == 2)
-    goes.stop()
-    assert stays.deployment_counts() == {"session": 2}
-
-
-def test_process_that_dies_is_forgotten(
-    redis_server: RedisServer, start_redis_broker: StartBroker, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(presence, "CACHE_SECONDS", 0.05)
-    broker = start_redis_broker(Ear())
-    with Publisher(redis_server.url, ANNA, 0, "-") as process:
-        process.expect("ready")
-        process.go()
-        process.expect("done")
-        wait_in_loop(lambda: broker.deployment_counts() == {"session": 1})
-        process.kill()
-        wait_in_loop(lambda: broker.deployment_counts() == {}, timeout=presence.REPORT_SECONDS + 5)
 
 
 def test_ten_thousand_publications_of_four_processes_have_one_order(

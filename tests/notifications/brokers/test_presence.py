@@ -1,0 +1,103 @@
+"""What a deployment knows of its processes, for each kind of presence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import redis
+
+from notifications.brokers.base import Broker
+from notifications.brokers.presence import Presence
+from notifications.brokers.redis import presence as redis_presence
+from notifications.brokers.redis.broker import RedisBroker
+from tests.support.ear import Ear
+from tests.support.publisher import Publisher
+from tests.support.redis_server import RedisServer
+from tests.support.streams import wait_in_loop
+
+StartBroker = Callable[..., RedisBroker]
+StartPresence = Callable[..., Presence]
+
+
+@pytest.fixture
+def quick_reports(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redis_presence, "INTERVAL_SECONDS", 0.05)
+    monkeypatch.setattr(redis_presence, "CACHE_SECONDS", 0.05)
+
+
+def test_own_streams_are_counted_as_of_now(broker: Broker, start_presence: StartPresence) -> None:
+    presence = start_presence(broker)
+    counts = {"session": 3, "waiter": 0}
+    presence.start(lambda: counts)
+    assert presence.total() == {"session": 3, "waiter": 0}
+    counts |= {"session": 2, "waiter": 1}
+    assert presence.total() == {"session": 2, "waiter": 1}
+
+
+def test_only_process_has_no_other_beside_it(broker: Broker, start_presence: StartPresence) -> None:
+    presence = start_presence(broker)
+    assert not presence.others_serve()
+    presence.announce_end()
+    assert not presence.others_serve()
+
+
+@pytest.mark.redis
+def test_streams_of_all_processes_are_summed(
+    start_redis_broker: StartBroker, start_presence: StartPresence
+) -> None:
+    presences = [start_presence(start_redis_broker(Ear()), session=2, waiter=1) for _ in range(3)]
+    for presence in presences:
+        wait_in_loop(lambda presence=presence: presence.total() == {"session": 6, "waiter": 3})
+
+
+@pytest.mark.redis
+@pytest.mark.usefixtures("quick_reports")
+def test_report_follows_the_counts(
+    start_redis_broker: StartBroker, start_presence: StartPresence
+) -> None:
+    counts = {"session": 1}
+    start_presence(start_redis_broker(Ear())).start(lambda: counts)
+    observer = start_presence(start_redis_broker(Ear()))
+    wait_in_loop(lambda: observer.total() == {"session": 1})
+    counts["session"] = 4
+    wait_in_loop(lambda: observer.total() == {"session": 4})
+
+
+@pytest.mark.redis
+def test_process_that_announced_its_end_serves_no_more(
+    start_redis_broker: StartBroker, start_presence: StartPresence, redis_client: redis.Redis
+) -> None:
+    stays, goes = (start_presence(start_redis_broker(Ear()), session=1) for _ in range(2))
+    wait_in_loop(lambda: redis_client.hlen("restaurant:reports") == 2)
+    assert stays.others_serve()
+    goes.announce_end()
+    wait_in_loop(lambda: not stays.others_serve())
+    assert goes.others_serve()
+    assert stays.total() == {"session": 2}, "its streams are still open"
+
+
+@pytest.mark.redis
+def test_process_that_stops_is_no_longer_counted(
+    start_redis_broker: StartBroker, start_presence: StartPresence, redis_client: redis.Redis
+) -> None:
+    stays = start_presence(start_redis_broker(Ear()), session=2)
+    goes = start_presence(start_redis_broker(Ear()), session=3)
+    wait_in_loop(lambda: redis_client.hlen("restaurant:reports") == 2)
+    goes.stop()
+    assert stays.total() == {"session": 2}
+
+
+@pytest.mark.redis
+@pytest.mark.usefixtures("quick_reports")
+def test_process_that_dies_is_forgotten(
+    redis_server: RedisServer, start_redis_broker: StartBroker, start_presence: StartPresence
+) -> None:
+    presence = start_presence(start_redis_broker(Ear()))
+    with Publisher(redis_server.url, "waiter:anna", 0, "-") as process:
+        process.expect("ready")
+        process.go()
+        process.expect("done")
+        wait_in_loop(lambda: presence.total() == {"session": 1})
+        process.kill()
+        wait_in_loop(lambda: presence.total() == {}, timeout=redis_presence.REPORT_SECONDS + 5)
