@@ -32,9 +32,9 @@ BELOW = {
     "notifications/entrance": ["notifications/access"],
     "notifications/access": ["notifications/streams"],
     "notifications/streams": ["notifications/brokers"],
-    "notifications/publishing": ["notifications/refresh"],
-    "notifications/refresh": ["notifications/brokers"],
-    "notifications/brokers": ["notifications/redis"],
+    "notifications/publishing": ["notifications/brokers"],
+    "notifications/brokers": ["notifications/refresh"],
+    "notifications/refresh": ["notifications/redis"],
     "notifications/redis": ["notifications vocabulary"],
     "notifications vocabulary": ["waiter_service face"],
     # What happens on the floor.
