@@ -18,11 +18,11 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any, Self
+from typing import Self
 
 import gevent
-from gevent.event import Event as Wakeup
 
+from notifications.background import Background
 from notifications.brokers.base import Broker
 from notifications.errors import BrokerUnavailable
 from waiter_service.errors import DatabaseError
@@ -37,9 +37,6 @@ PAUSE_SECONDS = 0.1
 
 #: Seconds between two marks of one process.
 MARK_SECONDS = 60.0
-
-#: Seconds a look under way may take to end.
-STOP_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,35 +83,28 @@ class DatabaseWatch:
         # What this process itself has seen of the database.
         self._seen: Moment | None = None
         self._mark_at = 0.0
-        self._wakeup = Wakeup()
-        self._is_stopping = False
-        self._greenlet: gevent.Greenlet[..., Any] | None = None
+        self._background = Background(self._run)
 
     def start(self) -> None:
         """Look now, before anybody is served, and then periodically. Idempotent."""
-        if self._greenlet is None:
+        if not self._background.is_running:
             self._look_if_possible()
-            self._greenlet = gevent.spawn(self._run)
+            self._background.start()
 
     def stop(self) -> None:
         """Look a last time, and end: what was seen last is what is remembered. Idempotent."""
-        if self._greenlet is not None:
-            self._is_stopping = True
-            self._wakeup.set()
-            self._greenlet.join(timeout=STOP_SECONDS)
+        self._background.stop()
 
     def wake(self) -> None:
         """Remember soon that there are changes, which screens are told of now. Never switches."""
-        self._wakeup.set()
+        self._background.wake()
 
     def _run(self) -> None:
-        while not self._is_stopping:
-            self._wakeup.wait(LOOK_SECONDS)
-            self._wakeup.clear()
+        while self._background.wait(LOOK_SECONDS):
             if not self._look_if_possible():
                 # A broker that is away says so at once. Once it is back, streams resume,
                 # and should not do so for long in a history that is to end.
-                self._wakeup.set()
+                self._background.wake()
             # On a busy floor changes would have it look hundreds of times a second.
             gevent.sleep(PAUSE_SECONDS)
         self._look_if_possible()

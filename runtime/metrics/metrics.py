@@ -16,14 +16,14 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
-import gevent
 import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from notifications import errors
+from notifications.background import Background
 from notifications.brokers.base import Broker
 from notifications.events import CacheRefresh, OrderUpdate, RequestUpdate, SessionTransfer
 from notifications.publishing.notification_service import NotificationService
@@ -98,7 +98,7 @@ class Metrics:
         self._dropped_log_lines = dropped_log_lines
         self._connections = connections
         self._groups = groups
-        self._greenlet: gevent.Greenlet[..., Any] | None = None
+        self._background = Background(self._run)
 
         # "Created" series double the page, and nothing here asks for them.
         prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -117,15 +117,14 @@ class Metrics:
 
     def start(self) -> None:
         """Carry over once a second from now on. Idempotent."""
-        if self._greenlet is None:
+        if not self._background.is_running:
             self._workers.set(1)
-            self._greenlet = gevent.spawn(self._run)
+            self._background.start()
 
     def stop(self) -> None:
         """Carry over a last time, what the draining has closed too. Idempotent."""
-        if self._greenlet is not None:
-            self._greenlet.kill()
-            self._greenlet = None
+        if self._background.is_running:
+            self._background.stop()
             self._count()
             self._workers.set(0)
             self._relaying.set(0)
@@ -229,9 +228,8 @@ class Metrics:
     # -- carrying over --------------------------------------------------------
 
     def _run(self) -> None:
-        while True:
-            due = time.monotonic() + INTERVAL_SECONDS
-            gevent.sleep(INTERVAL_SECONDS)
+        due = time.monotonic() + INTERVAL_SECONDS
+        while self._background.wait(INTERVAL_SECONDS):
             self._lag_seconds.observe(max(0.0, time.monotonic() - due))
             try:
                 self._count()
@@ -239,6 +237,7 @@ class Metrics:
             except Exception:
                 # Old figures are better than none at all.
                 log.exception("metrics could not be carried over; the next second tries again")
+            due = time.monotonic() + INTERVAL_SECONDS
 
     def _count(self) -> None:
         """Bring what this process has counted up to date. Never switches greenlets."""

@@ -1,0 +1,68 @@
+"""Deleting what is old."""
+
+from __future__ import annotations
+
+import logging
+
+import gevent
+import pytest
+
+from runtime import housekeeping
+from runtime.housekeeping import Housekeeping
+
+
+@pytest.fixture(autouse=True)
+def _an_hour_is_short(monkeypatch):
+    monkeypatch.setattr(housekeeping, "INTERVAL_SECONDS", 0.001)
+
+
+def eventually(condition):
+    with gevent.Timeout(5):
+        while not condition():
+            gevent.sleep(0.001)
+
+
+@pytest.fixture
+def keep():
+    started = []
+
+    def start(*tasks):
+        started.append(Housekeeping(tasks))
+        started[-1].start()
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.stop()
+
+
+def test_every_task_runs_in_every_round(keep):
+    first, second = [], []
+    keep(lambda: first.append(1), lambda: second.append(1))
+
+    eventually(lambda: len(first) >= 3 and len(second) >= 3)
+
+
+def test_a_task_that_fails_keeps_neither_others_nor_later_rounds_from_running(keep, caplog):
+    caplog.set_level(logging.ERROR, "housekeeping")
+    ran = []
+
+    def failing():
+        raise OSError("the disk is full")
+
+    keep(failing, lambda: ran.append(1))
+
+    eventually(lambda: len(ran) >= 3)
+    assert "the next round tries again" in caplog.text
+
+
+def test_it_runs_no_more_once_it_is_stopped(keep):
+    ran = []
+    kept = keep(lambda: ran.append(1))
+    eventually(lambda: ran)
+
+    kept.stop()
+    before = len(ran)
+    gevent.sleep(0.02)
+
+    assert len(ran) == before
