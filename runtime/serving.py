@@ -76,6 +76,7 @@ class Serving:
         self._starting = BoundedSemaphore()
         self._is_started = False
         self._drained: Flag | None = None
+        self._is_awaited = False
 
     def start(self) -> None:
         """Begin to serve. Idempotent; after an error it may be tried again.
@@ -154,6 +155,7 @@ class Serving:
 
     def _release(self) -> None:
         if self._lock is not None:
+            self._is_awaited = self._lock.is_awaited()
             self._lock.release()
 
     def _close_streams(self) -> None:
@@ -161,7 +163,8 @@ class Serving:
 
         With the memory broker another process hears alone from now on: together, too.
         """
-        self._sse.drain(is_spread=self._lock is None and self._presence.others_serve())
+        others_serve = self._lock is None and self._presence.others_serve()
+        self._sse.drain(is_spread=others_serve, is_handed_over=self._is_awaited)
 
     def stop(self) -> None:
         """Close and stop everything at once. Idempotent."""

@@ -40,10 +40,6 @@ from notifications.streams.stream import CloseReason, Stream
 #: crowd does not return at once (DESIGN, section 4).
 RETRY_MS = (2000, 5000)
 
-#: The same at a restart: whoever takes over is ready within a second, and the screen is
-#: dark until then.
-RESTART_RETRY_MS = (200, 1500)
-
 #: Events read from the history at a time: about 100 KB, one write.
 PAGE_EVENTS = 256
 
@@ -128,8 +124,8 @@ def farewell(reason: CloseReason) -> Frame | None:
     if reason.reconnect is None:
         return None
     wait_ms = None
-    if reason is CloseReason.DRAINING:
-        wait_ms = random.randint(*RESTART_RETRY_MS)  # noqa: S311 - jitter keeps no secret
+    if reason.reconnect_ms is not None:
+        wait_ms = random.randint(*reason.reconnect_ms)  # noqa: S311 - jitter keeps no secret
     closing = Closing(
         code=reason.code,
         reason=reason.sentence,

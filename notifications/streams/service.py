@@ -98,12 +98,16 @@ class SseService:
         self._is_draining = True
         self.turns.close()
 
-    def drain(self, *, is_spread: bool) -> None:
+    def drain(self, *, is_spread: bool, is_handed_over: bool = False) -> None:
         """Open no stream any more and close all: together, or spread over ``drain_seconds``.
 
         Spread where others take them, so that those do not all arrive at once.
+        ``is_handed_over`` says that another process takes them all together. Either
+        way their clients come back at once; without, they wait until one has started.
         Switches greenlets.
         """
+        is_handed_over = is_handed_over or is_spread
+        reason = CloseReason.HANDED_OVER if is_handed_over else CloseReason.DRAINING
         self.refuse_new_streams()
         streams = list(self._streams)
         random.shuffle(streams)
@@ -114,7 +118,7 @@ class SseService:
             if (wait_seconds := due - time.monotonic()) > 0:
                 # At least a tick at a time: thousands need no timer each.
                 gevent.sleep(max(wait_seconds, TICK_SECONDS / 10))
-            self.close(stream, CloseReason.DRAINING)
+            self.close(stream, reason)
 
     @property
     def is_draining(self) -> bool:

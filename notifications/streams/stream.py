@@ -21,10 +21,16 @@ class _Ending:
     #: Whether the client is told to come back; None: it is not told at all,
     #: since it is gone or does not read.
     reconnect: bool | None
+    #: Milliseconds after which, at least and at most; None leaves it to the client.
+    reconnect_ms: tuple[int, int] | None = None
 
 
 class CloseReason(Enum):
-    """Why a stream ended. ``code`` is what clients, logs and metrics name it."""
+    """Why a stream ended. ``code`` is what clients, logs and metrics name it.
+
+    A restart has two reasons of one code, since a client that may come back at once need
+    not wait for a process to start.
+    """
 
     CLIENT_GONE = _Ending("client_gone", "the client went away", None)
     MAILBOX_FULL = _Ending("mailbox_full", "too many events were waiting to be read", None)
@@ -32,7 +38,11 @@ class CloseReason(Enum):
     TOKEN_EXPIRED = _Ending("token_expired", "the token expired: come back with another", True)
     TOKEN_REVOKED = _Ending("token_revoked", "access was withdrawn", False)
     SESSION_CLOSED = _Ending("session_closed", "the session was closed", False)
-    DRAINING = _Ending("draining", "the server is restarting: come back", True)
+    # Nothing listens for half a second, and whoever comes then is refused and waits longer.
+    # Within another second all of 2,000 are back.
+    DRAINING = _Ending("draining", "the server is restarting: come back", True, (600, 1200))
+    # Another process serves. Not 0: a browser would try that often while it finds nobody.
+    HANDED_OVER = _Ending("draining", "the server is restarting: come back", True, (200, 500))
     FAILED = _Ending("failed", "the server could not go on: come back", True)
 
     @property
@@ -49,6 +59,11 @@ class CloseReason(Enum):
     def reconnect(self) -> bool | None:
         """Whether the client should come back; None where it cannot be told."""
         return self.value.reconnect
+
+    @property
+    def reconnect_ms(self) -> tuple[int, int] | None:
+        """How long the client should wait before, at least and at most; None: as it likes."""
+        return self.value.reconnect_ms
 
     @property
     def is_stuck(self) -> bool:

@@ -374,19 +374,35 @@ def test_drain_closes_all_streams_spread_over_its_time(build: Callable[..., Hous
         closing = client.events[-1]
         assert closing[0] == "closing"
         assert (closing[1]["code"], closing[1]["reconnect"]) == ("draining", True)
+        # Others serve, so nobody need wait for a process to start.
+        assert 200 <= closing[1]["reconnectInMs"] <= 500
     assert house.sse.stats.closed == {"draining": 20}
 
 
 def test_streams_that_nobody_takes_over_are_closed_together_and_come_back_spread(
     build: Callable[..., House],
 ) -> None:
+    """Not before the next process listens: refused clients wait longer."""
     house = build(drain_seconds=60)
     clients = [house.listen() for _ in range(20)]
     house.sse.drain(is_spread=False)
     wait_in_loop(lambda: all(client.has_ended for client in clients))
     waits = [client.events[-1][1]["reconnectInMs"] for client in clients]
     assert len(set(waits)) > 10
-    assert 200 <= min(waits) <= max(waits) <= 1500
+    assert 600 <= min(waits) <= max(waits) <= 1200
+
+
+def test_streams_that_a_waiting_process_takes_over_come_back_at_once(
+    build: Callable[..., House],
+) -> None:
+    house = build(drain_seconds=60)
+    clients = [house.listen() for _ in range(20)]
+    house.sse.drain(is_spread=False, is_handed_over=True)
+    wait_in_loop(lambda: all(client.has_ended for client in clients))
+    waits = [client.events[-1][1]["reconnectInMs"] for client in clients]
+    assert len(set(waits)) > 10
+    assert 200 <= min(waits) <= max(waits) <= 500
+    assert house.sse.stats.closed == {"draining": 20}
 
 
 def test_draining_service_opens_no_stream(house: House) -> None:
