@@ -39,17 +39,13 @@ def choose_backend(
             MemoryBroker(limits, history_path=history_path), OnlyProcess(), MemoryBatches()
         )
     # Without Redis, a start does not wait for redis-py to be imported.
-    from redis import Redis
-
     from notifications.brokers.redis.broker import RedisBroker
     from notifications.brokers.redis.presence import RedisPresence
     from notifications.refresh.redis_batch_store import RedisBatches
 
     broker = RedisBroker(redis_url, limits, prefix=redis_prefix, deployment=deployment)
-    # Seconds that a process waits for Redis before it does without.
-    client = Redis.from_url(redis_url, socket_timeout=1.0, socket_connect_timeout=1.0)
     return Backend(
         broker,
         RedisPresence(broker.link, broker.keys),
-        RedisBatches(client, link=broker.link, prefix=redis_prefix),
+        RedisBatches(broker.link, broker.keys),
     )

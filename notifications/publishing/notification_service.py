@@ -23,7 +23,7 @@ from notifications.events import (
     body,
 )
 from notifications.refresh.batch import Batch
-from notifications.refresh.trigger import Priority, Trigger, channel
+from notifications.refresh.trigger import Priority, Trigger, checked_channel
 from waiter_service.errors import UnknownStatus, ValidationError
 from waiter_service.statuses import OrderStatus, RequestStatus, Status
 from waiter_service.transfer_cause import TransferCause
@@ -175,7 +175,9 @@ class NotificationService:
         """
         ids = {"session": session_id, "waiter": waiter_id}
         channels = tuple(
-            channel(kind, f"{kind}_id", each) for kind, each in ids.items() if each is not None
+            checked_channel(kind, f"{kind}_id", each)
+            for kind, each in ids.items()
+            if each is not None
         )
         if not channels:
             raise InvalidNotification("session_id or waiter_id", "must be given")
@@ -192,10 +194,10 @@ class NotificationService:
             timestamp=self._clock(),
         )
 
-    def publish_refresh(self, target: str, batch: Batch) -> None:
+    def publish_refresh(self, channel: str, batch: Batch) -> None:
         """Send one batch of the debouncer's; its id is the key."""
         self._send(
-            (target,),
+            (channel,),
             CacheRefresh,
             f"refresh:{batch.id}",
             affected_data=batch.affected_data,

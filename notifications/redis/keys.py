@@ -6,9 +6,9 @@ from __future__ import annotations
 class RedisKeys:
     """The names of keys and pub/sub channels; ``prefix`` keeps deployments apart.
 
-    Pub/sub knows no databases: two deployments on one Redis need two
-    prefixes, whatever numbers their URLs end in. Pending refreshes have keys of
-    their own under the same prefix (``refresh_batches_redis.py``).
+    Pub/sub knows no databases: two deployments on one Redis need two prefixes, whatever
+    numbers their URLs end in. Keys that one script uses share a hash tag, the part in
+    braces, so that a cluster keeps them on one server.
     """
 
     def __init__(self, prefix: str) -> None:
@@ -21,6 +21,8 @@ class RedisKeys:
         #: Which deployment uses the prefix now, and which did last.
         self.mark = f"{prefix}{{deployment}}:mark"
         self.owner = f"{prefix}{{deployment}}:owner"
+        #: Pending refreshes: which are due, which collect triggers, which are being sent.
+        self.batches = [f"{prefix}{{refresh}}:{each}" for each in ("due", "collecting", "sending")]
 
     def inbox(self, process: str) -> str:
         """Return the pub/sub channel that one process alone hears."""

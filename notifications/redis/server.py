@@ -7,71 +7,28 @@ from typing import Any
 
 import redis
 
-from notifications.redis.scripts import Script
-
 #: Milliseconds the generation is kept after the last process connected: longer than
 #: any history, which is kept for a week and a half at most (SSE_HISTORY_SECONDS).
 STATE_MS = 14 * 24 * 3600 * 1000
 
-#: Asked at every connect, and the second of them about every second while connected.
+#: Asked as a connection begins, and the second one about every second after that.
 QUESTIONS = (("INFO", "server"), ("INFO", "replication"))
-
-# KEYS: the hash that says which server the histories are of, and their generation.
-# ARGV: the generation we know, the server's identity, the lowest generation that will
-# do, the identity that we knew (empty: none). Returns the generation of the histories.
-REGISTER = Script(f"""
-local known = redis.call('HMGET', KEYS[1], 'server', 'generation')
-local generation = math.max(tonumber(known[2]) or 0, ARGV[3], 1)
-if known[1] ~= ARGV[2] then
-  generation = math.max(generation, ARGV[1])
-  -- Missing where Redis was emptied: then the histories have ended with it.
-  local before = known[1] or ARGV[4]
-  if before ~= '' and before ~= ARGV[2] then generation = generation + 1 end
-end
--- Nothing to write is the usual case, and possible where Redis has no memory left.
-if known[1] ~= ARGV[2] or tonumber(known[2]) ~= generation then
-  redis.call('HSET', KEYS[1], 'server', ARGV[2], 'generation', generation)
-end
-redis.call('PEXPIRE', KEYS[1], {STATE_MS})
-return generation
-""")
-
-
-_GENERATION = """
-local generation = math.max(tonumber(redis.call('HGET', KEYS[1], 'generation')) or 0, ARGV[1])
-"""
-
-# ARGV: the generation we know. Returns the generation, and what is remembered with it.
-REMEMBERED = Script(_GENERATION + "return {generation, redis.call('HGET', KEYS[1], 'remembered')}")
-
-# ARGV: the generation we know, what to remember, what must be remembered now, by how
-# much the generation rises. Returns the generation.
-REMEMBER = Script(f"""
-{_GENERATION}
-if (redis.call('HGET', KEYS[1], 'remembered') or '') ~= ARGV[3] then return generation end
-generation = generation + tonumber(ARGV[4])
-redis.call('HSET', KEYS[1], 'remembered', ARGV[2], 'generation', generation)
-redis.call('PEXPIRE', KEYS[1], {STATE_MS})
-return generation
-""")
-
-ALL = (REGISTER, REMEMBERED, REMEMBER)
 
 
 class RedisIsReplica(redis.ConnectionError):
-    """It takes no writes; the primary has to be found."""
+    """The server takes no writes; the next connection may reach the primary."""
 
 
 class RedisUnidentified(redis.ConnectionError):
-    """It does not say which server it is, so nobody could know that its data went back."""
+    """The server does not say which it is, so we could not notice that its data went back."""
 
 
 class RedisServer:
     """What one connected server says of itself.
 
-    The run id changes when the server is restarted, the replication id when it
-    becomes a primary again after having been a replica: whoever goes on under the
-    same two has lost nothing. Under any other it may have lost its newest writes.
+    The run id changes when the server is restarted, and the replication id when it
+    becomes a primary again after having been a replica. A server with the same two has
+    lost nothing; any other may have lost its newest writes.
     """
 
     def __init__(self) -> None:
@@ -80,7 +37,7 @@ class RedisServer:
 
     @property
     def identity(self) -> str:
-        """What tells this server's data from what it may have lost."""
+        """What tells this server's data from data that may have lost writes."""
         return f"{self._run_id}-{self._replication_id}"
 
     def meet(self, answers: Sequence[Any]) -> None:

@@ -1,6 +1,6 @@
 """Many triggers, one refresh: what is joined, and until when to wait.
 
-The rule, for one target (a session's or a waiter's channel):
+The rule, for one channel (a session's or a waiter's channel):
 
 - A first trigger of priority ``p`` opens a batch, due one quiet time of ``p``
   later.
@@ -46,7 +46,7 @@ class Batch:
     """
 
     id: str
-    target: str
+    channel: str
     priority: Priority
     first_at: float
     due_at: float
@@ -60,12 +60,12 @@ class Batch:
     attempts: int = 0
 
     @classmethod
-    def opened(cls, target: str, trigger: Trigger, now: float) -> Batch:
+    def opened(cls, channel: str, trigger: Trigger, now: float) -> Batch:
         """Return the batch that ``trigger`` is the first of."""
         ids = _bounded(trigger.affected_ids)
         return cls(
             id=uuid.uuid4().hex,
-            target=target,
+            channel=channel,
             priority=trigger.priority,
             first_at=now,
             due_at=now + trigger.priority.quiet_seconds,

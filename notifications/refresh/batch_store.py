@@ -19,8 +19,8 @@ LEASE_SECONDS = 10.0
 class BatchStore(Protocol):
     """Where batches wait: the contract of the memory and of the shared store.
 
-    Per target there is at most one batch collecting triggers and one being
-    sent; while one is being sent, the next waits its turn, so a target's
+    Per channel there is at most one batch collecting triggers and one being
+    sent; while one is being sent, the next waits its turn, so a channel's
     refreshes keep their order, and an outage piles up no more than two.
 
     A claimed batch belongs to its claimer for the length of a lease. If it is
@@ -40,24 +40,24 @@ class BatchStore(Protocol):
     def poll_seconds(self) -> float | None:
         """How often to look for batches of other workers; None if there are none."""
 
-    def add(self, target: str, trigger: Trigger, now: float) -> float:
-        """Let ``trigger`` join the target's batch, and return when that is due."""
+    def add(self, channel: str, trigger: Trigger, now: float) -> float:
+        """Let ``trigger`` join the channel's batch, and return when that is due."""
 
     def add_all(self, additions: Sequence[tuple[str, Trigger]], now: float) -> float:
-        """Do the same for several (target, trigger) at once; return when the first is due."""
+        """Do the same for several (channel, trigger) at once; return when the first is due."""
 
     def claim_due(self, now: float, limit: int) -> list[Batch]:
         """Claim up to ``limit`` batches that are due, the longest due first."""
 
-    def claim_target(self, target: str, now: float) -> Batch | None:
-        """Claim the target's batch, due or not; None if there is none to be had.
+    def claim_channel(self, channel: str, now: float) -> Batch | None:
+        """Claim the channel's batch, due or not; None if there is none to be had.
 
         A batch that waits to be retried is to be had, one that somebody is
         sending is not.
         """
 
-    def targets(self) -> list[str]:
-        """Return every target that has a batch."""
+    def channels(self) -> list[str]:
+        """Return every channel that has a batch."""
 
     def done(self, *batches: Batch) -> None:
         """Forget ``batches``: they have been published."""
@@ -91,46 +91,46 @@ class MemoryBatches:
         self._lease_seconds = lease_seconds
         self._collecting: dict[str, Batch] = {}
         self._claims: dict[str, _Claim] = {}
-        # (moment, target), soonest first. Moments move, mostly backwards, so an
+        # (moment, channel), soonest first. Moments move, mostly backwards, so an
         # entry may be too early and is set right when its turn comes. A plain
-        # min() over all targets would be shorter, but quadratic in a rush.
+        # min() over all channels would be shorter, but quadratic in a rush.
         self._agenda: list[tuple[float, str]] = []
         self._noted: dict[str, float] = {}
 
-    def add(self, target: str, trigger: Trigger, now: float) -> float:
-        batch = self._collecting.get(target)
-        batch = batch.joined_by(trigger, now) if batch else Batch.opened(target, trigger, now)
-        self._collecting[target] = batch
-        self._note(target)
+    def add(self, channel: str, trigger: Trigger, now: float) -> float:
+        batch = self._collecting.get(channel)
+        batch = batch.joined_by(trigger, now) if batch else Batch.opened(channel, trigger, now)
+        self._collecting[channel] = batch
+        self._note(channel)
         return batch.due_at
 
     def add_all(self, additions: Sequence[tuple[str, Trigger]], now: float) -> float:
-        return min(self.add(target, trigger, now) for target, trigger in additions)
+        return min(self.add(channel, trigger, now) for channel, trigger in additions)
 
     def claim_due(self, now: float, limit: int) -> list[Batch]:
         claimed: list[Batch] = []
-        while len(claimed) < limit and (target := self._next_target(now)) is not None:
-            claimed.append(self._claim(target, now))
+        while len(claimed) < limit and (channel := self._next_channel(now)) is not None:
+            claimed.append(self._claim(channel, now))
         return claimed
 
-    def claim_target(self, target: str, now: float) -> Batch | None:
-        claim = self._claims.get(target)
+    def claim_channel(self, channel: str, now: float) -> Batch | None:
+        claim = self._claims.get(channel)
         if claim and not claim.is_postponed and claim.until > now:
             return None
-        return self._claim(target, now) if claim or target in self._collecting else None
+        return self._claim(channel, now) if claim or channel in self._collecting else None
 
-    def targets(self) -> list[str]:
+    def channels(self) -> list[str]:
         return list(dict.fromkeys([*self._claims, *self._collecting]))
 
     def done(self, *batches: Batch) -> None:
         for batch in filter(self._holds, batches):
-            del self._claims[batch.target]
-            self._note(batch.target)
+            del self._claims[batch.channel]
+            self._note(batch.channel)
 
     def postpone(self, batch: Batch, until: float) -> None:
         if self._holds(batch):
-            self._claims[batch.target] = _Claim(batch, until, is_postponed=True)
-            self._note(batch.target)
+            self._claims[batch.channel] = _Claim(batch, until, is_postponed=True)
+            self._note(batch.channel)
 
     def next_due(self) -> float | None:
         moment, _ = self._earliest()
@@ -139,42 +139,42 @@ class MemoryBatches:
     def pending(self) -> int:
         return len(self._collecting) + len(self._claims)
 
-    def _claim(self, target: str, now: float) -> Batch:
-        claim = self._claims.get(target)
-        batch = claim.batch if claim else self._collecting.pop(target)
+    def _claim(self, channel: str, now: float) -> Batch:
+        claim = self._claims.get(channel)
+        batch = claim.batch if claim else self._collecting.pop(channel)
         batch = replace(batch, attempts=batch.attempts + 1)
-        self._claims[target] = _Claim(batch, now + self._lease_seconds)
-        self._note(target)
+        self._claims[channel] = _Claim(batch, now + self._lease_seconds)
+        self._note(channel)
         return batch
 
     def _holds(self, batch: Batch) -> bool:
-        claim = self._claims.get(batch.target)
+        claim = self._claims.get(batch.channel)
         return claim is not None and claim.batch.id == batch.id
 
-    def _moment(self, target: str) -> float:
-        """Return when the target next wants attention; infinity for never."""
-        if claim := self._claims.get(target):
+    def _moment(self, channel: str) -> float:
+        """Return when the channel next wants attention; infinity for never."""
+        if claim := self._claims.get(channel):
             return claim.until
-        batch = self._collecting.get(target)
+        batch = self._collecting.get(channel)
         return batch.due_at if batch else math.inf
 
-    def _note(self, target: str) -> None:
-        moment = self._moment(target)
-        if moment < self._noted.get(target, math.inf):
-            self._noted[target] = moment
-            heapq.heappush(self._agenda, (moment, target))
+    def _note(self, channel: str) -> None:
+        moment = self._moment(channel)
+        if moment < self._noted.get(channel, math.inf):
+            self._noted[channel] = moment
+            heapq.heappush(self._agenda, (moment, channel))
 
     def _earliest(self) -> tuple[float, str]:
         while self._agenda:
-            moment, target = self._agenda[0]
-            if moment == self._noted.get(target):
-                if moment == self._moment(target):
-                    return moment, target
-                del self._noted[target]
+            moment, channel = self._agenda[0]
+            if moment == self._noted.get(channel):
+                if moment == self._moment(channel):
+                    return moment, channel
+                del self._noted[channel]
             heapq.heappop(self._agenda)
-            self._note(target)
+            self._note(channel)
         return math.inf, ""
 
-    def _next_target(self, now: float) -> str | None:
-        moment, target = self._earliest()
-        return target if moment <= now else None
+    def _next_channel(self, now: float) -> str | None:
+        moment, channel = self._earliest()
+        return channel if moment <= now else None

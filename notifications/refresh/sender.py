@@ -19,7 +19,7 @@ from notifications.repeated_failure import RepeatedFailure
 logger = logging.getLogger("notifications.cache_refresh")
 
 Publish = Callable[[str, Batch], object]
-"""``publish(target, batch)`` returns once the event is in the target's history.
+"""``publish(channel, batch)`` returns once the event is in the channel's history.
 
 It must be idempotent by ``batch.id`` and raise if it failed: the batch is
 sent again then, with the same id. It may switch greenlets.
@@ -98,13 +98,13 @@ class RefreshSender:
             gevent.sleep(0)
         return sent
 
-    def send_target(self, target: str, now: float) -> int:
-        """Send what waits for ``target``, due or not; return how many events went out.
+    def send_channel(self, channel: str, now: float) -> int:
+        """Send what waits for ``channel``, due or not; return how many events went out.
 
         What another greenlet or worker is just sending is left to it.
         """
         sent = 0
-        while (batch := self._batches.claim_target(target, now)) and self._send([batch], now):
+        while (batch := self._batches.claim_channel(channel, now)) and self._send([batch], now):
             sent += 1
         # A batch opened meanwhile may have come due unseen, behind this one.
         self._wake.set()
@@ -114,12 +114,12 @@ class RefreshSender:
         """Send what waits for anyone, due or not; return how many events went out."""
         give_up_at = self._clock() + timeout_seconds
         sent = 0
-        for target in self._batches.targets():
+        for channel in self._batches.channels():
             now = self._clock()
             if now >= give_up_at:
                 logger.error("gave up sending refreshes", extra=_fields(seconds=timeout_seconds))
                 break
-            sent += self.send_target(target, now)
+            sent += self.send_channel(channel, now)
         return sent
 
     def start(self) -> None:
@@ -180,7 +180,7 @@ class RefreshSender:
             logger.info(
                 "refresh sent",
                 extra=_fields(
-                    target=batch.target,
+                    channel=batch.channel,
                     affected_data=",".join(batch.affected_data),
                     triggers=batch.triggers,
                     waited_ms=round((now - batch.first_at) * 1000),
@@ -191,7 +191,7 @@ class RefreshSender:
     def _is_published(self, batch: Batch, now: float) -> bool:
         """Publish ``batch``; tell whether it arrived, and have it offered again if not."""
         try:
-            self._publish(batch.target, batch)
+            self._publish(batch.channel, batch)
         except Exception as error:
             self.failures += 1
             delay_seconds = retry_delay_seconds(batch.attempts)
@@ -201,7 +201,7 @@ class RefreshSender:
                     "refresh failed, kept for another attempt",
                     exc_info=batch.attempts == 1 and not is_outage,
                     extra=_fields(
-                        target=batch.target,
+                        channel=batch.channel,
                         batch=batch.id,
                         attempt=batch.attempts,
                         retry_seconds=delay_seconds,

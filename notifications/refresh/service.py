@@ -1,7 +1,7 @@
 """Tells screens what to load again: seldom, and soon enough.
 
 A screen keeps what it has loaded. Whoever changes something says so here;
-what is said about one target within a short while goes out as one
+what is said about one channel within a short while goes out as one
 ``cache_refresh`` event, by the rule in :mod:`notifications.refresh.batch`.
 """
 
@@ -16,7 +16,7 @@ from notifications.events import AffectedData
 from notifications.refresh.batch_store import BatchStore, MemoryBatches
 from notifications.refresh.sender import Publish, RefreshSender
 from notifications.refresh.stats import RefreshStats
-from notifications.refresh.trigger import Priority, Trigger, channel
+from notifications.refresh.trigger import Priority, Trigger, checked_channel
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ _STOP_TIMEOUT_SECONDS = 5.0
 class CacheRefreshService:
     """Joins triggers into batches and sends each batch once.
 
-    ``publish`` is called with a target (``session:<id>`` or ``waiter:<id>``)
+    ``publish`` is called with a channel (``session:<id>`` or ``waiter:<id>``)
     and its batch. ``batches`` holds what is pending; the default forgets with
     the process. ``clock`` defaults to the one the store goes by.
     ``require_listeners`` raises where what is sent would reach no stream.
@@ -65,7 +65,7 @@ class CacheRefreshService:
     ) -> None:
         """Have requests loaded again: ``request_ids``, or any if there are none."""
         self._trigger(
-            _targets(session_id=session_id, waiter_id=waiter_id),
+            _channels(session_id=session_id, waiter_id=waiter_id),
             [AffectedData.REQUESTS],
             priority,
             reason,
@@ -83,7 +83,7 @@ class CacheRefreshService:
     ) -> None:
         """Have orders loaded again: ``order_ids``, or any if there are none."""
         self._trigger(
-            _targets(session_id=session_id, waiter_id=waiter_id),
+            _channels(session_id=session_id, waiter_id=waiter_id),
             [AffectedData.ORDERS],
             priority,
             reason,
@@ -103,12 +103,12 @@ class CacheRefreshService:
 
         In one step: with a shared store, one round trip instead of four.
         """
-        targets = _targets(session_id=session_id, waiter_id=waiter_id)
+        channels = _channels(session_id=session_id, waiter_id=waiter_id)
         changed = Trigger.checked(
             affected_data, Priority.HIGH, reason=reason, affected_ids=affected_ids
         )
         figures = Trigger.checked([AffectedData.ANALYTICS], Priority.MEDIUM, reason=reason)
-        self._add([(target, trigger) for target in targets for trigger in (changed, figures)])
+        self._add([(channel, trigger) for channel in channels for trigger in (changed, figures)])
 
     def trigger_session_transfer_refresh(
         self,
@@ -125,8 +125,8 @@ class CacheRefreshService:
         for whoever holds it. Requests and orders are not named, since they
         have not changed; they come and go with their session.
         """
-        waiters = _targets(waiter_id=waiter_id, previous_waiter_id=previous_waiter_id, at_least=0)
-        guests = _targets(session_id=session_id, at_least=0 if waiters else 1)
+        waiters = _channels(waiter_id=waiter_id, previous_waiter_id=previous_waiter_id, at_least=0)
+        guests = _channels(session_id=session_id, at_least=0 if waiters else 1)
         ids = () if session_id is None else (session_id,)
         floor = [AffectedData.SESSIONS, AffectedData.ANALYTICS]
         self._trigger(guests, [AffectedData.SESSIONS], priority, reason, session_id=ids)
@@ -142,7 +142,7 @@ class CacheRefreshService:
     ) -> None:
         """Have the figures about a session loaded again, by its guest and its waiter."""
         self._trigger(
-            _targets(session_id=session_id, waiter_id=waiter_id),
+            _channels(session_id=session_id, waiter_id=waiter_id),
             [AffectedData.ANALYTICS],
             priority,
             reason,
@@ -156,7 +156,7 @@ class CacheRefreshService:
         priority: str = Priority.MEDIUM,
     ) -> None:
         """Have the figures about a waiter loaded again, by that waiter."""
-        self._trigger(_targets(waiter_id=waiter_id), [AffectedData.ANALYTICS], priority, reason)
+        self._trigger(_channels(waiter_id=waiter_id), [AffectedData.ANALYTICS], priority, reason)
 
     def trigger_reviews_refresh(
         self,
@@ -169,7 +169,7 @@ class CacheRefreshService:
     ) -> None:
         """Have reviews loaded again: ``review_ids``, or any if there are none."""
         self._trigger(
-            _targets(session_id=session_id, waiter_id=waiter_id),
+            _channels(session_id=session_id, waiter_id=waiter_id),
             [AffectedData.REVIEWS],
             priority,
             reason,
@@ -188,7 +188,7 @@ class CacheRefreshService:
     ) -> None:
         """Have ``affected_data`` loaded again, by default everything."""
         self._trigger(
-            _targets(session_id=session_id, waiter_id=waiter_id),
+            _channels(session_id=session_id, waiter_id=waiter_id),
             affected_data,
             priority,
             reason,
@@ -204,10 +204,10 @@ class CacheRefreshService:
         affected_ids: Iterable[str] = (),
         reason: str | None = None,
     ) -> int:
-        """Send what is pending for these targets now; return how many events went out.
+        """Send what is pending for these channels now; return how many events went out.
 
         With neither id, whatever is pending for anyone is sent. With
-        ``affected_data``, each target given gets an event for certain: that,
+        ``affected_data``, each channel given gets an event for certain: that,
         joined with what is pending. An event that cannot be published is not
         counted, and retried like any other. May switch greenlets.
 
@@ -215,13 +215,13 @@ class CacheRefreshService:
             InvalidNotification: a field is wrong, or ``affected_data`` is for nobody.
         """
         required = 0 if affected_data is None else 1
-        targets = _targets(session_id=session_id, waiter_id=waiter_id, at_least=required)
+        channels = _channels(session_id=session_id, waiter_id=waiter_id, at_least=required)
         if affected_data is not None:
             high = Priority.HIGH
-            self._trigger(targets, affected_data, high, reason, affected_ids=affected_ids)
-        if not targets:
+            self._trigger(channels, affected_data, high, reason, affected_ids=affected_ids)
+        if not channels:
             return self._sender.send_all()
-        return sum(self._sender.send_target(target, self._clock()) for target in targets)
+        return sum(self._sender.send_channel(channel, self._clock()) for channel in channels)
 
     def refresh_stats(self, *, count_pending: bool = True) -> RefreshStats:
         """Return the figures; never raises. May switch greenlets with a shared store.
@@ -278,15 +278,15 @@ class CacheRefreshService:
 
     def _trigger(
         self,
-        targets: Iterable[str],
+        channels: Iterable[str],
         affected_data: Iterable[str],
         priority: str,
         reason: str | None,
         **affected_ids: Iterable[str],
     ) -> None:
-        """Add one trigger for each target; ``affected_ids`` goes by its caller's name for it."""
+        """Add one trigger for each channel; ``affected_ids`` goes by its caller's name for it."""
         trigger = Trigger.checked(affected_data, priority, reason=reason, **affected_ids)
-        self._add([(target, trigger) for target in targets])
+        self._add([(channel, trigger) for channel in channels])
 
     def _add(self, additions: list[tuple[str, Trigger]]) -> None:
         if additions:
@@ -296,10 +296,12 @@ class CacheRefreshService:
             self._sender.expect(due_at)
 
 
-def _targets(*, at_least: int = 1, **ids: str | None) -> list[str]:
-    """Return a target, once, for each id given; the fields are named for the ids."""
+def _channels(*, at_least: int = 1, **ids: str | None) -> list[str]:
+    """Return a channel, once, for each id given; the fields are named for the ids."""
     given = {name: value for name, value in ids.items() if value is not None}
     if len(given) < at_least:
         raise InvalidNotification(" or ".join(ids), "must be given")
     kinds = {name: name.removeprefix("previous_").removesuffix("_id") for name in given}
-    return list(dict.fromkeys(channel(kinds[name], name, value) for name, value in given.items()))
+    return list(
+        dict.fromkeys(checked_channel(kinds[name], name, value) for name, value in given.items())
+    )

@@ -19,7 +19,7 @@ class RefreshStats:
 
     ``pending`` counts the batches in the store, which other workers may share;
     None when the store does not answer or was not asked. The rest counts what
-    this process has done since it started: ``triggers`` once per target, by
+    this process has done since it started: ``triggers`` once per channel, by
     their priority, ``sent`` events by the priority their batch had in the end,
     and ``failures`` of publishing, each retried.
     """

@@ -105,8 +105,12 @@ class Trigger:
         return not self.affected_ids and not _KINDS_WITH_IDS.isdisjoint(self.affected_data)
 
 
-def channel(kind: str, field: str, channel_id: object) -> str:
-    """Return the target ``kind:channel_id``, such as ``session:table-7``."""
+def checked_channel(kind: str, field: str, channel_id: object) -> str:
+    """Return the channel ``kind:channel_id``, such as ``session:table-7``.
+
+    Raises:
+        InvalidNotification: ``channel_id`` is no id; the error calls it ``field``.
+    """
     return f"{kind}:{_identifier(field, channel_id)}"
 
 

@@ -64,9 +64,7 @@ class RedisBroker(Broker):
             keys, deployment=deployment, keep_seconds=limits.keep_seconds
         )
         self.keys = keys
-        self._link = RedisLink(
-            RedisConnector(url, "notifications-link"), state_key=keys.state, mark=mark or None
-        )
+        self._link = RedisLink(RedisConnector(url, "notifications-link"), keys, mark=mark or None)
         self._history = RedisHistory(self._link, keys, limits)
         self._feed = RedisFeed(self._history)
         self._subscriber = RedisSubscriber(
@@ -104,7 +102,7 @@ class RedisBroker(Broker):
         """
         # Whatever the answer is: it comes once the link has connected, or has failed to.
         with suppress(BrokerUnavailable):
-            self._link.remembered()
+            self._history.remembered()
         if self._link.conflict is not None:
             conflict = self._link.conflict
             self._link.stop()
@@ -159,15 +157,15 @@ class RedisBroker(Broker):
 
     def remembered(self) -> str | None:
         """Return what is remembered with the histories in Redis: one round trip."""
-        return self._link.remembered()
+        return self._history.remembered()
 
     def remember(self, text: str, *, instead_of: str | None) -> None:
         """Remember ``text``: one round trip."""
-        self._link.remember(text, instead_of=instead_of, ends_histories=False)
+        self._history.remember(text, instead_of=instead_of, ends_histories=False)
 
     def begin_again(self, text: str, *, instead_of: str | None) -> None:
         """End all histories by a new generation, of which each process learns by itself."""
-        self._link.remember(text, instead_of=instead_of, ends_histories=True)
+        self._history.remember(text, instead_of=instead_of, ends_histories=True)
 
     def sweep(self) -> None:
         """Do nothing: Redis trims as it appends and reads, and lets keys expire."""

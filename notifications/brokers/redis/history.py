@@ -1,4 +1,4 @@
-"""Each channel's history, as it lies in Redis."""
+"""Each channel's history in Redis; ``lua/channel.lua`` says how it is stored."""
 
 from __future__ import annotations
 
@@ -9,9 +9,18 @@ from typing import Any
 
 from notifications.brokers.base import HistoryLimits, Page
 from notifications.events import EventId, StoredEvent
-from notifications.redis import scripts
+from notifications.redis.connection import Word
 from notifications.redis.keys import RedisKeys
-from notifications.redis.link import Call, RedisLink
+from notifications.redis.link import RedisLink
+from notifications.redis.script import Call, Script
+from notifications.redis.server import STATE_MS
+
+PUBLISH = Script.load(__file__, "channel", "publish")
+TIP = Script.load(__file__, "channel", "tip")
+KNOWN_TIP = Script.load(__file__, "channel", "known_tip")
+READ = Script.load(__file__, "channel", "read")
+REMEMBERED = Script.load(__file__, "remembered")
+REMEMBER = Script.load(__file__, "remember")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +57,11 @@ class RedisHistory:
         )
 
     def publish(self, channels: Sequence[str], event_body: bytes, key: str) -> None:
-        """Append to each channel that does not have ``key``, and tell who listens."""
+        """Append to each channel that does not have ``key``, and publish it: one round trip."""
         self._link.call(
             *(
                 Call(
-                    scripts.PUBLISH,
+                    PUBLISH,
                     self._keys.history(channel),
                     [*self._channel_args(), key, event_body, self._keys.live(channel)],
                 )
@@ -64,7 +73,7 @@ class RedisHistory:
         """Return each channel's newest id, and keep its epoch alive."""
         replies = self._link.call(
             *(
-                Call(scripts.TIP, self._keys.history(channel)[:2], self._channel_args())
+                Call(TIP, self._keys.history(channel)[:2], self._channel_args())
                 for channel in channels
             )
         )
@@ -73,7 +82,7 @@ class RedisHistory:
     def known_tip(self, channel: str) -> EventId | None:
         """Return a channel's newest id, and keep its epoch alive; None where it has none."""
         (reply,) = self._link.call(
-            Call(scripts.KNOWN_TIP, self._keys.history(channel)[:2], self._channel_args())
+            Call(KNOWN_TIP, self._keys.history(channel)[:2], self._channel_args())
         )
         return EventId(reply[0].decode(), reply[1]) if reply else None
 
@@ -82,7 +91,7 @@ class RedisHistory:
         replies = self._link.call(
             *(
                 Call(
-                    scripts.READ,
+                    READ,
                     self._keys.history(channel)[:2],
                     [*self._channel_args(), after.epoch, after.offset, limit],
                 )
@@ -90,6 +99,18 @@ class RedisHistory:
             )
         )
         return [_reading(after, reply) for (_, after), reply in zip(places, replies, strict=True)]
+
+    def remembered(self) -> str | None:
+        """Return what is remembered with the histories."""
+        ((generation, text),) = self._link.call(Call(REMEMBERED, [self._keys.state]))
+        self._link.generation.rise_to(generation)
+        return None if text is None else str(text.decode())
+
+    def remember(self, text: str, *, instead_of: str | None, ends_histories: bool) -> None:
+        """Remember ``text`` unless what is remembered is no longer ``instead_of``."""
+        args: list[Word] = [text, instead_of or "", int(ends_histories), STATE_MS]
+        (generation,) = self._link.call(Call(REMEMBER, [self._keys.state], args))
+        self._link.generation.rise_to(generation)
 
     def _channel_args(self) -> list[str | int]:
         return [self._new_epoch(), *self._limits]

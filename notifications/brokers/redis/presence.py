@@ -15,9 +15,9 @@ from gevent.event import Event
 
 from notifications.brokers.presence import Counts, Presence
 from notifications.errors import BrokerUnavailable
-from notifications.redis import scripts
 from notifications.redis.keys import RedisKeys
-from notifications.redis.link import Call, RedisLink
+from notifications.redis.link import RedisLink
+from notifications.redis.script import Call, Script
 
 log = logging.getLogger("notifications.redis")
 
@@ -31,6 +31,10 @@ CACHE_SECONDS = 1.0
 
 #: Seconds within which workers that are told to stop together have all said so.
 SETTLE_SECONDS = 0.2
+
+REPORT = Script.load(__file__, "report")
+WITHDRAW = Script.load(__file__, "withdraw")
+REPORTS = Script.load(__file__, "reports")
 
 #: What a process adds to its counts once it opens no more streams.
 _ENDING = "ending"
@@ -62,7 +66,7 @@ class RedisPresence(Presence):
             greenlet, self._greenlet = self._greenlet, None
             greenlet.kill()
             try:
-                self._link.call(Call(scripts.WITHDRAW, [self._keys.reports], [self._process]))
+                self._link.call(Call(WITHDRAW, [self._keys.reports], [self._process]))
             except BrokerUnavailable:
                 log.debug("the report could not be withdrawn; it expires")
 
@@ -105,7 +109,7 @@ class RedisPresence(Presence):
 
     def _reports(self) -> list[dict[str, int]]:
         """Return what the other living processes said. Raises: BrokerUnavailable."""
-        call = Call(scripts.REPORTS, [self._keys.reports], [self._process])
+        call = Call(REPORTS, [self._keys.reports], [self._process])
         (reports,) = self._link.call(call)
         return [json.loads(report) for report in reports]
 
@@ -116,9 +120,7 @@ class RedisPresence(Presence):
             said = json.dumps({**counts, _ENDING: 1} if self._is_ending else counts)
             self._has_news.clear()
             try:
-                self._link.call(
-                    Call(scripts.REPORT, [self._keys.reports], [self._process, said, hold_ms])
-                )
+                self._link.call(Call(REPORT, [self._keys.reports], [self._process, said, hold_ms]))
             except BrokerUnavailable:
                 log.debug("the streams of this process could not be reported")
             self._has_news.wait(INTERVAL_SECONDS)

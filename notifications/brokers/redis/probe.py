@@ -14,8 +14,8 @@ from notifications.brokers.redis.history import RedisHistory
 from notifications.brokers.redis.pubsub import RedisPubSub
 from notifications.errors import BrokerUnavailable
 from notifications.events import EventId
-from notifications.redis import scripts
-from notifications.redis.link import Call, RedisLink
+from notifications.redis.link import RedisLink
+from notifications.redis.script import Call, Script
 
 #: Seconds between two probes. Each is given three seconds to be heard: with the
 #: time to reconnect, a deaf subscription is mended well within ten. In steps,
@@ -27,6 +27,8 @@ STEP_SECONDS = 0.25
 #: Seconds in which every followed channel's history is looked at once, to keep
 #: its epoch alive and to find what no probe would: one channel gone silent.
 ROUND_SECONDS = 300.0
+
+ANNOUNCE = Script.load(__file__, "announce")
 
 
 class _Message:
@@ -92,7 +94,7 @@ class RedisProbe:
         try:
             tips = self._history.tips(channels)
             self._message = message = _Message(dict(zip(channels, tips, strict=True)))
-            self._link.call(Call(scripts.ANNOUNCE, (), [self.inbox, message.nonce]))
+            self._link.call(Call(ANNOUNCE, (), [self.inbox, message.nonce]))
         except BrokerUnavailable:
             # Says nothing about the subscription.
             return True

@@ -239,7 +239,7 @@ class RedisSubscriber:
 
     def _await_generation(self, line: RedisPubSub) -> None:
         try:
-            self._link.wait_for_generation_after(self._link.generation)
+            self._link.generation.wait_for_another()
             # Perhaps of another server, which this connection does not lead to.
             self.trouble = "the histories in Redis have ended"
             log.info("the histories in Redis have ended; all streams load everything again")

@@ -132,14 +132,14 @@ def test_a_process_with_an_older_generation_is_corrected_and_ends_no_epoch(
 ) -> None:
     broker, newer = start_redis_broker(ear), start_redis_broker(Ear())
     publish(broker, ANNA)
-    newer.link.begin_generation(newer.link.generation + 1)
+    newer.link.generation.begin(newer.link.generation.number + 1)
     publish(newer, ANNA)
     epoch = newer.tip(ANNA).epoch
     publish(broker, ANNA)
     assert broker.tip(ANNA) == newer.tip(ANNA)
     assert (broker.tip(ANNA).epoch, broker.tip(ANNA).offset) == (epoch, 2)
     assert redis_client.hget("restaurant:{deployment}:state", "generation") == str(
-        newer.link.generation
+        newer.link.generation.number
     )
 
 

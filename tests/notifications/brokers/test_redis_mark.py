@@ -10,7 +10,7 @@ import redis
 
 from notifications.brokers.redis.broker import RedisBroker
 from notifications.errors import BrokerUnavailable, PrefixTaken
-from notifications.redis import link, mark
+from notifications.redis import checks, link, mark
 from tests.notifications.brokers.test_redis_memory import ANNA, BODY
 from tests.support.ear import Ear
 from tests.support.redis_server import RedisServer
@@ -49,6 +49,7 @@ def start_deployment(redis_server: RedisServer) -> Iterator[StartDeployment]:
 @pytest.fixture
 def quick_renewal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mark, "RENEWAL_SECONDS", 0.05)
+    monkeypatch.setattr(checks, "RENEWAL_SECONDS", 0.05)
     monkeypatch.setattr(link, "RENEWAL_SECONDS", 0.05)
 
 

@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from notifications.brokers.redis.broker import RedisBroker
-from notifications.redis import link
+from notifications.redis import checks, link
 from tests.notifications.brokers.test_redis_memory import ANNA, BODY
 from tests.support.ear import Ear
 from tests.support.streams import wait_in_loop
@@ -64,6 +64,7 @@ def test_eviction_is_counted_and_logged(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    monkeypatch.setattr(checks, "RENEWAL_SECONDS", 0.05)
     monkeypatch.setattr(link, "RENEWAL_SECONDS", 0.05)
     broker = start_redis_broker(ear)
     broker.publish([ANNA], BODY, key="key")

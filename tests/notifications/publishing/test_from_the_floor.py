@@ -61,9 +61,9 @@ def house(seeded_sqlite: Path, tmp_path: Path) -> Iterator[House]:
     broker = FlakyBroker()
     refreshed_at: dict[str, list[float]] = defaultdict(list)
 
-    def publish_refresh(target: str, batch: Batch) -> None:
-        refreshed_at[target].append(house.now)
-        notifications.publish_refresh(target, batch)
+    def publish_refresh(channel: str, batch: Batch) -> None:
+        refreshed_at[channel].append(house.now)
+        notifications.publish_refresh(channel, batch)
 
     refresh = CacheRefreshService(publish_refresh, clock=lambda: house.now)
     notifications = NotificationService(broker)

@@ -2,45 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
-import gevent.socket
 import pytest
 
-from notifications.redis.connection import RedisConnector
+from notifications.redis.keys import RedisKeys
 from notifications.redis.link import RedisLink
 from notifications.refresh.batch import MAX_AFFECTED_IDS, MAX_REASONS, Batch
 from notifications.refresh.batch_store import BatchStore, MemoryBatches
 from notifications.refresh.redis_batch_store import RedisBatches
 from notifications.refresh.trigger import Priority, Trigger
-from tests.support.redis_server import RedisServer
-from tests.support.streams import pass_turn
 
 NOW = 1_700_000_000.0
 LEASE_SECONDS = 10.0
 ANNA, BEN = "waiter:anna", "waiter:ben"
-REDIS = [
-    pytest.param(name, marks=pytest.mark.redis) for name in ("redis", "redis shards", "redis link")
-]
 
 
-@pytest.fixture(params=["memory", *REDIS])
-def store(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[BatchStore]:
+@pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.redis)])
+def store(request: pytest.FixtureRequest) -> BatchStore:
     if request.param == "memory":
-        yield MemoryBatches(lease_seconds=LEASE_SECONDS)
-        return
-    server: RedisServer = request.getfixturevalue("redis_server")
-    shards = 8 if "shards" in request.param else 1
-    link: RedisLink | None = None
-    if "link" in request.param:
-        monkeypatch.setattr("redis.connection.socket", gevent.socket)
-        link = RedisLink(RedisConnector(server.url, "test"), state_key="test:state")
-    with server.client() as client:
-        yield RedisBatches(client, link=link, shards=shards, lease_seconds=LEASE_SECONDS)
-    if link is not None:
-        link.stop()
-        pass_turn()
+        return MemoryBatches(lease_seconds=LEASE_SECONDS)
+    link: RedisLink = request.getfixturevalue("make_link")()
+    return RedisBatches(link, RedisKeys("restaurant:"), lease_seconds=LEASE_SECONDS)
 
 
 def trigger(*ids: str, priority: str = "high", kind: str = "orders", reason: str = "") -> Trigger:
@@ -60,8 +43,8 @@ def only(batches: list[Batch]) -> Batch:
 def test_empty_store_has_nothing_due(store: BatchStore) -> None:
     assert store.next_due() is None
     assert store.claim_due(NOW, 10) == []
-    assert store.claim_target(ANNA, NOW) is None
-    assert store.targets() == []
+    assert store.claim_channel(ANNA, NOW) is None
+    assert store.channels() == []
     assert store.pending() == 0
 
 
@@ -70,13 +53,13 @@ def test_batch_can_be_claimed_from_its_due_moment_on(store: BatchStore) -> None:
     assert store.next_due() == at(0.2)
     assert store.claim_due(NOW + 0.199, 10) == []
     batch = only(store.claim_due(NOW + 0.2, 10))
-    assert (batch.target, batch.affected_ids, batch.attempts) == (ANNA, ("ord-1",), 1)
+    assert (batch.channel, batch.affected_ids, batch.attempts) == (ANNA, ("ord-1",), 1)
 
 
 def test_triggers_that_come_together_join_as_one_by_one(store: BatchStore) -> None:
     additions = [
-        (target, each)
-        for target in (ANNA, BEN)
+        (channel, each)
+        for channel in (ANNA, BEN)
         for each in (trigger("ord-1"), trigger(kind="analytics", priority="medium"))
     ]
     assert store.add_all(additions, NOW) == at(0.2)
@@ -106,7 +89,7 @@ def test_lists_keep_their_limits(store: BatchStore) -> None:
     for number in range(MAX_AFFECTED_IDS):
         store.add(ANNA, trigger(f"ord-{number}", reason=f"reason {number % 25}"), NOW)
         store.add(BEN, trigger(f"ord-{number}", f"ord-{number + 1}"), NOW)
-    anna, ben = sorted(store.claim_due(NOW + 9, 10), key=lambda batch: batch.target)
+    anna, ben = sorted(store.claim_due(NOW + 9, 10), key=lambda batch: batch.channel)
     assert len(anna.affected_ids) == MAX_AFFECTED_IDS
     assert len(anna.reasons) == MAX_REASONS
     assert anna.reasons_left_out == 5 * 8
@@ -132,7 +115,7 @@ def test_claimed_batch_is_nobody_elses_until_its_lease_ends(store: BatchStore) -
     store.add(ANNA, trigger(), NOW)
     first = only(store.claim_due(NOW + 1, 10))
     assert store.claim_due(NOW + 10.99, 10) == []
-    assert store.claim_target(ANNA, NOW + 10.99) is None
+    assert store.claim_channel(ANNA, NOW + 10.99) is None
     assert store.next_due() == at(11)
 
     second = only(store.claim_due(NOW + 11, 10))
@@ -169,22 +152,22 @@ def test_postponed_batch_comes_again_and_can_be_had_earlier(store: BatchStore) -
     assert store.next_due() == at(3)
     assert store.claim_due(NOW + 2.99, 10) == []
 
-    early = store.claim_target(ANNA, NOW + 2)
+    early = store.claim_channel(ANNA, NOW + 2)
     assert early is not None
     assert early.attempts == 2
     store.postpone(early, NOW + 3)
     assert only(store.claim_due(NOW + 3, 10)).id == early.id
 
 
-def test_target_can_be_claimed_before_it_is_due(store: BatchStore) -> None:
+def test_batch_can_be_claimed_before_it_is_due(store: BatchStore) -> None:
     store.add(ANNA, trigger(priority="low"), NOW)
     store.add(BEN, trigger(priority="low"), NOW)
-    assert sorted(store.targets()) == [ANNA, BEN]
-    batch = store.claim_target(ANNA, NOW)
+    assert sorted(store.channels()) == [ANNA, BEN]
+    batch = store.claim_channel(ANNA, NOW)
     assert batch is not None
-    assert batch.target == ANNA
-    assert store.claim_target(ANNA, NOW) is None
-    assert store.claim_target("waiter:nobody", NOW) is None
+    assert batch.channel == ANNA
+    assert store.claim_channel(ANNA, NOW) is None
+    assert store.claim_channel("waiter:nobody", NOW) is None
     assert store.pending() == 2
 
 

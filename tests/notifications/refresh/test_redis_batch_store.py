@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
@@ -10,7 +10,10 @@ import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from notifications.errors import BrokerUnavailable
 from notifications.events import AffectedData
+from notifications.redis.keys import RedisKeys
+from notifications.redis.link import RedisLink
 from notifications.refresh.batch import Batch
 from notifications.refresh.batch_store import MemoryBatches
 from notifications.refresh.redis_batch_store import RedisBatches
@@ -22,6 +25,9 @@ pytestmark = pytest.mark.redis
 
 NOW = 1_700_000_000.0
 ANNA = "waiter:anna"
+KEYS = RedisKeys("restaurant:")
+
+MakeLink = Callable[[], RedisLink]
 
 
 @pytest.fixture
@@ -33,15 +39,15 @@ def client(redis_server: RedisServer) -> Iterator[redis.Redis]:
 class Worker:
     """One of several processes that share the batches."""
 
-    def __init__(self, client: redis.Redis, history: dict[str, Batch]) -> None:
+    def __init__(self, link: RedisLink, history: dict[str, Batch]) -> None:
         self.now = NOW
         self.is_dying = False
         self._history = history
         self.refresh = CacheRefreshService(
-            self._publish, batches=RedisBatches(client), clock=lambda: self.now
+            self._publish, batches=RedisBatches(link, KEYS), clock=lambda: self.now
         )
 
-    def _publish(self, target: str, batch: Batch) -> None:
+    def _publish(self, channel: str, batch: Batch) -> None:
         """Publish as the broker does: once per key."""
         self._history.setdefault(batch.id, batch)
         if self.is_dying:
@@ -54,8 +60,13 @@ def history() -> dict[str, Batch]:
 
 
 @pytest.fixture
-def workers(client: redis.Redis, history: dict[str, Batch]) -> list[Worker]:
-    return [Worker(client, history) for _ in range(3)]
+def workers(make_link: MakeLink, history: dict[str, Batch]) -> list[Worker]:
+    return [Worker(make_link(), history) for _ in range(3)]
+
+
+@pytest.fixture
+def batches(make_link: MakeLink) -> RedisBatches:
+    return RedisBatches(make_link(), KEYS)
 
 
 def test_triggers_from_several_workers_are_one_event(
@@ -120,47 +131,39 @@ def test_redis_that_is_away_is_an_error_to_the_trigger_and_unknown_to_the_stats(
     redis_server: RedisServer, workers: list[Worker]
 ) -> None:
     redis_server.stop()
-    with pytest.raises(redis.ConnectionError):
+    with pytest.raises(BrokerUnavailable):
         workers[0].refresh.trigger_orders_refresh(waiter_id="anna")
     assert workers[0].refresh.refresh_stats().pending is None
     assert workers[0].refresh.drain() == 0
 
 
-def test_every_key_expires_and_shares_its_shards_hash_tag(client: redis.Redis) -> None:
-    store = RedisBatches(client, shards=4)
+def test_every_key_expires_and_has_one_hash_tag(client: redis.Redis, batches: RedisBatches) -> None:
     trigger = Trigger.checked(["orders"], "high")
     for number in range(40):
-        store.add(f"waiter:w{number}", trigger, NOW)
-    store.claim_due(NOW + 1, 20)
-    store.postpone(store.claim_due(NOW + 1, 1)[0], NOW + 2)
+        batches.add(f"waiter:w{number}", trigger, NOW)
+    batches.claim_due(NOW + 1, 20)
+    batches.postpone(batches.claim_due(NOW + 1, 1)[0], NOW + 2)
 
-    keys = list(client.scan_iter())
+    keys = batch_keys(client)
     assert {key.rsplit(":")[-1] for key in keys} == {"due", "collecting", "sending"}
     for key in keys:
         assert 0 < client.ttl(key) <= 24 * 3600
-    tags = {key[key.index("{") : key.index("}") + 1] for key in keys}
-    assert tags == {f"{{refresh:{shard}}}" for shard in range(4)}
-    for batch in store.claim_due(NOW + 99, 99):
-        store.done(batch)
-    assert store.pending() == 0
-    assert list(client.scan_iter()) == []
+    assert {key[key.index("{") : key.index("}") + 1] for key in keys} == {"{refresh}"}
+    for batch in batches.claim_due(NOW + 99, 99):
+        batches.done(batch)
+    assert batches.pending() == 0
+    assert batch_keys(client) == []
 
 
-def test_client_may_answer_in_bytes(redis_server: RedisServer) -> None:
-    with redis.Redis(port=redis_server.port) as client:
-        store = RedisBatches(client)
-        store.add(ANNA, Trigger.checked(["orders"], "high", reason="für"), NOW)
-        assert store.targets() == [ANNA]
-        assert store.next_due() == pytest.approx(NOW + 0.2, rel=0, abs=0.001)
-        batch = store.claim_target(ANNA, NOW)
-        assert batch is not None
-        assert batch.reason == "für"
+def batch_keys(client: redis.Redis) -> list[str]:
+    return list(client.scan_iter(match="*refresh*"))
 
 
 def test_what_comes_due_together_costs_few_scripts(
     client: redis.Redis, workers: list[Worker], history: dict[str, Batch]
 ) -> None:
     refresh = workers[0].refresh
+    refresh.refresh_stats()  # connects, which takes a script of its own
     client.config_resetstat()
     for number in range(10):
         refresh.trigger_status_change_refresh(
@@ -196,10 +199,10 @@ triggers = st.builds(
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(arrivals=st.lists(st.tuples(gaps_ms, triggers), min_size=1, max_size=30))
 def test_rule_in_lua_is_the_rule_in_python(
-    client: redis.Redis, arrivals: list[tuple[int, Trigger]]
+    client: redis.Redis, batches: RedisBatches, arrivals: list[tuple[int, Trigger]]
 ) -> None:
     client.flushall()
-    memory, shared = MemoryBatches(), RedisBatches(client)
+    memory, shared = MemoryBatches(), batches
     now_ms = round(NOW * 1000)
     for gap_ms, trigger in arrivals:
         now_ms += gap_ms
@@ -207,7 +210,7 @@ def test_rule_in_lua_is_the_rule_in_python(
         due_at = memory.add(ANNA, trigger, now)
         assert shared.add(ANNA, trigger, now) == pytest.approx(due_at, rel=0, abs=0.0006)
 
-    ours, theirs = memory.claim_target(ANNA, NOW), shared.claim_target(ANNA, NOW)
+    ours, theirs = memory.claim_channel(ANNA, NOW), shared.claim_channel(ANNA, NOW)
     assert ours is not None
     assert theirs is not None
     for moment in ("first_at", "due_at", "latest_at"):
@@ -217,12 +220,13 @@ def test_rule_in_lua_is_the_rule_in_python(
 
 
 def test_workers_go_by_the_clock_of_redis_whatever_their_own_says(
-    client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+    client: redis.Redis, make_link: MakeLink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    link = make_link()
     seconds, microseconds = client.time()
     with monkeypatch.context() as patched:
         patched.setattr("time.time", lambda: NOW - 3600.0)
-        batches = RedisBatches(client)
+        batches = RedisBatches(link, KEYS)
     assert batches.clock() == pytest.approx(NOW - 3600.0, abs=5)
 
     assert batches.claim_due(batches.clock(), 10) == []
@@ -230,16 +234,17 @@ def test_workers_go_by_the_clock_of_redis_whatever_their_own_says(
     assert batches.clock() == pytest.approx(seconds + microseconds / 1e6, abs=5)
 
 
-def test_batches_from_before_a_clock_was_corrected_do_not_wait_for_it(client: redis.Redis) -> None:
-    batches = RedisBatches(client)
+def test_batches_from_before_a_clock_was_corrected_do_not_wait_for_it(
+    batches: RedisBatches,
+) -> None:
     orders = Trigger.checked(["orders"], "high")
     an_hour_ahead = NOW + 3600.0
     batches.add(ANNA, orders, an_hour_ahead)
     (claimed,) = batches.claim_due(NOW, 10)
-    assert claimed.target == ANNA
+    assert claimed.channel == ANNA
     batches.done(claimed)
 
     # One whose sender died in that hour is not held by its lease either.
     batches.add(ANNA, orders, an_hour_ahead)
     assert batches.claim_due(an_hour_ahead + 1, 10)
-    assert batches.claim_target(ANNA, NOW)
+    assert batches.claim_channel(ANNA, NOW)

@@ -23,15 +23,15 @@ class Screens:
         self.tried: list[str] = []
         self.is_down = False
 
-    def publish(self, target: str, batch: Batch) -> None:
+    def publish(self, channel: str, batch: Batch) -> None:
         self.tried.append(batch.id)
         if self.is_down:
             raise ConnectionError("the broker is away")
-        self.got.append((target, batch))
+        self.got.append((channel, batch))
 
     @property
-    def targets(self) -> list[str]:
-        return sorted(target for target, _ in self.got)
+    def channels(self) -> list[str]:
+        return sorted(channel for channel, _ in self.got)
 
 
 class Clock:
@@ -79,7 +79,7 @@ def test_nothing_is_sent_before_it_is_due(
     assert refresh.send_due(clock.now + 0.19) == 0
     assert refresh.send_due(clock.now + 0.2) == 1
     assert refresh.send_due(clock.now + 99) == 0
-    assert screens.targets == ["session:table-7"]
+    assert screens.channels == ["session:table-7"]
 
 
 def test_status_change_is_one_event_per_target(
@@ -90,7 +90,7 @@ def test_status_change_is_one_event_per_target(
     refresh.trigger_session_analytics_refresh(**everyone, reason="Order ord-1 moved")
 
     assert refresh.send_due(clock.now + 0.2) == 2
-    assert screens.targets == ["session:table-7", "waiter:anna"]
+    assert screens.channels == ["session:table-7", "waiter:anna"]
     for _, batch in screens.got:
         assert batch.affected_data == ("orders", "analytics")
         assert batch.affected_ids == ("ord-1",)
@@ -145,7 +145,7 @@ def test_transfer_refreshes_the_guest_and_both_waiters(
         session_id="table-7", waiter_id="ben", previous_waiter_id="anna", reason="shift change"
     )
     refresh.send_due(clock.now + 0.2)
-    said = {target: (batch.affected_data, batch.affected_ids) for target, batch in screens.got}
+    said = {channel: (batch.affected_data, batch.affected_ids) for channel, batch in screens.got}
     assert said == {
         "session:table-7": (("sessions",), ("table-7",)),
         "waiter:anna": (("sessions", "analytics"), ("table-7",)),
@@ -215,7 +215,7 @@ def test_batch_that_cannot_be_published_is_kept_and_retried_ever_more_slowly(
     screens.is_down = False
     assert refresh.send_due(now) == 1
     assert len(set(screens.tried)) == 1, "the idempotency key must not change"
-    assert vars(caplog.records[0])["fields"]["target"] == "waiter:anna"
+    assert vars(caplog.records[0])["fields"]["channel"] == "waiter:anna"
     assert refresh.refresh_stats().failures == 7
 
 
@@ -224,7 +224,7 @@ def test_an_outage_is_one_line_whatever_waits_for_its_end(
 ) -> None:
     is_away = True
 
-    def publish(target: str, batch: Batch) -> None:
+    def publish(channel: str, batch: Batch) -> None:
         if is_away:
             raise BrokerUnavailable("no answer")
 
@@ -245,10 +245,10 @@ def test_an_outage_is_one_line_whatever_waits_for_its_end(
 def test_one_targets_trouble_does_not_hold_back_the_others(clock: Clock) -> None:
     got = []
 
-    def publish(target: str, batch: Batch) -> None:
-        if target == "waiter:anna":
+    def publish(channel: str, batch: Batch) -> None:
+        if channel == "waiter:anna":
             raise RuntimeError("unwell")
-        got.append(target)
+        got.append(channel)
 
     refresh = CacheRefreshService(publish, clock=clock)
     for waiter in ("anna", "ben", "cleo"):
@@ -279,9 +279,9 @@ def test_force_sends_what_is_pending_for_its_target_alone(
     refresh.trigger_reviews_refresh(session_id="table-7", waiter_id="anna")
     assert refresh.force_immediate_refresh(waiter_id="anna") == 1
     assert refresh.force_immediate_refresh(waiter_id="anna") == 0
-    assert screens.targets == ["waiter:anna"]
+    assert screens.channels == ["waiter:anna"]
     assert refresh.force_immediate_refresh() == 1
-    assert screens.targets == ["session:table-7", "waiter:anna"]
+    assert screens.channels == ["session:table-7", "waiter:anna"]
     assert refresh.send_due(clock.now + 60) == 0
 
 
@@ -293,7 +293,7 @@ def test_force_with_data_sends_it_at_once_along_with_what_is_pending(
         session_id="table-7", waiter_id="anna", affected_data=["all"], reason="menu changed"
     )
     assert sent == 2
-    said = {target: batch.affected_data for target, batch in screens.got}
+    said = {channel: batch.affected_data for channel, batch in screens.got}
     assert said == {"session:table-7": ("all",), "waiter:anna": ("reviews", "all")}
     with pytest.raises(InvalidNotification):
         refresh.force_immediate_refresh(affected_data=["all"])
@@ -311,7 +311,7 @@ def test_forced_event_that_fails_is_not_counted_and_still_comes(
 def test_batch_whose_sender_was_killed_is_sent_after_its_lease(
     screens: Screens, clock: Clock
 ) -> None:
-    def killed(target: str, batch: Batch) -> None:
+    def killed(channel: str, batch: Batch) -> None:
         raise gevent.GreenletExit
 
     batches = MemoryBatches(lease_seconds=10)
@@ -355,7 +355,7 @@ def test_each_refresh_leaves_one_line_in_the_log(
     (record,) = caplog.records
     assert record.getMessage() == "refresh sent"
     assert vars(record)["fields"] == {
-        "target": "waiter:anna",
+        "channel": "waiter:anna",
         "affected_data": "orders",
         "triggers": 2,
         "waited_ms": 250,
@@ -370,7 +370,7 @@ def test_greenlet_sends_in_time_and_is_woken_by_what_is_due_sooner(
     started = MemoryBatches.clock()
     live.trigger_orders_refresh(waiter_id="anna")
     # Alone: not when the greenlet would have looked next, which is for the reviews.
-    wait_until(lambda: screens.targets == ["waiter:anna"])
+    wait_until(lambda: screens.channels == ["waiter:anna"])
     assert MemoryBatches.clock() - started >= 0.2
 
 
@@ -383,7 +383,7 @@ def test_drain_sends_everything_and_leaves_no_greenlet(
     assert live.refresh_stats().pending == 0
     live.trigger_orders_refresh(waiter_id="ben")
     gevent.sleep(0.25)
-    assert screens.targets == ["session:table-7", "waiter:anna"]
+    assert screens.channels == ["session:table-7", "waiter:anna"]
 
 
 def test_drain_tries_even_what_waits_for_its_next_attempt(
@@ -400,7 +400,7 @@ def test_drain_tries_even_what_waits_for_its_next_attempt(
 def test_drain_waits_for_the_event_being_published_and_sends_the_next_one_too() -> None:
     published: list[tuple[str, ...]] = []
 
-    def slowly(target: str, batch: Batch) -> None:
+    def slowly(channel: str, batch: Batch) -> None:
         gevent.sleep(0.1)
         published.append(batch.affected_data)
 
@@ -431,7 +431,7 @@ def test_greenlet_outlives_a_store_that_cannot_be_reached(
     service.start()
     try:
         service.trigger_orders_refresh(waiter_id="anna")
-        wait_until(lambda: screens.targets == ["waiter:anna"])
+        wait_until(lambda: screens.channels == ["waiter:anna"])
     finally:
         service.stop()
     assert not outage
