@@ -16,12 +16,12 @@ from notifications import errors
 from notifications.access import auth
 from notifications.access.auth import Authenticator
 from notifications.brokers.base import Broker
+from notifications.channels import channel_name
 from notifications.entrance.call_queue import CallQueue
 from notifications.entrance.rates import Rates
 from notifications.errors import BrokerUnavailable
-from notifications.events import EventId
+from notifications.events.encoding import EventId
 from notifications.principal import Principal, Role
-from notifications.streams.registry import channel_name
 from waiter_service import Actor
 
 # Longer than the longest dinner: the phone on the table must not ask again.

@@ -6,11 +6,12 @@ pattern here lets through, it may still refuse.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
+from notifications.events.payload import format_timestamp
 from waiter_service.inputs import (
     MAX_ID_CHARS,
     MAX_KIND_CHARS,
@@ -30,11 +31,6 @@ _SOME_WORDS = {
     r"[^\s\u0000-\u001f\u007f-\u009f]"
     r"[^\u0000-\u0008\u000b-\u001f\u007f-\u009f]*$"
 }
-
-
-def format_timestamp(moment: datetime) -> str:
-    """Return ``moment`` as UTC with milliseconds: ``2024-01-15T10:30:00.000Z``."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _whole(value: object) -> object:

@@ -25,7 +25,7 @@ from gevent.lock import BoundedSemaphore
 from notifications.access.revocation_list import RevocationList
 from notifications.brokers.base import Broker
 from notifications.brokers.presence import Counts, Presence
-from notifications.events import format_timestamp
+from notifications.events.payload import format_timestamp
 from notifications.publishing.listener import FloorListener
 from notifications.publishing.pump import OutboxPump
 from notifications.refresh.service import CacheRefreshService

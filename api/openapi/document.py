@@ -16,7 +16,7 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from api.openapi import floor, health, streams
 from notifications.contract import asyncapi, schemas
-from notifications.events import Payload
+from notifications.events.payload import Payload
 
 PATH = asyncapi.DOCS / "openapi.json"
 

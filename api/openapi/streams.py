@@ -12,9 +12,10 @@ import notifications
 from api.fields import Timestamp
 from api.openapi.floor import RETRY_AFTER, refusal
 from api.resources import Resource
+from notifications import channels
 from notifications.contract import asyncapi, schemas
 from notifications.entrance.blueprint import COOKIE, SECURE_COOKIE
-from notifications.events import PAYLOADS
+from notifications.events.catalogue import EVENTS
 from waiter_service.inputs import MAX_ID_CHARS
 
 TAGS: Mapping[str, str] = {"streams": "What happens, as it happens: Server-Sent Events."}
@@ -65,7 +66,7 @@ def _stream(kind: str) -> dict[str, Any]:
         "operationId": f"follow_{kind}",
         "tags": ["streams"],
         "summary": f"Follow a {kind}",
-        "description": f"{asyncapi.SUMMARIES[kind]} The stream stays open until the token ends, "
+        "description": f"{channels.KINDS[kind]} The stream stays open until the token ends, "
         "the client goes or `closing` says why.",
         "parameters": [
             {
@@ -127,7 +128,7 @@ def _item() -> dict[str, Any]:
                 },
                 "required": [*schemas.required_fields_of(kind), "data"],
             }
-            for kind in PAYLOADS
+            for kind in EVENTS
         ],
     }
 

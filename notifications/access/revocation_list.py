@@ -8,8 +8,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Protocol, TypeVar
 
+from notifications.channels import channel_name
 from notifications.principal import Principal, Role
-from notifications.streams.registry import channel_name
 from notifications.streams.stream import CloseReason, Stream
 from waiter_service.revocations import CLOSING_KEPT_FOR, KEPT_FOR, Revocation, RevokedKind
 

@@ -26,7 +26,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from notifications.events import EventId, StoredEvent
+from notifications.events.encoding import EventId, StoredEvent
 
 #: Seconds that a key is remembered at least, however short the history is: a
 #: change whose announcer died is announced again within seconds.

@@ -1,6 +1,6 @@
 """The streams as an AsyncAPI 3 document, and the command that writes it down.
 
-``python -m notifications.contract.asyncapi`` writes ``docs/asyncapi.yaml`` and a JSON
+``python -m notifications.contract`` writes ``docs/asyncapi.yaml`` and a JSON
 Schema per event into ``docs/schemas/``; a test fails when they are not what
 it would write. It needs PyYAML, from ``requirements-dev.txt``.
 """
@@ -13,15 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from notifications.access.auth import STREAM_TOKEN_SECONDS
+from notifications.channels import KINDS
 from notifications.contract.schemas import (
     DIALECT,
     components,
-    example_of,
     fields_of,
     required_fields_of,
     schema_of,
 )
-from notifications.events import PAYLOADS, Payload
+from notifications.events.catalogue import EVENTS
+from notifications.events.payload import Payload
 from notifications.streams.body import RETRY_MS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -68,11 +69,6 @@ SECURITY: Mapping[str, Any] = {
 #: Who is to be asked, in both documents. Addresses are the restaurant's own.
 CONTACT = {"name": "The team that runs the service"}
 
-SUMMARIES = {
-    "session": "What the guests at a table are told.",
-    "waiter": "What a waiter is told of the tables they hold.",
-}
-
 
 def document() -> dict[str, Any]:
     """Return the document, from the service's side: it sends, clients receive."""
@@ -97,13 +93,13 @@ def document() -> dict[str, Any]:
                 "description": "What `make run` starts.",
             }
         },
-        "channels": {name: _channel(name, summary) for name, summary in SUMMARIES.items()},
+        "channels": {name: _channel(name, summary) for name, summary in KINDS.items()},
         "operations": {
             "tellGuests": _operation("session", "Tell the guests at a table"),
             "tellWaiter": _operation("waiter", "Tell a waiter"),
         },
         "components": {
-            "messages": {kind.event_type: _message(kind) for kind in PAYLOADS},
+            "messages": {kind.event_type: _message(kind) for kind in EVENTS},
             "schemas": components("#/components/schemas/{model}"),
             "securitySchemes": SECURITY,
         },
@@ -111,7 +107,7 @@ def document() -> dict[str, Any]:
 
 
 def _channel(name: str, summary: str) -> dict[str, Any]:
-    types = [kind.event_type for kind in PAYLOADS]
+    types = [kind.event_type for kind in EVENTS]
     return {
         "address": f"/sse/{name}/{{{name}Id}}",
         "summary": summary,
@@ -125,7 +121,7 @@ def _operation(channel: str, summary: str) -> dict[str, Any]:
     return {
         "action": "send",
         "summary": summary,
-        "description": SUMMARIES[channel],
+        "description": KINDS[channel],
         "channel": {"$ref": f"#/channels/{channel}"},
         "security": [{"$ref": f"#/components/securitySchemes/{name}"} for name in SECURITY],
         "bindings": {
@@ -150,7 +146,7 @@ def _message(kind: type[Payload]) -> dict[str, Any]:
         "examples": [
             {
                 "headers": {name: shown[name] for name in required},
-                "payload": example_of(kind).to_wire(),
+                "payload": kind.example().to_wire(),
             }
         ],
     }
@@ -159,8 +155,8 @@ def _message(kind: type[Payload]) -> dict[str, Any]:
 def files() -> dict[Path, str]:
     """Return what the command writes: the text of each file."""
     made = {}
-    for kind in PAYLOADS:
-        example = example_of(kind).to_wire()
+    for kind in EVENTS:
+        example = kind.example().to_wire()
         schema = {"$schema": DIALECT, **schema_of(kind), "examples": [example]}
         made[DOCS / "schemas" / f"{kind.event_type}.json"] = json.dumps(schema, indent=2) + "\n"
     made[DOCS / "asyncapi.yaml"] = _yaml(document())
@@ -179,7 +175,7 @@ def _yaml(tree: Mapping[str, Any]) -> str:
             return self.represent_scalar("tag:yaml.org,2002:str", data, style=style)
 
     Dumper.add_representer(str, Dumper.represent_str)
-    note = "# Made by `python -m notifications.contract.asyncapi`: change that, not this.\n"
+    note = "# Made by `python -m notifications.contract`: change that, not this.\n"
     return note + yaml.dump(tree, Dumper=Dumper, sort_keys=False, width=100)
 
 
@@ -188,7 +184,3 @@ def main() -> None:
     for path, text in files().items():
         path.parent.mkdir(exist_ok=True)
         path.write_text(text)
-
-
-if __name__ == "__main__":
-    main()

@@ -27,7 +27,7 @@ from notifications.errors import (
     StreamRefused,
     TooManyCalls,
 )
-from notifications.events import format_timestamp
+from notifications.events.payload import format_timestamp
 from notifications.streams.body import Handover
 from notifications.streams.socket_outlet import (
     handover_socket,

@@ -35,7 +35,7 @@ from notifications.entrance.entrance import (
 )
 from notifications.entrance.in_band import refusal_block
 from notifications.errors import AccessError, StreamRefused
-from notifications.events import Frame
+from notifications.events.encoding import Frame
 from notifications.streams.body import Handover
 from notifications.streams.socket_outlet import LAST_CHUNK, prepare_socket
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from notifications.access.auth import Authenticator, create_stream_token
+from notifications.channels import channel_name
 from notifications.entrance.in_band import accepts_event_stream
 from notifications.entrance.rates import RateLimits, Rates
 from notifications.entrance.trusted_peers import TrustedPeers
@@ -28,7 +29,6 @@ from notifications.errors import (
 )
 from notifications.principal import Principal, Role
 from notifications.streams.body import Handover, StreamBody
-from notifications.streams.registry import channel_name
 from notifications.streams.service import SseService
 from waiter_service.inputs import is_identifier
 

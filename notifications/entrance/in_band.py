@@ -11,7 +11,8 @@ from __future__ import annotations
 import random
 
 from notifications.errors import StreamRefused
-from notifications.events import Closing, block
+from notifications.events.closing import Closing
+from notifications.events.encoding import block
 
 _EVENT_STREAM = "text/event-stream"
 

@@ -7,11 +7,11 @@ from datetime import datetime
 import gevent
 from gevent.lock import RLock
 
-from notifications import messages
-from notifications.events import AffectedData
+from notifications.events.cache_refresh import AffectedData
 from notifications.publishing.notification_service import NotificationService
 from notifications.refresh.service import CacheRefreshService
 from waiter_service import changes, signals
+from waiter_service.statuses import Status
 
 
 class FloorListener:
@@ -72,7 +72,7 @@ class FloorListener:
             waiter_id=change.waiter_id,
             affected_data=[AffectedData.REQUESTS],
             affected_ids=[change.request_id],
-            reason=messages.status_change_reason("Request", change.request_id, change.new),
+            reason=_reason("Request", change.request_id, change.new),
         )
         gevent.sleep(0)
 
@@ -96,7 +96,7 @@ class FloorListener:
             waiter_id=change.waiter_id,
             affected_data=[AffectedData.ORDERS],
             affected_ids=[change.order_id],
-            reason=messages.status_change_reason("Order", change.order_id, change.new),
+            reason=_reason("Order", change.order_id, change.new),
         )
         gevent.sleep(0)
 
@@ -149,3 +149,8 @@ class FloorListener:
             reason=reason,
             priority="high",
         )
+
+
+def _reason(thing: str, thing_id: str, status: Status) -> str:
+    """Return ``Request req-789 status changed to completed``."""
+    return f"{thing} {thing_id} status changed to {status.label.lower()}"

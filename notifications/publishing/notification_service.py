@@ -11,17 +11,15 @@ from typing import Any, TypeVar
 
 import pydantic
 
-from notifications import audience, messages
 from notifications.brokers.base import Broker
 from notifications.errors import InvalidNotification
-from notifications.events import (
-    CacheRefresh,
-    OrderUpdate,
-    Payload,
-    RequestUpdate,
-    SessionTransfer,
-    body,
-)
+from notifications.events.cache_refresh import AffectedData, CacheRefresh
+from notifications.events.encoding import body
+from notifications.events.floor_event import FloorEvent
+from notifications.events.order_update import OrderUpdate
+from notifications.events.payload import PublishedEvent
+from notifications.events.request_update import RequestUpdate
+from notifications.events.session_transfer import SessionTransfer
 from notifications.refresh.batch import Batch
 from notifications.refresh.trigger import Priority, Trigger, checked_channel
 from waiter_service.errors import UnknownStatus, ValidationError
@@ -78,18 +76,15 @@ class NotificationService:
         key: str | None = None,
     ) -> None:
         """Tell guest and waiter where a request stands."""
-        now_at = _parse_status(RequestStatus, "status", status)
         self._send(
-            audience.of_status_change(session_id=session_id, waiter_id=waiter_id),
-            RequestUpdate,
+            RequestUpdate.told,
             key,
             session_id=session_id,
             waiter_id=waiter_id,
             request_id=request_id,
             table_number=table_number,
-            status=now_at,
+            status=_parse_status(RequestStatus, "status", status),
             previous_status=_parse_previous(RequestStatus, previous_status),
-            message=messages.request_message(now_at, table_number),
             timestamp=occurred_at or self._clock(),
             version=version,
         )
@@ -109,20 +104,18 @@ class NotificationService:
         key: str | None = None,
     ) -> None:
         """Tell guest and waiter where an order stands; ``item_count`` is for the sentence."""
-        now_at = _parse_status(OrderStatus, "status", status)
         if item_count is not None and (type(item_count) is not int or item_count < 0):
             raise InvalidNotification("item_count", "must be a whole number of 0 or more")
         self._send(
-            audience.of_status_change(session_id=session_id, waiter_id=waiter_id),
-            OrderUpdate,
+            OrderUpdate.told,
             key,
             session_id=session_id,
             waiter_id=waiter_id,
             order_id=order_id,
             table_number=table_number,
-            status=now_at,
+            status=_parse_status(OrderStatus, "status", status),
             previous_status=_parse_previous(OrderStatus, previous_status),
-            message=messages.order_message(now_at, table_number, item_count),
+            item_count=item_count,
             timestamp=occurred_at or self._clock(),
             version=version,
         )
@@ -143,18 +136,14 @@ class NotificationService:
 
         ``cause`` is for the sentence: shift_change, break, section_change, workload or other.
         """
-        why = _parse_cause(cause)
         self._send(
-            audience.of_transfer(
-                session_id=session_id, waiter_id=waiter_id, previous_waiter_id=previous_waiter_id
-            ),
-            SessionTransfer,
+            SessionTransfer.told,
             key,
             session_id=session_id,
             waiter_id=waiter_id,
             previous_waiter_id=previous_waiter_id,
             table_number=table_number,
-            message=messages.transfer_message(table_number, why),
+            cause=_parse_cause(cause),
             timestamp=occurred_at or self._clock(),
             version=version,
         )
@@ -184,50 +173,51 @@ class NotificationService:
         refresh = Trigger.checked(
             affected_data, Priority.HIGH, reason=reason, affected_ids=affected_ids
         )
-        self._send(
-            channels,
-            CacheRefresh,
-            key,
-            affected_data=refresh.affected_data,
-            affected_ids=refresh.affected_ids,
-            message=messages.refresh_message([refresh.reason or _NO_REASON]),
-            timestamp=self._clock(),
+        self._publish_refresh(
+            channels, refresh.affected_data, refresh.affected_ids, refresh.reason, key
         )
 
     def publish_refresh(self, channel: str, batch: Batch) -> None:
-        """Send one batch of the debouncer's; its id is the key."""
-        self._send(
-            (channel,),
-            CacheRefresh,
-            f"refresh:{batch.id}",
-            affected_data=batch.affected_data,
-            affected_ids=batch.affected_ids,
-            message=messages.refresh_message([batch.reason or _NO_REASON]),
-            timestamp=self._clock(),
+        """Send one batch of refreshes; its id is the key."""
+        self._publish_refresh(
+            (channel,), batch.affected_data, batch.affected_ids, batch.reason, f"refresh:{batch.id}"
         )
 
-    def _send(
+    def _publish_refresh(
         self,
         channels: tuple[str, ...],
-        payload_type: type[Payload],
+        affected_data: tuple[AffectedData, ...],
+        affected_ids: tuple[str, ...],
+        reason: str | None,
         key: str | None,
-        **values: Any,
     ) -> None:
+        refresh = CacheRefresh.told(
+            affected_data=affected_data,
+            affected_ids=affected_ids,
+            reasons=[reason or _NO_REASON],
+            timestamp=self._clock(),
+        )
+        self._publish(refresh, channels, key)
+
+    def _send(self, told: Callable[..., FloorEvent], key: str | None, **facts: Any) -> None:
         try:
-            payload = payload_type(**values)
+            event = told(**facts)
         except pydantic.ValidationError as error:
             first = error.errors()[0]
             field = str(first["loc"][0])
             raise InvalidNotification(_CALLERS_NAMES.get(field, field), first["msg"]) from None
+        self._publish(event, event.audience, key)
+
+    def _publish(self, event: PublishedEvent, channels: tuple[str, ...], key: str | None) -> None:
         if key is None:
             key = uuid.uuid4().hex
         elif type(key) is not str or not 0 < len(key) <= MAX_KEY_CHARS:
             raise InvalidNotification("key", f"must be text of 1 to {MAX_KEY_CHARS} characters")
-        self._broker.publish(channels, body(payload), key=key)
-        self.published[payload.event_type] += 1
+        self._broker.publish(channels, body(event), key=key)
+        self.published[event.event_type] += 1
         log.info(
             "event emitted",
-            extra={"fields": {"event": payload.event_type, "channels": " ".join(channels)}},
+            extra={"fields": {"event": event.event_type, "channels": " ".join(channels)}},
         )
 
 

@@ -25,7 +25,7 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass, replace
 
-from notifications.events import AffectedData
+from notifications.events.cache_refresh import AffectedData
 from notifications.refresh.trigger import Priority, Trigger
 
 # Guesses. A list of ids is worth sending while loading those is cheaper than

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
-from notifications.events import AffectedData
+from notifications.events.cache_refresh import AffectedData
 from notifications.redis.connection import Word
 from notifications.redis.keys import RedisKeys
 from notifications.redis.link import RedisLink

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 
 from notifications.errors import InvalidNotification
-from notifications.events import AffectedData
+from notifications.events.cache_refresh import AffectedData
 from notifications.refresh.batch_store import BatchStore, MemoryBatches
 from notifications.refresh.sender import Publish, RefreshSender
 from notifications.refresh.stats import RefreshStats

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from notifications.errors import InvalidNotification
-from notifications.events import AffectedData
+from notifications.events.cache_refresh import AffectedData
 from waiter_service.errors import shown
 from waiter_service.inputs import MAX_ID_CHARS, is_identifier
 

@@ -17,20 +17,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Self
 
-from notifications import messages
 from notifications.brokers.base import Broker, Page
 from notifications.errors import BrokerUnavailable
-from notifications.events import (
-    AffectedData,
-    CacheRefresh,
-    Closing,
-    Connection,
-    EventId,
-    Frame,
-    StoredEvent,
-    block,
-    body,
-)
+from notifications.events.cache_refresh import AffectedData, CacheRefresh
+from notifications.events.closing import Closing
+from notifications.events.connection import Connection
+from notifications.events.encoding import EventId, Frame, StoredEvent, block, body
 from notifications.streams.response_outlet import ResponseOutlet
 from notifications.streams.socket_outlet import HandedOver, SocketOutlet, release_greeting
 from notifications.streams.stats import StreamStats
@@ -111,9 +103,9 @@ def begin(
 
 def resync_event(tip: EventId) -> StoredEvent:
     """Return the ``cache_refresh`` that tells a client to load everything again."""
-    refresh = CacheRefresh(
+    refresh = CacheRefresh.told(
         affected_data=(AffectedData.ALL,),
-        message=messages.refresh_message(["Some events are no longer available"]),
+        reasons=["Some events are no longer available"],
         timestamp=datetime.now(UTC),
     )
     return StoredEvent(tip.epoch, tip.offset, body(refresh))

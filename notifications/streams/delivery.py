@@ -8,7 +8,7 @@ from typing import Any
 
 import gevent
 
-from notifications.events import Frame, StoredEvent
+from notifications.events.encoding import Frame, StoredEvent
 from notifications.streams.registry import StreamRegistry
 from notifications.streams.stats import StreamStats
 from notifications.streams.stream import CloseReason, Stream

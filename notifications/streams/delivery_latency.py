@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 
-from notifications.events import StoredEvent
+from notifications.events.encoding import StoredEvent
 
 #: Events looked at per call of :meth:`DeliveryLatency.take`. With a call a
 #: second these are 1,500 between two scrapes: enough for the slowest percent.

@@ -4,17 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from notifications.channels import KINDS, channel_kind
 from notifications.streams.stream import Stream
-
-
-def channel_name(kind: str, channel_id: str) -> str:
-    """Return the channel of a ``session`` or a ``waiter``."""
-    return f"{kind}:{channel_id}"
-
-
-def channel_kind(channel: str) -> str:
-    """Return ``session`` or ``waiter``."""
-    return channel.partition(":")[0]
 
 
 class StreamRegistry:
@@ -30,14 +21,14 @@ class StreamRegistry:
         # streams four times a second took 2 % of a core, and everybody else waited.
         self._by_last_minute: dict[int, set[Stream]] = {}
         self._by_turn: list[set[Stream]] = [set() for _ in range(max(1, turns))]
-        self._counts = {"session": 0, "waiter": 0}
+        self._counts = dict.fromkeys(KINDS, 0)
 
     def __iter__(self) -> Iterator[Stream]:
         """Iterate over a copy: closing a stream changes the original."""
         return iter([stream for group in self._by_turn for stream in group])
 
     def __len__(self) -> int:
-        return self._counts["session"] + self._counts["waiter"]
+        return sum(self._counts.values())
 
     @property
     def counts(self) -> dict[str, int]:

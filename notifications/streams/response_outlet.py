@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from gevent.event import Event as Wakeup
 
-from notifications.events import Frame, StoredEvent
+from notifications.events.encoding import Frame, StoredEvent
 from notifications.streams.stream import Stream
 
 #: Events that may be on their way to the response's greenlet. Only a burst

@@ -14,7 +14,8 @@ from typing import Any
 
 import gevent
 
-from notifications.events import Frame, Heartbeat, block
+from notifications.events.encoding import Frame, block
+from notifications.events.heartbeat import Heartbeat
 from notifications.streams.delivery import Delivery
 from notifications.streams.registry import StreamRegistry
 from notifications.streams.stream import CloseReason, Stream

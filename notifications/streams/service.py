@@ -12,17 +12,18 @@ from dataclasses import dataclass, field
 import gevent
 
 from notifications.brokers.base import Broker
+from notifications.channels import channel_name
 from notifications.errors import (
     BrokerUnavailable,
     HistoryUnavailable,
     ServerDraining,
 )
-from notifications.events import EventId, StoredEvent
+from notifications.events.encoding import EventId, StoredEvent
 from notifications.principal import Principal
 from notifications.streams.admission import RETRY_AFTER_SECONDS, Admission, StreamLimits
 from notifications.streams.body import Handover, StreamBody, begin, farewell, resync_event
 from notifications.streams.delivery import Delivery
-from notifications.streams.registry import StreamRegistry, channel_name
+from notifications.streams.registry import StreamRegistry
 from notifications.streams.rounds import TICK_SECONDS, Pulse
 from notifications.streams.stats import StreamStats
 from notifications.streams.stream import CloseReason, Stream

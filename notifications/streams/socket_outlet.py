@@ -24,7 +24,7 @@ from typing import Any
 
 import gevent
 
-from notifications.events import Frame
+from notifications.events.encoding import Frame
 from notifications.streams.stream import CloseReason, Stream
 
 #: Bytes the kernel may hold for one client, per direction of doubling. Left

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
-from notifications.events import EventId, Frame, StoredEvent
+from notifications.events.encoding import EventId, Frame, StoredEvent
 from notifications.principal import Principal
 
 

@@ -25,7 +25,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from notifications import errors
 from notifications.background import Background
 from notifications.brokers.base import Broker
-from notifications.events import CacheRefresh, OrderUpdate, RequestUpdate, SessionTransfer
+from notifications.events.catalogue import PUBLISHED
 from notifications.publishing.notification_service import NotificationService
 from notifications.refresh.service import CacheRefreshService
 from notifications.refresh.trigger import Priority
@@ -51,9 +51,7 @@ _CAUSES = tuple(
     for each in vars(errors).values()
     if isinstance(cause := getattr(each, "cause", None), str)
 )
-_EVENT_TYPES = tuple(
-    payload.event_type for payload in (RequestUpdate, OrderUpdate, SessionTransfer, CacheRefresh)
-)
+_EVENT_TYPES = tuple(kind.event_type for kind in PUBLISHED)
 _PRIORITIES = tuple(priority.value for priority in Priority)
 
 #: Seconds: from one turn of the event loop up to an outage made good.

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from notifications.events import PAYLOADS, AffectedData
+from notifications.events.cache_refresh import AffectedData
+from notifications.events.catalogue import EVENTS
 from tests.support.programs import REPOSITORY
 from waiter_service import OrderStatus, RequestStatus
 
@@ -23,7 +24,7 @@ def quoted(text: str) -> list[str]:
 def test_it_listens_for_every_event_there_is() -> None:
     source = (STATIC / "notifications.js").read_text()
     lists = re.findall(r"const \w+_TYPES = \[(.*?)\];", source, re.DOTALL)
-    assert sorted(quoted("".join(lists))) == sorted(each.event_type for each in PAYLOADS)
+    assert sorted(quoted("".join(lists))) == sorted(each.event_type for each in EVENTS)
 
 
 @pytest.mark.parametrize("enum", [RequestStatus, OrderStatus, AffectedData])

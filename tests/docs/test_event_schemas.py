@@ -8,19 +8,17 @@ import yaml
 from jsonschema import Draft202012Validator, FormatChecker
 
 from notifications.contract import asyncapi
-from notifications.events import (
-    PAYLOADS,
-    AffectedData,
-    OrderUpdate,
-    RequestUpdate,
-    SessionTransfer,
-)
+from notifications.events.cache_refresh import AffectedData
+from notifications.events.catalogue import EVENTS
+from notifications.events.order_update import OrderUpdate
+from notifications.events.request_update import RequestUpdate
+from notifications.events.session_transfer import SessionTransfer
 from tests.support.programs import REPOSITORY
 from tests.support.validators import complaints_of_asyncapi_parser, complaints_of_spectral
 from waiter_service import OrderStatus, RequestStatus
 
 JAVASCRIPT_TYPES = (REPOSITORY / "notifications" / "static" / "notifications.d.ts").read_text()
-TYPES = {kind.event_type for kind in PAYLOADS}
+TYPES = {kind.event_type for kind in EVENTS}
 
 
 def published(event_type):
@@ -41,7 +39,7 @@ def test_what_is_committed_is_what_the_command_writes():
     made = asyncapi.files()
 
     stale = [path.name for path, text in made.items() if path.read_text() != text]
-    assert not stale, "run: python -m notifications.contract.asyncapi"
+    assert not stale, "run: python -m notifications.contract"
     assert set((asyncapi.DOCS / "schemas").iterdir()) == {
         path for path in made if path.parent.name == "schemas"
     }

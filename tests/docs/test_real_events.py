@@ -8,13 +8,13 @@ from jsonschema import Draft202012Validator, FormatChecker
 
 from api.openapi import document as openapi
 from notifications.contract import asyncapi
-from notifications.events import PAYLOADS
+from notifications.events.catalogue import EVENTS
 from notifications.publishing.notification_service import NotificationService
 from notifications.streams.stream import CloseReason
 from tests.support.histories import ReadableBroker
 from waiter_service import OrderStatus, RequestStatus
 
-TYPES = {kind.event_type for kind in PAYLOADS}
+TYPES = {kind.event_type for kind in EVENTS}
 
 
 @pytest.fixture(scope="module")

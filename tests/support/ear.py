@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from notifications.events import EventId, StoredEvent
+from notifications.events.encoding import EventId, StoredEvent
 
 
 class Ear:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from notifications.brokers.memory.broker import MemoryBroker
-from notifications.events import EventId, StoredEvent
+from notifications.events.encoding import EventId, StoredEvent
 
 Told = tuple[str, dict[str, Any]]
 """An event's type and its data."""

@@ -17,7 +17,8 @@ import gevent.pool  # noqa: E402
 
 from notifications.brokers.redis.broker import RedisBroker  # noqa: E402
 from notifications.brokers.redis.presence import RedisPresence  # noqa: E402
-from notifications.events import Heartbeat, body  # noqa: E402
+from notifications.events.encoding import body  # noqa: E402
+from notifications.events.heartbeat import Heartbeat  # noqa: E402
 from tests.support.ear import Ear  # noqa: E402
 
 GREENLETS = 50

@@ -10,7 +10,8 @@ from typing import TypeVar
 
 import gevent
 
-from notifications.events import Frame, Heartbeat, StoredEvent, body
+from notifications.events.encoding import Frame, StoredEvent, body
+from notifications.events.heartbeat import Heartbeat
 from notifications.principal import Principal, Role
 from notifications.streams.stream import Stream
 

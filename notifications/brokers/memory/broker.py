@@ -20,7 +20,7 @@ from notifications.brokers.base import Broker, BrokerStatus, HistoryLimits, Page
 from notifications.brokers.memory import history_file
 from notifications.brokers.memory.history_file import SavedChannel, SavedHistory
 from notifications.errors import BrokerUnavailable, NotServing
-from notifications.events import EventId, StoredEvent
+from notifications.events.encoding import EventId, StoredEvent
 
 log = logging.getLogger("notifications.broker")
 

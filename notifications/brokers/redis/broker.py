@@ -28,7 +28,7 @@ from notifications.brokers.redis.feed import RedisFeed
 from notifications.brokers.redis.history import Reading, RedisHistory
 from notifications.brokers.redis.subscriber import RedisSubscriber
 from notifications.errors import BrokerUnavailable, BrokerUnusable, PrefixTaken
-from notifications.events import EventId
+from notifications.events.encoding import EventId
 from notifications.redis.connection import RedisConnector
 from notifications.redis.keys import RedisKeys
 from notifications.redis.link import RedisLink

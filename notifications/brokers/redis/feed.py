@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from notifications.brokers.base import Sink
 from notifications.brokers.redis.history import Reading, RedisHistory
-from notifications.events import EventId, StoredEvent
+from notifications.events.encoding import EventId, StoredEvent
 
 log = logging.getLogger("notifications.redis")
 

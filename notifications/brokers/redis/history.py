@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from notifications.brokers.base import HistoryLimits, Page
-from notifications.events import EventId, StoredEvent
+from notifications.events.encoding import EventId, StoredEvent
 from notifications.redis.connection import Word
 from notifications.redis.keys import RedisKeys
 from notifications.redis.link import RedisLink

@@ -13,7 +13,7 @@ from notifications.brokers.redis.feed import RedisFeed
 from notifications.brokers.redis.history import RedisHistory
 from notifications.brokers.redis.pubsub import RedisPubSub
 from notifications.errors import BrokerUnavailable
-from notifications.events import EventId
+from notifications.events.encoding import EventId
 from notifications.redis.link import RedisLink
 from notifications.redis.script import Call, Script
 

@@ -12,7 +12,8 @@ import pytest
 
 from notifications.brokers.base import Broker
 from notifications.errors import BrokerUnavailable
-from notifications.events import EventId, Heartbeat, body
+from notifications.events.encoding import EventId, body
+from notifications.events.heartbeat import Heartbeat
 from tests.support.ear import Ear
 from tests.support.streams import pass_turn, wait_in_loop
 

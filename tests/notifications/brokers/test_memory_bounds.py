@@ -8,7 +8,8 @@ import pytest
 
 from notifications.brokers.memory import broker as memory
 from notifications.brokers.memory.broker import MemoryBroker
-from notifications.events import Heartbeat, body
+from notifications.events.encoding import body
+from notifications.events.heartbeat import Heartbeat
 
 BODY = body(Heartbeat(timestamp=datetime(2024, 1, 15, tzinfo=UTC)))
 

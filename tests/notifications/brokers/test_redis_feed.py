@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from notifications.brokers.base import Page
 from notifications.brokers.redis.feed import RedisFeed
 from notifications.brokers.redis.history import Reading
-from notifications.events import EventId, StoredEvent
+from notifications.events.encoding import EventId, StoredEvent
 from tests.support.ear import Ear
 
 ANNA = "waiter:anna"

@@ -14,7 +14,8 @@ import redis
 from notifications.brokers.base import Broker
 from notifications.brokers.redis.broker import RedisBroker
 from notifications.errors import BrokerUnavailable, BrokerUnusable
-from notifications.events import Heartbeat, body
+from notifications.events.encoding import body
+from notifications.events.heartbeat import Heartbeat
 from tests.support.deaf_proxy import DeafProxy
 from tests.support.ear import Ear
 from tests.support.redis_server import RedisServer

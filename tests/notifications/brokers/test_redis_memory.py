@@ -18,7 +18,8 @@ from notifications.brokers.base import Broker, HistoryLimits
 from notifications.brokers.presence import Presence
 from notifications.brokers.redis import probe
 from notifications.brokers.redis.broker import RedisBroker
-from notifications.events import EventId, Heartbeat, body
+from notifications.events.encoding import EventId, body
+from notifications.events.heartbeat import Heartbeat
 from tests.support.ear import Ear
 from tests.support.programs import REPOSITORY
 from tests.support.streams import wait_in_loop

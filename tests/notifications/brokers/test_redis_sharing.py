@@ -15,7 +15,8 @@ import redis
 from notifications.brokers.presence import Presence
 from notifications.brokers.redis.broker import RedisBroker
 from notifications.errors import BrokerUnavailable
-from notifications.events import EventId, Heartbeat, body
+from notifications.events.encoding import EventId, body
+from notifications.events.heartbeat import Heartbeat
 from tests.support.deaf_proxy import DeafProxy
 from tests.support.ear import Ear
 from tests.support.publisher import Publisher

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifications.events import AffectedData
+from notifications.events.cache_refresh import AffectedData
 from notifications.refresh.batch import MAX_AFFECTED_IDS, MAX_REASONS, Batch
 from notifications.refresh.trigger import Priority, Trigger
 

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from notifications.errors import BrokerUnavailable
-from notifications.events import AffectedData
+from notifications.events.cache_refresh import AffectedData
 from notifications.redis.keys import RedisKeys
 from notifications.redis.link import RedisLink
 from notifications.refresh.batch import Batch

@@ -9,7 +9,7 @@ import gevent.socket
 import pytest
 
 from notifications.brokers.memory.broker import MemoryBroker
-from notifications.events import Frame, StoredEvent
+from notifications.events.encoding import Frame, StoredEvent
 from notifications.streams.body import Handover, StreamBody
 from notifications.streams.service import SseService, StreamOptions
 from notifications.streams.socket_outlet import HandedOver

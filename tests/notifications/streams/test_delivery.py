@@ -8,7 +8,7 @@ from itertools import count
 import gevent
 import pytest
 
-from notifications.events import Frame
+from notifications.events.encoding import Frame
 from notifications.streams.delivery import FLUSH_SLICE, Delivery
 from notifications.streams.registry import StreamRegistry
 from notifications.streams.stream import CloseReason, Stream

@@ -6,7 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from notifications.events import AffectedData, CacheRefresh, RequestUpdate, StoredEvent, body
+from notifications.events.cache_refresh import AffectedData, CacheRefresh
+from notifications.events.encoding import StoredEvent, body
+from notifications.events.request_update import RequestUpdate
 from notifications.streams.delivery_latency import (
     MAX_EVENTS,
     MAX_SAMPLES,

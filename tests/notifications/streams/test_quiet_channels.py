@@ -6,7 +6,7 @@ import pytest
 
 from notifications.brokers.base import HistoryLimits
 from notifications.brokers.memory.broker import MemoryBroker
-from notifications.events import EventId
+from notifications.events.encoding import EventId
 from tests.support.streams import HEARTBEAT_BODY
 
 CHANNEL = "session:table-7"

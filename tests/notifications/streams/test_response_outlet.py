@@ -9,7 +9,7 @@ import gevent
 import gevent.event
 import pytest
 
-from notifications.events import Frame
+from notifications.events.encoding import Frame
 from notifications.streams.delivery import Delivery
 from notifications.streams.registry import StreamRegistry
 from notifications.streams.response_outlet import READY_EVENTS, ResponseOutlet

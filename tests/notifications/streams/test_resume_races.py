@@ -22,7 +22,8 @@ import pytest
 
 from notifications.brokers.base import HistoryLimits, Page
 from notifications.brokers.memory.broker import MemoryBroker
-from notifications.events import EventId, Heartbeat, body
+from notifications.events.encoding import EventId, body
+from notifications.events.heartbeat import Heartbeat
 from notifications.streams.body import PAGE_EVENTS, Handover, StreamBody
 from notifications.streams.service import SseService, StreamOptions
 from notifications.streams.stream import CloseReason

@@ -20,7 +20,7 @@ from notifications.errors import (
     ServerDraining,
     TooManyStreams,
 )
-from notifications.events import EventId
+from notifications.events.encoding import EventId
 from notifications.principal import Principal, Role
 from notifications.streams.admission import StreamLimits
 from notifications.streams.body import RETRY_MS, StreamBody

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from notifications.events import Frame
+from notifications.events.encoding import Frame
 from notifications.streams.delivery import Delivery
 from notifications.streams.registry import StreamRegistry
 from notifications.streams.socket_outlet import (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from notifications.events import EventId
+from notifications.events.encoding import EventId
 from notifications.streams.stream import CloseReason
 from tests.support.streams import make_event, make_stream
 

@@ -11,23 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifications.events import (
-    AffectedData,
-    CacheRefresh,
-    Closing,
-    Connection,
-    EventId,
-    Frame,
-    Heartbeat,
-    OrderUpdate,
-    Payload,
-    RequestUpdate,
-    SessionTransfer,
-    StoredEvent,
-    block,
-    body,
-    format_timestamp,
-)
+from notifications.events.cache_refresh import AffectedData, CacheRefresh
+from notifications.events.closing import Closing
+from notifications.events.connection import Connection
+from notifications.events.encoding import EventId, Frame, StoredEvent, block, body
+from notifications.events.heartbeat import Heartbeat
+from notifications.events.order_update import OrderUpdate
+from notifications.events.payload import Payload, format_timestamp
+from notifications.events.request_update import RequestUpdate
+from notifications.events.session_transfer import SessionTransfer
 from waiter_service.statuses import OrderStatus, RequestStatus
 
 HALF_PAST_TEN = datetime(2024, 1, 15, 10, 30, tzinfo=UTC)

@@ -6,8 +6,13 @@ import itertools
 
 import pytest
 
-from notifications import audience
+from notifications.events.floor_event import FloorEvent
+from notifications.events.order_update import OrderUpdate
+from notifications.events.payload import EXAMPLE_MOMENT
+from notifications.events.request_update import RequestUpdate
+from notifications.events.session_transfer import SessionTransfer
 from notifications.principal import Principal, Role
+from waiter_service.transfer_cause import TransferCause
 
 GUEST_5 = Principal(Role.CUSTOMER, "table-5", expires_at=0, issued_at=0)
 GUEST_7 = Principal(Role.CUSTOMER, "table-7", expires_at=0, issued_at=0)
@@ -34,25 +39,41 @@ def hearers(channels: tuple[str, ...]) -> set[str]:
     }
 
 
-def test_status_change_is_heard_by_guest_and_waiter_in_charge_and_nobody_else() -> None:
-    channels = audience.of_status_change(session_id="table-7", waiter_id="anna")
-    assert channels == ("session:table-7", "waiter:anna")
-    assert hearers(channels) == {"guest 7", "anna", "manager"}
+def transfer(*, waiter_id: str, previous_waiter_id: str) -> FloorEvent:
+    return SessionTransfer.told(
+        session_id="table-7",
+        waiter_id=waiter_id,
+        previous_waiter_id=previous_waiter_id,
+        table_number=7,
+        cause=TransferCause.BREAK,
+        timestamp=EXAMPLE_MOMENT,
+    )
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        RequestUpdate.example().model_copy(update={"session_id": "table-7", "waiter_id": "anna"}),
+        OrderUpdate.example().model_copy(update={"session_id": "table-7", "waiter_id": "anna"}),
+    ],
+    ids=lambda event: event.event_type,
+)
+def test_status_change_is_heard_by_guest_and_waiter_in_charge_and_nobody_else(
+    event: FloorEvent,
+) -> None:
+    assert event.audience == ("session:table-7", "waiter:anna")
+    assert hearers(event.audience) == {"guest 7", "anna", "manager"}
 
 
 def test_transfer_is_heard_by_guest_and_both_waiters_and_nobody_else() -> None:
-    channels = audience.of_transfer(
-        session_id="table-7", waiter_id="ben", previous_waiter_id="anna"
-    )
-    assert channels == ("session:table-7", "waiter:ben", "waiter:anna")
-    assert hearers(channels) == {"guest 7", "anna", "ben", "manager"}
+    event = transfer(waiter_id="ben", previous_waiter_id="anna")
+    assert event.audience == ("session:table-7", "waiter:ben", "waiter:anna")
+    assert hearers(event.audience) == {"guest 7", "anna", "ben", "manager"}
 
 
 def test_transfer_to_oneself_is_heard_once() -> None:
-    channels = audience.of_transfer(
-        session_id="table-7", waiter_id="anna", previous_waiter_id="anna"
-    )
-    assert channels == ("session:table-7", "waiter:anna")
+    event = transfer(waiter_id="anna", previous_waiter_id="anna")
+    assert event.audience == ("session:table-7", "waiter:anna")
 
 
 @pytest.mark.parametrize(

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from notifications.messages import (
-    order_message,
-    refresh_message,
-    request_message,
-    status_change_reason,
-    transfer_message,
-)
+from notifications.events.cache_refresh import AffectedData, CacheRefresh
+from notifications.events.order_update import OrderUpdate
+from notifications.events.payload import EXAMPLE_MOMENT
+from notifications.events.request_update import RequestUpdate
+from notifications.events.session_transfer import SessionTransfer
 from waiter_service.statuses import OrderStatus, RequestStatus
 from waiter_service.transfer_cause import TransferCause
+
+FACTS = {"session_id": "s", "waiter_id": "w", "timestamp": EXAMPLE_MOMENT}
 
 REQUEST_SENTENCES = {
     "New": "Your request has been received - Table 5",
@@ -36,14 +36,37 @@ ORDER_SENTENCES = {
 }
 
 
+def request_message(status: RequestStatus) -> str:
+    return RequestUpdate.told(
+        **FACTS, request_id="r", table_number=5, status=status, previous_status=None
+    ).message
+
+
+def order_message(status: OrderStatus, *, table_number: int = 5, item_count: int | None = 3) -> str:
+    return OrderUpdate.told(
+        **FACTS,
+        order_id="o",
+        table_number=table_number,
+        status=status,
+        previous_status=None,
+        item_count=item_count,
+    ).message
+
+
+def refresh_message(*reasons: str) -> str:
+    return CacheRefresh.told(
+        affected_data=(AffectedData.ALL,), reasons=reasons, timestamp=EXAMPLE_MOMENT
+    ).message
+
+
 @pytest.mark.parametrize("status", RequestStatus)
 def test_each_status_of_a_request_has_its_sentence(status: RequestStatus) -> None:
-    assert request_message(status, 5) == REQUEST_SENTENCES[status]
+    assert request_message(status) == REQUEST_SENTENCES[status]
 
 
 @pytest.mark.parametrize("status", OrderStatus)
 def test_each_status_of_an_order_has_its_sentence(status: OrderStatus) -> None:
-    assert order_message(status, 5, 3) == ORDER_SENTENCES[status]
+    assert order_message(status) == ORDER_SENTENCES[status]
 
 
 @pytest.mark.parametrize(
@@ -56,7 +79,7 @@ def test_each_status_of_an_order_has_its_sentence(status: OrderStatus) -> None:
     ],
 )
 def test_items_are_counted_as_people_count(count: int | None, sentence: str) -> None:
-    assert order_message(OrderStatus.NEW, 12, count) == sentence
+    assert order_message(OrderStatus.NEW, table_number=12, item_count=count) == sentence
 
 
 @pytest.mark.parametrize(
@@ -70,23 +93,20 @@ def test_items_are_counted_as_people_count(count: int | None, sentence: str) -> 
     ],
 )
 def test_transfer_tells_its_cause(cause: str, sentence: str) -> None:
-    assert transfer_message(5, TransferCause(cause)) == sentence
+    transfer = SessionTransfer.told(
+        **FACTS, previous_waiter_id="v", table_number=5, cause=TransferCause(cause)
+    )
+    assert transfer.message == sentence
 
 
 def test_refresh_gives_its_reason() -> None:
-    reason = status_change_reason("Request", "req-789", RequestStatus.COMPLETED)
     assert (
-        refresh_message([reason])
+        refresh_message("Request req-789 status changed to completed")
         == "Cache refresh required: Request req-789 status changed to completed"
     )
 
 
 def test_several_reasons_are_joined() -> None:
-    reasons = [
-        status_change_reason("Request", "req-1", RequestStatus.ON_HOLD),
-        status_change_reason("Order", "ord-1", OrderStatus.IN_PROGRESS),
-    ]
-    assert refresh_message(reasons) == (
-        "Cache refresh required: Request req-1 status changed to on hold; "
-        "Order ord-1 status changed to in progress"
+    assert refresh_message("The menu changed", "A review was answered") == (
+        "Cache refresh required: The menu changed; A review was answered"
     )

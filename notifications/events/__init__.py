@@ -1,0 +1,10 @@
+"""What a screen is told: one file per event.
+
+An event's file holds its payload with the meaning of each key, its sentence with ``code`` and
+``params`` for other languages, who hears it, what screens load again after it, and an example.
+Schemas, documents, metrics and the JavaScript module follow from it.
+
+To add an event: write its file beside the others, run ``python -m notifications.contract``,
+and run the tests, which name whatever is still missing. ``payload`` has what the files build on,
+``catalogue`` finds them, ``encoding`` makes their bytes.
+"""

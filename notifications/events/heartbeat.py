@@ -1,0 +1,21 @@
+"""``heartbeat``: the server is alive."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Self
+
+from notifications.events.payload import EXAMPLE_MOMENT, Payload, Timestamp
+
+
+class Heartbeat(Payload):
+    """The server is alive. Sent every ``heartbeatSeconds``."""
+
+    # It has a name, since a comment never reaches JavaScript.
+    event_type: ClassVar[str] = "heartbeat"
+
+    timestamp: Timestamp
+
+    @classmethod
+    def example(cls) -> Self:
+        """Return the event that the documents show."""
+        return cls(timestamp=EXAMPLE_MOMENT)

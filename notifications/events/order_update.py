@@ -1,0 +1,96 @@
+"""``order_update``: where an order stands."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Self
+
+from pydantic import Field
+
+from notifications.channels import session_channel, waiter_channel
+from notifications.events.floor_event import FloorEvent
+from notifications.events.payload import (
+    EXAMPLE_MOMENT,
+    Id,
+    Message,
+    RequiresRefresh,
+    SessionId,
+    TableNumber,
+    Timestamp,
+    Version,
+    WaiterId,
+)
+from waiter_service.statuses import OrderStatus
+
+_SENTENCES = {
+    OrderStatus.NEW: "has been received",
+    OrderStatus.ACKNOWLEDGED: "has been acknowledged and is being prepared",
+    OrderStatus.IN_PROGRESS: "is being prepared in the kitchen",
+    OrderStatus.COMPLETE: "has been completed",
+    OrderStatus.DELIVERED: "has been delivered to your table",
+    OrderStatus.PAID: "has been paid and is complete",
+    OrderStatus.CANCELLED: "has been cancelled",
+    OrderStatus.REJECTED: "could not be fulfilled",
+}
+
+
+class OrderUpdate(FloorEvent):
+    """An order was placed (``previousStatus`` null) or moved to another status."""
+
+    event_type: ClassVar[str] = "order_update"
+    goes_to: ClassVar[str] = "guest, waiter"
+
+    session_id: SessionId
+    waiter_id: WaiterId
+    order_id: Id = Field(description="The order that is meant.")
+    table_number: TableNumber
+    status: OrderStatus = Field(description="Where it stands now.")
+    previous_status: OrderStatus | None = Field(
+        description="Where it stood before; null where it is new."
+    )
+    message: Message
+    requires_refresh: RequiresRefresh = True
+    timestamp: Timestamp
+    version: Version = None
+
+    @classmethod
+    def told(
+        cls,
+        *,
+        table_number: int,
+        status: OrderStatus,
+        item_count: int | None,
+        **facts: Any,
+    ) -> Self:
+        """Return the event with its sentence.
+
+        ``Your order has been completed (3 items) - Table 5``; without a count, without items.
+        """
+        items = ""
+        if item_count is not None:
+            items = f" ({item_count} item{'' if item_count == 1 else 's'})"
+        return cls(
+            table_number=table_number,
+            status=status,
+            message=f"Your order {_SENTENCES[status]}{items} - Table {table_number}",
+            **facts,
+        )
+
+    @property
+    def audience(self) -> tuple[str, ...]:
+        """The guest, and the waiter in charge when it happened."""
+        return session_channel(self.session_id), waiter_channel(self.waiter_id)
+
+    @classmethod
+    def example(cls) -> Self:
+        """Return the event that the documents show."""
+        return cls.told(
+            session_id="session-123",
+            waiter_id="waiter-456",
+            order_id="order-789",
+            table_number=5,
+            status=OrderStatus.COMPLETE,
+            previous_status=OrderStatus.IN_PROGRESS,
+            item_count=3,
+            timestamp=EXAMPLE_MOMENT,
+            version=4,
+        )

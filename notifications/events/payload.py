@@ -1,0 +1,106 @@
+"""What the data of an event is made of: its base classes and the fields they share."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Annotated, Any, ClassVar, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic.alias_generators import to_camel
+
+
+def format_timestamp(moment: datetime) -> str:
+    """Return ``moment`` as UTC with milliseconds: ``2024-01-15T10:30:00.000Z``."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _aware(moment: datetime) -> datetime:
+    if moment.tzinfo is None:
+        raise ValueError("must carry a time zone")
+    return moment
+
+
+# All strict: bytes are no id, True is no table, and a number is no moment.
+Id = Annotated[
+    str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", strict=True)
+]
+Moment = Annotated[
+    datetime,
+    Field(strict=True),
+    AfterValidator(_aware),
+    PlainSerializer(format_timestamp, return_type=str),
+]
+
+# The keys that several events have, with what they mean.
+SessionId = Annotated[Id, Field(description="The session at the table.")]
+WaiterId = Annotated[Id, Field(description="Who holds the session now.")]
+TableNumber = Annotated[
+    int, Field(ge=1, le=9999, strict=True, description="The number on the table.")
+]
+Message = Annotated[str, Field(description="What has happened, in a sentence.")]
+Code = Annotated[
+    str, Field(description="Which sentence `message` is, for programs and other languages.")
+]
+RequiresRefresh = Annotated[
+    bool, Field(description="Whether something on the screen is out of date now.")
+]
+Timestamp = Annotated[Moment, Field(description="When it happened, in UTC.")]
+Version = Annotated[
+    Annotated[int, Field(ge=1, strict=True)] | None,
+    Field(description="Rises by one with each change; null where the sender keeps no count."),
+]
+
+#: When the examples in the documents happened.
+EXAMPLE_MOMENT = datetime(2024, 1, 15, 10, 30, tzinfo=UTC)
+
+
+class _WireModel(BaseModel):
+    """Immutable; camelCase on the wire."""
+
+    model_config = ConfigDict(
+        frozen=True, alias_generator=to_camel, populate_by_name=True, extra="forbid"
+    )
+
+
+class Params(_WireModel):
+    """What a sentence names, so that it can be said in another language."""
+
+
+class Payload(_WireModel):
+    """The data of one event. The docstring of an event's class says what it means."""
+
+    event_type: ClassVar[str]
+    #: Who hears it, in words, for the documents.
+    goes_to: ClassVar[str] = "the one client"
+    #: What the ``id:`` beside it says; None where there is none.
+    id_meaning: ClassVar[str | None] = None
+    #: Whether keys without a value are left out. Otherwise they are null.
+    omits_null: ClassVar[bool] = False
+
+    @classmethod
+    def example(cls) -> Self:
+        """Return the event that the documents show."""
+        raise NotImplementedError(f"{cls.__name__} needs an example for the documents")
+
+    def to_json(self) -> bytes:
+        """Return the payload as JSON under its wire names, in ASCII and one line."""
+        # What model_dump_json calls, without decoding the bytes in between.
+        return self.__pydantic_serializer__.to_json(
+            self, by_alias=True, ensure_ascii=True, exclude_none=self.omits_null
+        )
+
+    def to_wire(self) -> dict[str, Any]:
+        """Return the same as values."""
+        wire: dict[str, Any] = json.loads(self.to_json())
+        return wire
+
+
+class PublishedEvent(Payload):
+    """An event that is published to channels and kept in their histories.
+
+    Its fields include ``message``, a sentence for people, and beside it ``code`` and
+    ``params``, which say the same to programs.
+    """
+
+    id_meaning: ClassVar[str | None] = "Where to go on from."

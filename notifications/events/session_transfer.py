@@ -1,0 +1,79 @@
+"""``session_transfer``: a session went to another waiter."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Self
+
+from pydantic import Field
+
+from notifications.channels import session_channel, waiter_channel
+from notifications.events.floor_event import FloorEvent
+from notifications.events.payload import (
+    EXAMPLE_MOMENT,
+    Id,
+    Message,
+    RequiresRefresh,
+    SessionId,
+    TableNumber,
+    Timestamp,
+    Version,
+    WaiterId,
+)
+from waiter_service.transfer_cause import TransferCause
+
+
+class SessionTransfer(FloorEvent):
+    """The session went from ``previousWaiterId`` to ``waiterId``.
+
+    The sentence has the transfer's public ``cause`` in brackets: shift change, break,
+    section change or workload.
+    """
+
+    event_type: ClassVar[str] = "session_transfer"
+    goes_to: ClassVar[str] = "guest, new waiter, previous waiter"
+
+    session_id: SessionId
+    waiter_id: WaiterId
+    previous_waiter_id: Id = Field(description="Who held the session before.")
+    table_number: TableNumber
+    message: Message
+    requires_refresh: RequiresRefresh = True
+    timestamp: Timestamp
+    version: Version = None
+
+    @classmethod
+    def told(cls, *, table_number: int, cause: TransferCause, **facts: Any) -> Self:
+        """Return the event with its sentence.
+
+        ``Your waiter has been updated (shift change) - Table 5``; other causes likewise, and
+        ``TransferCause.OTHER`` has no brackets.
+        """
+        why = f" ({cause.label})" if cause.label is not None else ""
+        return cls(
+            table_number=table_number,
+            message=f"Your waiter has been updated{why} - Table {table_number}",
+            **facts,
+        )
+
+    @property
+    def audience(self) -> tuple[str, ...]:
+        """The guest, the new waiter, and the previous one, who has to drop the table."""
+        channels = (
+            session_channel(self.session_id),
+            waiter_channel(self.waiter_id),
+            waiter_channel(self.previous_waiter_id),
+        )
+        return tuple(dict.fromkeys(channels))
+
+    @classmethod
+    def example(cls) -> Self:
+        """Return the event that the documents show."""
+        return cls.told(
+            session_id="session-123",
+            waiter_id="waiter-456",
+            previous_waiter_id="waiter-123",
+            table_number=5,
+            cause=TransferCause.SHIFT_CHANGE,
+            timestamp=EXAMPLE_MOMENT,
+            version=2,
+        )
