@@ -123,7 +123,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     listener = FloorListener(notifications, cache_refresh)
     idempotency = IdempotencyStore(database)
     revocations = Revocations(database)
-    revoked = RevocationList(revocations, sse.close_where)
+    revoked = RevocationList(revocations, sse.streams.close_where)
     pump = _pump(service, broker, on_look=revoked.refresh)
     database_watch = DatabaseWatch(Marks(database), broker, on_gone_back=revoked.start_over)
 

@@ -75,7 +75,7 @@ PARTS = {
     "notifications/streams/socket_outlet.py": "writing",
     "gevent/_socketcommon.py": "writing",
     "notifications/streams/delivery.py": "delivering",
-    "notifications/streams/rounds.py": "heartbeats",
+    "notifications/streams/upkeep.py": "heartbeats",
     "notifications/events.py": "wording and encoding",
     "notifications/messages.py": "wording and encoding",
     "notifications/publishing/notification_service.py": "wording and encoding",

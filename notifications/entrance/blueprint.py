@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
-from collections.abc import Callable
+import socket
+import ssl
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -28,13 +31,8 @@ from notifications.errors import (
     TooManyCalls,
 )
 from notifications.events.payload import format_timestamp
-from notifications.streams.body import Handover
-from notifications.streams.socket_outlet import (
-    handover_socket,
-    hold_greeting,
-    own_socket,
-    prepare_socket,
-)
+from notifications.streams.body import Handover, StreamBody
+from notifications.streams.socket_outlet import prepare_socket
 
 #: The cookie that carries a stream token for a browser's own EventSource.
 COOKIE = "sse_token"
@@ -70,16 +68,19 @@ def create_blueprint(entrance: StreamEntrance, health: Health) -> Blueprint:
         if request.method == "HEAD":
             entrance.admit(asked)
             return Response(headers=STREAM_HEADERS)
-        body = entrance.open(asked, _handover())
-        try:
-            # Only now: the connection of a refused stream may carry others.
-            _prepare_connection(entrance.write_deadline_seconds)
-        except OSError:
-            body.close()
-            raise
+        handover = handover_of(request.environ)
+        body = entrance.open(asked, handover)
+        if (sock := own_socket(request.environ)) is not None:
+            try:
+                # Only now: the connection of a refused stream may carry others.
+                prepare_socket(sock, write_timeout_seconds=entrance.write_deadline_seconds)
+            except OSError:
+                body.close()
+                raise
         # Everything the stream needs is in its body: no request context is
         # kept alive for the hours it lasts.
-        return Response(body, headers=STREAM_HEADERS, direct_passthrough=True)
+        blocks = body if handover is None else HandoverResponse(body, handover.sock)
+        return Response(blocks, headers=STREAM_HEADERS, direct_passthrough=True)
 
     @blueprint.get("/session/<path:session_id>")
     def session_stream(session_id: str) -> Response:
@@ -190,16 +191,63 @@ def _wanted_stream() -> str | None:
     return None if stream is None else stream.removeprefix(request.script_root)
 
 
-def _handover() -> Handover | None:
-    sock = handover_socket(request.environ)
-    if sock is None:
+class HandedOver(BrokenPipeError):
+    """Tells gunicorn to write nothing more: the connection is no longer its own, or is lost.
+
+    Its async workers take EPIPE as "the client is gone": they log at debug level, and
+    close their socket, which holds no descriptor any more once it is handed over.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(errno.EPIPE, "stream handed over to the event loop")
+
+
+class HandoverResponse:
+    """What gunicorn iterates over, where the stream may take the socket from it."""
+
+    def __init__(self, body: StreamBody, sock: socket.socket) -> None:
+        self._body = body
+        self._sock = sock
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            # Head and greeting are two writes of gunicorn's, and one packet.
+            _set_cork(self._sock, True)
+            yield next(self._body)
+            _set_cork(self._sock, False)
+            yield from self._body
+        except OSError:
+            raise HandedOver from None
+        if self._body.is_handed_over:
+            raise HandedOver
+
+    def close(self) -> None:
+        """End the stream, unless it was handed over."""
+        self._body.close()
+
+
+def own_socket(environ: Mapping[str, Any]) -> socket.socket | None:
+    """Return the socket that a request has to itself, or None.
+
+    It must be gunicorn's, and carry HTTP/1: HTTP/2 lets many requests share one.
+    """
+    sock: socket.socket | None = environ.get("gunicorn.socket")
+    is_http1 = environ.get("SERVER_PROTOCOL") in ("HTTP/1.1", "HTTP/1.0")
+    return sock if is_http1 else None
+
+
+def handover_of(environ: Mapping[str, Any]) -> Handover | None:
+    """Return the socket of a request that can be handed over, or None.
+
+    It must be the request's own, and plain, since TLS lives in the server's socket object.
+    """
+    sock = own_socket(environ)
+    if sock is None or isinstance(sock, ssl.SSLSocket):
         return None
     # HTTP/1.0 knows no chunks: there, the end of the connection is the end.
-    return Handover(sock, is_chunked=request.environ["SERVER_PROTOCOL"] == "HTTP/1.1")
+    return Handover(sock, is_chunked=environ["SERVER_PROTOCOL"] == "HTTP/1.1")
 
 
-def _prepare_connection(write_timeout_seconds: float) -> None:
-    if (sock := own_socket(request.environ)) is not None:
-        prepare_socket(sock, write_timeout_seconds=write_timeout_seconds)
-    if (sock := handover_socket(request.environ)) is not None:
-        hold_greeting(sock)
+def _set_cork(sock: socket.socket, is_corked: bool) -> None:
+    if sock.family in (socket.AF_INET, socket.AF_INET6):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, is_corked)

@@ -122,8 +122,9 @@ class StreamDoor:
             for block in body:
                 sock.sendall(start + Frame(block).chunk)
                 start = b""
-            # It was closed before it was live, and has said so.
-            sock.sendall(LAST_CHUNK)
+            if not body.is_handed_over:
+                # It was closed before it was live, and its client has been told.
+                sock.sendall(LAST_CHUNK)
         return True
 
     def refuse(self, sock: socket.socket, address: Any, refusal: StreamRefused) -> bool:

@@ -125,7 +125,7 @@ class StreamEntrance:
             StreamRefused: not now.
         """
         # First: what follows is most of what a client costs that connects.
-        self._sse.turns.take()
+        self._sse.admission.wait_for_turn()
         return self._sse.open(
             asked.kind,
             asked.channel_id,

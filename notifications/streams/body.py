@@ -1,18 +1,17 @@
 """The response body of one stream: greeting, replay, then live.
 
-Resume without gap and without repetition, as DESIGN's section 4 has it. The
-stream is registered before the history is read, so whatever is published
-meanwhile waits in its mailbox. Then, until the history has nothing more:
-empty the mailbox, read a page, send it. Everything older than that read is in
-the page, everything newer in the mailbox; only the newer is kept when the
-stream goes live. A replay may therefore be longer than any mailbox.
+A client resumes without gap and without repetition. The stream is registered before
+the history is read, so what is published meanwhile waits in its mailbox. Then, until
+the history has nothing more: empty the mailbox, read a page, send it. Everything older
+than that read is in the page, everything newer in the mailbox; when the stream goes
+live it keeps only the newer. So a replay may be longer than any mailbox.
 """
 
 from __future__ import annotations
 
 import random
 import socket
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Self
@@ -20,22 +19,20 @@ from typing import Self
 from notifications.brokers.base import Broker, Page
 from notifications.errors import BrokerUnavailable
 from notifications.events.cache_refresh import AffectedData, CacheRefresh
-from notifications.events.closing import Closing
 from notifications.events.connection import Connection
 from notifications.events.encoding import EventId, Frame, StoredEvent, block, body
+from notifications.streams.open_streams import OpenStreams
 from notifications.streams.response_outlet import ResponseOutlet
-from notifications.streams.socket_outlet import HandedOver, SocketOutlet, release_greeting
+from notifications.streams.socket_outlet import SocketOutlet
 from notifications.streams.stats import StreamStats
 from notifications.streams.stream import CloseReason, Stream
 
 #: Milliseconds after which a browser reconnects by itself, spread so that a
-#: crowd does not return at once (DESIGN, section 4).
+#: crowd does not return at once.
 RETRY_MS = (2000, 5000)
 
 #: Events read from the history at a time: about 100 KB, one write.
 PAGE_EVENTS = 256
-
-CloseStream = Callable[[Stream, CloseReason], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,24 +108,12 @@ def resync_event(tip: EventId) -> StoredEvent:
     return StoredEvent(tip.epoch, tip.offset, body(refresh))
 
 
-def farewell(reason: CloseReason) -> Frame | None:
-    """Return what a stream says last, or None where its client would not hear it."""
-    if reason.reconnect is None:
-        return None
-    wait_ms = None
-    if reason.reconnect_ms is not None:
-        wait_ms = random.randint(*reason.reconnect_ms)  # noqa: S311 - jitter keeps no secret
-    closing = Closing(
-        code=reason.code,
-        reason=reason.sentence,
-        reconnect=reason.reconnect,
-        reconnect_in_ms=wait_ms,
-    )
-    return Frame(block(closing, retry_ms=wait_ms))
-
-
 class StreamBody:
-    """What the WSGI server iterates over.
+    """The blocks of one response, in order: greeting, replay and, unless handed over, live.
+
+    Iteration ends when the stream is closed, or when it is handed over: then its
+    outlet owns the socket, and the caller writes nothing more. Iteration raises
+    ``OSError`` where the client is gone or does not read; the stream is closed by then.
 
     A class rather than a bare generator, since ``close()`` of a generator
     that never started runs none of its code, and the stream would leak.
@@ -138,32 +123,32 @@ class StreamBody:
         self,
         opening: Opening,
         broker: Broker,
-        *,
-        close_stream: CloseStream,
-        handover: Handover | None,
+        streams: OpenStreams,
         stats: StreamStats,
+        handover: Handover | None,
     ) -> None:
+        #: Whether the stream lives on outside of this response.
+        self.is_handed_over = False
         self._stream = opening.stream
         self._broker = broker
-        self._close_stream = close_stream
+        self._streams = streams
         self._stats = stats
-        self._is_handed_over = False
         if handover is None:
-            self._chunks = self._through_the_server(opening)
+            self._blocks = self._through_the_server(opening)
         else:
-            self._chunks = self._over_the_socket(opening, handover)
+            self._blocks = self._over_the_socket(opening, handover)
 
     def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> bytes:
-        return next(self._chunks)
+        return next(self._blocks)
 
     def close(self) -> None:
-        """End the stream, unless it lives on outside of this response."""
-        self._chunks.close()
-        if not self._is_handed_over:
-            self._close_stream(self._stream, CloseReason.CLIENT_GONE)
+        """End the stream, unless it was handed over."""
+        self._blocks.close()
+        if not self.is_handed_over:
+            self._streams.close(self._stream, CloseReason.CLIENT_GONE)
 
     def _through_the_server(self, opening: Opening) -> Generator[bytes, None, None]:
         stream = self._stream
@@ -177,35 +162,31 @@ class StreamBody:
     def _over_the_socket(
         self, opening: Opening, handover: Handover
     ) -> Generator[bytes, None, None]:
-        # The first chunk makes the server send the headers, and its own
-        # framing with it; from there on the bytes are ours.
+        # With the first block the caller sends the response's head; from there on the
+        # bytes are ours.
         yield opening.greeting
         stream, sock = self._stream, handover.sock
         try:
-            release_greeting(sock)
             for block in self._replay(opening):
                 sock.sendall(Frame(block).chunk if handover.is_chunked else block)
-        except TimeoutError:
-            self._close_stream(stream, CloseReason.WRITE_STALLED)
-        except OSError:
-            self._close_stream(stream, CloseReason.CLIENT_GONE)
+        except OSError as error:
+            is_stalled = isinstance(error, TimeoutError)
+            reason = CloseReason.WRITE_STALLED if is_stalled else CloseReason.CLIENT_GONE
+            self._streams.close(stream, reason)
+            raise
         if not stream.is_closed:
             stream.outlet = SocketOutlet(
-                stream, sock, is_chunked=handover.is_chunked, on_end=self._close_stream
+                stream, sock, self._streams, is_chunked=handover.is_chunked
             )
-            self._is_handed_over = True
+            self.is_handed_over = True
             stream.outlet.flush()
-        elif _farewell_of(stream) is not None:
-            # Its client reads: let the server end the response as it should be.
-            return
-        raise HandedOver
 
     def _replay(self, opening: Opening) -> Iterator[bytes]:
         """Yield what the client missed, then make the stream live.
 
-        One that is closed meanwhile has its farewell yielded instead.
-        Switches greenlets only while yielding or reading: between the last,
-        empty read and going live nothing can be published.
+        If the stream is closed meanwhile, its ``closing`` event is yielded instead.
+        Switches greenlets only while it yields or reads, so nothing can be published
+        between the last, empty read and going live.
         """
         stream, place, page = self._stream, opening.place, opening.page
         while not stream.is_closed:
@@ -227,10 +208,7 @@ class StreamBody:
             except BrokerUnavailable:
                 # The greeting is out, so this cannot be refused any more. The
                 # client comes back, from the last id it has.
-                self._close_stream(stream, CloseReason.FAILED)
-        if (last := _farewell_of(stream)) is not None:
+                self._streams.close(stream, CloseReason.FAILED)
+        reason = stream.close_reason
+        if reason is not None and (last := reason.closing_frame()) is not None:
             yield last.block
-
-
-def _farewell_of(stream: Stream) -> Frame | None:
-    return None if stream.close_reason is None else farewell(stream.close_reason)

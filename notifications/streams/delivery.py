@@ -1,15 +1,14 @@
-"""From the broker into the mailboxes, and from the mailboxes out, once a turn."""
+"""From the broker into the mailboxes, and from the mailboxes out, once per turn of the loop."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from typing import Any
 
 import gevent
 
 from notifications.events.encoding import Frame, StoredEvent
-from notifications.streams.registry import StreamRegistry
+from notifications.streams.open_streams import OpenStreams
 from notifications.streams.stats import StreamStats
 from notifications.streams.stream import CloseReason, Stream
 
@@ -29,15 +28,13 @@ class Delivery:
 
     def __init__(
         self,
-        streams: StreamRegistry,
+        streams: OpenStreams,
         *,
         max_pending_events: int,
-        close_stream: Callable[[Stream, CloseReason], None],
         stats: StreamStats | None = None,
     ) -> None:
         self._streams = streams
         self._max_pending_events = max_pending_events
-        self._close_stream = close_stream
         self._stats = stats or StreamStats()
         # Streams whose mailbox is no longer empty, each once.
         self._dirty: list[Stream] = []
@@ -86,7 +83,7 @@ class Delivery:
             return
         was_empty = stream.pending is None
         if not stream.offer(event, self._max_pending_events):
-            self._close_stream(stream, CloseReason.MAILBOX_FULL)
+            self._streams.close(stream, CloseReason.MAILBOX_FULL)
         elif was_empty:
             self._dirty.append(stream)
 
@@ -105,9 +102,9 @@ class Delivery:
             try:
                 stream.outlet.flush()
             except Exception:
-                # One stream's trouble is not the others', nor the publisher's.
+                # One stream's trouble must not reach the others, nor the publisher.
                 log.exception("stream %s could not be written", stream.connection_id)
-                self._close_stream(stream, CloseReason.FAILED)
+                self._streams.close(stream, CloseReason.FAILED)
 
 
 def _event_loop() -> Any:

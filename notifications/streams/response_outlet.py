@@ -46,12 +46,12 @@ class ResponseOutlet:
         self._notice = frame
         self._wakeup.set()
 
-    def close(self, farewell: Frame | None, *, abort: bool) -> None:
-        """End the response after what waits and ``farewell``."""
+    def close(self, last: Frame | None, *, abort: bool) -> None:
+        """End the response after what waits and ``last``."""
         if abort:
             self._ready.clear()
             self._stream.pending = None
-        self._notice = farewell
+        self._notice = last
         self._is_ended = True
         self._wakeup.set()
 

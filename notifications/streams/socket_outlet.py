@@ -1,34 +1,31 @@
 """Writes a live stream straight to its socket, without a greenlet.
 
-A stream that has caught up only ever waits, and a greenlet that waits costs
-twelve kilobytes under gunicorn: its stacks, the parsed request, the response.
-So once the generator has sent the greeting and the replay, it *hands over*:
-this outlet takes the socket's descriptor, the generator raises
-:class:`HandedOver`, and the server forgets the connection. From then on the
-event loop itself writes ready-framed bytes, and calls back only when the
-socket can be written again or the client went away.
+A stream that has caught up only waits, and a greenlet that waits costs twelve
+kilobytes under gunicorn: its stacks, the parsed request, the response. So once the
+body has sent the greeting and the replay, it *hands over*: this outlet takes the
+socket's descriptor, and the server forgets the connection. From then on the event
+loop itself writes ready-framed bytes, and calls back only when the socket can be
+written again or the client went away.
 
 ``docs/decisions/0001-handing-over-the-socket.md`` weighs the alternatives.
 """
 
 from __future__ import annotations
 
-import errno
 import os
 import socket
-import ssl
 import struct
 import time
-from collections.abc import Callable, Mapping
 from typing import Any
 
 import gevent
 
 from notifications.events.encoding import Frame
+from notifications.streams.open_streams import OpenStreams
 from notifications.streams.stream import CloseReason, Stream
 
-#: Bytes the kernel may hold for one client, per direction of doubling. Left
-#: to itself it would take megabytes before a stalled reader is noticed.
+#: Bytes the kernel may hold for one client; it doubles this. By default it would take
+#: megabytes before a stalled reader is noticed.
 SEND_BUFFER_BYTES = 64 * 1024
 
 #: Milliseconds that sent bytes may stay unacknowledged before the kernel
@@ -44,52 +41,19 @@ LAST_CHUNK = b"0\r\n\r\n"
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER: on, zero seconds
 
 
-class HandedOver(BrokenPipeError):
-    """Tells gunicorn that the connection is no longer its own.
-
-    Its async workers take EPIPE as "the client is gone": they write nothing
-    more, log at debug level, and close their socket, which holds no descriptor
-    any more.
-    """
-
-    def __init__(self) -> None:
-        super().__init__(errno.EPIPE, "stream handed over to the event loop")
-
-
-def own_socket(environ: Mapping[str, Any]) -> socket.socket | None:
-    """Return the socket that a request has to itself, or None.
-
-    It must be gunicorn's, and carry HTTP/1: HTTP/2 lets many requests share one.
-    """
-    sock: socket.socket | None = environ.get("gunicorn.socket")
-    is_http1 = environ.get("SERVER_PROTOCOL") in ("HTTP/1.1", "HTTP/1.0")
-    return sock if is_http1 else None
-
-
-def handover_socket(environ: Mapping[str, Any]) -> socket.socket | None:
-    """Return the socket of a request that can be handed over, or None.
-
-    It must be the request's own, at a server that takes the hint, and plain,
-    since TLS lives in the server's socket object.
-    """
-    sock = own_socket(environ)
-    return None if isinstance(sock, ssl.SSLSocket) else sock
-
-
 class SocketOutlet:
     """The outlet of a stream that was handed over.
 
-    ``on_end(stream, reason)`` is called from the event loop when the client
-    went away. No method switches greenlets.
+    It closes the stream when the client went away. No method switches greenlets.
     """
 
     __slots__ = (
         "_fd",
         "_is_chunked",
-        "_on_end",
         "_reader",
         "_rest",
         "_stream",
+        "_streams",
         "_writer",
         "blocked_since",
     )
@@ -98,20 +62,20 @@ class SocketOutlet:
         self,
         stream: Stream,
         sock: socket.socket,
+        streams: OpenStreams,
         *,
         is_chunked: bool,
-        on_end: Callable[[Stream, CloseReason], None],
     ) -> None:
         self._stream = stream
+        self._streams = streams
         self._is_chunked = is_chunked
-        self._on_end = on_end
         self._rest = b""
         self._writer: Any = None
         self.blocked_since: float | None = None
         # Not a duplicate: when the server closes its own, the kernel would keep
         # that one's entry in epoll, since the file stays open. The first event
-        # on such an entry makes libev register every open socket anew: 18 ms
-        # with 5,000 streams, for each client that hangs up.
+        # on such an entry makes libev register every open socket again: 18
+        # ms with 5,000 streams, for each client that hangs up.
         self._fd = sock.detach()
         self._reader: Any = gevent.get_hub().loop.io(self._fd, _READ)
         self._reader.start(self._on_readable)
@@ -130,17 +94,17 @@ class SocketOutlet:
         if self._can_write:
             self._write(self._framed(frame))
 
-    def close(self, farewell: Frame | None, *, abort: bool) -> None:
-        """Flush, say ``farewell``, end the response and let go of the socket."""
+    def close(self, last: Frame | None, *, abort: bool) -> None:
+        """Flush, send ``last``, end the response and close the socket."""
         if self._fd < 0:
             return
         if not abort:
             self.flush()
-            if farewell is not None:
-                self.send(farewell)
+            if last is not None:
+                self.send(last)
             if self._is_chunked and self._can_write:
                 self._write(LAST_CHUNK)
-        self._let_go(abort=abort)
+        self._release(abort=abort)
 
     @property
     def _can_write(self) -> bool:
@@ -185,10 +149,10 @@ class SocketOutlet:
         self._end()
 
     def _end(self) -> None:
-        self._let_go(abort=False)
-        self._on_end(self._stream, CloseReason.CLIENT_GONE)
+        self._release(abort=False)
+        self._streams.close(self._stream, CloseReason.CLIENT_GONE)
 
-    def _let_go(self, *, abort: bool) -> None:
+    def _release(self, *, abort: bool) -> None:
         fd, self._fd = self._fd, -1
         if fd < 0:
             return
@@ -199,7 +163,7 @@ class SocketOutlet:
         self._reader = self._writer = None
         self._rest = b""
         if abort:
-            # Else the kernel keeps the bytes of a client that does not read.
+            # Otherwise the kernel keeps the bytes of a client that does not read.
             with socket.socket(fileno=fd) as sock:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
         else:
@@ -213,15 +177,3 @@ def prepare_socket(sock: socket.socket, *, write_timeout_seconds: float) -> None
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED_MS)
     # gunicorn's gevent worker makes client sockets blocking without limit.
     sock.settimeout(write_timeout_seconds)
-
-
-def hold_greeting(sock: socket.socket) -> None:
-    """Let headers and greeting, two writes of the server's, become one packet."""
-    if sock.family in (socket.AF_INET, socket.AF_INET6):
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
-
-
-def release_greeting(sock: socket.socket) -> None:
-    """Let go of what :func:`hold_greeting` made wait."""
-    if sock.family in (socket.AF_INET, socket.AF_INET6):
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 0)

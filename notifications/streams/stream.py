@@ -1,16 +1,18 @@
 """One open event stream: its mailbox and its end.
 
-A stream knows neither sockets nor brokers. The service puts events into its
-mailbox; its *outlet* takes them out and brings them to the client.
+A stream knows neither sockets nor brokers. Delivery puts events into its mailbox;
+its *outlet* takes them out and brings them to the client.
 """
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
-from notifications.events.encoding import EventId, Frame, StoredEvent
+from notifications.events.closing import Closing
+from notifications.events.encoding import EventId, Frame, StoredEvent, block
 from notifications.principal import Principal
 
 
@@ -38,7 +40,7 @@ class CloseReason(Enum):
     TOKEN_EXPIRED = _Ending("token_expired", "the token expired: come back with another", True)
     TOKEN_REVOKED = _Ending("token_revoked", "access was withdrawn", False)
     SESSION_CLOSED = _Ending("session_closed", "the session was closed", False)
-    # Nothing listens for half a second, and whoever comes then is refused and waits longer.
+    # Nothing listens for half a second; a client that comes then is refused and waits longer.
     # Within another second all of 2,000 are back.
     DRAINING = _Ending("draining", "the server is restarting: come back", True, (600, 1200))
     # Another process serves. Not 0: a browser would try that often while it finds nobody.
@@ -61,14 +63,24 @@ class CloseReason(Enum):
         return self.value.reconnect
 
     @property
-    def reconnect_ms(self) -> tuple[int, int] | None:
-        """How long the client should wait before, at least and at most; None: as it likes."""
-        return self.value.reconnect_ms
-
-    @property
     def is_stuck(self) -> bool:
         """Whether the client was too slow: what the kernel holds for it is dropped."""
         return self in (CloseReason.MAILBOX_FULL, CloseReason.WRITE_STALLED)
+
+    def closing_frame(self) -> Frame | None:
+        """Return the ``closing`` event, or None where the client would not hear it."""
+        if self.reconnect is None:
+            return None
+        wait_ms = None
+        if (bounds := self.value.reconnect_ms) is not None:
+            wait_ms = random.randint(*bounds)  # noqa: S311 - jitter keeps no secret
+        closing = Closing(
+            code=self.code,
+            reason=self.sentence,
+            reconnect=self.reconnect,
+            reconnect_in_ms=wait_ms,
+        )
+        return Frame(block(closing, retry_ms=wait_ms))
 
 
 class Outlet(Protocol):
@@ -83,8 +95,8 @@ class Outlet(Protocol):
     def send(self, frame: Frame) -> None:
         """Bring an unnumbered frame (a heartbeat) on its way, unless others wait."""
 
-    def close(self, farewell: Frame | None, *, abort: bool) -> None:
-        """Send ``farewell`` if the client reads, and end the response.
+    def close(self, last: Frame | None, *, abort: bool) -> None:
+        """Send ``last`` if the client reads, and end the response.
 
         ``abort`` drops what the kernel still holds for a client that does
         not read. Idempotent.
@@ -94,8 +106,8 @@ class Outlet(Protocol):
 class Stream:
     """The mailbox of one client, from its opening to its end.
 
-    A quiet stream is the common case by far, so an empty mailbox is None and
-    the whole stream a handful of slots.
+    Most streams are quiet, so an empty mailbox is None and the whole stream a handful
+    of slots.
     """
 
     __slots__ = (
@@ -145,6 +157,16 @@ class Stream:
     def depth(self) -> int:
         """How many events wait in the mailbox."""
         return len(self.pending) if self.pending else 0
+
+    def log_fields(self, **more: object) -> dict[str, object]:
+        """Return the ``extra`` of a log line about this stream."""
+        known = {
+            "stream": self.connection_id,
+            "channel": self.channel,
+            "who": self.principal.key,
+            "client": self.client,
+        }
+        return {"fields": {**known, **more}}
 
     def offer(self, event: StoredEvent, max_pending: int) -> bool:
         """Put ``event`` into the mailbox; return False where it is full."""

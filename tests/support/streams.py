@@ -10,10 +10,13 @@ from typing import TypeVar
 
 import gevent
 
+from notifications.brokers.memory.broker import MemoryBroker
 from notifications.events.encoding import Frame, StoredEvent, body
 from notifications.events.heartbeat import Heartbeat
 from notifications.principal import Principal, Role
-from notifications.streams.stream import Stream
+from notifications.streams.admission import Admission, StreamLimits
+from notifications.streams.open_streams import OpenStreams
+from notifications.streams.stream import CloseReason, Stream
 
 T = TypeVar("T")
 
@@ -55,7 +58,7 @@ class RecordingOutlet:
         self.blocked_since: float | None = None
         self.writes: list[list[StoredEvent]] = []
         self.frames: list[Frame] = []
-        self.farewell: Frame | None = None
+        self.last: Frame | None = None
         self.is_closed = False
         self.is_aborted = False
 
@@ -72,8 +75,22 @@ class RecordingOutlet:
         if not self.is_stalled:
             self.frames.append(frame)
 
-    def close(self, farewell: Frame | None, *, abort: bool) -> None:
-        self.farewell, self.is_aborted, self.is_closed = farewell, abort, True
+    def close(self, last: Frame | None, *, abort: bool) -> None:
+        self.last, self.is_aborted, self.is_closed = last, abort, True
+
+
+class RecordingStreams(OpenStreams):
+    """Notes which streams it has closed, and why."""
+
+    def __init__(self, *, groups: int = 4) -> None:
+        limits = StreamLimits(max_streams_per_principal=10_000)
+        super().__init__(MemoryBroker(), Admission(limits), groups=groups)
+        self.closed: list[tuple[Stream, CloseReason]] = []
+
+    def close(self, stream: Stream, reason: CloseReason) -> None:
+        if not stream.is_closed:
+            self.closed.append((stream, reason))
+        super().close(stream, reason)
 
 
 def wait_in_loop(condition: Callable[[], T], timeout: float = 5.0) -> T:

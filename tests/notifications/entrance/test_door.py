@@ -273,7 +273,7 @@ def test_stream_that_ends_before_it_is_live_says_why_and_ends_as_http_has_it(
 
     def close_meanwhile(sock: Any, data: bytes) -> None:
         sendall(sock, data)
-        doorstep.sse.close_where(lambda stream: True, CloseReason.SESSION_CLOSED)
+        doorstep.sse.streams.close_where(lambda stream: True, CloseReason.SESSION_CLOSED)
 
     monkeypatch.setattr(gevent.socket.socket, "sendall", close_meanwhile)
     assert doorstep.is_answered(request_of())

@@ -10,10 +10,10 @@ import pytest
 
 from notifications.events.encoding import Frame
 from notifications.streams.delivery import FLUSH_SLICE, Delivery
-from notifications.streams.registry import StreamRegistry
-from notifications.streams.stream import CloseReason, Stream
+from notifications.streams.stream import CloseReason
 from tests.support.streams import (
     RecordingOutlet,
+    RecordingStreams,
     make_event,
     make_stream,
     pass_turn,
@@ -25,17 +25,10 @@ class Wing:
     """A delivery with its streams, and a note of what it closed."""
 
     def __init__(self, max_pending_events: int = 256) -> None:
-        self.streams = StreamRegistry(turns=4)
-        self.closed: list[tuple[Stream, CloseReason]] = []
-        self.delivery = Delivery(
-            self.streams, max_pending_events=max_pending_events, close_stream=self._close
-        )
+        self.streams = RecordingStreams()
+        self.closed = self.streams.closed
+        self.delivery = Delivery(self.streams, max_pending_events=max_pending_events)
         self._offsets = count(1)
-
-    def _close(self, stream: Stream, reason: CloseReason) -> None:
-        stream.close_reason = reason
-        self.streams.remove(stream)
-        self.closed.append((stream, reason))
 
     def open(self, channel: str = "waiter:anna") -> RecordingOutlet:
         stream = make_stream(channel)
@@ -192,7 +185,7 @@ def test_client_that_vanishes_in_a_burst_ends_its_own_stream_once(wing: Wing) ->
     class Vanished(RecordingOutlet):
         def flush(self) -> None:
             if not gone.is_closed:
-                wing._close(gone, CloseReason.CLIENT_GONE)
+                wing.streams.close(gone, CloseReason.CLIENT_GONE)
 
     gone = make_stream()
     wing.streams.add(gone)
@@ -208,8 +201,7 @@ def test_stream_closed_between_delivery_and_flush_is_passed_over(wing: Wing) -> 
     gone, stays = wing.open(), wing.open()
     wing.burst(1)
     stream = wing.streams.on_channel("waiter:anna")[0]
-    stream.close_reason = CloseReason.CLIENT_GONE
-    wing.streams.remove(stream)
+    wing.streams.close(stream, CloseReason.CLIENT_GONE)
     stream.outlet = None
     wait_in_loop(lambda: stays.offsets == [1])
     assert gone.offsets == []

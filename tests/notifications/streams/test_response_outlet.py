@@ -11,10 +11,9 @@ import pytest
 
 from notifications.events.encoding import Frame
 from notifications.streams.delivery import Delivery
-from notifications.streams.registry import StreamRegistry
 from notifications.streams.response_outlet import READY_EVENTS, ResponseOutlet
 from notifications.streams.stream import CloseReason, Stream
-from tests.support.streams import make_event, make_stream, pass_turn, wait_in_loop
+from tests.support.streams import RecordingStreams, make_event, make_stream, pass_turn, wait_in_loop
 
 NOTICE = Frame(b"event: heartbeat\ndata: {}\n\n")
 NEWER_NOTICE = Frame(b'event: heartbeat\ndata: {"newer":true}\n\n')
@@ -164,41 +163,35 @@ def test_time_of_a_write_under_way_can_be_seen(
 
 
 @pytest.fixture
-def closed() -> list[CloseReason]:
-    return []
+def streams(stream: Stream) -> RecordingStreams:
+    streams = RecordingStreams()
+    streams.add(stream)
+    return streams
 
 
 @pytest.fixture
-def delivery(stream: Stream, closed: list[CloseReason]) -> Delivery:
-    streams = StreamRegistry(turns=1)
-    streams.add(stream)
-
-    def close(stream: Stream, reason: CloseReason) -> None:
-        stream.close_reason = reason
-        closed.append(reason)
-        streams.remove(stream)
-
-    return Delivery(streams, max_pending_events=256, close_stream=close)
+def delivery(streams: RecordingStreams) -> Delivery:
+    return Delivery(streams, max_pending_events=256)
 
 
 def test_burst_within_one_turn_does_not_close_a_reader_that_reads(
-    stream: Stream, response: Response, delivery: Delivery, closed: list[CloseReason]
+    stream: Stream, response: Response, delivery: Delivery, streams: RecordingStreams
 ) -> None:
     events = [make_event(offset) for offset in range(1, 1001)]
     for event in events:
         delivery.deliver(stream.channel, event)
     expected = b"".join(event.block for event in events)
-    wait_in_loop(lambda: closed or b"".join(response.chunks) == expected)
-    assert closed == []
+    wait_in_loop(lambda: streams.closed or b"".join(response.chunks) == expected)
+    assert streams.closed == []
     assert stream.events_sent == 1000
 
 
 def test_burst_beyond_all_bounds_closes_even_a_reader_that_reads(
-    stream: Stream, response: Response, delivery: Delivery, closed: list[CloseReason]
+    stream: Stream, response: Response, delivery: Delivery, streams: RecordingStreams
 ) -> None:
     for offset in range(READY_EVENTS * 2):
         delivery.deliver(stream.channel, make_event(offset))
-    assert closed == [CloseReason.MAILBOX_FULL]
+    assert streams.closed == [(stream, CloseReason.MAILBOX_FULL)]
 
 
 def test_reader_that_does_not_read_is_closed_once_its_mailbox_is_full(
@@ -206,7 +199,7 @@ def test_reader_that_does_not_read_is_closed_once_its_mailbox_is_full(
     outlet: ResponseOutlet,
     response: Response,
     delivery: Delivery,
-    closed: list[CloseReason],
+    streams: RecordingStreams,
 ) -> None:
     response.hold()
     outlet.send(NOTICE)
@@ -214,6 +207,6 @@ def test_reader_that_does_not_read_is_closed_once_its_mailbox_is_full(
     for offset in range(256):
         delivery.deliver(stream.channel, make_event(offset))
         pass_turn() if offset % 64 == 0 else None
-    assert closed == []
+    assert streams.closed == []
     delivery.deliver(stream.channel, make_event(256))
-    assert closed == [CloseReason.MAILBOX_FULL]
+    assert streams.closed == [(stream, CloseReason.MAILBOX_FULL)]

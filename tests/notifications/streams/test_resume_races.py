@@ -156,7 +156,7 @@ def play(
             last_event_id=scenario.last_event_id,
             handover=Handover(server, is_chunked=False) if over_the_socket else None,
         )
-        [stream] = list(sse._streams)
+        [stream] = list(sse.streams)
         if over_the_socket:
             writer = gevent.spawn(hand_over, opened, server, timing)
             reader = gevent.spawn(read_all, client, received)
@@ -168,7 +168,7 @@ def play(
         wait_in_loop(lambda: stream.depth == 0)
         broker.timing = None
         newest = broker.tip(CHANNEL)
-        sse.close(stream, CloseReason.SESSION_CLOSED)
+        sse.streams.close(stream, CloseReason.SESSION_CLOSED)
         gevent.joinall([writer, reader], timeout=5, raise_error=True)
         opened.close()
     return Seen(b"".join(received).decode(), timing.passed), newest
@@ -197,10 +197,10 @@ def pair(timing: Timing) -> Iterator[tuple[SteppingSocket, gevent.socket.socket]
 
 
 def hand_over(body: StreamBody, server: SteppingSocket, timing: Timing) -> None:
-    """Do as gunicorn does: write the first chunk, and forget about EPIPE."""
-    server.sendall(next(body))
-    with pytest.raises(BrokenPipeError):
-        next(body)
+    """Do as a server does: write the first block, and no more once it is handed over."""
+    for block in body:
+        server.sendall(block)
+    assert body.is_handed_over
     body.close()
     server.close()
 

@@ -285,7 +285,7 @@ def test_stream_that_ends_during_its_replay_says_why(house: House) -> None:
     epoch = house.broker.tip(CHANNEL).epoch
     body = house.open(last_event_id=f"{epoch}-0")
     greeting = next(body)
-    house.sse.close_where(lambda stream: True, CloseReason.TOKEN_EXPIRED)
+    house.sse.streams.close_where(lambda stream: True, CloseReason.TOKEN_EXPIRED)
     client = Client(body)
     wait_in_loop(lambda: client.has_ended)
     assert greeting
@@ -296,16 +296,16 @@ def test_stream_that_ends_during_its_replay_says_why(house: House) -> None:
 def test_what_waits_is_sent_before_the_stream_ends(house: House) -> None:
     client = house.listen()
     house.publish(3)
-    house.sse.close_where(lambda stream: True, CloseReason.SESSION_CLOSED)
+    house.sse.streams.close_where(lambda stream: True, CloseReason.SESSION_CLOSED)
     wait_in_loop(lambda: client.has_ended)
     assert client.types == ["connection", *["heartbeat"] * 3, "closing"]
 
 
 def test_closing_twice_counts_once(house: House) -> None:
     house.listen()
-    [stream] = list(house.sse._streams)
-    house.sse.close(stream, CloseReason.TOKEN_EXPIRED)
-    house.sse.close(stream, CloseReason.DRAINING)
+    [stream] = list(house.sse.streams)
+    house.sse.streams.close(stream, CloseReason.TOKEN_EXPIRED)
+    house.sse.streams.close(stream, CloseReason.DRAINING)
     assert house.sse.stats.closed == {"token_expired": 1}
     assert house.open_streams == 0
 
@@ -329,7 +329,7 @@ def test_opening_and_end_are_logged_with_who_how_long_how_much_and_why(
     assert 0 <= closed["seconds"] < 60
 
 
-# -- the pulse ---------------------------------------------------------------------------
+# -- upkeep ----------------------------------------------------------------------------
 
 
 def test_quiet_streams_hear_a_heartbeat_each_round(build: Callable[..., House]) -> None:
@@ -341,9 +341,11 @@ def test_quiet_streams_hear_a_heartbeat_each_round(build: Callable[..., House]) 
         assert list(client.events[1][1]) == ["timestamp"]
 
 
-def test_pulse_survives_a_broker_with_a_bug(house: House, caplog: pytest.LogCaptureFixture) -> None:
+def test_upkeep_survives_a_broker_with_a_bug(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
     house.broker.faults = frozenset({"sweep"})
-    wait_in_loop(lambda: "round of beats and sweeps failed" in caplog.text)
+    wait_in_loop(lambda: "a round over the streams failed" in caplog.text)
     client = house.listen(time.time() + 0.1)
     wait_in_loop(lambda: client.has_ended)
 
@@ -415,7 +417,7 @@ def test_draining_service_opens_no_stream(house: House) -> None:
 
 def test_stream_closed_while_the_broker_fails_is_forgotten_once(house: House) -> None:
     def close_all_and_fail() -> None:
-        house.sse.close_where(lambda stream: True, CloseReason.TOKEN_EXPIRED)
+        house.sse.streams.close_where(lambda stream: True, CloseReason.TOKEN_EXPIRED)
         raise BrokerUnavailable("away")
 
     house.broker.on_tip = close_all_and_fail

@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import socket
-import ssl
 import struct
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
 from notifications.events.encoding import Frame
 from notifications.streams.delivery import Delivery
-from notifications.streams.registry import StreamRegistry
 from notifications.streams.socket_outlet import (
-    HandedOver,
     SocketOutlet,
-    handover_socket,
     prepare_socket,
 )
 from notifications.streams.stream import CloseReason, Stream
-from tests.support.streams import make_event, make_stream, pass_turn, wait_in_loop
+from tests.support.streams import RecordingStreams, make_event, make_stream, pass_turn, wait_in_loop
 
 NOTICE = Frame(b"event: heartbeat\ndata: {}\n\n")
 FAREWELL = Frame(b"event: closing\ndata: {}\n\n")
@@ -34,7 +28,7 @@ LAST_CHUNK = b"0\r\n\r\n"
 class Line:
     """A TCP connection with an outlet at one end; the client holds the other."""
 
-    def __init__(self, *, is_chunked: bool = True) -> None:
+    def __init__(self, streams: RecordingStreams | None = None, *, is_chunked: bool = True) -> None:
         with socket.create_server(("127.0.0.1", 0)) as listener:
             self.client = socket.socket()
             # Small, so that a client that stops reading is soon noticed.
@@ -45,19 +39,17 @@ class Line:
         self.server.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         self.client.settimeout(5)
         self.stream: Stream = make_stream()
-        self.ends: list[CloseReason] = []
-        self.outlet = SocketOutlet(
-            self.stream, self.server, is_chunked=is_chunked, on_end=self._on_end
-        )
+        self.streams = RecordingStreams() if streams is None else streams
+        self.streams.add(self.stream)
+        self.outlet = SocketOutlet(self.stream, self.server, self.streams, is_chunked=is_chunked)
         self.stream.outlet = self.outlet
         # As the WSGI server does once the stream is handed over.
         self.server.close()
         self._offset = 0
 
-    def _on_end(self, stream: Stream, reason: CloseReason) -> None:
-        assert stream is self.stream
-        stream.close_reason = reason
-        self.ends.append(reason)
+    @property
+    def ends(self) -> list[CloseReason]:
+        return [reason for stream, reason in self.streams.closed if stream is self.stream]
 
     def put(self, number: int = 1) -> bytes:
         """Put events into the mailbox; return the chunks they should become."""
@@ -270,21 +262,10 @@ def test_what_a_client_sends_is_thrown_away(line: Line) -> None:
 
 def test_stalled_reader_costs_the_others_nothing() -> None:
     """49 read, one does not: it alone is closed, and nobody waits for it."""
-    lines = [Line() for _ in range(50)]
+    streams = RecordingStreams()
+    lines = [Line(streams) for _ in range(50)]
     stalled, *reading = lines
-    streams = StreamRegistry(turns=1)
-    for line in lines:
-        streams.add(line.stream)
-    closed: list[Stream] = []
-
-    def close(stream: Stream, reason: CloseReason) -> None:
-        stream.close_reason = reason
-        closed.append(stream)
-        streams.remove(stream)
-        assert stream.outlet is not None
-        stream.outlet.close(None, abort=reason.is_stuck)
-
-    delivery = Delivery(streams, max_pending_events=256, close_stream=close)
+    delivery = Delivery(streams, max_pending_events=256)
     expected = b""
     for offset in range(1, 1001):
         event = make_event(offset)
@@ -295,49 +276,19 @@ def test_stalled_reader_costs_the_others_nothing() -> None:
             for line in reading:
                 assert line.receive(share) == expected
             expected = b""
-    assert closed == [stalled.stream]
+    assert [stream for stream, _ in streams.closed] == [stalled.stream]
     for line in lines:
         line.outlet.close(None, abort=True)
         line.client.close()
 
 
-# -- which connections can be handed over -------------------------------------------
+# -- preparing a connection -------------------------------------------------------
 
 
 @pytest.fixture
 def sock() -> Iterator[socket.socket]:
     with socket.socket() as sock:
         yield sock
-
-
-@pytest.mark.parametrize("protocol", ["HTTP/1.1", "HTTP/1.0"])
-def test_plain_http_1_connection_of_gunicorn_can_be_handed_over(
-    sock: socket.socket, protocol: str
-) -> None:
-    environ = {"gunicorn.socket": sock, "SERVER_PROTOCOL": protocol}
-    assert handover_socket(environ) is sock
-
-
-@pytest.mark.parametrize(
-    "changes", [{"SERVER_PROTOCOL": "HTTP/2"}, {"SERVER_PROTOCOL": None}, {"gunicorn.socket": None}]
-)
-def test_other_connections_are_not_handed_over(
-    sock: socket.socket, changes: dict[str, Any]
-) -> None:
-    environ = {"gunicorn.socket": sock, "SERVER_PROTOCOL": "HTTP/1.1"} | changes
-    assert handover_socket(environ) is None
-
-
-def test_tls_connection_is_not_handed_over() -> None:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    with socket.socket() as plain, context.wrap_socket(plain, server_hostname="localhost") as sock:
-        environ = {"gunicorn.socket": sock, "SERVER_PROTOCOL": "HTTP/1.1"}
-        assert handover_socket(environ) is None
-
-
-def test_handing_over_looks_to_the_server_like_a_client_that_went_away() -> None:
-    assert HandedOver().errno == errno.EPIPE
-    assert isinstance(HandedOver(), OSError)
 
 
 def test_prepared_socket_bounds_what_a_client_can_hold_up(sock: socket.socket) -> None:

@@ -54,8 +54,7 @@ class Kitchen:
     def open(self, channel: str = "session:table-7") -> RecordingOutlet:
         """Have a stream open that did not come in by the door."""
         stream = make_stream(channel)
-        self.sse._admission.enter(stream.principal.key)
-        self.sse._streams.add(stream)
+        self.sse.streams.add(stream)
         self.broker.subscribe(channel)
         return RecordingOutlet(stream)
 
