@@ -4,19 +4,19 @@ A *channel* is one audience, ``session:<id>`` or ``waiter:<id>``. Publishing
 appends an event to the history of each channel named and hands it to the
 process's :class:`Sink`, for every channel this process has subscribed to.
 
-Promised:
+A broker promises:
 
-- Within a channel events have one order, that of their offsets, which rise
-  by one; sinks hear them in that order, without gap and without repetition.
-- A ``key`` enters a channel's history at most once within
-  ``history_seconds``, whoever publishes it and however often.
-- ``subscribe`` returns once everything published from then on will reach the
-  sink. Whoever reads the history *after* subscribing therefore has each event
-  in what was read, in what is heard, or in both; never in neither.
-- When the history is lost (another epoch), the sink is told by ``resync``.
+- The events of a channel have one order, that of their offsets, which rise by one. The
+  sink hears them in that order, without gap and without repetition.
+- A ``key`` enters a channel's history at most once within ``keep_seconds``, whichever
+  process publishes it and however often.
+- ``subscribe`` returns once everything published from then on will reach the sink. A
+  caller that reads the history *after* subscribing therefore finds each event in what it
+  reads, in what the sink hears, or in both; never in neither.
+- When the history is lost (another epoch begins), the sink is told by ``resync``.
 
-Not promised: that the history is longer than its limits, or that it outlives
-the store behind it. A lost place is found by :attr:`Page.is_gap`.
+It does not promise that the history is longer than its limits, or that it outlives the
+store behind it. A place that was lost shows in :attr:`Page.is_gap`.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from typing import Protocol
 
 from notifications.events.encoding import EventId, StoredEvent
 
-#: Seconds that a key is remembered at least, however short the history is: a
-#: change whose announcer died is announced again within seconds.
+#: Seconds that a key is remembered at least, however short the history is: if a process
+#: dies while it publishes a change, another one publishes it again within seconds.
 MIN_KEEP_SECONDS = 120.0
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryLimits:
-    """How much of each channel is kept; what is past any limit is trimmed.
+    """How much of each channel is kept; whatever exceeds a limit is trimmed.
 
     ``max_events`` counts events, ``max_age_seconds`` is since publication,
     ``max_bytes`` sums the blocks.
@@ -65,7 +65,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class BrokerStatus:
-    """``kind`` as in /sse/health; ``is_up`` false carries the ``detail`` why."""
+    """``kind`` as in /sse/health; if ``is_up`` is false, ``detail`` says why."""
 
     kind: str
     is_up: bool
@@ -103,7 +103,7 @@ class Broker(ABC):
 
     @property
     def is_away(self) -> bool:
-        """Whether publishing would fail at once, for all that is known."""
+        """Whether publishing would fail at once, as far as is known."""
         return False
 
     def require_listeners(self) -> None:
@@ -116,14 +116,14 @@ class Broker(ABC):
 
     @property
     def evicted_keys(self) -> int:
-        """How many keys the store behind it has thrown away for want of memory."""
+        """How many keys the store behind it has thrown away to save memory."""
         return 0
 
     def check(self) -> None:
-        """Make sure that nothing stands against starting.
+        """Make sure that this process may start with it.
 
         Raises:
-            BrokerUnusable: waiting does not help.
+            BrokerUnusable: it may not, and waiting does not help.
         """
         return
 
@@ -133,7 +133,7 @@ class Broker(ABC):
 
     @abstractmethod
     def stop(self) -> None:
-        """Stop feeding and let go of every connection. Idempotent."""
+        """Stop feeding and close every connection. Idempotent."""
 
     @abstractmethod
     def publish(self, channels: Sequence[str], event_body: bytes, *, key: str) -> None:
@@ -143,8 +143,8 @@ class Broker(ABC):
         caller has validated it. ``key`` is at most 80 characters.
 
         Raises:
-            BrokerUnavailable: some channel may not have it. Publish again
-                with the same key: channels that have it keep it single.
+            BrokerUnavailable: some channel may not have it. Publish again with the
+                same key: channels that have the event do not get it twice.
         """
 
     @abstractmethod
@@ -157,7 +157,7 @@ class Broker(ABC):
 
     @abstractmethod
     def unsubscribe(self, channel: str) -> None:
-        """Forget ``channel``; of one that is not subscribed, nothing happens."""
+        """Stop feeding ``channel`` to the sink; does nothing if it is not subscribed."""
 
     @abstractmethod
     def tip(self, channel: str) -> EventId:
@@ -171,7 +171,7 @@ class Broker(ABC):
     def known_tip(self, channel: str) -> EventId | None:
         """Return the id of the newest event, None where the channel has no place yet.
 
-        Unlike ``tip`` it keeps nothing, so it may be asked for ids that do not exist.
+        Unlike ``tip`` it gives a channel no place, so ids may be asked for that do not exist.
 
         Raises:
             BrokerUnavailable: it is not known.
@@ -187,9 +187,9 @@ class Broker(ABC):
 
     @abstractmethod
     def remembered(self) -> str | None:
-        """Return what the deployment last asked to remember with its histories.
+        """Return the text that is remembered with the histories.
 
-        None where nothing was, or it was lost, together with the histories.
+        None if there is none, or it was lost together with the histories.
 
         Raises:
             BrokerUnavailable: it is not known.
@@ -197,7 +197,7 @@ class Broker(ABC):
 
     @abstractmethod
     def remember(self, text: str, *, instead_of: str | None) -> None:
-        """Remember ``text`` as long as the histories, unless it is not ``instead_of`` any more.
+        """Remember ``text`` with the histories, if ``instead_of`` is what is remembered now.
 
         Raises:
             BrokerUnavailable: it may not be remembered.
@@ -205,10 +205,10 @@ class Broker(ABC):
 
     @abstractmethod
     def begin_again(self, text: str, *, instead_of: str | None) -> None:
-        """End all histories and remember ``text``, unless another process was faster.
+        """End all histories and remember ``text``, if ``instead_of`` is what is remembered now.
 
-        That it was is seen by ``instead_of``, which is remembered no longer. All
-        sinks are told to resync, soon and once.
+        If it is not, another process has ended them already. All sinks are told to resync,
+        soon and once.
 
         Raises:
             BrokerUnavailable: it may not have happened; try again.
@@ -216,7 +216,7 @@ class Broker(ABC):
 
     @abstractmethod
     def sweep(self) -> None:
-        """Let go of what has outlived its limits. Called about every second."""
+        """Drop what exceeds its limits. Called about every second."""
 
     @abstractmethod
     def status(self) -> BrokerStatus:

@@ -21,7 +21,7 @@ from notifications.events.payload import PublishedEvent
 from notifications.events.request_update import RequestUpdate
 from notifications.events.session_transfer import SessionTransfer
 from notifications.refresh.batch import Batch
-from notifications.refresh.trigger import Priority, Trigger, checked_channel
+from notifications.refresh.trigger import Priority, Trigger, checked_channels
 from waiter_service.errors import UnknownStatus, ValidationError
 from waiter_service.statuses import OrderStatus, RequestStatus, Status
 from waiter_service.transfer_cause import TransferCause
@@ -160,21 +160,14 @@ class NotificationService:
     ) -> None:
         """Tell a session and/or a waiter, at once, to load ``affected_data`` again.
 
-        What may wait belongs to ``CacheRefreshService``, which joins and debounces.
+        What may wait belongs to ``CacheRefreshService``, which joins triggers.
         """
-        ids = {"session": session_id, "waiter": waiter_id}
-        channels = tuple(
-            checked_channel(kind, f"{kind}_id", each)
-            for kind, each in ids.items()
-            if each is not None
-        )
-        if not channels:
-            raise InvalidNotification("session_id or waiter_id", "must be given")
+        channels = checked_channels(session_id=session_id, waiter_id=waiter_id)
         refresh = Trigger.checked(
             affected_data, Priority.HIGH, reason=reason, affected_ids=affected_ids
         )
         self._publish_refresh(
-            channels, refresh.affected_data, refresh.affected_ids, refresh.reason, key
+            tuple(channels), refresh.affected_data, refresh.affected_ids, refresh.reason, key
         )
 
     def publish_refresh(self, channel: str, batch: Batch) -> None:

@@ -1,4 +1,4 @@
-"""Whether Redis throws away what it should keep."""
+"""Whether Redis evicts what it should keep."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from notifications.redis.server import info_field
 
 log = logging.getLogger("notifications.redis")
 
-#: Asked at every connect, and every few seconds while connected.
+#: Asked as a connection begins, and every few seconds after that.
 QUESTIONS = (("INFO", "memory"), ("INFO", "stats"))
 
-#: Under any other policy Redis drops histories, and with them idempotency keys,
-#: where it should refuse to take more.
+#: With any other policy Redis drops histories and idempotency keys when it is full,
+#: instead of refusing to take more.
 POLICY = "noeviction"
 
 
 class RedisMemory:
-    """Says once what is wrong with Redis's eviction policy, and each time that it evicts.
+    """Logs once that Redis has another eviction policy, and each time that it has evicted.
 
-    Says nothing where INFO is not allowed to us.
+    Logs nothing if our user may not use INFO.
     """
 
     def __init__(self) -> None:
@@ -43,5 +43,5 @@ class RedisMemory:
                 "Redis has evicted keys; give it more memory, and the policy noeviction",
                 extra={"fields": {"keys": evicted - self.evicted_keys}},
             )
-        # Fewer: it was restarted, and counts from the beginning.
+        # If there are fewer, it was restarted and counts from 0.
         self.evicted_keys = evicted

@@ -1,1 +1,1 @@
-"""Cache refreshes: triggers, debounced by priority into one event per channel."""
+"""Cache refreshes: triggers, joined by priority into one event per channel."""

@@ -1,23 +1,22 @@
 """Many triggers, one refresh: what is joined, and until when to wait.
 
-The rule, for one channel (a session's or a waiter's channel):
+The rule for one channel (a session's or a waiter's):
 
-- A first trigger of priority ``p`` opens a batch, due one quiet time of ``p``
-  later.
-- One of the same priority joins and puts the moment off to one quiet time
-  from now, at most to 5 quiet times after the first of that priority.
-- One of a higher priority joins, and the batch is its kind from then on: due
-  one quiet time of the higher priority later, but never after the moment the
-  batch already had. From then on that moment is the latest, too.
-- One of a lower priority joins and changes nothing: every lower quiet time is
-  as long as the maximum wait of the priority above it, so by the time the
-  newcomer wants the batch sent, it has been.
+- A first trigger of priority ``p`` opens a batch, due one quiet time of ``p`` later.
+- A trigger of the same priority joins and puts the moment off to one quiet time from now,
+  at most to 5 quiet times after the first of that priority.
+- A trigger of a higher priority joins and gives the batch its priority: the batch is due
+  one quiet time of the higher priority later, but never after the moment it already had,
+  which is now the latest.
+- A trigger of a lower priority joins and does not move the batch: each quiet time is as
+  long as the maximum wait of the priority above it, so the batch is sent before the
+  quiet time of the new trigger ends.
 
-Hence nobody waits longer than the maximum wait of the own priority, and a
-moment once set is only ever put off by triggers of the batch's own priority.
+Hence no trigger waits longer than the maximum wait of its own priority, and only triggers
+of the batch's own priority put off a moment that was set.
 
-There is no clock and no greenlet in here. ``now`` is passed in, in seconds,
-and nothing switches greenlets.
+There is no clock and no greenlet in here. ``now`` is passed in, in seconds, and nothing
+switches greenlets.
 """
 
 from __future__ import annotations
@@ -38,11 +37,10 @@ MAX_REASONS = 20
 class Batch:
     """What one ``cache_refresh`` event will say, and when it is due.
 
-    ``id`` is its idempotency key: a batch that is published again keeps it.
-    ``affected_ids`` are the first-seen first; they are empty, which means
-    anything of these kinds, if there were too many or a trigger named none.
-    ``latest_at`` is the moment the batch cannot be put off beyond.
-    ``attempts`` counts how often it was claimed for publishing.
+    ``id`` is its idempotency key: a batch that is published again keeps it. ``affected_ids``
+    are in the order they came; they are empty, which means anything of these kinds, if
+    there were too many or a trigger named none. ``latest_at`` is the moment beyond which the
+    batch cannot be put off. ``attempts`` counts how often it was claimed for publishing.
     """
 
     id: str
@@ -114,7 +112,7 @@ class Batch:
     def reason(self) -> str:
         """The reasons as one text, ``"a; b; and 3 more"``; empty if none was given.
 
-        Of what found no room, a reason given twice counts twice.
+        Among the reasons left out, one that was given twice counts twice.
         """
         more = (f"and {self.reasons_left_out} more",) if self.reasons_left_out else ()
         return "; ".join(self.reasons + more)

@@ -1,4 +1,4 @@
-"""Where batches wait to be sent: the contract, and the memory of one process."""
+"""Where batches wait to be sent: the contract, and the store of a single process."""
 
 from __future__ import annotations
 
@@ -17,19 +17,18 @@ LEASE_SECONDS = 10.0
 
 
 class BatchStore(Protocol):
-    """Where batches wait: the contract of the memory and of the shared store.
+    """Where batches wait.
 
-    Per channel there is at most one batch collecting triggers and one being
-    sent; while one is being sent, the next waits its turn, so a channel's
-    refreshes keep their order, and an outage piles up no more than two.
+    A channel has at most one batch that collects triggers and one that is being sent.
+    While one is being sent, the next waits, so a channel's refreshes keep their order, and
+    an outage leaves no more than two.
 
-    A claimed batch belongs to its claimer for the length of a lease. If it is
-    neither done nor postponed by then, whoever claims next gets it, with the
-    same id. A late call, on a batch that somebody else has finished or claimed
-    anew in the meantime, does no harm.
+    A claimed batch belongs to its claimer for the length of a lease. If it is neither done
+    nor postponed by then, the next to claim gets it, with the same id. A late call, on a
+    batch that another worker has finished or claimed meanwhile, does no harm.
 
-    All times are seconds on ``clock``. A shared store may switch greenlets in
-    every method, and raises its driver's error when it cannot be reached.
+    All times are seconds on ``clock``. A shared store may switch greenlets in every
+    method, and raises ``BrokerUnavailable`` if it cannot be reached.
     """
 
     @property
@@ -41,7 +40,7 @@ class BatchStore(Protocol):
         """How often to look for batches of other workers; None if there are none."""
 
     def add(self, channel: str, trigger: Trigger, now: float) -> float:
-        """Let ``trigger`` join the channel's batch, and return when that is due."""
+        """Let ``trigger`` join the channel's batch, and return when the batch is due."""
 
     def add_all(self, additions: Sequence[tuple[str, Trigger]], now: float) -> float:
         """Do the same for several (channel, trigger) at once; return when the first is due."""
@@ -50,10 +49,9 @@ class BatchStore(Protocol):
         """Claim up to ``limit`` batches that are due, the longest due first."""
 
     def claim_channel(self, channel: str, now: float) -> Batch | None:
-        """Claim the channel's batch, due or not; None if there is none to be had.
+        """Claim the channel's batch, due or not; None if there is none.
 
-        A batch that waits to be retried is to be had, one that somebody is
-        sending is not.
+        A batch that waits to be retried can be claimed, one that is being sent cannot.
         """
 
     def channels(self) -> list[str]:
@@ -82,7 +80,7 @@ class _Claim:
 
 
 class MemoryBatches:
-    """The batches of this process; they go when it goes. Not thread-safe."""
+    """The batches of this process, lost with it. Not thread-safe."""
 
     clock: Callable[[], float] = staticmethod(time.monotonic)
     poll_seconds: float | None = None
@@ -91,9 +89,9 @@ class MemoryBatches:
         self._lease_seconds = lease_seconds
         self._collecting: dict[str, Batch] = {}
         self._claims: dict[str, _Claim] = {}
-        # (moment, channel), soonest first. Moments move, mostly backwards, so an
-        # entry may be too early and is set right when its turn comes. A plain
-        # min() over all channels would be shorter, but quadratic in a rush.
+        # (moment, channel), soonest first. Moments are mostly put off, so an entry may be
+        # too early; it is corrected when it comes first. A plain min() over all channels
+        # would be shorter, but quadratic in a rush.
         self._agenda: list[tuple[float, str]] = []
         self._noted: dict[str, float] = {}
 
@@ -152,7 +150,7 @@ class MemoryBatches:
         return claim is not None and claim.batch.id == batch.id
 
     def _moment(self, channel: str) -> float:
-        """Return when the channel next wants attention; infinity for never."""
+        """Return when the channel next needs attention; infinity for never."""
         if claim := self._claims.get(channel):
             return claim.until
         batch = self._collecting.get(channel)

@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 import gevent
-from gevent.event import Event
 
+from notifications.background import Background
 from notifications.errors import BrokerUnavailable
 from notifications.refresh.batch import Batch
 from notifications.refresh.batch_store import BatchStore
@@ -25,22 +25,20 @@ It must be idempotent by ``batch.id`` and raise if it failed: the batch is
 sent again then, with the same id. It may switch greenlets.
 """
 
-# Bounds what one round holds leases on; other greenlets run between rounds.
+# How many batches one round claims; other greenlets run between rounds.
 MAX_BATCHES_PER_ROUND = 64
 
-# Guesses: a broker that restarts is back in a second or two, and after a long
-# outage nobody should wait much longer for the refresh than that took.
+# Guesses: a broker that restarts is back in a second or two, and after a long outage
+# a refresh should not wait much longer.
 FIRST_RETRY_SECONDS = 0.5
 MAX_RETRY_SECONDS = 10.0
 STORE_RETRY_SECONDS = 1.0
 
-# What comes due within so short a time goes out in one round. At 200 changes a
-# second that is five batches for one claim, and nobody sees it beside a quiet
-# time of 200 ms.
+# Batches that come due within so short a time go out in one round. At 200 changes a second
+# that is five batches for one claim, and it is short against a quiet time of 200 ms.
 ROUND_SECONDS = 0.025
 
-# Nothing needs it: a new batch wakes the greenlet. It bounds the harm done by
-# a clock that was set.
+# A new batch wakes the greenlet, so this only limits the harm if a clock was set.
 MAX_SLEEP_SECONDS = 60.0
 
 
@@ -52,8 +50,8 @@ def retry_delay_seconds(attempts: int) -> float:
 class RefreshSender:
     """Takes batches out of a store and hands them to ``publish``.
 
-    All methods but :meth:`expect` and :meth:`start` may switch greenlets, and
-    let the store's error through when the store cannot be reached.
+    All methods but :meth:`expect` and :meth:`start` may switch greenlets, and raise
+    ``BrokerUnavailable`` if the store cannot be reached.
     """
 
     def __init__(
@@ -62,11 +60,9 @@ class RefreshSender:
         self._publish = publish
         self._batches = batches
         self._clock = clock
-        self._greenlet: gevent.Greenlet[[], None] | None = None
-        self._is_stopping = False
-        self._wake = Event()
-        # Past while the greenlet is not asleep: what it need not be woken for, it
-        # still has to know of before it sleeps.
+        self._background = Background(self._run)
+        # In the past while the greenlet is not asleep: it looks at what is expected
+        # before it sleeps.
         self._asleep_until = -math.inf
         self._first_expected = math.inf
         self.sent: Counter[Priority] = Counter()
@@ -75,17 +71,17 @@ class RefreshSender:
             logger,
             begins="refreshes wait; their store cannot be reached",
             ends="the store of refreshes can be reached again",
-            # The greenlet must outlive any outage of a store that it does not know.
+            # The greenlet must survive whatever a store raises.
             outages=(Exception,),
         )
-        # With the broker away, a line for each batch and attempt would bury all others.
+        # While the broker is away, one line is logged, not one per batch and attempt.
         self._is_broker_away = False
 
     def expect(self, due_at: float) -> None:
-        """See to it that the greenlet does not sleep beyond ``due_at``."""
+        """Make sure that the greenlet does not sleep beyond ``due_at``."""
         self._first_expected = min(self._first_expected, due_at)
         if due_at < self._asleep_until:
-            self._wake.set()
+            self._background.wake()
 
     def send_due(self, now: float) -> int:
         """Send what is due at ``now``; return how many events went out.
@@ -101,13 +97,13 @@ class RefreshSender:
     def send_channel(self, channel: str, now: float) -> int:
         """Send what waits for ``channel``, due or not; return how many events went out.
 
-        What another greenlet or worker is just sending is left to it.
+        A batch that another greenlet or worker is sending is left to it.
         """
         sent = 0
         while (batch := self._batches.claim_channel(channel, now)) and self._send([batch], now):
             sent += 1
-        # A batch opened meanwhile may have come due unseen, behind this one.
-        self._wake.set()
+        # A batch that was opened meanwhile, behind this one, may be due already.
+        self._background.wake()
         return sent
 
     def send_all(self, *, timeout_seconds: float = math.inf) -> int:
@@ -123,34 +119,25 @@ class RefreshSender:
         return sent
 
     def start(self) -> None:
-        """Start the greenlet that sends what is due; nothing happens if it runs."""
-        if self._greenlet is None:
-            self._is_stopping = False
-            self._greenlet = gevent.spawn(self._run)
+        """Start the greenlet that sends what is due. Idempotent."""
+        self._background.start()
 
-    def stop(self, *, timeout_seconds: float) -> None:
-        """End the greenlet after the round it is in; what is pending stays in the store.
+    def stop(self) -> None:
+        """End the greenlet after the round it is in, and wait for that up to 5 s.
 
-        After ``timeout_seconds`` it is killed, and the batch it was sending
-        goes out again when its lease ends.
+        What is pending stays in the store. Idempotent.
         """
-        if self._greenlet is None:
-            return
-        greenlet, self._greenlet = self._greenlet, None
-        self._is_stopping = True
-        self._wake.set()
-        greenlet.join(timeout=timeout_seconds)
-        greenlet.kill()
+        self._background.stop()
 
     def _run(self) -> None:
-        while not self._is_stopping:
-            self._wake.clear()
+        goes_on = True
+        while goes_on:
             self._first_expected = math.inf
             wait_seconds = self._round()
             now = self._clock()
             wait_seconds = max(min(wait_seconds, self._first_expected - now), ROUND_SECONDS)
             self._asleep_until = now + wait_seconds
-            self._wake.wait(wait_seconds)
+            goes_on = self._background.wait(wait_seconds)
             self._asleep_until = -math.inf
 
     def _round(self) -> float:
@@ -173,7 +160,7 @@ class RefreshSender:
         """Publish ``batches``; return how many arrived."""
         arrived = [batch for batch in batches if self._is_published(batch, now)]
         if arrived:
-            # Together: in a shared store that is a round trip, as long as the publishing.
+            # Together: in a shared store each call is a round trip, as publishing is.
             self._batches.done(*arrived)
         for batch in arrived:
             self.sent[batch.priority] += 1
@@ -189,7 +176,7 @@ class RefreshSender:
         return len(arrived)
 
     def _is_published(self, batch: Batch, now: float) -> bool:
-        """Publish ``batch``; tell whether it arrived, and have it offered again if not."""
+        """Publish ``batch`` and return whether it arrived; if not, postpone it."""
         try:
             self._publish(batch.channel, batch)
         except Exception as error:

@@ -1,8 +1,8 @@
 """Tells screens what to load again: seldom, and soon enough.
 
-A screen keeps what it has loaded. Whoever changes something says so here;
-what is said about one channel within a short while goes out as one
-``cache_refresh`` event, by the rule in :mod:`notifications.refresh.batch`.
+A screen keeps what it has loaded. A caller that changes something triggers a refresh here.
+Triggers for one channel that come within a short time go out as one ``cache_refresh``
+event, by the rule in :mod:`notifications.refresh.batch`.
 """
 
 from __future__ import annotations
@@ -11,32 +11,28 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterable
 
-from notifications.errors import InvalidNotification
 from notifications.events.cache_refresh import AffectedData
 from notifications.refresh.batch_store import BatchStore, MemoryBatches
 from notifications.refresh.sender import Publish, RefreshSender
 from notifications.refresh.stats import RefreshStats
-from notifications.refresh.trigger import Priority, Trigger, checked_channel
+from notifications.refresh.trigger import Priority, Trigger, checked_channels
 
 logger = logging.getLogger(__name__)
-
-_STOP_TIMEOUT_SECONDS = 5.0
 
 
 class CacheRefreshService:
     """Joins triggers into batches and sends each batch once.
 
-    ``publish`` is called with a channel (``session:<id>`` or ``waiter:<id>``)
-    and its batch. ``batches`` holds what is pending; the default forgets with
-    the process. ``clock`` defaults to the one the store goes by.
-    ``require_listeners`` raises where what is sent would reach no stream.
+    ``publish`` is called with a channel (``session:<id>`` or ``waiter:<id>``) and its
+    batch. ``batches`` holds what is pending; the default loses it with the process.
+    ``clock`` defaults to the store's. ``require_listeners`` raises if what is sent would
+    reach no stream.
 
-    The ``trigger_*`` methods address whichever of ``session_id`` and
-    ``waiter_id`` is given, at least one. ``priority`` is ``high``, ``medium``
-    or ``low``; ``reason`` is a line of up to 500 characters for people to
-    read. They raise ``InvalidNotification`` naming the field before anything is
-    kept. With a shared store they may switch greenlets, and raise the store's
-    error when it cannot be reached; repeating the call then costs at most a
+    The ``trigger_*`` methods address ``session_id``, ``waiter_id`` or both. ``priority``
+    is ``high``, ``medium`` or ``low``; ``reason`` is a line of up to 500 characters for
+    people to read. They raise ``InvalidNotification``, which names the field, before
+    anything is kept. With a shared store they may switch greenlets, and raise
+    ``BrokerUnavailable`` if it cannot be reached; repeating the call then costs at most a
     second refresh.
     """
 
@@ -65,7 +61,7 @@ class CacheRefreshService:
     ) -> None:
         """Have requests loaded again: ``request_ids``, or any if there are none."""
         self._trigger(
-            _channels(session_id=session_id, waiter_id=waiter_id),
+            checked_channels(session_id=session_id, waiter_id=waiter_id),
             [AffectedData.REQUESTS],
             priority,
             reason,
@@ -83,7 +79,7 @@ class CacheRefreshService:
     ) -> None:
         """Have orders loaded again: ``order_ids``, or any if there are none."""
         self._trigger(
-            _channels(session_id=session_id, waiter_id=waiter_id),
+            checked_channels(session_id=session_id, waiter_id=waiter_id),
             [AffectedData.ORDERS],
             priority,
             reason,
@@ -103,7 +99,7 @@ class CacheRefreshService:
 
         In one step: with a shared store, one round trip instead of four.
         """
-        channels = _channels(session_id=session_id, waiter_id=waiter_id)
+        channels = checked_channels(session_id=session_id, waiter_id=waiter_id)
         changed = Trigger.checked(
             affected_data, Priority.HIGH, reason=reason, affected_ids=affected_ids
         )
@@ -121,12 +117,14 @@ class CacheRefreshService:
     ) -> None:
         """Have a transferred session loaded again by its guest and both waiters.
 
-        For the waiters this includes their analytics: an open session counts
-        for whoever holds it. Requests and orders are not named, since they
-        have not changed; they come and go with their session.
+        For the waiters this includes their analytics: an open session counts for the
+        waiter who has it. Requests and orders are not named, since they have not changed;
+        they move with their session.
         """
-        waiters = _channels(waiter_id=waiter_id, previous_waiter_id=previous_waiter_id, at_least=0)
-        guests = _channels(session_id=session_id, at_least=0 if waiters else 1)
+        waiters = checked_channels(
+            waiter_id=waiter_id, previous_waiter_id=previous_waiter_id, at_least=0
+        )
+        guests = checked_channels(session_id=session_id, at_least=0 if waiters else 1)
         ids = () if session_id is None else (session_id,)
         floor = [AffectedData.SESSIONS, AffectedData.ANALYTICS]
         self._trigger(guests, [AffectedData.SESSIONS], priority, reason, session_id=ids)
@@ -142,7 +140,7 @@ class CacheRefreshService:
     ) -> None:
         """Have the figures about a session loaded again, by its guest and its waiter."""
         self._trigger(
-            _channels(session_id=session_id, waiter_id=waiter_id),
+            checked_channels(session_id=session_id, waiter_id=waiter_id),
             [AffectedData.ANALYTICS],
             priority,
             reason,
@@ -156,7 +154,9 @@ class CacheRefreshService:
         priority: str = Priority.MEDIUM,
     ) -> None:
         """Have the figures about a waiter loaded again, by that waiter."""
-        self._trigger(_channels(waiter_id=waiter_id), [AffectedData.ANALYTICS], priority, reason)
+        self._trigger(
+            checked_channels(waiter_id=waiter_id), [AffectedData.ANALYTICS], priority, reason
+        )
 
     def trigger_reviews_refresh(
         self,
@@ -169,7 +169,7 @@ class CacheRefreshService:
     ) -> None:
         """Have reviews loaded again: ``review_ids``, or any if there are none."""
         self._trigger(
-            _channels(session_id=session_id, waiter_id=waiter_id),
+            checked_channels(session_id=session_id, waiter_id=waiter_id),
             [AffectedData.REVIEWS],
             priority,
             reason,
@@ -188,7 +188,7 @@ class CacheRefreshService:
     ) -> None:
         """Have ``affected_data`` loaded again, by default everything."""
         self._trigger(
-            _channels(session_id=session_id, waiter_id=waiter_id),
+            checked_channels(session_id=session_id, waiter_id=waiter_id),
             affected_data,
             priority,
             reason,
@@ -206,16 +206,16 @@ class CacheRefreshService:
     ) -> int:
         """Send what is pending for these channels now; return how many events went out.
 
-        With neither id, whatever is pending for anyone is sent. With
-        ``affected_data``, each channel given gets an event for certain: that,
-        joined with what is pending. An event that cannot be published is not
-        counted, and retried like any other. May switch greenlets.
+        Without an id, everything that is pending is sent. With ``affected_data``, each
+        channel gets an event even if nothing is pending: that data, joined with what is.
+        An event that cannot be published is not counted, and is retried like any other.
+        May switch greenlets.
 
         Raises:
             InvalidNotification: a field is wrong, or ``affected_data`` is for nobody.
         """
         required = 0 if affected_data is None else 1
-        channels = _channels(session_id=session_id, waiter_id=waiter_id, at_least=required)
+        channels = checked_channels(session_id=session_id, waiter_id=waiter_id, at_least=required)
         if affected_data is not None:
             high = Priority.HIGH
             self._trigger(channels, affected_data, high, reason, affected_ids=affected_ids)
@@ -226,14 +226,14 @@ class CacheRefreshService:
     def refresh_stats(self, *, count_pending: bool = True) -> RefreshStats:
         """Return the figures; never raises. May switch greenlets with a shared store.
 
-        Without ``count_pending`` the store is not asked, nothing switches, and
+        Without ``count_pending`` the store is not asked, no greenlet switches, and
         ``pending`` is None.
         """
         pending: int | None = None
         try:
             if count_pending:
                 pending = self._batches.pending()
-        except Exception as error:  # noqa: BLE001 - health must answer all the more
+        except Exception as error:  # noqa: BLE001 - health must answer even then
             logger.warning(
                 "pending refreshes cannot be counted", extra={"fields": {"error": str(error)}}
             )
@@ -247,27 +247,26 @@ class CacheRefreshService:
     def send_due(self, now: float) -> int:
         """Send what is due at ``now``, in seconds of the clock; return how many events went out.
 
-        The greenlet's one step, for tests and for those who bring their own
-        loop. A batch that cannot be published is kept, and due again after
-        0.5 s, then 1, 2 ... up to 10 s. May switch greenlets.
+        One step of the greenlet, for tests and for programs with a loop of their own. A
+        batch that cannot be published is kept, and due again after 0.5 s, then 1, 2 ... up
+        to 10 s. May switch greenlets.
         """
         return self._sender.send_due(now)
 
     def start(self) -> None:
-        """Start the one greenlet that sends what is due. Until then, triggers just collect."""
+        """Start the one greenlet that sends what is due. Until then, triggers only collect."""
         self._sender.start()
 
     def stop(self) -> None:
         """End the greenlet, waiting up to 5 s for it; what is pending stays in the store."""
-        self._sender.stop(timeout_seconds=_STOP_TIMEOUT_SECONDS)
+        self._sender.stop()
 
     def drain(self, *, timeout_seconds: float = 5.0) -> int:
         """End the greenlet and send all that is pending, due or not; return how many went out.
 
-        For the end of the process; call it when no more triggers come. What
-        cannot be sent is logged and left: to the other workers if they share
-        the store. From a shared store their batches go out early, too.
-        Never raises. Switches greenlets.
+        Call it at the end of the process, when no more triggers come. What cannot be sent
+        is logged and stays in the store, where other workers that share it find it. Their
+        batches in a shared store go out early, too. Never raises. Switches greenlets.
         """
         self.stop()
         try:
@@ -284,7 +283,7 @@ class CacheRefreshService:
         reason: str | None,
         **affected_ids: Iterable[str],
     ) -> None:
-        """Add one trigger for each channel; ``affected_ids`` goes by its caller's name for it."""
+        """Add one trigger for each channel; ``affected_ids`` has the caller's name for it."""
         trigger = Trigger.checked(affected_data, priority, reason=reason, **affected_ids)
         self._add([(channel, trigger) for channel in channels])
 
@@ -294,14 +293,3 @@ class CacheRefreshService:
             due_at = self._batches.add_all(additions, self._clock())
             self._triggers.update(trigger.priority for _, trigger in additions)
             self._sender.expect(due_at)
-
-
-def _channels(*, at_least: int = 1, **ids: str | None) -> list[str]:
-    """Return a channel, once, for each id given; the fields are named for the ids."""
-    given = {name: value for name, value in ids.items() if value is not None}
-    if len(given) < at_least:
-        raise InvalidNotification(" or ".join(ids), "must be given")
-    kinds = {name: name.removeprefix("previous_").removesuffix("_id") for name in given}
-    return list(
-        dict.fromkeys(checked_channel(kinds[name], name, value) for name, value in given.items())
-    )

@@ -1,8 +1,7 @@
 """One wish that a screen load something again, checked before anything keeps it.
 
-What gets past here can be published: ids and kinds fit the ``cache_refresh``
-event, and a reason is one line. A batch that could never be published would
-be retried for ever.
+What passes the checks can be published: ids and kinds fit the ``cache_refresh`` event, and
+a reason is one line. A batch that could never be published would be retried forever.
 """
 
 from __future__ import annotations
@@ -51,9 +50,8 @@ class Priority(StrEnum):
         return _QUIET_SECONDS[self] < _QUIET_SECONDS[other]
 
 
-# By DESIGN, section 4: at once for the eye, and one reload for a row of taps.
-# A trigger of lower priority never matters to a batch's moment just because
-# each quiet time is at least the maximum wait of the priority above it.
+# High looks immediate, and several taps in a row cost one reload. Each quiet time is at least
+# the maximum wait of the priority above it: so a trigger of lower priority never moves a batch.
 _QUIET_SECONDS = {Priority.HIGH: 0.2, Priority.MEDIUM: 1.0, Priority.LOW: 5.0}
 
 
@@ -81,7 +79,7 @@ class Trigger:
         """Return the trigger, kinds in their order on the wire and each id once.
 
         Line breaks and tabs in ``reason`` become blanks; a blank reason is none.
-        The ids go by the name that errors shall call them by: ``order_ids=[...]``.
+        The ids are passed under the name that errors call them by: ``order_ids=[...]``.
 
         Raises:
             InvalidNotification: a field is wrong; the error says which.
@@ -101,17 +99,22 @@ class Trigger:
 
     @property
     def is_about_any_id(self) -> bool:
-        """Whether ids that others name would say too little for this one."""
+        """Whether this one concerns more than any list of ids could name."""
         return not self.affected_ids and not _KINDS_WITH_IDS.isdisjoint(self.affected_data)
 
 
-def checked_channel(kind: str, field: str, channel_id: object) -> str:
-    """Return the channel ``kind:channel_id``, such as ``session:table-7``.
+def checked_channels(*, at_least: int = 1, **ids: str | None) -> list[str]:
+    """Return the channel of each id given, once: ``waiter_id="anna"`` is ``waiter:anna``.
 
     Raises:
-        InvalidNotification: ``channel_id`` is no id; the error calls it ``field``.
+        InvalidNotification: an id is not valid, or fewer than ``at_least`` are given.
     """
-    return f"{kind}:{_identifier(field, channel_id)}"
+    given = {name: value for name, value in ids.items() if value is not None}
+    if len(given) < at_least:
+        raise InvalidNotification(" or ".join(ids), "must be given")
+    kinds = {name: name.removeprefix("previous_").removesuffix("_id") for name in given}
+    channels = (f"{kinds[name]}:{_identifier(name, value)}" for name, value in given.items())
+    return list(dict.fromkeys(channels))
 
 
 def _identifier(field: str, value: object) -> str:

@@ -1,8 +1,8 @@
 """The broker of a single process: history in memory, no server to install.
 
-One process at a time owns the history. It *restores* what the one before it
-saved, and *saves* it when it stops; from then on it publishes nothing, since
-the next process gives out the ids that follow.
+One process at a time owns the history. It restores what the process before it saved,
+and saves it when it stops. From then on it publishes nothing, since the next process
+gives out the ids that follow.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
@@ -19,23 +19,20 @@ from typing import Self
 from notifications.brokers.base import Broker, BrokerStatus, HistoryLimits, Page, Sink
 from notifications.brokers.memory import history_file
 from notifications.brokers.memory.history_file import SavedChannel, SavedHistory
+from notifications.brokers.memory.seen_keys import SeenKeys
 from notifications.errors import BrokerUnavailable, NotServing
 from notifications.events.encoding import EventId, StoredEvent
 
 log = logging.getLogger("notifications.broker")
 
-#: Keys that are remembered, each for one channel: minutes' worth at any rate one
-#: process can publish, in some 30 MB.
-MAX_KEYS = 200_000
-
-#: Channels whose place is remembered though nothing is in their history and nobody
-#: follows them, at half a kilobyte each: more than a deployment of one process seats
-#: in an hour. Beyond it the oldest are forgotten, and who returns to one resyncs.
+#: Channels that are remembered although their history is empty and no stream follows
+#: them, at half a kilobyte each: more than a deployment of one process seats in an hour.
+#: Beyond it the oldest are forgotten, and a client that returns to one resyncs.
 MAX_IDLE_CHANNELS = 20_000
 
 
 class _Channel:
-    """One channel's history. An idle one holds no deque: most hold nothing."""
+    """One channel's history. It has no deque while it is empty, as most are."""
 
     __slots__ = ("epoch", "history", "is_subscribed", "offset", "size_bytes", "used_at")
 
@@ -52,7 +49,7 @@ class _Channel:
         channel = cls(saved.epoch, saved.offset, used_at=now)
         first_offset = saved.offset + 1 - len(saved.history)
         for offset, (moment, block) in enumerate(saved.history, first_offset):
-            # The block ends with its id line and a blank one; the event makes its own.
+            # The block ends with its id line and a blank line, which the event adds itself.
             event_body = block[: block.rindex("id: ")].encode()
             channel._keep(moment, StoredEvent(saved.epoch, offset, event_body))
         return channel
@@ -104,9 +101,9 @@ class MemoryBroker(Broker):
 
     No method switches greenlets, so each call is atomic for its caller.
 
-    ``history_path`` is where the history is kept between two processes; None
-    starts afresh each time. ``clock`` gives Unix seconds, ``new_epoch`` a
-    short text no earlier epoch had.
+    ``history_path`` is where the history is kept between two processes; with None
+    each process starts with an empty one. ``clock`` gives Unix seconds, ``new_epoch`` a
+    short text that no earlier epoch had.
     """
 
     kind = "memory"
@@ -125,10 +122,9 @@ class MemoryBroker(Broker):
         self._clock = clock
         self._new_epoch = new_epoch
         self._channels: dict[str, _Channel] = {}
-        # "channel key" in the order they came, with the moment each may be forgotten.
-        self._keys: OrderedDict[str, float] = OrderedDict()
+        self._seen = SeenKeys()
         self._sink: Sink | None = None
-        # Where histories are handed over, ours counts once we have taken the last one.
+        # If processes hand the history over, it is ours once we have restored it.
         self._is_owner = history_path is None
         self._is_saved = False
         self._remembered: str | None = None
@@ -142,7 +138,7 @@ class MemoryBroker(Broker):
         self._sink = None
 
     def require_listeners(self) -> None:
-        """Make sure that this process has taken the history over."""
+        """Make sure that this process has restored the history, so that it serves."""
         if not self._is_owner:
             raise NotServing
 
@@ -150,7 +146,7 @@ class MemoryBroker(Broker):
         """Append ``event_body`` to each channel that does not have ``key``.
 
         Raises:
-            NotServing: this process has not taken the history over.
+            NotServing: this process has not restored the history.
             BrokerUnavailable: the history was saved for the next process.
         """
         self.require_listeners()
@@ -158,27 +154,20 @@ class MemoryBroker(Broker):
             raise BrokerUnavailable("the history has gone over to the next process")
         now = self._clock()
         for name in channels:
-            # Channels are named without blanks.
-            if (noted := f"{name} {key}") in self._keys:
+            if not self._seen.add(name, key, forget_at=now + self._limits.keep_seconds):
                 continue
-            self._note(noted, now)
             channel = self._channel(name)
             event = channel.append(now, event_body)
             channel.trim(now, self._limits)
             if channel.is_subscribed:
                 self._tell(name, event)
 
-    def _note(self, noted: str, now: float) -> None:
-        self._keys[noted] = now + self._limits.keep_seconds
-        if len(self._keys) > MAX_KEYS:
-            self._keys.popitem(last=False)
-
     def _tell(self, channel: str, event: StoredEvent) -> None:
         if self._sink is not None:
             try:
                 self._sink.deliver(channel, event)
             except Exception:
-                # It is in the history: what one sink chokes on, others must not miss.
+                # The event is in the history; the other channels must still get it.
                 log.exception("event %s of %s could not be delivered", event.event_id, channel)
 
     def subscribe(self, channel: str) -> None:
@@ -186,7 +175,7 @@ class MemoryBroker(Broker):
         self._channel(channel).is_subscribed = True
 
     def unsubscribe(self, channel: str) -> None:
-        """Forget ``channel``; its history stays until it is too old."""
+        """Stop feeding ``channel`` to the sink; its history stays until it is too old."""
         if (known := self._channels.get(channel)) is not None:
             known.is_subscribed = False
             known.used_at = self._clock()
@@ -200,7 +189,7 @@ class MemoryBroker(Broker):
         known = self._channels.get(channel)
         if known is None:
             return None
-        known.used_at = self._clock()  # its place was given out
+        known.used_at = self._clock()  # the caller may return with this id
         return known.tip
 
     def read(self, channel: str, after: EventId, limit: int) -> Page:
@@ -217,11 +206,11 @@ class MemoryBroker(Broker):
         return Page(known.after(after.offset, limit))
 
     def remembered(self) -> str | None:
-        """Return what was last remembered, by this process or the one before it."""
+        """Return the text that was remembered last, by this process or the one before it."""
         return self._remembered
 
     def remember(self, text: str, *, instead_of: str | None) -> None:
-        """Remember ``text``, in the saved history, too."""
+        """Remember ``text``; it is saved with the history."""
         if self._remembered == instead_of:
             self._remembered = text
 
@@ -238,16 +227,15 @@ class MemoryBroker(Broker):
                 self._sink.resync(name, self.tip(name))
 
     def sweep(self) -> None:
-        """Trim every history; forget empty channels nobody listens to, and old keys.
+        """Trim every history; forget empty channels that no stream follows, and old keys.
 
-        A forgotten channel comes back under another epoch. It outlives its
-        history by half: a client that left just now finds its place known
-        when it returns within the history.
+        A forgotten channel begins again under another epoch. An empty one is kept half as
+        long again as its events were, so a client that left after the last event still
+        finds its place known if it returns within the history's age.
         """
         now = self._clock()
         unused_since = now - 1.5 * self._limits.max_age_seconds
-        while self._keys and next(iter(self._keys.values())) <= now:
-            self._keys.popitem(last=False)
+        self._seen.forget_old(now)
         idle = []
         for name, channel in list(self._channels.items()):
             channel.trim(now, self._limits)
@@ -262,11 +250,11 @@ class MemoryBroker(Broker):
                 del self._channels[name]
 
     def status(self) -> BrokerStatus:
-        """Return that it works: there is nothing that could be down."""
+        """Return that it is up: there is no server that could be down."""
         return BrokerStatus(self.kind, is_up=True)
 
     def save(self) -> None:
-        """Keep the history for the next process, and publish nothing any more."""
+        """Write the history to its file for the next process; publish nothing from now on."""
         self._is_saved = True
         if self._history_path is None:
             return
@@ -279,22 +267,22 @@ class MemoryBroker(Broker):
             for name, channel in self._channels.items()
         }
         history_file.write(
-            self._history_path, SavedHistory(channels, dict(self._keys), self._remembered)
+            self._history_path, SavedHistory(channels, self._seen.to_dict(), self._remembered)
         )
 
     def restore(self) -> None:
-        """Go on where the process before left off, if it left anything.
+        """Continue with the history of the process before this one, if it left one.
 
-        Nothing was published here before. Streams that are open already were
-        given ids of epochs that end here: the caller tells them to resync.
+        Nothing was published here before. Streams that are open already have ids of epochs
+        that end here, so the caller tells them to resync.
         """
         self._is_owner = True
         saved = None if self._history_path is None else history_file.take(self._history_path)
         if saved is None:
             return
         subscribed = [name for name, known in self._channels.items() if known.is_subscribed]
-        # Key and event go together: one without the other loses a change, or doubles it.
-        self._keys = OrderedDict(saved.keys)
+        # A key without its event would lose a change; an event without its key doubles it.
+        self._seen = SeenKeys(saved.keys)
         self._remembered = saved.remembered
         self._channels = {
             name: _Channel.restored(old, self._clock()) for name, old in saved.channels.items()

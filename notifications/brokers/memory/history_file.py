@@ -1,9 +1,8 @@
 """The memory broker's history, between one process and the next.
 
-Written when a process stops relaying in good order (a deploy), read by the
-one that takes over, so that clients resume as if nothing had happened. After
-a crash there is no file: epochs start anew, and clients are told to load
-everything again.
+A process writes it when it is told to stop (a deploy, say), and the next one reads it, so
+that clients resume as if nothing had happened. After a crash there is no file: every
+channel begins another epoch, and clients are told to load everything again.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from pathlib import Path
 
 log = logging.getLogger("notifications.broker")
 
-#: Raised whenever the layout changes: a file of another version is not read.
+#: To be raised whenever the layout changes: a file of another version is not read.
 VERSION = 3
 
 
@@ -31,9 +30,9 @@ class SavedChannel:
 
 @dataclass(frozen=True, slots=True)
 class SavedHistory:
-    """All channels by name, the keys of each with the moment it may be forgotten.
+    """All channels by name, and all keys with the moment from which each may be forgotten.
 
-    ``remembered`` is what the deployment asked to remember with them.
+    ``remembered`` is the text that is remembered with the histories.
     """
 
     channels: dict[str, SavedChannel]
@@ -53,9 +52,9 @@ def write(path: Path, saved: SavedHistory) -> None:
 
 
 def take(path: Path) -> SavedHistory | None:
-    """Read and remove ``path``; return None where there is none, or none that can be read.
+    """Read and remove ``path``; return None if it is missing or cannot be read.
 
-    Removed before it is used: were it read a second time, after a crash, ids
+    It is removed before it is used. If it were read a second time, after a crash, ids
     that clients have seen would be given to other events.
     """
     try:

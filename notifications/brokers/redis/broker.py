@@ -1,4 +1,4 @@
-"""The broker of a deployment: history and fan-out through one Redis.
+"""The broker of a deployment of several processes: history and fan-out through one Redis.
 
 ::
 
@@ -9,12 +9,12 @@
                                                    ^
     subscribe, unsubscribe ------------------------+
 
-The link is one connection for commands, the subscriber one for what is
-published (double lines). Both mend themselves, and a process needs just the two.
+The link is one connection for commands, the subscriber one for what is published
+(double lines). Both reconnect by themselves, and a process needs no others.
 
-Needs Redis 6.2 or newer, one server (with replicas or without), under the
-``noeviction`` policy: histories that are evicted cost their streams a resync,
-keys that are evicted let an event in twice.
+Needs Redis 6.2 or newer, one server (with replicas or without), with the eviction policy
+``noeviction``: a history that is evicted costs its streams a resync, and idempotency keys
+that are evicted let an event in twice.
 """
 
 from __future__ import annotations
@@ -38,13 +38,12 @@ from notifications.redis.mark import RedisMark
 class RedisBroker(Broker):
     """Shares each channel's history among all processes with the same ``url`` and ``prefix``.
 
-    Nothing connects before ``start`` or the first call. Calls that need
-    Redis wait a second at most to learn that it is away, and from then on fail
-    at once until it is back. Meant for greenlets of one thread: under
-    gunicorn's gevent worker, that is everybody.
+    Nothing connects before ``start`` or the first call. A call waits a second at most to
+    learn that Redis is away; from then on calls fail at once until it is back. All callers
+    are greenlets of one thread, as they are under gunicorn's gevent worker.
 
-    ``deployment`` is the same in every process of a deployment. While processes
-    with another one use the same ``prefix``, Redis counts as away; None does not look.
+    ``deployment`` is the same in every process of a deployment. While processes with
+    another one use the same ``prefix``, Redis counts as away; with None this is not checked.
     """
 
     kind = "redis"
@@ -78,7 +77,7 @@ class RedisBroker(Broker):
 
     @property
     def link(self) -> RedisLink:
-        """The connection for commands, for whoever has some of their own to send along."""
+        """The connection for commands, for others who run scripts in the same Redis."""
         return self._link
 
     @property
@@ -92,7 +91,7 @@ class RedisBroker(Broker):
         return self._link.evicted_keys
 
     def check(self) -> None:
-        """Make sure that Redis, where it can be asked, can be used, and by us alone.
+        """Make sure that Redis, if it answers, can be used, and that our prefix is ours alone.
 
         Switches greenlets, for a second or two at most.
 
@@ -113,13 +112,13 @@ class RedisBroker(Broker):
             raise BrokerUnusable(trouble)
 
     def start(self, sink: Sink) -> None:
-        """Begin to feed ``sink``; never waits. Until Redis is there, ``status`` says so."""
+        """Begin to feed ``sink``; never waits. ``status`` tells whether Redis has answered."""
         self._feed.sink = sink
         self._link.start()
         self._subscriber.start()
 
     def stop(self) -> None:
-        """Stop feeding and hang up. Switches greenlets."""
+        """Stop feeding and close both connections. Switches greenlets."""
         self._feed.sink = None
         self._subscriber.stop()
         self._link.stop()
@@ -129,11 +128,11 @@ class RedisBroker(Broker):
         self._history.publish(channels, event_body, key)
 
     def subscribe(self, channel: str) -> None:
-        """Return once Redis has confirmed that we hear ``channel``, or at once if it had."""
+        """Return once Redis has confirmed that we hear ``channel``; at once if it has before."""
         self._subscriber.subscribe(channel)
 
     def unsubscribe(self, channel: str) -> None:
-        """Forget ``channel``. Never switches greenlets."""
+        """Stop feeding ``channel`` to the sink. Never switches greenlets."""
         self._subscriber.unsubscribe(channel)
 
     def known_tip(self, channel: str) -> EventId | None:
@@ -149,7 +148,7 @@ class RedisBroker(Broker):
     def read(self, channel: str, after: EventId, limit: int) -> Page:
         """Return up to ``limit`` events that followed ``after``, oldest first.
 
-        What it returns, the sink has been told of, if ``channel`` is subscribed.
+        If ``channel`` is subscribed, the sink has been told of what it returns.
         """
         (reading,) = self._history.read([(channel, after)], limit)
         self._feed.observe(channel, reading)
@@ -164,13 +163,13 @@ class RedisBroker(Broker):
         self._history.remember(text, instead_of=instead_of, ends_histories=False)
 
     def begin_again(self, text: str, *, instead_of: str | None) -> None:
-        """End all histories by a new generation, of which each process learns by itself."""
+        """End all histories by a new generation; each process learns of it by itself."""
         self._history.remember(text, instead_of=instead_of, ends_histories=True)
 
     def sweep(self) -> None:
         """Do nothing: Redis trims as it appends and reads, and lets keys expire."""
 
     def status(self) -> BrokerStatus:
-        """Return whether commands are answered and subscriptions heard, by what is known."""
+        """Return whether commands are answered and subscriptions heard, as far as is known."""
         trouble = self._link.trouble or self._subscriber.trouble
         return BrokerStatus(self.kind, is_up=trouble is None, detail=trouble)

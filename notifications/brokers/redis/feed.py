@@ -1,15 +1,14 @@
 """Feeds the sink: each followed channel's events once, in order, without gap.
 
-Events reach this process in three ways: live, in what a stream reads of the
-history, and by catching up after the connection was lost. They overlap, and
-none is complete. So the feed remembers, for each channel, the place up to
-which the sink was told; and whoever learns first of the event that comes next
-tells the sink. That needs no lock: the sink never switches greenlets, so
-telling it and moving the place are one step.
+Events reach this process in three ways: live, in what a stream reads of the history, and
+by catching up after the connection was lost. The three overlap, and none is complete. So
+the feed remembers, for each channel, the place up to which the sink was told. The first
+greenlet that learns of the event that comes next tells the sink. That needs no lock: the
+sink never switches greenlets, so telling it and moving the place are one step.
 
-What a stream reads, the sink was told of before the stream gets it. So the
-stream finds it in its mailbox too, knows it by its offset, and drops it there;
-once live, it meets nothing it has read.
+The sink is told of what a stream reads before the stream gets it. So the stream finds it
+in its mailbox too, knows it by its offset, and drops it there. Once the stream is live, it
+gets nothing that it has read.
 """
 
 from __future__ import annotations
@@ -23,14 +22,14 @@ from notifications.events.encoding import EventId, StoredEvent
 
 log = logging.getLogger("notifications.redis")
 
-#: Channels asked for in one round trip, and events asked of each. Few, since
-#: after a short interruption the usual answer is "none".
+#: Channels asked for in one round trip, and events asked of each. Few, since there are
+#: usually none after a short interruption.
 CHANNELS_PER_TRIP = 256
 EVENTS_PER_READING = 64
 
 
 class Followed:
-    """A channel the sink is told of, and up to where it was; at first that is not known."""
+    """A channel that the sink is told of, and the place up to which it was, once known."""
 
     __slots__ = ("epoch", "has_been_live", "is_live", "offset")
 
@@ -67,10 +66,10 @@ class RedisFeed:
         self.sink: Sink | None = None
         self._history = history
         self._followed: dict[str, Followed] = {}
-        # Channels whose turn to be looked after is still to come.
+        # Channels that are still to be looked at in this round.
         self._turns: list[str] = []
 
-    # -- whom we follow: nothing here switches greenlets --------------------------
+    # -- what we follow: nothing here switches greenlets --------------------------
 
     def follow(self, channel: str) -> Followed:
         """Return what is known of ``channel``, followed from now on."""
@@ -80,7 +79,7 @@ class RedisFeed:
         return followed
 
     def forget(self, channel: str) -> None:
-        """Follow ``channel`` no more."""
+        """Stop following ``channel``."""
         self._followed.pop(channel, None)
 
     def get(self, channel: str) -> Followed | None:
@@ -101,12 +100,12 @@ class RedisFeed:
                 followed.is_live = followed.has_been_live = True
 
     def lose(self) -> None:
-        """Note that we hear nothing any more; ``catch_up`` once we do again."""
+        """Note that we no longer hear anything; call ``catch_up`` once we do again."""
         for followed in self._followed.values():
             followed.is_live = False
 
     def interrupted(self) -> list[str]:
-        """Return the channels that were heard, and are no more."""
+        """Return the channels that were heard and no longer are."""
         return [
             channel
             for channel, followed in self._followed.items()
@@ -114,7 +113,7 @@ class RedisFeed:
         ]
 
     def next_turn(self, count: int) -> list[str]:
-        """Return ``count`` channels to be looked after; each comes round."""
+        """Return ``count`` channels to look at; every channel comes once in each round."""
         if not self._turns:
             self._turns = self.channels()
         turn, self._turns = self._turns[:count], self._turns[count:]
@@ -133,7 +132,7 @@ class RedisFeed:
     # -- what the sink is told ----------------------------------------------------
 
     def hear(self, channel: str, epoch: str, offset: int, event_body: bytes) -> None:
-        """Take an event that came live; catch up where others are missing before it.
+        """Take an event that came live; catch up if others are missing before it.
 
         Switches greenlets only to catch up.
 
@@ -149,9 +148,9 @@ class RedisFeed:
             self.catch_up([channel])
 
     def observe(self, channel: str, reading: Reading) -> None:
-        """Bring the sink up to what somebody read of ``channel``.
+        """Tell the sink what was read of ``channel``.
 
-        Switches greenlets only where the reading does not hold all the sink misses.
+        Switches greenlets only if the reading does not hold all that the sink misses.
 
         Raises:
             BrokerUnavailable: what is missing cannot be read.
@@ -166,7 +165,7 @@ class RedisFeed:
     def catch_up(self, channels: Iterable[str]) -> None:
         """Tell the sink all that the histories of ``channels`` hold beyond its places.
 
-        Where they do not hold it, the sink is told to resync. Switches greenlets.
+        If a history has a gap there, the sink is told to resync. Switches greenlets.
 
         Raises:
             BrokerUnavailable: the histories cannot be read now.
@@ -207,7 +206,7 @@ class RedisFeed:
                 self._tell(channel, followed, event)
 
     def _tell(self, channel: str, followed: Followed, event: StoredEvent) -> None:
-        # In the place first: an event that the sink chokes on comes only once.
+        # The place first: an event that the sink fails on is not delivered again.
         followed.offset = event.offset
         if self.sink is not None:
             try:

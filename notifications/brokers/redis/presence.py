@@ -8,13 +8,13 @@ import secrets
 import time
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
 
 import gevent
-from gevent.event import Event
 
+from notifications.background import Background
 from notifications.brokers.presence import Counts, Presence
 from notifications.errors import BrokerUnavailable
+from notifications.redis.connection import TIMEOUT_SECONDS
 from notifications.redis.keys import RedisKeys
 from notifications.redis.link import RedisLink
 from notifications.redis.script import Call, Script
@@ -49,22 +49,19 @@ class RedisPresence(Presence):
         self._process = secrets.token_hex(6)
         self._counts: Callable[[], Counts] = dict
         self._is_ending = False
-        self._has_news = Event()
-        self._greenlet: gevent.Greenlet[..., Any] | None = None
+        self._background = Background(self._run, stop_seconds=TIMEOUT_SECONDS)
         self._others: Counter[str] = Counter()
         self._asked_at = float("-inf")
 
     def start(self, counts: Callable[[], Counts]) -> None:
         """Begin to report what ``counts`` returns. Idempotent."""
         self._counts = counts
-        if self._greenlet is None:
-            self._greenlet = gevent.spawn(self._run)
+        self._background.start()
 
     def stop(self) -> None:
         """Withdraw the report, so that nobody counts us any longer. Idempotent."""
-        if self._greenlet is not None:
-            greenlet, self._greenlet = self._greenlet, None
-            greenlet.kill()
+        if self._background.is_running:
+            self._background.stop()
             try:
                 self._link.call(Call(WITHDRAW, [self._keys.reports], [self._process]))
             except BrokerUnavailable:
@@ -83,7 +80,7 @@ class RedisPresence(Presence):
     def announce_end(self) -> None:
         """Report soon that this process opens no more streams. Idempotent."""
         self._is_ending = True
-        self._has_news.set()
+        self._background.wake()
 
     def others_serve(self) -> bool:
         """Return whether another process serves that has not announced its end.
@@ -115,12 +112,12 @@ class RedisPresence(Presence):
 
     def _run(self) -> None:
         hold_ms = round(REPORT_SECONDS * 1000)
-        while True:
+        goes_on = True
+        while goes_on:
             counts = self._counts()
             said = json.dumps({**counts, _ENDING: 1} if self._is_ending else counts)
-            self._has_news.clear()
             try:
                 self._link.call(Call(REPORT, [self._keys.reports], [self._process, said, hold_ms]))
             except BrokerUnavailable:
                 log.debug("the streams of this process could not be reported")
-            self._has_news.wait(INTERVAL_SECONDS)
+            goes_on = self._background.wait(INTERVAL_SECONDS)

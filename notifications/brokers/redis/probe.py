@@ -1,4 +1,4 @@
-"""Messages to ourselves through Redis: whoever hears them is subscribed."""
+"""Messages to ourselves through Redis: they tell whether our subscription is alive."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ from notifications.events.encoding import EventId
 from notifications.redis.link import RedisLink
 from notifications.redis.script import Call, Script
 
-#: Seconds between two probes. Each is given three seconds to be heard: with the
-#: time to reconnect, a deaf subscription is mended well within ten. In steps,
-#: since in a process that was held up one timer would ring before anything is read.
+#: Seconds between two probes. Each has three seconds to be heard: with the time to
+#: reconnect, a deaf subscription is replaced well within ten. The three seconds are
+#: counted in steps, since in a process that was held up a single timer would expire
+#: before anything is read.
 PROBE_SECONDS = 2.0
 HEARING_STEPS = 12
 STEP_SECONDS = 0.25
 
-#: Seconds in which every followed channel's history is looked at once, to keep
-#: its epoch alive and to find what no probe would: one channel gone silent.
+#: Seconds in which every followed channel's history is looked at once, to keep its
+#: epoch alive and to find what no probe finds: one channel that has gone silent.
 ROUND_SECONDS = 300.0
 
 ANNOUNCE = Script.load(__file__, "announce")
@@ -43,8 +44,8 @@ class _Message:
 class RedisProbe:
     """Sends a message to ``inbox`` and waits for it to come back.
 
-    Redis sends to a connection in order. So what the sink does not know of
-    the newest ids when the probe is heard will not come any more: it is caught up.
+    Redis sends to a connection in order. So if the sink does not know one of the newest
+    ids when the probe is heard, that event will not come, and the feed catches up.
     """
 
     def __init__(
@@ -76,7 +77,7 @@ class RedisProbe:
             self._feed.catch_up(self._feed.behind(message.tips))
 
     def _is_confirmed_on(self, line: RedisPubSub) -> bool:
-        """Wait for Redis to confirm the inbox, as long as it says anything at all."""
+        """Wait for Redis to confirm the inbox; return False once it says nothing at all."""
         silent_steps = received = 0
         while not line.is_confirmed(self.inbox):
             gevent.sleep(STEP_SECONDS)
@@ -96,12 +97,12 @@ class RedisProbe:
             self._message = message = _Message(dict(zip(channels, tips, strict=True)))
             self._link.call(Call(ANNOUNCE, (), [self.inbox, message.nonce]))
         except BrokerUnavailable:
-            # Says nothing about the subscription.
+            # This says nothing about the subscription.
             return True
         silent_steps = 0
         while silent_steps < HEARING_STEPS:
             if message.heard.wait(STEP_SECONDS):
                 return True
-            # Who is busy catching up is not deaf.
+            # A subscriber that is busy catching up is not deaf.
             silent_steps += line.is_waiting
         return False

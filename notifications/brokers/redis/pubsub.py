@@ -16,7 +16,7 @@ NAMES_PER_COMMAND = 500
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What somebody published on ``name``."""
+    """What was published on ``name``."""
 
     name: str
     data: bytes
@@ -24,37 +24,36 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """From here on, everything published on ``name`` is heard."""
+    """Everything published on ``name`` from now on is heard."""
 
     name: str
 
 
 class RedisPubSub:
-    """Subscribes an open connection to names as they are wanted, and tells what comes in.
+    """Subscribes an open connection to names as they are wanted, and returns what comes in.
 
-    One greenlet reads (``receive``), another writes (``write_forever``), so
-    that neither waits for the other. Many wishes of one turn of the event loop
-    are one command.
+    One greenlet reads (``receive``), another writes (``write_forever``), so that neither
+    waits for the other. Many wishes in one turn of the event loop become one command.
 
-    redis-py's own ``PubSub`` reconnects silently and subscribes again, and
-    nobody would know that the time between is to be caught up.
+    Rejected: redis-py's own ``PubSub``. It reconnects and subscribes again without telling,
+    so we would not know that there is a gap to read from the history.
     """
 
     def __init__(self, connection: RedisConnection) -> None:
         self._connection = connection
-        #: Whether somebody waits in ``receive`` for Redis to say something.
+        #: Whether a greenlet waits in ``receive`` for Redis to send something.
         self.is_waiting = False
-        #: How many times it did.
+        #: How many times Redis has sent something.
         self.received = 0
-        # Wishes not yet sent, in their order; what Redis has been told; and how
-        # many of its confirmations are still to come, by name.
+        # Wishes not yet sent, in their order; the names that Redis was told; and how many
+        # of its confirmations are still to come, by name.
         self._wishes: dict[str, bool] = {}
         self._has_wishes = Event()
         self._sent: set[str] = set()
         self._unconfirmed: Counter[str] = Counter()
 
     def close(self) -> None:
-        """Hang up; whoever reads or writes gets an error. Idempotent."""
+        """Close the connection; greenlets that read or write get an error. Idempotent."""
         self._connection.close()
 
     def want(self, name: str, is_wanted: bool = True) -> None:
@@ -95,7 +94,7 @@ class RedisPubSub:
         Raises:
             redis.RedisError, OSError: the connection was lost or closed.
         """
-        # No timeout: silence is normal here, and a probe finds the deaf.
+        # No timeout: silence is normal here, and a probe finds a connection that is deaf.
         self.is_waiting = True
         try:
             reply: Any = self._connection.receive_some_time()

@@ -1,11 +1,11 @@
-"""Keeps this process subscribed, and notices when it silently is not.
+"""Keeps this process subscribed, and notices when it no longer is.
 
-One connection hears all channels that streams of this process follow. It is
-rebuilt whenever it fails, or when a probe is not heard: then every channel is
-caught up from its history, and the streams notice nothing.
+One connection hears all channels that streams of this process follow. It is replaced
+whenever it fails, or when a probe is not heard. Every channel is then caught up from its
+history, and the streams notice nothing.
 
-Three greenlets: one reads and keeps the connection, and while there is one, a
-second writes subscriptions and a third probes. All but the first end with
+One greenlet makes the connections and reads. While there is a connection, a second writes
+subscriptions, a third probes and a fourth waits for another generation. These end with
 the connection.
 """
 
@@ -46,7 +46,7 @@ READ_SLICE = 256
 
 
 class _Waiters:
-    """Who waits for one channel to be confirmed."""
+    """The greenlets that wait for one channel to be confirmed."""
 
     __slots__ = ("confirmed", "count")
 
@@ -56,7 +56,7 @@ class _Waiters:
 
 
 class RedisSubscriber:
-    """Subscribes to channels, and brings the feed what they carry."""
+    """Subscribes to channels, and gives the feed what comes in on them."""
 
     def __init__(
         self,
@@ -89,7 +89,7 @@ class RedisSubscriber:
             self._greenlet = gevent.spawn(self._run)
 
     def stop(self) -> None:
-        """Listen no more. Idempotent."""
+        """Stop listening. Idempotent."""
         if self._greenlet is not None:
             greenlet, self._greenlet = self._greenlet, None
             self._connection.kill(greenlet)
@@ -108,7 +108,7 @@ class RedisSubscriber:
         waiters.count += 1
         try:
             self._ask_for(channel, followed)
-            # Meanwhile, and in the same turn: where the sink is to go on from.
+            # Meanwhile, and in the same turn: the place after which the sink goes on.
             (tip,) = self._history.tips([channel])
             if not followed.has_place:
                 followed.move_to(tip)
@@ -120,7 +120,7 @@ class RedisSubscriber:
             waiters.count -= 1
             if waiters.count == 0 and self._waiters.get(channel) is waiters:
                 del self._waiters[channel]
-                # One that was live before has streams that live on it still.
+                # A channel that was live before still has streams that follow it.
                 if not followed.has_been_live:
                     self.unsubscribe(channel)
 
@@ -134,7 +134,7 @@ class RedisSubscriber:
         if self._line is not None:
             name = self._keys.live(channel)
             self._line.want(name)
-            # Forgotten a moment ago, and Redis has not even been told.
+            # It was forgotten a moment ago, and Redis has not been told yet.
             if not followed.has_been_live and self._line.is_confirmed(name):
                 self._confirm(channel)
 
@@ -149,7 +149,7 @@ class RedisSubscriber:
     def _run(self) -> None:
         pause_seconds = 0.0
         while True:
-            # The link finds out when Redis is back; one who tries is enough.
+            # The link finds out when Redis is back; we need not try as well.
             self._link.wait_until_up()
             gevent.sleep(pause_seconds * random.uniform(0.5, 1))  # noqa: S311 - jitter
             pause_seconds = min(max(2 * pause_seconds, FIRST_RETRY_SECONDS), MAX_RETRY_SECONDS)
@@ -183,17 +183,17 @@ class RedisSubscriber:
     def _listen(self, line: RedisPubSub) -> None:
         for channel in self._feed.channels():
             line.want(self._keys.live(channel))
-        # Last of all: confirmed, it says that all the others are.
+        # The inbox is last: once it is confirmed, all the others are.
         line.want(self._probe.inbox)
         while True:
             message = line.receive()
-            # What comes after another deployment took our prefix may be its own.
+            # If another deployment has taken our prefix, what comes may be its events.
             self._link.require_no_conflict()
             match message:
                 case Message(name, data):
                     self._take(name, data)
                 case Confirmation(name) if name == self._probe.inbox:
-                    self._make_good(line)
+                    self._catch_up(line)
                 case Confirmation(name):
                     self._take_confirmation(name)
             if line.received % READ_SLICE == 0:
@@ -202,18 +202,18 @@ class RedisSubscriber:
     def _take_confirmation(self, name: str) -> None:
         channel = self._keys.channel(name)
         followed = self._feed.get(channel) if channel else None
-        # One that was live before has something to be made good first.
+        # A channel that was live before is confirmed once it is caught up.
         if channel and followed is not None and not followed.has_been_live:
             self._confirm(channel)
 
-    def _make_good(self, line: RedisPubSub) -> None:
-        """Catch up with what was published while nobody listened: for most channels, nothing."""
+    def _catch_up(self, line: RedisPubSub) -> None:
+        """Read what was published while we did not listen: for most channels, nothing."""
         interrupted = self._feed.interrupted()
         for start in range(0, len(interrupted), CHANNELS_PER_TRIP):
             channels = interrupted[start : start + CHANNELS_PER_TRIP]
             tips = self._history.tips(channels)
             self._feed.catch_up(self._feed.behind(dict(zip(channels, tips, strict=True))))
-            # Not one that meanwhile was forgotten and is asked for again.
+            # But not one that was forgotten meanwhile and is asked for again.
             self._confirm(*(c for c in channels if line.is_confirmed(self._keys.live(c))))
         if self.trouble is not None:
             log.info("subscribed in Redis", extra={"fields": {"caught_up": len(interrupted)}})
@@ -240,7 +240,7 @@ class RedisSubscriber:
     def _await_generation(self, line: RedisPubSub) -> None:
         try:
             self._link.generation.wait_for_another()
-            # Perhaps of another server, which this connection does not lead to.
+            # The new one may be that of another server, to which this connection does not lead.
             self.trouble = "the histories in Redis have ended"
             log.info("the histories in Redis have ended; all streams load everything again")
         finally:
@@ -251,5 +251,5 @@ class RedisSubscriber:
             self._probe.watch(line)
             log.warning("the subscription in Redis is deaf; it is rebuilt")
         finally:
-            # However it ends: a connection that nobody probes is not kept.
+            # However the watch ends: a connection that is not probed must not be kept.
             line.close()
