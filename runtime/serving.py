@@ -3,7 +3,7 @@
 ::
 
     start:  check schema and prefix -> lock -> read revocations -> hear signals -> feed streams
-            -> debounce -> relay -> compare the database with what is remembered
+            -> send refreshes -> relay -> compare the database with what is remembered
     drain:  stop hearing -> send pending refreshes -> remember the database -> stop relaying
             -> release the lock
             -> close streams -> last figures
