@@ -30,8 +30,12 @@ def find_program(name: str) -> str:
 
 # Below those that outgoing connections get (from 32768, net.ipv4.ip_local_port_range's
 # default): one of these would take a server's port while the server is stopped. Each is
-# given once, in an order that differs between test runs beside each other.
-_ports = iter(random.sample(range(20_000, 32_768), 12_768))
+# given once. The order is random, for test runs beside each other; the processes of one
+# run (pytest-xdist) share the range out, for one may ask while another's server is stopped.
+_PROCESS = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_PROCESSES = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+_own_ports = range(20_000 + _PROCESS, 32_768, _PROCESSES)
+_ports = iter(random.sample(_own_ports, len(_own_ports)))
 
 
 def free_port() -> int:
