@@ -25,9 +25,16 @@ run: $(VENV)/.runtime ## Run the service on 127.0.0.1:$PORT (8000), with demo da
 	@[ "$(DEMO)" = 0 ] || echo "Demo page: http://127.0.0.1:$(PORT)/demo   (Ctrl-C stops the service)"
 	@exec $(BIN)/gunicorn --config gunicorn.conf.py
 
+# Most tests wait, so three processes keep two cores busy. Each process takes a whole file
+# at a time, because the tests of a file may share a server; files start in their usual
+# order, the slow browser tests first. `make test PROCESSES=0` uses one process, as does
+# test-long, whose tests must meet their bounds with nothing beside them.
+PROCESSES ?= 3
+SPREAD := -n $(PROCESSES) --dist loadfile --no-loadscope-reorder
+
 .PHONY: test
 test: $(VENV)/.dev test-servers test-npm ## Install what the tests need, then run those that fit in 15 minutes
-	@env -u PORT -u DEMO $(BIN)/python -m pytest -m "not long" $(ARGS)
+	@env -u PORT -u DEMO $(BIN)/python -m pytest -m "not long" $(SPREAD) $(ARGS)
 
 .PHONY: test-long
 test-long: $(VENV)/.dev test-servers test-npm ## Run the tests that take longer: outages, failovers, other Pythons
