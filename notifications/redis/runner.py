@@ -53,13 +53,17 @@ class ScriptRunner:
     def _run(
         self, calls: Sequence[Call], generation: int, also: Sequence[Sequence[Word]]
     ) -> list[Any]:
-        scripts = (call.script for call in calls)
-        missing = {each.sha: each.text for each in scripts if each.sha not in self._loaded}
-        commands: list[Sequence[Word]] = [("SCRIPT", "LOAD", text) for text in missing.values()]
+        missing: dict[str, str] = {}
+        commands: list[Sequence[Word]] = []
         for call in calls:
-            keys = call.keys
-            commands.append(["EVALSHA", call.script.sha, len(keys), *keys, generation, *call.args])
-        answers = self.ask([*commands, *also])
+            sha, keys = call.script.sha, call.keys
+            if sha not in self._loaded:
+                missing[sha] = call.script.text
+            commands.append(["EVALSHA", sha, len(keys), *keys, generation, *call.args])
+        commands += also
+        if not missing:
+            return self.ask(commands)
+        answers = self.ask([*(("SCRIPT", "LOAD", text) for text in missing.values()), *commands])
         for answer in answers[: len(missing)]:
             if isinstance(answer, Exception):
                 raise answer
