@@ -29,7 +29,7 @@ from notifications.entrance.rates import RateLimits, Rates
 from notifications.errors import BrokerUnusable
 from notifications.publishing.listener import FloorListener
 from notifications.publishing.notification_service import NotificationService
-from notifications.publishing.pump import OutboxPump
+from notifications.publishing.relay import ExclusiveRelay, Relay, SharedRelay
 from notifications.refresh.service import CacheRefreshService
 from notifications.streams.admission import StreamLimits
 from notifications.streams.service import SseService, StreamOptions
@@ -124,14 +124,14 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     idempotency = IdempotencyStore(database)
     revocations = Revocations(database)
     revoked = RevocationList(revocations, sse.streams.close_where)
-    pump = _pump(service, broker, on_look=revoked.refresh)
+    relay = _relay(service, broker, look=revoked.refresh)
     database_watch = DatabaseWatch(Marks(database), broker, on_gone_back=revoked.start_over)
 
-    def after_commit(changes: Sequence[Change]) -> None:
+    def on_commit(changes: Sequence[Change]) -> None:
         database_watch.wake()
-        pump.after_commit(changes)
+        relay.committed(changes)
 
-    service.after_commit = after_commit
+    service.on_commit = on_commit
     writes = WriteProbe(database.write_probe)
     connections = ConnectionStats()
     metrics = Metrics(
@@ -152,7 +152,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
         sse=sse,
         listener=listener,
         cache_refresh=cache_refresh,
-        pump=pump,
+        relay=relay,
         database_watch=database_watch,
         revoked=revoked,
         housekeeping=Housekeeping([idempotency.prune, revocations.prune]),
@@ -272,30 +272,9 @@ def _serving_lock(settings: Settings, database: Database) -> ServingLock:
     return ServingLock(paths)
 
 
-def _pump(
-    service: WaiterService,
-    broker: Broker,
-    *,
-    on_look: Callable[[], None],
-) -> OutboxPump:
-    if broker.is_shared:
-        return OutboxPump(
-            service,
-            announce=service.after_commit,
-            # A status change must not wait for a server that may be away.
-            may_wait=True,
-            may_relay=lambda: not broker.is_away,
-            on_look=on_look,
-        )
-    return OutboxPump(
-        service,
-        announce=service.after_commit,
-        on_begin=broker.restore,
-        on_end=broker.save,
-        # The serving lock sees to it.
-        is_alone=True,
-        on_look=on_look,
-    )
+def _relay(service: WaiterService, broker: Broker, *, look: Callable[[], None]) -> Relay:
+    kind = SharedRelay if broker.is_shared else ExclusiveRelay
+    return kind(service, broker, look=look)
 
 
 def _rate_limits(settings: Settings) -> RateLimits:

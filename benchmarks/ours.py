@@ -78,13 +78,13 @@ def change_orders() -> dict[str, float]:
     ask = request.args
     sessions, rate = int(ask["sessions"]), float(ask["rate"])
     first, count = int(ask["first"]), int(ask["count"])
-    announce, committed_ns, lines = service.after_commit, [0], []
+    announce, committed_ns, lines = service.on_commit, [0], []
 
     def note_commit(changes: tuple[object, ...]) -> None:
         committed_ns[0] = time.monotonic_ns()
         announce(changes)
 
-    service.after_commit = note_commit
+    service.on_commit = note_commit
     began = time.monotonic()
     try:
         for k in range(first, first + count):
@@ -94,7 +94,7 @@ def change_orders() -> dict[str, float]:
             update = service.update_order_status(order_id, _STATUSES[k // sessions])
             lines.append(f"{order_id}\t{update.version}\t{called_ns}\t{committed_ns[0]}\n")
     finally:
-        service.after_commit = announce
+        service.on_commit = announce
     elapsed_ms = (time.monotonic() - began) * 1000
     Path(ask["log"]).write_text("".join(lines))
     return {"changed": count, "elapsed_ms": elapsed_ms}

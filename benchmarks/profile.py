@@ -87,7 +87,7 @@ PARTS = {
     "waiter_service/relay": "outbox and relay",
     "waiter_service/outbox/claims.py": "outbox and relay",
     "waiter_service/outbox/announcer.py": "outbox and relay",
-    "notifications/publishing/pump.py": "outbox and relay",
+    "notifications/publishing/relay.py": "outbox and relay",
     "waiter_service/": "the change itself",
     "gunicorn/": "gunicorn and Flask",
     "flask/": "gunicorn and Flask",

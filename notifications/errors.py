@@ -19,8 +19,9 @@
     ├── InvalidNotification       a field of a notification, named by ``field``
     ├── BrokerUnavailable         the broker's store does not answer; try again
     │   └── NotServing            no stream could hear what this process publishes
-    └── BrokerUnusable            the store answers, and an operator must act
-        └── PrefixTaken           another deployment uses the same prefix
+    ├── BrokerUnusable            the store answers, and an operator must act
+    │   └── PrefixTaken           another deployment uses the same prefix
+    └── ChangeUnheard             a kind of change has no receiver: a fault of this program
 
 None carries an HTTP status: the blueprints map them, once. ``cause``
 names in one word why a stream was not opened, as metrics do.
@@ -28,6 +29,7 @@ names in one word why a stream was not opened, as metrics do.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 
@@ -153,3 +155,14 @@ class BrokerUnusable(NotificationError):
 
 class PrefixTaken(BrokerUnusable):
     """Another deployment uses the prefix of ours; the message says what to do."""
+
+
+class ChangeUnheard(NotificationError):
+    """Kinds of changes have no receiver, so their rows would never leave the outbox."""
+
+    def __init__(self, kinds: Sequence[str]) -> None:
+        super().__init__(
+            f"no receiver for the change {', '.join(kinds)}: connect one to its signal "
+            "(notifications/publishing/listener.py), or its changes stay in the outbox forever"
+        )
+        self.kinds = kinds

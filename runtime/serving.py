@@ -27,7 +27,7 @@ from notifications.brokers.base import Broker
 from notifications.brokers.presence import Counts, Presence
 from notifications.events.payload import format_timestamp
 from notifications.publishing.listener import FloorListener
-from notifications.publishing.pump import OutboxPump
+from notifications.publishing.relay import Relay
 from notifications.refresh.service import CacheRefreshService
 from notifications.streams.service import SseService
 from runtime.database_watch import DatabaseWatch
@@ -52,7 +52,7 @@ class Serving:
         sse: SseService,
         listener: FloorListener,
         cache_refresh: CacheRefreshService,
-        pump: OutboxPump,
+        relay: Relay,
         database_watch: DatabaseWatch,
         revoked: RevocationList,
         housekeeping: Housekeeping,
@@ -66,7 +66,7 @@ class Serving:
         self._sse = sse
         self._listener = listener
         self._cache_refresh = cache_refresh
-        self._pump = pump
+        self._relay = relay
         self._database_watch = database_watch
         self._revoked = revoked
         self._housekeeping = housekeeping
@@ -107,8 +107,8 @@ class Serving:
         self._sse.start()
         self._cache_refresh.start()
         # The last that needs the database: should it fail, all of this is tried again.
-        self._pump.start()
-        # Before the first stream, and after the pump, which restores the histories.
+        self._relay.start()
+        # Before the first stream, and after the relay, which restores the histories.
         self._database_watch.start()
         self._is_started = True
         self._presence.start(self._counts)
@@ -146,7 +146,7 @@ class Serving:
             self._listener.disconnect,
             self._cache_refresh.drain,
             self._database_watch.stop,
-            self._pump.stop,
+            self._relay.stop,
             self._housekeeping.stop,
             self._release,
             self._close_streams,
@@ -174,7 +174,7 @@ class Serving:
                 self._listener.disconnect,
                 self._cache_refresh.stop,
                 self._database_watch.stop,
-                self._pump.stop,
+                self._relay.stop,
                 self._housekeeping.stop,
                 self._release,
             )

@@ -72,12 +72,14 @@ class OrderStatusChange(Change):
 class SessionTransfer(Change):
     """A session has gone from ``previous_waiter_id`` to ``waiter_id``.
 
-    ``cause`` is for guests to read, ``reason`` for staff only.
+    ``transfer_id`` is the same for all sessions of one transfer; empty in rows that an
+    older release has left. ``cause`` is for guests to read, ``reason`` for staff only.
     """
 
     KIND: ClassVar[str] = "session_transfer"
 
     previous_waiter_id: str
+    transfer_id: str = ""
     cause: TransferCause = TransferCause.SHIFT_CHANGE
 
 

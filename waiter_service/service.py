@@ -17,7 +17,7 @@ from waiter_service.floor import orders, requests, sessions, transfers, waiters
 from waiter_service.floor.unit_of_work import UnitOfWork
 from waiter_service.inputs import OrderItem
 from waiter_service.outbox.announcer import Announcer
-from waiter_service.outbox.relay import Relay, SideBySide
+from waiter_service.outbox.outbox import Outbox, SideBySide
 from waiter_service.rules import DEFAULT_RULES, HouseRules
 from waiter_service.statuses import OrderStatus, RequestStatus
 from waiter_service.store.database import Database
@@ -50,7 +50,6 @@ class WaiterService:
         database: where it is kept.
         clock: returns the present; UTC's by default.
         monotonic: returns seconds that no setting of a clock changes.
-        relay: start relaying at once; see ``start_relaying``.
         rules: how much may be unfinished, and when an order is finished.
 
     All functions that change something take ``actor`` (who does it; by
@@ -64,23 +63,19 @@ class WaiterService:
         database: Database,
         *,
         clock: Clock = utc_now,
-        relay: bool = False,
         rules: HouseRules = DEFAULT_RULES,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.database = database
         self.rules = rules
         self._clock = clock
-        self._monotonic = monotonic
-        self._relay = Relay(Announcer(self), database, clock, monotonic)
-        self.after_commit: Callable[[Sequence[Change]], None] = self._relay.announce
-        """Called with the changes of each commit; replace it to announce elsewhere.
+        self._outbox = Outbox(Announcer(self), database, clock, monotonic)
+        self.on_commit: Callable[[Sequence[Change]], None] = self.announce
+        """Called with the changes of each commit. What it raises is logged.
 
-        What it raises is logged. A process that relays may put here what wakes
-        its own flushing greenlet, which then calls ``flush``.
+        A process that relays may put here what has ``announce`` called elsewhere, in a
+        greenlet of its own.
         """
-        if relay:
-            self.start_relaying()
 
     @classmethod
     def from_env(
@@ -88,7 +83,6 @@ class WaiterService:
         environ: Mapping[str, str] = os.environ,
         *,
         clock: Clock = utc_now,
-        relay: bool = False,
     ) -> Self:
         """Return a service on the database that DATABASE_URL names.
 
@@ -104,7 +98,7 @@ class WaiterService:
         rules = HouseRules.from_env(environ)
         schema = (environ.get("DATABASE_SCHEMA") or "").strip()
         database = Database.checked(url_from(environ), schema=schema)
-        return cls(database, clock=clock, relay=relay, rules=rules)
+        return cls(database, clock=clock, rules=rules)
 
     # Sessions
 
@@ -289,7 +283,7 @@ class WaiterService:
     @property
     def is_relay(self) -> bool:
         """This process announces the whole deployment's changes, not only its own."""
-        return self._relay.is_relaying
+        return self._outbox.is_relaying
 
     def start_relaying(
         self, side_by_side: SideBySide | None = None, *, is_alone: bool = False
@@ -302,15 +296,22 @@ class WaiterService:
         With ``is_alone`` no other process relays: what one had claimed that is gone
         need not wait until that shows.
         """
-        self._relay.side_by_side = side_by_side
-        self._relay.start(is_alone=is_alone)
+        self._outbox.start_relaying(side_by_side, is_alone=is_alone)
 
     def stop_relaying(self) -> None:
         """Leave announcing to others. What was claimed is given back at once.
 
         Waits up to 5 s for a flush under way.
         """
-        self._relay.stop()
+        self._outbox.stop_relaying()
+
+    def announce(self, changes: Sequence[Change]) -> None:
+        """Announce ``changes``, which this service has just committed.
+
+        Relaying, it sends them as signals and removes their rows. Otherwise it tells the
+        receivers in this process alone, and a process that relays announces the rows.
+        """
+        self._outbox.announce(changes)
 
     def flush(self, limit: int = 100) -> int:
         """Announce all pending changes that can be; return how many were sent.
@@ -325,20 +326,20 @@ class WaiterService:
         Raises:
             DatabaseError: the store failed; never what a receiver raised.
         """
-        return self._relay.flush(limit)
+        return self._outbox.flush(limit)
 
     @property
     def behind_count(self) -> int:
         """How many changes this process, relaying, has committed and still to announce."""
-        return self._relay.behind_count
+        return self._outbox.behind_count
 
     def pending_count(self) -> int:
         """Return how many changes are committed but not announced."""
-        return self._relay.pending_count()
+        return self._outbox.pending_count()
 
     def oldest_age_seconds(self) -> float:
         """Return how long the oldest of them has waited; 0.0 when there is none."""
-        return self._relay.oldest_age_seconds()
+        return self._outbox.oldest_age_seconds()
 
     @contextmanager
     def _work(self, actor: Actor) -> Iterator[UnitOfWork]:
@@ -351,15 +352,14 @@ class WaiterService:
                 actor=actor,
                 clock=self._clock,
                 rules=self.rules,
-                monotonic=self._monotonic,
-                claimant_of=self._relay.claimant_of,
+                outbox=self._outbox,
             )
             yield work
-        self._relay.accept(work.claimed)
+        self._outbox.committed(work.claimed)
         if not work.changes:
             return
         try:
-            self.after_commit(tuple(work.changes))
+            self.on_commit(tuple(work.changes))
         except Exception:
             # It is committed: the caller must not believe otherwise. The row
             # is in the outbox and is announced with the next flush.

@@ -3,7 +3,7 @@
 Each is sent after its change is committed, with the ``WaiterService`` as
 sender and the change as keyword ``change``. In a process that relays, every
 change of the whole deployment is sent by one of its relaying processes;
-elsewhere only the process's own (see ``relay.py``).
+elsewhere only the process's own (see ``outbox/outbox.py``).
 
 What is not promised: the order among receivers, and that a receiver sees a
 change only once. One that raises does not stop the others, but the change
@@ -20,7 +20,6 @@ from types import MappingProxyType
 from blinker import Namespace, Signal
 
 from waiter_service.changes import (
-    Change,
     OrderStatusChange,
     RequestStatusChange,
     SessionClosed,
@@ -101,8 +100,3 @@ BY_KIND: Mapping[str, Signal] = MappingProxyType(
         SessionReopened.KIND: session_reopened,
     }
 )
-
-
-def signal_of(change: Change) -> Signal:
-    """Return the signal that announces ``change``."""
-    return BY_KIND[change.KIND]

@@ -44,7 +44,7 @@ class RevocationList:
     :meth:`refresh`, called a few times a second, brings what is new and ends the
     streams it concerns: at once where access was withdrawn, and at the next call
     where a session was closed. Between the two the outbox is flushed
-    (:class:`OutboxPump`), and the guests hear of the last change before their
+    (``publishing/relay.py``), and the guests hear of the last change before their
     streams end.
     """
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 import gevent
 from gevent.lock import RLock
 
+from notifications.errors import ChangeUnheard
 from notifications.events.cache_refresh import AffectedData
 from notifications.publishing.notification_service import NotificationService
 from notifications.refresh.service import CacheRefreshService
@@ -31,7 +30,7 @@ class FloorListener:
     ) -> None:
         self._notifications = notifications
         self._cache_refresh = cache_refresh
-        self._last_handover: tuple[str, datetime] | None = None
+        self._last_handover: tuple[str, str] | None = None
         # With Redis the tables of one transfer are announced side by side.
         self._handover_lock = RLock()
         self._receivers = (
@@ -44,9 +43,16 @@ class FloorListener:
         )
 
     def connect(self) -> None:
-        """Hear the signals from now on. Idempotent."""
+        """Hear the signals from now on. Idempotent.
+
+        Raises:
+            ChangeUnheard: a kind of change has no receiver. Its rows, and all later ones of
+                the same session, would stay in the outbox forever.
+        """
         for signal, receiver in self._receivers:
             signal.connect(receiver)
+        if unheard := [kind for kind, signal in signals.BY_KIND.items() if not signal.receivers]:
+            raise ChangeUnheard(unheard)
 
     def disconnect(self) -> None:
         """Hear them no more. Idempotent."""
@@ -103,9 +109,9 @@ class FloorListener:
     def _on_session_transferred(self, _sender: object, *, change: changes.SessionTransfer) -> None:
         # What is still pending for the previous waiter may name this session:
         # it is sent while the session is theirs, not after. Once for all the
-        # tables of one transfer, which share their moment: from the second
-        # table on, what is pending is the transfer's own.
-        handover = (change.previous_waiter_id, change.occurred_at)
+        # tables of one transfer: from the second table on, what is pending is the
+        # transfer's own.
+        handover = (change.previous_waiter_id, change.transfer_id or change.id)
         with self._handover_lock:
             if handover != self._last_handover:
                 self._cache_refresh.force_immediate_refresh(waiter_id=change.previous_waiter_id)

@@ -127,7 +127,7 @@ def test_who_has_given_the_table_away_is_not_answered_again(anna, service, path,
 def test_while_the_first_is_under_way_the_second_is_told_to_wait(guest, service, order_count):
     refused = []
     # After the order is placed, and before its answer is kept.
-    service.after_commit = lambda _changes: refused.append(guest.post(ORDERS, TEA, headers=KEY))
+    service.on_commit = lambda _changes: refused.append(guest.post(ORDERS, TEA, headers=KEY))
     before = order_count()
     first = guest.post(ORDERS, TEA, headers=KEY)
 

@@ -156,7 +156,7 @@ def test_guests_are_told_of_the_last_change_before_they_are_shown_out(
 ) -> None:
     till = WaiterService(Database(str(process.service.database.url)))
     # It is another process: nobody there hears of its changes.
-    till.after_commit = lambda changes: None
+    till.on_commit = lambda changes: None
     flush = process.service.flush
     is_done = Flag()
 

@@ -155,10 +155,12 @@ def make_service(database_url: str, clock: StillClock) -> Iterator[Callable[...,
     """Make services as if each were a process of its own: nothing shared but the database."""
     made: list[WaiterService] = []
 
-    def make(**options: Any) -> WaiterService:
+    def make(*, relay: bool = False, **options: Any) -> WaiterService:
         time = {"clock": clock, "monotonic": clock.monotonic}
         service = WaiterService(Database(database_url), **{**time, **options})
         made.append(service)
+        if relay:
+            service.start_relaying()
         return service
 
     yield make

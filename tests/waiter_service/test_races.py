@@ -181,7 +181,8 @@ GREENLETS = """
 from gevent import monkey; monkey.patch_all()
 import sys, gevent
 from waiter_service import Database, WaiterService, signals
-service = WaiterService(Database(sys.argv[1]), relay=True)
+service = WaiterService(Database(sys.argv[1]))
+service.start_relaying()
 heard = []
 def receiver(sender, change):
     gevent.sleep(0.001)

@@ -61,9 +61,8 @@ class Floor(RuleBasedStateMachine):
         path = Path(self.folder.name) / "restaurant.db"
         shutil.copy(self.migrated, path)
         self.database = Database(f"sqlite:///{path}")
-        self.service = WaiterService(
-            self.database, relay=True, clock=lambda: datetime(2024, 1, 1, tzinfo=UTC)
-        )
+        self.service = WaiterService(self.database, clock=lambda: datetime(2024, 1, 1, tzinfo=UTC))
+        self.service.start_relaying()
         self.queries = FloorQueries(self.database)
         for waiter in WAITERS:
             self.service.add_waiter(waiter, waiter)

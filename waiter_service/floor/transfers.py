@@ -205,6 +205,7 @@ def _move(
         SessionTransfer(
             **work.facts(session, version=session.version, reason=reason),
             previous_waiter_id=previous_waiter_id,
+            transfer_id=work.id,
             cause=cause,
         ),
         subject=("session", session.id),

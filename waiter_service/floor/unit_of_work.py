@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
 from datetime import datetime
 from functools import cached_property
 from typing import Any, cast
@@ -15,7 +14,7 @@ from waiter_service.actors import Actor
 from waiter_service.changes import Change
 from waiter_service.clock import Clock
 from waiter_service.errors import NotPermitted, SessionClosedError
-from waiter_service.outbox import rows
+from waiter_service.outbox.outbox import Outbox
 from waiter_service.outbox.rows import Entry
 from waiter_service.rules import HouseRules
 from waiter_service.store.models import AuditRow, SessionRow
@@ -56,8 +55,7 @@ class UnitOfWork:
         actor: Actor,
         clock: Clock,
         rules: HouseRules,
-        monotonic: Callable[[], float],
-        claimant_of: Callable[[str], str | None],
+        outbox: Outbox,
     ) -> None:
         self.orm = orm
         self.actor = actor
@@ -65,8 +63,12 @@ class UnitOfWork:
         self.changes: list[Change] = []
         self.claimed: list[Entry] = []
         self._clock = clock
-        self._monotonic = monotonic
-        self._claimant_of = claimant_of
+        self._outbox = outbox
+
+    @cached_property
+    def id(self) -> str:
+        """What tells this work from any other."""
+        return uuid.uuid4().hex
 
     @cached_property
     def now(self) -> datetime:
@@ -125,13 +127,7 @@ class UnitOfWork:
                 "reason": change.reason,
             },
         )
-        entry = rows.add(
-            self.orm,
-            change,
-            claimant=self._claimant_of(change.KIND),
-            now=self.now,
-            held_at=self._monotonic(),
-        )
+        entry = self._outbox.add(self.orm, change, self.now)
         self.changes.append(change)
         if entry is not None:
             self.claimed.append(entry)

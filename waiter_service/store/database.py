@@ -177,18 +177,6 @@ class Database:
                 raise SchemaOutOfDate(str(self), found=found, expected=tables.expected_revision())
             tables.upgrade(connection, self.schema)
 
-    def is_current(self) -> bool:
-        """Tell whether the tables are those this code expects.
-
-        Raises:
-            DatabaseUnavailable: it could not be asked.
-        """
-        try:
-            self.check()
-        except SchemaOutOfDate:
-            return False
-        return True
-
     def check(self) -> None:
         """Ask the database whether it can be used.
 

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import gevent
 import pytest
+from blinker import Namespace
 
-from notifications.errors import BrokerUnavailable
+from notifications.errors import BrokerUnavailable, ChangeUnheard
 from notifications.publishing.listener import FloorListener
 from notifications.publishing.notification_service import NotificationService
-from notifications.publishing.side_by_side import side_by_side
+from notifications.publishing.relay import side_by_side
 from notifications.refresh.batch import Batch
 from notifications.refresh.service import CacheRefreshService
 from tests.support.histories import ReadableBroker
@@ -385,3 +386,13 @@ def test_backlog_leaves_others_their_turn_between_two_changes(house: House) -> N
     house.service.flush()
     looking.join(timeout=5)
     assert set(range(1, 20)) <= set(seen)
+
+
+def test_a_change_that_nothing_hears_stops_the_start(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table_merged = Namespace().signal("table-merged")
+    monkeypatch.setattr(signals, "BY_KIND", {**signals.BY_KIND, "table_merged": table_merged})
+
+    with pytest.raises(ChangeUnheard, match="no receiver for the change table_merged: connect"):
+        house.listener.connect()

@@ -27,6 +27,16 @@ def test_all_tables_of_a_waiter_go_over_once_each(service, listener, queries):
     assert queries.waiter_floor("anna").sessions == ()
 
 
+def test_all_changes_of_one_transfer_have_its_id_and_those_of_another_have_not(service, listener):
+    service.transfer_sessions(from_waiter_id="anna", to_waiter_id="ben")
+    service.transfer_sessions(session_ids=["table-5"], to_waiter_id="anna")
+
+    first, second, back = [change.transfer_id for change in listener.heard]
+    assert first == second
+    assert first
+    assert back not in {first, ""}
+
+
 def test_requests_and_orders_follow_unchanged(service, clock, queries):
     service.update_request_status("req-1", "Acknowledged", actor=ANNA)
     before = queries.session_snapshot("table-7")

@@ -24,10 +24,11 @@ def die(sender, change):
 
 if sys.argv[2] == "in the receiver":
     signals.request_status_changed.connect(die)
-service = WaiterService(Database(sys.argv[1]), relay=True)
+service = WaiterService(Database(sys.argv[1]))
+service.start_relaying()
 if sys.argv[2] == "before announcing":
     signals.request_status_changed.connect(lambda sender, change: None, weak=False)
-    service.after_commit = lambda changes: die(service, changes)
+    service.on_commit = lambda changes: die(service, changes)
 service.update_request_status("req-1", "Acknowledged")
 """
 
@@ -83,7 +84,8 @@ def test_others_go_on_behind_a_pooler_that_shares_connections_by_the_transaction
 ):
     name = service.database.url.database
     with PgBouncer(postgres_server) as pooler:
-        other = WaiterService(Database(pooler.url(name)), relay=True)
+        other = WaiterService(Database(pooler.url(name)))
+        other.start_relaying()
         listener = listen()
         process = run_python(KILLED_WHILE_ANNOUNCING, pooler.url(name), "in the receiver")
         process.communicate(timeout=30)
@@ -105,7 +107,7 @@ def test_claims_that_do_not_change_are_taken_over_whatever_the_clocks_say(
     first = make_service(relay=True)
     second = make_service(relay=True, clock=lambda: clock.now - timedelta(hours=1))
     listener = listen()
-    first.after_commit = lambda changes: None
+    first.on_commit = lambda changes: None
     first.update_request_status("req-1", "Acknowledged")
     assert (second.flush(), listener.heard) == (0, [])
     clock.advance(VOID_SECONDS - 0.1)
@@ -168,7 +170,7 @@ def test_a_claim_whose_commit_got_no_answer_is_given_back_by_its_own_process(
     service.create_request("table-5", "bill")
     listener = listen()
     with service.database.writing() as orm:
-        orm.execute(text("UPDATE outbox SET claimed_by = :us"), {"us": relay._relay._claimant})
+        orm.execute(text("UPDATE outbox SET claimed_by = :us"), {"us": relay._outbox._claimant})
     for expected in (0, 1):
         relay.create_request("table-9", f"kind {expected}")
         assert relay.flush() == expected
@@ -194,7 +196,7 @@ def test_claims_are_renewed_only_while_announcing_takes_long(service, make_servi
 def test_an_orderly_stop_gives_claims_back_at_once(service, make_service, listen):
     first, second = make_service(relay=True), make_service(relay=True)
     listener = listen()
-    first.after_commit = lambda changes: None
+    first.on_commit = lambda changes: None
     first.update_request_status("req-1", "Acknowledged")
     first.stop_relaying()
     assert not first.is_relay
@@ -263,7 +265,7 @@ def test_a_commit_whose_announcer_is_ended_is_announced_all_the_same(
     def end(changes):
         raise EndedError
 
-    relay.after_commit = end
+    relay.on_commit = end
     with pytest.raises(EndedError):
         relay.update_request_status("req-1", "Acknowledged")
     assert relay.flush() == 1

@@ -72,7 +72,8 @@ def lose_search_path(database: Database) -> None:
 
 def spend_an_evening(database: Database) -> None:
     """Read and write every table."""
-    service = WaiterService(database, relay=True)
+    service = WaiterService(database)
+    service.start_relaying()
     service.add_waiter("anna", "Anna")
     service.add_waiter("ben", "Ben")
     table = service.open_session(12, "anna")

@@ -189,7 +189,7 @@ def test_a_hook_that_raises_does_not_fail_the_change(service, relay, listener, c
     def hook(changes):
         raise RuntimeError("the hook is broken")
 
-    relay.after_commit = hook
+    relay.on_commit = hook
     assert relay.update_request_status("req-1", "Acknowledged").changed
     assert "not announced yet" in caplog.text
     assert relay.flush() == 1
@@ -198,7 +198,7 @@ def test_a_hook_that_raises_does_not_fail_the_change(service, relay, listener, c
 
 def test_the_hook_gets_the_changes_of_one_commit_and_none_for_a_no_op(service):
     calls = []
-    service.after_commit = calls.append
+    service.on_commit = calls.append
     service.transfer_sessions(from_waiter_id="anna", to_waiter_id="ben")
     service.transfer_sessions(from_waiter_id="anna", to_waiter_id="ben")
     assert [[change.session_id for change in call] for call in calls] == [["table-5", "table-7"]]

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import gevent
 import pytest
 
-from notifications.publishing import pump as outbox_pump
-from notifications.publishing.pump import OutboxPump
-from notifications.publishing.side_by_side import MAX_SIDE_BY_SIDE, side_by_side
+from notifications.publishing import relay as module
+from notifications.publishing.relay import (
+    MAX_SIDE_BY_SIDE,
+    ExclusiveRelay,
+    Relay,
+    SharedRelay,
+    side_by_side,
+)
 from waiter_service.actors import SYSTEM
 from waiter_service.changes import SessionOpened
 from waiter_service.errors import DatabaseUnavailable
@@ -27,18 +33,25 @@ CHANGE = SessionOpened(
 
 
 class Floor:
-    """What a pump does to the waiter service, in order."""
+    """What a relay does to the waiter service and to the broker, in order."""
 
-    def __init__(self) -> None:
+    def __init__(self, told: list[str]) -> None:
+        self.told = told
         self.calls: list[str] = []
         self.failure: Exception | None = None
         self.behind_count = 0
+        self.is_relay = False
 
     def start_relaying(self, side_by_side: object = None, *, is_alone: bool = False) -> None:
         self.calls.append("start")
+        self.is_relay = True
 
     def stop_relaying(self) -> None:
         self.calls.append("stop")
+        self.is_relay = False
+
+    def announce(self, changes: object) -> None:
+        self.told.append("announce")
 
     def flush(self) -> int:
         self.calls.append("flush")
@@ -47,38 +60,50 @@ class Floor:
         return 0
 
 
+class Store:
+    """What a relay asks of its broker."""
+
+    def __init__(self, told: list[str], is_away: Callable[[], bool]) -> None:
+        self._told = told
+        self._is_away = is_away
+
+    @property
+    def is_away(self) -> bool:
+        return self._is_away()
+
+    def restore(self) -> None:
+        self._told.append("restore")
+
+    def save(self) -> None:
+        self._told.append("save")
+
+
 @pytest.fixture
-def start_pump() -> Iterator[Callable[..., tuple[OutboxPump, Floor, list[str]]]]:
-    pumps = []
+def start_relay() -> Iterator[Callable[..., tuple[Relay, Floor, list[str]]]]:
+    relays: list[Relay] = []
 
     def start(
         *,
         is_shared: bool = False,
-        may_relay: Callable[[], bool] = lambda: True,
+        is_away: Callable[[], bool] = lambda: False,
         on_look: Callable[[], None] = lambda: None,
-    ) -> tuple[OutboxPump, Floor, list[str]]:
-        floor, told = Floor(), []
+    ) -> tuple[Relay, Floor, list[str]]:
+        told: list[str] = []
+        floor = Floor(told)
 
         def look() -> None:
             told.append("look")
             on_look()
 
-        pump = OutboxPump(
-            floor,
-            may_relay=may_relay,
-            announce=lambda changes: told.append("announce"),
-            may_wait=is_shared,
-            on_begin=lambda: told.append("begin"),
-            on_end=lambda: told.append("end"),
-            on_look=look,
-        )
-        pumps.append(pump)
-        pump.start()
-        return pump, floor, told
+        kind: Any = SharedRelay if is_shared else ExclusiveRelay
+        relay = kind(floor, Store(told, is_away), look=look)
+        relays.append(relay)
+        relay.start()
+        return relay, floor, told
 
     yield start
-    for pump in pumps:
-        pump.stop()
+    for relay in relays:
+        relay.stop()
 
 
 def wait_for(condition: Callable[[], object]) -> None:
@@ -88,35 +113,35 @@ def wait_for(condition: Callable[[], object]) -> None:
 
 
 def test_history_is_taken_over_before_the_first_change_is_relayed_and_saved_after_the_last(
-    start_pump,
+    start_relay,
 ) -> None:
-    pump, floor, told = start_pump()
+    relay, floor, told = start_relay()
 
     wait_for(lambda: "flush" in floor.calls)
     assert floor.calls[0] == "start"
-    assert told[0] == "begin"
+    assert told[0] == "restore"
 
-    pump.stop()
+    relay.stop()
     assert floor.calls[-1] == "stop"
-    assert told[-1] == "end"
+    assert told[-1] == "save"
 
 
-def test_with_a_shared_history_every_process_relays(start_pump) -> None:
-    _, first_floor, _ = start_pump(is_shared=True)
-    _, second_floor, _ = start_pump(is_shared=True)
+def test_with_a_shared_history_every_process_relays(start_relay) -> None:
+    _, first_floor, _ = start_relay(is_shared=True)
+    _, second_floor, _ = start_relay(is_shared=True)
 
     wait_for(lambda: "flush" in first_floor.calls and "flush" in second_floor.calls)
 
 
 def test_a_flush_that_fails_is_tried_again_and_told_when_it_begins_and_ends(
-    start_pump, caplog: pytest.LogCaptureFixture
+    start_relay, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", "notifications.outbox")
-    pump, floor, _ = start_pump()
+    relay, floor, _ = start_relay()
 
     def try_again() -> None:
         tries = floor.calls.count("flush")
-        pump.wake()
+        relay.wake()
         wait_for(lambda: floor.calls.count("flush") > tries)
 
     floor.failure = DatabaseUnavailable("the database is away")
@@ -134,7 +159,7 @@ def test_a_flush_that_fails_is_tried_again_and_told_when_it_begins_and_ends(
 
 
 def test_a_look_that_fails_is_told_once_and_keeps_nothing_from_being_flushed(
-    start_pump, caplog: pytest.LogCaptureFixture
+    start_relay, caplog: pytest.LogCaptureFixture
 ) -> None:
     looks = []
 
@@ -142,15 +167,15 @@ def test_a_look_that_fails_is_told_once_and_keeps_nothing_from_being_flushed(
         looks.append("look")
         raise DatabaseUnavailable("the database is away")
 
-    _pump, floor, _ = start_pump(on_look=fail)
+    _relay, floor, _ = start_relay(on_look=fail)
     wait_for(lambda: len(looks) == 3)
     wait_for(lambda: floor.calls.count("flush") == 3)
     assert caplog.messages == ["withdrawn access could not be looked for; it is tried again"]
 
 
-def test_a_flush_follows_each_look(start_pump) -> None:
+def test_a_flush_follows_each_look(start_relay) -> None:
     calls: list[str] = []
-    _pump, floor, _ = start_pump(on_look=lambda: calls.append("look"))
+    _relay, floor, _ = start_relay(on_look=lambda: calls.append("look"))
     floor.calls = calls
 
     wait_for(lambda: calls.count("look") == 3)
@@ -159,82 +184,82 @@ def test_a_flush_follows_each_look(start_pump) -> None:
 
 
 def test_waking_flushes_without_waiting_for_the_timer(
-    start_pump, monkeypatch: pytest.MonkeyPatch
+    start_relay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("notifications.publishing.pump.POLL_SECONDS", 3600.0)
-    pump, floor, _ = start_pump()
+    monkeypatch.setattr("notifications.publishing.relay.POLL_SECONDS", 3600.0)
+    relay, floor, _ = start_relay()
     wait_for(lambda: floor.calls.count("flush") == 1)
 
-    pump.wake()
+    relay.wake()
 
     wait_for(lambda: floor.calls.count("flush") == 2)
 
 
-def test_commits_are_announced_at_once_while_the_pump_runs(start_pump) -> None:
-    pump, _, told = start_pump()
-    pump.after_commit(())
+def test_commits_are_announced_at_once_while_the_relay_runs(start_relay) -> None:
+    relay, _, told = start_relay()
+    relay.committed(())
     assert told.count("announce") == 1
 
-    pump.stop()
-    pump.after_commit(())
+    relay.stop()
+    relay.committed(())
     assert told.count("announce") == 1
 
 
-def test_with_a_shared_history_commits_are_announced_by_the_pump(
-    start_pump, monkeypatch: pytest.MonkeyPatch
+def test_with_a_shared_history_commits_are_announced_by_the_relay(
+    start_relay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("notifications.publishing.pump.POLL_SECONDS", 3600.0)
-    pump, floor, told = start_pump(is_shared=True)
+    monkeypatch.setattr("notifications.publishing.relay.POLL_SECONDS", 3600.0)
+    relay, floor, told = start_relay(is_shared=True)
     wait_for(lambda: floor.calls.count("flush") == 1)
 
-    pump.after_commit([CHANGE])
+    relay.committed([CHANGE])
     assert "announce" not in told, "the caller does not wait for it"
 
     wait_for(lambda: "announce" in told)
     assert floor.calls.count("flush") == 1, "nor is the outbox searched for each commit"
 
 
-def test_who_commits_gives_way_until_announcements_have_caught_up(
-    start_pump, monkeypatch: pytest.MonkeyPatch
+def test_callers_that_commit_yield_until_announcements_have_caught_up(
+    start_relay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outbox_pump, "GIVE_WAY_SECONDS", 60)
-    pump, floor, _told = start_pump(is_shared=True)
+    monkeypatch.setattr(module, "YIELD_SECONDS", 60)
+    relay, floor, _told = start_relay(is_shared=True)
     wait_for(lambda: "flush" in floor.calls)
-    floor.behind_count = outbox_pump.MAX_BEHIND + 1
-    committing = gevent.spawn(pump.after_commit, [CHANGE])
+    floor.behind_count = module.MAX_BEHIND + 1
+    committing = gevent.spawn(relay.committed, [CHANGE])
     gevent.idle()
     assert not committing.ready()
-    floor.behind_count = outbox_pump.MAX_BEHIND
+    floor.behind_count = module.MAX_BEHIND
     committing.get(timeout=5)
 
 
-def test_who_commits_gives_way_for_a_moment_alone(start_pump) -> None:
-    """A broker that hangs keeps nobody from changing anything."""
-    pump, floor, told = start_pump(is_shared=True)
+def test_callers_that_commit_yield_for_a_moment_only(start_relay) -> None:
+    """A broker that hangs stops no change."""
+    relay, floor, told = start_relay(is_shared=True)
     wait_for(lambda: "flush" in floor.calls)
     floor.behind_count = 1_000_000
-    gevent.spawn(pump.after_commit, [CHANGE]).get(timeout=5)
+    gevent.spawn(relay.committed, [CHANGE]).get(timeout=5)
     wait_for(lambda: "announce" in told)
 
 
-def test_a_busy_floor_is_searched_for_others_changes_all_the_same(start_pump) -> None:
-    pump, floor, told = start_pump(is_shared=True)
+def test_a_busy_floor_is_searched_for_others_changes_all_the_same(start_relay) -> None:
+    relay, floor, told = start_relay(is_shared=True)
     with gevent.Timeout(5):
         while floor.calls.count("flush") < 3:
-            pump.after_commit([CHANGE])
+            relay.committed([CHANGE])
             gevent.sleep(0.005)
     assert told.count("announce") > 3
 
 
-def test_a_commit_is_left_in_the_outbox_while_the_broker_is_away(start_pump) -> None:
+def test_a_commit_is_left_in_the_outbox_while_the_broker_is_away(start_relay) -> None:
     is_away = False
-    pump, floor, told = start_pump(is_shared=True, may_relay=lambda: not is_away)
+    relay, floor, told = start_relay(is_shared=True, is_away=lambda: is_away)
     wait_for(lambda: "flush" in floor.calls)
 
     is_away = True
-    pump.after_commit([CHANGE])
+    relay.committed([CHANGE])
     wait_for(lambda: floor.calls[-1] == "stop")
-    pump.after_commit([CHANGE])
+    relay.committed([CHANGE])
     gevent.sleep(0.01)
     assert "announce" not in told
 
@@ -242,9 +267,9 @@ def test_a_commit_is_left_in_the_outbox_while_the_broker_is_away(start_pump) -> 
     wait_for(lambda: floor.calls[-1] == "flush")
 
 
-def test_nothing_is_relayed_while_the_broker_is_away(start_pump) -> None:
+def test_nothing_is_relayed_while_the_broker_is_away(start_relay) -> None:
     is_away = False
-    _pump, floor, told = start_pump(is_shared=True, may_relay=lambda: not is_away)
+    _relay, floor, told = start_relay(is_shared=True, is_away=lambda: is_away)
     wait_for(lambda: "flush" in floor.calls)
 
     is_away = True
@@ -260,12 +285,12 @@ def test_nothing_is_relayed_while_the_broker_is_away(start_pump) -> None:
     assert floor.calls[floor.calls.index("stop") + 1] == "start"
 
 
-def test_pump_that_pauses_can_be_stopped(start_pump) -> None:
+def test_relay_that_pauses_can_be_stopped(start_relay) -> None:
     is_away = False
-    pump, floor, _told = start_pump(is_shared=True, may_relay=lambda: not is_away)
+    relay, floor, _told = start_relay(is_shared=True, is_away=lambda: is_away)
     is_away = True
     wait_for(lambda: floor.calls[-1] == "stop")
-    pump.stop()
+    relay.stop()
     assert "flush" not in floor.calls[floor.calls.index("stop") :]
 
 

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from waiter_service.outbox.failing_changes import FORGET_SECONDS, FailingChanges
+from waiter_service.outbox.announcer import FORGET_SECONDS, FailingChanges
 
 
 class Clock:

@@ -1,16 +1,15 @@
-"""From a committed change to its signal.
+"""The outbox of one service: what happens to a change after its commit.
 
-A service is in one of two modes. One that *relays* (a process that serves
-streams) announces everything in the outbox, whoever made it, and removes
-what it has announced. Any other (a script, the command line, a till) tells
-its own receivers about its own changes, once, and leaves the rows for a
-process that relays.
+A service that *relays* (in a process that serves streams) announces every change in the
+outbox, whoever made it, and removes its row. Any other service (in a script, the command
+line, a till) tells its own receivers about its own changes, once, and leaves the rows
+for a process that relays.
 
 ::
 
-    after a commit, relaying:      announce own rows, remove them
-    after a commit, otherwise:     tell own receivers, leave the rows
-    on a timer:        flush():    claim, announce, remove, until nothing is left
+    after a commit, relaying:     announce own rows, remove them
+    after a commit, otherwise:    tell own receivers, leave the rows
+    on a timer:       flush():    claim, announce, remove, until nothing is left
 """
 
 from __future__ import annotations
@@ -22,7 +21,10 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
+
+from sqlalchemy.orm import Session
 
 from waiter_service.changes import Change
 from waiter_service.clock import Clock
@@ -33,19 +35,18 @@ from waiter_service.outbox.rows import Entry
 from waiter_service.outbox.standstill import RENEW_SECONDS, Standstill
 from waiter_service.store.database import Database
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("waiter_service.outbox")
 
-# stop() waits this long for a flush under way in another greenlet or thread.
+# stop_relaying() waits this long for another greenlet or thread that is announcing.
 STOP_SECONDS = 5.0
 
-
-# Carries out all that it is given, and then raises what one of them has.
 SideBySide = Callable[[Sequence[Callable[[], None]]], None]
+"""Runs every function it is given, several at a time, then raises what the first to fail raised."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Round:
-    """What one round of announcing covers: everything, unless told otherwise."""
+    """What one round announces: everything, unless told otherwise."""
 
     limit: int = 100
     only_sessions: frozenset[str] | None = None
@@ -54,23 +55,23 @@ class _Round:
 
 @dataclass(slots=True)
 class _Progress:
-    """How far one round has come."""
+    """What one round has done so far."""
 
     sent: int = 0
-    # Announced, with rows that are still to be removed.
+    # Announced; their rows are still to be removed.
     told: list[Entry] = field(default_factory=list)
-    # Sessions of which nothing waits any more.
+    # Sessions with nothing left in the outbox.
     emptied: set[str] = field(default_factory=set)
-    # Sessions whose oldest row was not taken: what follows in them must wait.
+    # Sessions whose oldest row was not taken: their later rows must wait.
     stuck: set[str] = field(default_factory=set)
 
 
-class Relay:
-    """Announces changes for one service.
+class Outbox:
+    """Keeps the changes of one service until they are announced.
 
     One greenlet or thread announces at a time. A call that comes meanwhile,
-    even from a receiver, hands its work to the one that is at it and returns
-    at once: nobody waits for another's receivers, and none can lock itself out.
+    even from a receiver, leaves its work to the one that is announcing and returns
+    at once, so no caller waits for another's receivers and none can deadlock.
     """
 
     def __init__(
@@ -86,26 +87,29 @@ class Relay:
         self._monotonic = monotonic
         self._claimant = uuid.uuid4().hex
         self._standstill = Standstill(self._claimant, monotonic)
-        self._at_it = threading.Lock()
+        self._announcing = threading.Lock()
         self._asked: deque[_Round] = deque()
-        # Claimed and committed, but not yet announced and removed: what came with
-        # its insertion, and what a failing store has left in our hands.
+        # Committed and claimed by us, but not yet announced and removed: rows that were
+        # claimed with their insertion, and rows a failing store kept us from removing.
         self._own: deque[Entry] = deque()
-        self.side_by_side: SideBySide | None = None
+        self._side_by_side: SideBySide | None = None
         self.is_relaying = False
 
-    def start(self, *, is_alone: bool = False) -> None:
-        """Announce for the whole deployment from now on. Starting again is harmless."""
+    def start_relaying(
+        self, side_by_side: SideBySide | None = None, *, is_alone: bool = False
+    ) -> None:
+        """Announce for the whole deployment from now on. Idempotent."""
         if is_alone and not self.is_relaying:
             with self._database.writing() as orm:
                 claims.give_back_all(orm)
+        self._side_by_side = side_by_side
         self.is_relaying = True
 
-    def stop(self) -> None:
-        """Leave announcing to others; give claims back, so that they need not wait for them."""
+    def stop_relaying(self) -> None:
+        """Leave all changes to other processes, and give our claims back to them."""
         self.is_relaying = False
-        if not self._at_it.acquire(timeout=STOP_SECONDS):
-            log.warning("a flush is still under way; others wait until its claims stand still")
+        if not self._announcing.acquire(timeout=STOP_SECONDS):
+            log.warning("a flush is still running; others must wait until its claims time out")
             return
         try:
             self._own.clear()
@@ -114,25 +118,32 @@ class Relay:
         except DatabaseError as error:
             log.warning("claims could not be given back; others take them later: %s", error)
         finally:
-            self._at_it.release()
+            self._announcing.release()
 
-    def claimant_of(self, kind: str) -> str | None:
-        """Return who claims a new change of ``kind`` together with its insertion, if anybody.
+    def add(self, orm: Session, change: Change, now: datetime) -> Entry | None:
+        """Insert ``change`` in the caller's transaction; return its row if it is claimed.
 
-        A process that relays announces its own changes the moment they are
-        committed; claiming them right away saves it a search.
+        A service that relays announces its own changes right after their commit.
+        Claiming them with their insertion saves it a search.
         """
-        return self._claimant if self.is_relaying and self._announcer.hears(kind) else None
+        claims_it = self.is_relaying and self._announcer.hears(change.KIND)
+        return rows.add(
+            orm,
+            change,
+            claimant=self._claimant if claims_it else None,
+            now=now,
+            held_at=self._monotonic(),
+        )
 
-    def accept(self, entries: Iterable[Entry]) -> None:
-        """Take over rows that were claimed with their insertion and are now committed."""
+    def committed(self, entries: Iterable[Entry]) -> None:
+        """Keep what ``add`` returned, now that its transaction is committed."""
         self._own.extend(entries)
 
     def announce(self, changes: Sequence[Change]) -> None:
         """Announce ``changes``, just committed by this service.
 
-        What has failed before is left to ``flush()``: while a receiver is
-        down, not every change should wait for it again.
+        Changes that failed before are left to ``flush()``: while a receiver is
+        down, a commit should not wait for it again.
         """
         if self.is_relaying:
             sessions = frozenset(change.session_id for change in changes)
@@ -142,15 +153,15 @@ class Relay:
                 self._announcer.tell(change)
 
     def flush(self, limit: int) -> int:
-        """Announce all that waits and can be announced, ``limit`` rows a claim; count them."""
+        """Announce every change that can be announced, claiming ``limit`` at a time; count them."""
         if not self._announcer.heard_kinds() or self._is_idle():
             return 0
         return self._work(_Round(limit=limit))
 
     def _is_idle(self) -> bool:
-        """Tell by reading alone that nothing waits: no claim, no write.
+        """Return whether nothing is pending, by reading alone: no claim, no write.
 
-        If something does, see what others hold of it, and for how long.
+        Otherwise note which rows others hold, and since when.
         """
         with self._database.reading() as orm:
             is_empty = rows.is_empty(orm)
@@ -159,7 +170,7 @@ class Relay:
 
     @property
     def behind_count(self) -> int:
-        """How many of this process's own changes wait in its hands to be announced."""
+        """How many of this process's own changes are still to be announced by it."""
         return len(self._own)
 
     def pending_count(self) -> int:
@@ -176,19 +187,19 @@ class Relay:
     def _work(self, asked: _Round) -> int:
         sent = 0
         self._asked.append(asked)
-        # Looked at once more after the lock is given up: what somebody asked
-        # for who then found it taken is seen either by us or by the next.
-        while self._asked and self._at_it.acquire(blocking=False):
+        # Checked again after the lock is released: a caller that found the lock taken has
+        # left its round here, and either we see it or the next caller does.
+        while self._asked and self._announcing.acquire(blocking=False):
             try:
                 self._free_what_stands_still()
                 while self._asked:
                     sent += self._round(self._asked.popleft())
             finally:
-                self._at_it.release()
+                self._announcing.release()
         return sent
 
     def _free_what_stands_still(self) -> None:
-        """End the claims of processes that have died. Nothing is being announced here meanwhile."""
+        """End the claims of dead processes. Nothing is being announced here meanwhile."""
         void = self._standstill.take_void({entry.sequence for entry in self._own})
         if not void:
             return
@@ -204,7 +215,7 @@ class Relay:
         try:
             self._announce_all(asked, progress)
         finally:
-            # The store has failed, or a greenlet was ended: the next round removes them.
+            # The store failed, or a greenlet was killed: the next round removes these rows.
             self._own.extend(progress.told)
         return progress.sent
 
@@ -242,17 +253,17 @@ class Relay:
             )
 
     def _announce_each(self, entries: Sequence[Entry], progress: _Progress) -> None:
-        """Announce claimed rows: a session's in order, different sessions' side by side."""
-        if self.side_by_side is None:
+        """Announce claimed rows: those of a session in order, sessions side by side."""
+        if self._side_by_side is None:
             self._announce(entries, progress)
             return
         sessions: dict[str, list[Entry]] = {}
         for entry in entries:
             sessions.setdefault(entry.session_id, []).append(entry)
-        self.side_by_side([partial(self._announce, each, progress) for each in sessions.values()])
+        self._side_by_side([partial(self._announce, each, progress) for each in sessions.values()])
 
     def _announce(self, entries: Sequence[Entry], progress: _Progress) -> None:
-        """Announce claimed rows in order; one that fails holds up its session alone."""
+        """Announce claimed rows in order; one that fails holds up its own session only."""
         left = deque(entries)
         try:
             while left := self._still_held(left):
@@ -267,17 +278,17 @@ class Relay:
                     self._give_back(behind, failed=entry if outcome is Outcome.FAILED else None)
                     left = deque(e for e in left if e.session_id != entry.session_id)
         except DatabaseError:
-            # Still claimed: nobody else would touch them while we live.
+            # Still claimed: no other process touches them while we live.
             self._own.extend(left)
             left.clear()
             raise
         finally:
-            # A greenlet was ended in the middle of it.
+            # Not empty only if a greenlet was killed while it announced.
             if left:
                 self._give_back(left)
 
     def _still_held(self, left: deque[Entry]) -> deque[Entry]:
-        """Return what is left without those that others have taken because we were too slow."""
+        """Return ``left`` without the rows that others took because we were too slow."""
         now = self._monotonic()
         if not left or now - left[0].held_at < RENEW_SECONDS:
             return left
