@@ -10,7 +10,6 @@ from flask_cors import CORS
 
 from api import access
 from api.blueprint import create_blueprint as create_api_blueprint
-from api.failures import database_failed
 from api.joining import JoinDesk
 from api.openapi import document
 from notifications.access import auth
@@ -26,7 +25,6 @@ from notifications.entrance.door import StreamDoor
 from notifications.entrance.entrance import StreamEntrance
 from notifications.entrance.problem_types import ProblemCode
 from notifications.entrance.rates import RateLimits, Rates
-from notifications.errors import BrokerUnusable
 from notifications.publishing.listener import FloorListener
 from notifications.publishing.notification_service import NotificationService
 from notifications.publishing.relay import ExclusiveRelay, Relay, SharedRelay
@@ -52,7 +50,6 @@ from runtime.settings.values import without_password
 from runtime.write_probe import WriteProbe
 from waiter_service import (
     Database,
-    DatabaseError,
     FloorQueries,
     HouseRules,
     IdempotencyStore,
@@ -187,15 +184,9 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
         # Not of the whole app: a process that cannot start must still tell its health.
         blueprint.before_request(serving.start)
         app.register_blueprint(blueprint)
-    app.register_error_handler(DatabaseError, database_failed)
-    obstacles = {
-        BrokerUnusable: ProblemCode.BROKER_UNUSABLE,
-        StandingBy: ProblemCode.STANDING_BY,
-    }
-    for obstacle, code in obstacles.items():
-        app.register_error_handler(
-            obstacle, lambda error, code=code: problems.problem(code, str(error))
-        )
+    app.register_error_handler(
+        StandingBy, lambda error: problems.problem(ProblemCode.STANDING_BY, str(error))
+    )
     app.register_blueprint(create_health_blueprint(Readiness(serving), metrics))
     if settings.demo:
         # Not above: nobody who does not ask for the demo shall even import it.

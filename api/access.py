@@ -7,19 +7,17 @@ stand between them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 
-from api.errors import NotAllowed, NotAuthenticated, TooManyCalls, TooManyChanges
 from api.joining import CountFailedJoin
-from notifications import errors
 from notifications.access import auth
 from notifications.access.auth import Authenticator
 from notifications.brokers.base import Broker
 from notifications.channels import channel_name
 from notifications.entrance.call_queue import CallQueue
 from notifications.entrance.rates import Rates
-from notifications.errors import BrokerUnavailable
+from notifications.errors import BrokerUnavailable, NotAllowed, NotAuthenticated
 from notifications.events.encoding import EventId
 from notifications.principal import Principal, Role
 from waiter_service import Actor
@@ -47,25 +45,20 @@ def actors(authenticator: Authenticator, rates: Rates) -> Callable[[str | None, 
 
     def actor_of(token: str | None, address: str, is_change: bool) -> Actor:
         try:
-            try:
-                principal = _principal(token)
-            except errors.NotAuthenticated:
-                rates.count_failure(address)
-                raise
-            rates.count_call(principal)
-            if is_change:
-                rates.count_change(principal)
-        except errors.NotAuthenticated as error:
-            raise NotAuthenticated(str(error)) from None
-        except errors.TooManyCalls as error:
-            raise _too_many(error) from None
+            principal = _principal(token)
+        except NotAuthenticated:
+            rates.count_failure(address)
+            raise
+        rates.count_call(principal)
+        if is_change:
+            rates.count_change(principal)
         if principal.is_stream_token:
             raise NotAllowed("A stream token opens streams, and nothing else.")
         return _ACTOR_OF[principal.role](principal.subject)
 
     def _principal(token: str | None) -> Principal:
         if token is None:
-            raise errors.NotAuthenticated("A token is required: Authorization: Bearer <token>.")
+            raise NotAuthenticated("A token is required: Authorization: Bearer <token>.")
         return authenticator.authenticate(token)
 
     return actor_of
@@ -78,32 +71,15 @@ def turns(queue: CallQueue) -> Callable[[Actor, bool], AbstractContextManager[No
     def turn_of(actor: Actor, is_change: bool) -> Iterator[None]:
         # Apart: changes may wait for a lock in the database, and reading goes on meanwhile.
         key = f"{actor} {'changes' if is_change else 'reads'}"
-        with ExitStack() as stack:
-            try:
-                stack.enter_context(queue.turn(key))
-            except errors.TooManyCalls as error:
-                raise _too_many(error) from None
+        with queue.turn(key):
             yield
 
     return turn_of
 
 
-def _too_many(error: errors.TooManyCalls) -> TooManyCalls:
-    is_change = isinstance(error, errors.TooManyChanges)
-    refusal = TooManyChanges if is_change else TooManyCalls
-    return refusal(str(error), retry_after_seconds=error.retry_after_seconds)
-
-
 def count_failed_join(rates: Rates) -> CountFailedJoin:
     """Return what counts wrong join codes, by address."""
-
-    def count(address: str) -> None:
-        try:
-            rates.count_failed_join(address)
-        except errors.TooManyCalls as error:
-            raise _too_many(error) from None
-
-    return count
+    return rates.count_failed_join
 
 
 def cursors(broker: Broker) -> Callable[[str, str], str | None]:

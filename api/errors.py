@@ -3,14 +3,14 @@
 ::
 
     CallError
-    |-- NotAuthenticated     no token, or none that is good
-    |-- NotAllowed           a good token, but never for this
-    |-- TooManyCalls         too many within a minute, or at once
-    |   `-- TooManyChanges   too many within a minute that change something
-    |-- BodyNotUnderstood    no JSON
-    |-- UnknownParameters    the query has what this operation does not know
-    `-- IfMatchRefused       a precondition that would go unheeded
-    (ValidationError of waiter_service.errors: JSON, but not what is expected)
+    |-- BodyNotUnderstood    the body is not JSON
+    |-- UnknownParameters    the query has a parameter that this operation does not know
+    `-- IfMatchRefused       a precondition that would be ignored
+    waiter_service.errors.ValidationError
+    `-- FieldErrors          the body is JSON, but several fields are wrong
+
+Who may call at all is decided with the errors of ``notifications.errors``:
+NotAuthenticated, NotAllowed, TooManyCalls, TooManyChanges.
 """
 
 from __future__ import annotations
@@ -22,26 +22,6 @@ from waiter_service.errors import ValidationError
 
 class CallError(Exception):
     """The call is refused; ``str()`` may be read by anybody."""
-
-
-class NotAuthenticated(CallError):
-    """No token, or one that is malformed, forged, expired or revoked."""
-
-
-class NotAllowed(CallError):
-    """Not with this token, whatever it is asked of: the answer tells nothing of what exists."""
-
-
-class TooManyCalls(CallError):
-    """The caller asks for too much at a time; worth another try after some seconds."""
-
-    def __init__(self, message: str, *, retry_after_seconds: int) -> None:
-        super().__init__(message)
-        self.retry_after_seconds = retry_after_seconds
-
-
-class TooManyChanges(TooManyCalls):
-    """The guests of one session change too much within a minute."""
 
 
 class BodyNotUnderstood(CallError):

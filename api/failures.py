@@ -1,29 +1,21 @@
-"""Errors as problem documents: the one place that gives them HTTP statuses."""
+"""The errors of the API alone as problem documents.
+
+What ``/sse`` may raise as well is answered in ``notifications/entrance/problems.py``.
+"""
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Callable
 from typing import Any
 
 from flask import Response
 
-from api.errors import (
-    BodyNotUnderstood,
-    FieldErrors,
-    IfMatchRefused,
-    NotAllowed,
-    NotAuthenticated,
-    TooManyCalls,
-    TooManyChanges,
-    UnknownParameters,
-)
+from api.errors import BodyNotUnderstood, FieldErrors, IfMatchRefused, UnknownParameters
 from api.problem_models import MAX_ORDERS_NAMED
 from notifications.entrance.problem_types import ProblemCode
 from notifications.entrance.problems import problem
 from waiter_service.errors import (
-    DatabaseError,
     IdempotencyKeyBusy,
     IdempotencyKeyReused,
     IdTaken,
@@ -40,29 +32,8 @@ from waiter_service.errors import (
     VersionConflict,
 )
 
-log = logging.getLogger(__name__)
-
 # A call takes milliseconds; whoever waits a second finds the first one done.
 BUSY_RETRY_SECONDS = 1
-# A database that restarts or fails over is away for seconds. A guess.
-DATABASE_RETRY_SECONDS = 5
-
-
-def not_authenticated(error: NotAuthenticated) -> Response:
-    """401, saying whether a token was missing or bad."""
-    return problem(ProblemCode.NOT_AUTHENTICATED, str(error))
-
-
-def not_allowed(error: NotAllowed) -> Response:
-    """403: the same whether what was asked for exists or not."""
-    return problem(ProblemCode.NOT_ALLOWED, str(error))
-
-
-def too_many_calls(error: TooManyCalls) -> Response:
-    """429, saying when to come back."""
-    is_change = isinstance(error, TooManyChanges)
-    code = ProblemCode.TOO_MANY_CHANGES if is_change else ProblemCode.TOO_MANY_CALLS
-    return problem(code, str(error), retry_after_seconds=error.retry_after_seconds)
 
 
 def missing(error: Missing) -> Response:
@@ -188,20 +159,7 @@ def key_reused(error: IdempotencyKeyReused) -> Response:
     return problem(ProblemCode.IDEMPOTENCY_KEY_REUSED, str(error))
 
 
-def database_failed(error: DatabaseError) -> Response:
-    """503; the log says why, the client has no use for it."""
-    log.error("the database cannot be used: %s", error)
-    return problem(
-        ProblemCode.DATABASE_UNAVAILABLE,
-        "This is not possible at the moment.",
-        retry_after_seconds=DATABASE_RETRY_SECONDS,
-    )
-
-
 HANDLERS: dict[type[Exception], Callable[[Any], Response]] = {
-    NotAuthenticated: not_authenticated,
-    NotAllowed: not_allowed,
-    TooManyCalls: too_many_calls,
     BodyNotUnderstood: body_not_understood,
     UnknownParameters: unknown_parameters,
     IfMatchRefused: if_match_refused,
@@ -218,7 +176,6 @@ HANDLERS: dict[type[Exception], Callable[[Any], Response]] = {
     TransferRefused: transfer_refused,
     IdempotencyKeyBusy: key_busy,
     IdempotencyKeyReused: key_reused,
-    DatabaseError: database_failed,
 }
 
 

@@ -18,7 +18,6 @@ from api.bodies import (
     TransferSessions,
 )
 from api.call import Answer, Call
-from api.errors import NotAllowed
 from api.joining import JoinDesk
 from api.resources import (
     Floor,
@@ -33,6 +32,7 @@ from api.resources import (
     WaiterAnalytics,
     WaiterList,
 )
+from notifications.errors import NotAllowed
 from waiter_service.actors import Actor, ActorKind
 from waiter_service.errors import IdTaken, SessionClosedError, TableOccupied, ValidationError
 from waiter_service.inputs import is_identifier

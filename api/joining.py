@@ -12,8 +12,8 @@ import segno
 
 from api.bodies import JoinTable
 from api.call import Answer, Call
-from api.errors import NotAllowed
 from api.resources import GuestJoin, GuestJoins, JoinedSession, Revoked, Session, TableCode
+from notifications.errors import NotAllowed
 from waiter_service.actors import SYSTEM, Actor, ActorKind
 from waiter_service.errors import JoinCodeInvalid, Missing, SessionClosedError, UnknownJoinCode
 from waiter_service.join_codes import JoinCode, JoinCodes

@@ -21,7 +21,6 @@ from api.bodies import (
     TransferSessions,
 )
 from api.call import Answer, Call
-from api.errors import NotAllowed
 from api.floor_api import FloorApi
 from api.joining import JoinDesk
 from api.problem_models import (
@@ -52,6 +51,7 @@ from api.resources import (
     WaiterAnalytics,
     WaiterList,
 )
+from notifications.errors import NotAllowed
 from waiter_service.actors import Actor
 
 AnyHandler = Callable[..., Answer]

@@ -20,16 +20,7 @@ from notifications.entrance.entrance import (
     StreamRequest,
 )
 from notifications.entrance.in_band import refusal_block
-from notifications.entrance.problem_types import ProblemCode
-from notifications.entrance.problems import problem
-from notifications.errors import (
-    AccessError,
-    NotAllowed,
-    NotAuthenticated,
-    SessionOver,
-    StreamRefused,
-    TooManyCalls,
-)
+from notifications.errors import AccessError, NotAuthenticated, StreamRefused
 from notifications.events.payload import format_timestamp
 from notifications.streams.body import Handover, StreamBody
 from notifications.streams.socket_outlet import prepare_socket
@@ -124,35 +115,6 @@ def create_blueprint(entrance: StreamEntrance, health: Health) -> Blueprint:
         response = jsonify(report)
         response.headers["Cache-Control"] = "no-store"
         return response, 200 if report["status"] == "healthy" else 503
-
-    @blueprint.errorhandler(NotAuthenticated)
-    def _not_authenticated(error: NotAuthenticated) -> Response:
-        return problem(ProblemCode.NOT_AUTHENTICATED, str(error))
-
-    @blueprint.errorhandler(NotAllowed)
-    def _not_allowed(error: NotAllowed) -> Response:
-        return problem(ProblemCode.NOT_ALLOWED, str(error))
-
-    @blueprint.errorhandler(SessionOver)
-    def _session_over(error: SessionOver) -> Response:
-        # The code of a stream's `closing`: a client that was away learns the same.
-        return problem(ProblemCode.SESSION_CLOSED, str(error), status=403)
-
-    @blueprint.errorhandler(TooManyCalls)
-    def _too_many_calls(error: TooManyCalls) -> Response:
-        wait_seconds = error.retry_after_seconds
-        return problem(ProblemCode.TOO_MANY_CALLS, str(error), retry_after_seconds=wait_seconds)
-
-    @blueprint.errorhandler(StreamRefused)
-    def _refused(error: StreamRefused) -> Response:
-        answer = problem(
-            ProblemCode(error.cause), str(error), retry_after_seconds=error.retry_after_seconds
-        )
-        if "X-Refusals" in request.headers:
-            # For nginx, which cannot read a body, to say it in-band.
-            answer.headers["X-Refusal-Code"] = error.cause
-            answer.headers["X-Refusal-Reason"] = str(error)
-        return answer
 
     return blueprint
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from html import escape
 from http import HTTPStatus
 from types import MappingProxyType
@@ -19,8 +19,21 @@ from werkzeug.exceptions import HTTPException
 
 from notifications.entrance import request_id
 from notifications.entrance.problem_types import TYPES, ProblemCode, document, path_of
+from notifications.errors import (
+    BrokerUnusable,
+    NotAllowed,
+    NotAuthenticated,
+    SessionOver,
+    StreamRefused,
+    TooManyCalls,
+    TooManyChanges,
+)
+from waiter_service.errors import DatabaseError
 
 log = logging.getLogger(__name__)
+
+# A database that restarts or fails over is away for seconds. A guess.
+DATABASE_RETRY_SECONDS = 5
 
 #: The codes of what Flask and werkzeug refuse.
 _BY_STATUS: Mapping[int, ProblemCode] = MappingProxyType(
@@ -62,10 +75,68 @@ def problem(
     return response
 
 
-def init_app(app: Flask) -> None:
-    """Answer with problem documents whatever no blueprint answers for itself.
+def _not_authenticated(error: NotAuthenticated) -> Response:
+    return problem(ProblemCode.NOT_AUTHENTICATED, str(error))
 
-    Every request gets its id, and every answer names it. Serves the page of each problem.
+
+def _not_allowed(error: NotAllowed) -> Response:
+    return problem(ProblemCode.NOT_ALLOWED, str(error))
+
+
+def _session_over(error: SessionOver) -> Response:
+    # The code of a stream's `closing`: a client that was away learns the same.
+    return problem(ProblemCode.SESSION_CLOSED, str(error), status=403)
+
+
+def _too_many_calls(error: TooManyCalls) -> Response:
+    is_change = isinstance(error, TooManyChanges)
+    code = ProblemCode.TOO_MANY_CHANGES if is_change else ProblemCode.TOO_MANY_CALLS
+    return problem(code, str(error), retry_after_seconds=error.retry_after_seconds)
+
+
+def _stream_refused(error: StreamRefused) -> Response:
+    wait_seconds = error.retry_after_seconds
+    answer = problem(ProblemCode(error.cause), str(error), retry_after_seconds=wait_seconds)
+    if "X-Refusals" in request.headers:
+        # nginx cannot read a body; these headers let it refuse inside a stream.
+        answer.headers["X-Refusal-Code"] = error.cause
+        answer.headers["X-Refusal-Reason"] = str(error)
+    return answer
+
+
+def _broker_unusable(error: BrokerUnusable) -> Response:
+    return problem(ProblemCode.BROKER_UNUSABLE, str(error))
+
+
+def _database_failed(error: DatabaseError) -> Response:
+    # The log says why; the client has no use for it.
+    log.error("the database cannot be used: %s", error)
+    return problem(
+        ProblemCode.DATABASE_UNAVAILABLE,
+        "This is not possible at the moment.",
+        retry_after_seconds=DATABASE_RETRY_SECONDS,
+    )
+
+
+#: What both ``/sse`` and ``/api`` may raise.
+HANDLERS: Mapping[type[Exception], Callable[[Any], Response]] = MappingProxyType(
+    {
+        NotAuthenticated: _not_authenticated,
+        NotAllowed: _not_allowed,
+        SessionOver: _session_over,
+        TooManyCalls: _too_many_calls,
+        StreamRefused: _stream_refused,
+        BrokerUnusable: _broker_unusable,
+        DatabaseError: _database_failed,
+    }
+)
+
+
+def init_app(app: Flask) -> None:
+    """Answer every error with a problem document, and serve the page of each problem.
+
+    Covers what any part of HTTP may raise; a blueprint adds only the errors of its own.
+    Every request gets an id, and every answer names it.
     """
 
     @app.before_request
@@ -88,6 +159,9 @@ def init_app(app: Flask) -> None:
             if name not in ("Content-Type", "Content-Length"):
                 answer.headers[name] = value
         return answer
+
+    for error, handler in HANDLERS.items():
+        app.register_error_handler(error, handler)
 
     @app.errorhandler(Exception)
     def _unexpected(error: Exception) -> Response:

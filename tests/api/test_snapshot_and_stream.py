@@ -8,6 +8,7 @@ from flask import Flask
 
 from api.blueprint import create_blueprint
 from api.joining import JoinDesk
+from notifications.entrance import problems
 from tests.support.waiting import wait_until
 from waiter_service import Actor, FloorQueries, IdempotencyStore, WaiterService, signals
 from waiter_service.clock import utc_now
@@ -24,6 +25,7 @@ ANYBODY = {"Authorization": "Bearer any"}
 def bare_client(service, queries, actor, cursor_of, first_cursor_of=lambda *_: ""):
     """Return a client of the blueprint alone, for whom everybody is ``actor``."""
     bare = Flask("bare")
+    problems.init_app(bare)
     desk = JoinDesk(
         JoinCodes(service.database, ["a key"]),
         Revocations(service.database),
