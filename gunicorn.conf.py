@@ -41,7 +41,7 @@ backlog = 4096
 worker_class = StreamWorker
 workers = _settings.web_concurrency
 
-# Connections per worker. A full pool accepts nobody, not even a health check,
+# Connections per worker. A full pool accepts no connection, not even a health check,
 # so streams are refused (503, Retry-After) a thousand connections earlier.
 worker_connections = _settings.max_streams_per_worker + 1000
 
@@ -94,7 +94,7 @@ forwarded_allow_ips = _settings.forwarded_allow_ips
 
 # --- housekeeping --------------------------------------------------------------
 
-# Not used, and one door less.
+# Not used.
 control_socket_disable = True
 
 # Heartbeats of workers to the master are file times: keep them off slow disks.

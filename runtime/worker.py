@@ -7,35 +7,25 @@ So nothing here may import a database's or Redis's driver, at the top of the fil
 from __future__ import annotations
 
 import gc
-import socket
-import ssl
 import sys
 import time
 from collections.abc import Sequence
-from functools import partial
-from types import FrameType, SimpleNamespace
+from types import FrameType
 from typing import TYPE_CHECKING, Any, ClassVar, Never
 
 import gevent
 from gevent import events
 from gevent.event import Event
-from gevent.pool import Pool
 from gevent.server import StreamServer
 from gunicorn.arbiter import Arbiter
-from gunicorn.sock import ssl_context
-from gunicorn.workers.base_async import AsyncWorker
-from gunicorn.workers.ggevent import GeventWorker
 
 from runtime.cooperation import blocking_parts
-from runtime.http.bounded_http import TimedBody, bound_heads, reset_on_close
-from runtime.http.crowd_control import RESERVED_CONNECTIONS, is_health_check, turn_away
+from runtime.http.bounded_worker import BoundedWorker
 from runtime.serving_lock import StandingBy
 from runtime.settings import SettingsError
 from runtime.shared_state import SharedState
 
 if TYPE_CHECKING:
-    from notifications.entrance.door import StreamDoor
-    from runtime.metrics.connection_stats import ConnectionStats
     from runtime.serving import Serving
 
 #: Seconds between two signs of life to the master, which waits for ``timeout``.
@@ -44,7 +34,7 @@ NOTIFY_SECONDS = 1.0
 #: Seconds between two attempts to use a database that is away.
 RETRY_SECONDS = 1.0
 
-#: Seconds between two looks at whether another process has let go of the lock, or
+#: Seconds between two looks at whether another process has released the lock, or
 #: waits for it. Screens are dark meanwhile.
 TAKEOVER_SECONDS = 0.02
 
@@ -60,32 +50,32 @@ LAST_REQUESTS_SECONDS = 0.02
 COLLECTOR_THRESHOLDS = (50_000, 20, 50)
 
 
-class StreamWorker(GeventWorker):
+class StreamWorker(BoundedWorker):
     """A gevent worker that starts and stops what runs beside the requests.
 
-    The application it serves has ``serving``, ``stream_door`` and ``stream_entrance``
-    in its ``extensions``. Every connection begins in ``handle``, and every request
-    that is no plain one for a stream in ``handle_request``: deadlines and limits of
-    connections belong there and in ``_listen``.
+    The application it serves has ``serving`` in its ``extensions``.
     """
 
     # This module is imported before the first worker is forked.
     shared: ClassVar[SharedState] = SharedState()
 
-    #: Seconds that a request's body may take, and that one write of an answer may wait for
-    #: its reader. nginx sends whole requests and reads whole answers; these are for clients
-    #: that come without one. A head, and a TLS handshake, may take gunicorn's ``keepalive``.
-    body_seconds: ClassVar[float] = 15.0
-    write_seconds: ClassVar[float] = 30.0
-
-    wsgi: Any
-    _door: StreamDoor
     #: Set once the worker is to stop; None until it serves.
     _stopping: Event | None = None
-    _requests_in_flight = 0
     _is_quitting = False
 
     # -- start ----------------------------------------------------------------
+
+    def patch(self) -> None:
+        """Patch what blocks, without asking for plugins."""
+        # gevent asks every package that is installed for plugins, once for each of the
+        # modules it patches: an eighth of the start, and there are none.
+        plugins: Any = events
+        ask = plugins.notify_and_call_entry_points
+        plugins.notify_and_call_entry_points = plugins.notify
+        try:
+            super().patch()
+        finally:
+            plugins.notify_and_call_entry_points = ask
 
     def load_wsgi(self) -> None:
         """Load the application, or give up with a sentence where it cannot be used."""
@@ -105,10 +95,9 @@ class StreamWorker(GeventWorker):
         """Start what runs beside the requests, serve until told to stop, then drain."""
         self._stopping = Event()
         self._start_serving()
-        self._door = self.wsgi.extensions["stream_door"]
         self.wsgi.extensions["stream_entrance"].trust(self.cfg.forwarded_allow_ips)
         _tune_collector()
-        servers = [self._listen(listener) for listener in self.sockets]
+        servers = [self.listen(listener) for listener in self.sockets]
         while self.alive:
             self.notify()
             self._stopping.wait(NOTIFY_SECONDS)
@@ -163,112 +152,6 @@ class StreamWorker(GeventWorker):
         self.log.error("The service cannot start: %s", sentence)
         sys.exit(Arbiter.WORKER_BOOT_ERROR)
 
-    # -- connections ----------------------------------------------------------
-
-    def init_process(self) -> None:
-        """Begin this process's life, and bound what its requests may be."""
-        bound_heads()
-        super().init_process()
-
-    def patch(self) -> None:
-        """Patch what blocks, without asking for plugins."""
-        # gevent asks every package that is installed for plugins, once for each of the
-        # modules it patches: an eighth of the start, and there are none.
-        plugins: Any = events
-        ask = plugins.notify_and_call_entry_points
-        plugins.notify_and_call_entry_points = plugins.notify
-        try:
-            super().patch()
-        finally:
-            plugins.notify_and_call_entry_points = ask
-
-    def _listen(self, listener: socket.socket) -> StreamServer:
-        """Accept connections on ``listener``, each served in a greenlet of its own."""
-        listener.setblocking(True)
-        tls: dict[str, Any] = {"ssl_context": ssl_context(self.cfg)} if self.cfg.is_ssl else {}
-        # gunicorn asks for the listener's name alone, and it may be closed before its
-        # last connection is served.
-        name = listener.getsockname()
-        named: Any = SimpleNamespace(getsockname=lambda: name)
-        server: StreamServer = StreamServer(
-            listener,
-            handle=partial(self.handle, named),
-            spawn=Pool(self.worker_connections),
-            **tls,
-        )
-        if self.cfg.workers > 1:
-            # Or the first worker to wake would take what the others have time for.
-            server.max_accept = 1
-        server.start()
-        return server
-
-    def handle(self, listener: socket.socket, client: socket.socket, addr: Any) -> None:
-        """Serve one connection.
-
-        Plain requests for streams are answered by the short way, before gunicorn
-        makes a request of the connection.
-        """
-        stats = self._connections
-        stats.open += 1
-        try:
-            if self._is_crowded and not is_health_check(client):
-                stats.ended["full"] += 1
-                turn_away(client, addr, self._door)
-                return
-            client.settimeout(self.cfg.keepalive)
-            if not self._door.answer(client, addr) and self._shake_hands(client):
-                # gunicorn itself sees to the head's time, beside which this is long.
-                client.settimeout(self.write_seconds)
-                # Not GeventWorker's own, which would let the client block without end.
-                AsyncWorker.handle(self, listener, client, addr)
-        finally:
-            stats.open -= 1
-
-    def handle_request(self, listener_name: Any, req: Any, sock: socket.socket, addr: Any) -> bool:
-        """Answer one request of a connection, within deadlines for its body and the answer."""
-        body = req.body
-        req.body = TimedBody(body, self.body_seconds, lambda: self._give_up_body(req))
-        # A stream that takes the long way has a limit of its own (prepare_socket).
-        sock.settimeout(self.write_seconds)
-        if self._is_crowded:
-            req.force_close()
-        self._requests_in_flight += 1
-        try:
-            return super().handle_request(listener_name, req, sock, addr)
-        except TimeoutError:
-            # Not the application's, which answers for its own errors: the client does not read.
-            self._connections.ended["unread_answer"] += 1
-            reset_on_close(sock)
-            raise StopIteration from None
-        finally:
-            self._requests_in_flight -= 1
-            # gunicorn reads what is left of it, within the time of the next head.
-            req.body = body
-
-    @property
-    def _is_crowded(self) -> bool:
-        return self._connections.open > self.worker_connections - RESERVED_CONNECTIONS
-
-    @property
-    def _connections(self) -> ConnectionStats:
-        stats: ConnectionStats = self.wsgi.extensions["connections"]
-        return stats
-
-    def _give_up_body(self, req: Any) -> None:
-        self._connections.ended["slow_body"] += 1
-        req.force_close()
-
-    def _shake_hands(self, client: socket.socket) -> bool:
-        """Begin TLS, where gunicorn has the certificate; return whether all is well."""
-        if isinstance(client, ssl.SSLSocket):
-            try:
-                with gevent.Timeout(self.cfg.keepalive, TimeoutError):
-                    client.do_handshake()
-            except OSError as error:
-                self.log.debug("TLS could not begin: %s", error)
-                return False
-        return True
-
     # -- end ------------------------------------------------------------------
 
     def _await_successor(self) -> None:
@@ -293,7 +176,7 @@ class StreamWorker(GeventWorker):
             server.close()
         draining = gevent.spawn(self._serving.drain)
         give_up_at = time.monotonic() + self.cfg.graceful_timeout
-        while not draining.ready() or self._requests_in_flight:
+        while not draining.ready() or self.requests_in_flight:
             if time.monotonic() > give_up_at:
                 self.log.warning("Worker graceful timeout (pid:%s)", self.pid)
                 return

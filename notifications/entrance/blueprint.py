@@ -1,4 +1,8 @@
-"""``/sse``: streams, tokens for browsers, and health. Only translates HTTP."""
+"""``/sse``: streams, tokens for browsers, and health. The way in to a stream.
+
+A stream is a response whose body is a generator, under any WSGI server. Under gunicorn
+the stream takes over the connection once it is live (``HandoverResponse``).
+"""
 
 from __future__ import annotations
 
@@ -19,7 +23,7 @@ from notifications.entrance.entrance import (
     StreamEntrance,
     StreamRequest,
 )
-from notifications.entrance.in_band import refusal_block
+from notifications.entrance.in_band_refusal import refusal_block
 from notifications.errors import AccessError, NotAuthenticated, StreamRefused
 from notifications.events.payload import format_timestamp
 from notifications.streams.body import Handover, StreamBody
@@ -28,8 +32,8 @@ from notifications.streams.socket_outlet import prepare_socket
 #: The cookie that carries a stream token for a browser's own EventSource.
 COOKIE = "sse_token"
 
-#: What it is called over https: browsers take a cookie of such a name from https alone,
-#: so that nobody on the network can put another in its place.
+#: Its name over https. Browsers accept such a name over https only, so an attacker on
+#: the network cannot replace the cookie.
 SECURE_COOKIE = f"__Secure-{COOKIE}"
 
 Health = Callable[[], dict[str, Any]]

@@ -1,4 +1,4 @@
-"""A line for the calls of each bearer, so that one bearer's calls do not delay everybody's."""
+"""A queue for the calls of each bearer, so that one bearer's calls do not delay the others."""
 
 from __future__ import annotations
 

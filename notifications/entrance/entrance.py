@@ -1,10 +1,10 @@
-"""Who is let in to a stream: what is asked of a client, whichever way it comes.
+"""Who may open a stream. Both ways in ask the same object.
 
 ::
 
-    sse_blueprint (Flask) ----.
-                               >--> StreamEntrance --> SseService
-    stream_door (gunicorn) ---'
+    blueprint (Flask) -----------------.
+                                        >--> StreamEntrance --> SseService
+    door (a shortcut, under gunicorn) --'
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from notifications.access.auth import Authenticator, create_stream_token
-from notifications.channels import channel_name
-from notifications.entrance.in_band import accepts_event_stream
+from notifications.channels import KINDS, channel_name
+from notifications.entrance.in_band_refusal import accepts_event_stream
 from notifications.entrance.rates import RateLimits, Rates
 from notifications.entrance.trusted_peers import TrustedPeers
 from notifications.errors import (
@@ -43,12 +43,10 @@ STREAM_HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 
-#: What streams there are, as they are spelled in a path.
-STREAM_KINDS = ("session", "waiter")
+#: The path of a stream: a kind of channel, and an id.
+STREAM_PATH = rf"/sse/({'|'.join(KINDS)})/([A-Za-z0-9._-]+)"
 
-_STREAM_PATH = re.compile(rf"/sse/({'|'.join(STREAM_KINDS)})/([A-Za-z0-9._-]+)")
-
-#: Whose stream is a bearer's own. A manager has none, and may follow all.
+#: The kind of a bearer's own stream. A manager has none, and may follow all.
 _OWN_KIND = {Role.CUSTOMER: "session", Role.WAITER: "waiter"}
 
 IsOver = Callable[[str, str], bool]
@@ -57,7 +55,7 @@ IsOver = Callable[[str, str], bool]
 
 @dataclass(frozen=True, slots=True)
 class StreamRequest:
-    """What a client says that asks for a stream.
+    """What a client that asks for a stream has sent.
 
     ``bearer_token`` comes from the Authorization header, ``bare_token`` from the
     query or a cookie. ``client`` is for the log. ``peer`` is the address at the
@@ -79,7 +77,7 @@ class StreamRequest:
 
 @dataclass(frozen=True, slots=True)
 class StreamPass:
-    """A token that opens streams alone, when it ends, and the path it is meant for."""
+    """A token that opens streams and nothing else, its end, and the path it is meant for."""
 
     token: str = field(repr=False)
     ends_at: datetime
@@ -87,7 +85,7 @@ class StreamPass:
 
 
 class StreamEntrance:
-    """Lets clients in to the streams of ``sse``, or says in an error why not."""
+    """Opens streams of ``sse`` for clients that may hear them; an error says why not."""
 
     def __init__(
         self,
@@ -105,12 +103,12 @@ class StreamEntrance:
         self._is_over = is_over
 
     def admit(self, asked: StreamRequest) -> Principal:
-        """Return who asks, if they may hear what they ask for.
+        """Return the bearer, if they may hear the stream they ask for.
 
         Raises:
-            NotAuthenticated: no token, or none that is good.
-            NotAllowed: a good one, for something else, or for what is over.
-            TooManyOpens: they open too many within a minute.
+            NotAuthenticated: there is no token, or it is not good.
+            NotAllowed: the token is for another stream, or the session was closed.
+            TooManyOpens: they open too many streams within a minute.
         """
         principal = self._bearer(asked)
         self._rates.count_open(principal)
@@ -124,7 +122,7 @@ class StreamEntrance:
             AccessError: as ``admit`` does.
             StreamRefused: not now.
         """
-        # First: what follows is most of what a client costs that connects.
+        # First: what follows is most of the CPU that a connect costs.
         self._sse.admission.wait_for_turn()
         return self._sse.open(
             asked.kind,
@@ -136,7 +134,7 @@ class StreamEntrance:
         )
 
     def trust(self, peers: Iterable[str]) -> None:
-        """Believe these peers, and no others: whom they ask for, and how to refuse."""
+        """Believe what these peers, and no others, say of the client and of refusals."""
         self._trusted_peers = TrustedPeers(peers)
 
     def client_of(self, peer: str | None, forwarded_for: str | None) -> str:
@@ -194,7 +192,7 @@ class StreamEntrance:
         if path is None and principal.role in _OWN_KIND:
             path = f"/sse/{_OWN_KIND[principal.role]}/{principal.subject}"
         if path is not None:
-            named = _STREAM_PATH.fullmatch(path)
+            named = re.fullmatch(STREAM_PATH, path)
             if named is None:
                 raise NotAllowed
             self._require_access(principal, named[1], named[2])

@@ -1,7 +1,7 @@
 """The id of the HTTP request that a greenlet works for.
 
-It connects a client's complaint, the log lines and the proxy's: the answer carries
-it as a header, a problem document and the log lines as ``requestId``.
+It connects a client's complaint with our log lines and the proxy's: the answer has it
+as a header, a problem document and the log lines as ``requestId``.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from contextvars import ContextVar
 
 HEADER = "X-Request-ID"
 
-#: What others make their ids of: UUIDs, hexadecimal numbers, base64. Nothing that means
-#: anything in a log line or a header, and no longer than a line can bear.
+#: What proxies and clients use: UUIDs, hexadecimal numbers, base64. Nothing that has a
+#: meaning in a log line or a header, and not too long for a line.
 _SANE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/+=@-]{0,63}")
 
 _current: ContextVar[str | None] = ContextVar("request_id", default=None)

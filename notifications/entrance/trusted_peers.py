@@ -1,4 +1,4 @@
-"""Peers whose word about others, and about themselves, is believed: our own proxies."""
+"""The peers that we trust: our own proxies, which say who the client is."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _WITH_PORT = re.compile(r"(?:\[([0-9A-Fa-f.:]+)\]|([0-9.]+))(?::[0-9]{1,5})?")
 class TrustedPeers:
     """Addresses and networks, as gunicorn's ``forwarded_allow_ips`` lists them.
 
-    ``*`` is any peer. A peer without an address came through a socket file, and
-    whoever may write to that is trusted, as gunicorn does.
+    ``*`` is any peer. A peer without an address came through a socket file; it is
+    trusted, as by gunicorn.
 
     Raises:
         ValueError: something is neither an address nor a network.
@@ -24,12 +24,12 @@ class TrustedPeers:
 
     def __init__(self, peers: Iterable[str] = ("127.0.0.1", "::1")) -> None:
         named = {peer.strip() for peer in peers} - {""}
-        self._is_anybody = "*" in named
+        self._is_any = "*" in named
         self._networks = [ip_network(peer, strict=False) for peer in named - {"*"}]
 
     def include(self, peer: str | None) -> bool:
         """Tell whether ``peer``, an address or None or empty, is one of them."""
-        if not peer or self._is_anybody:
+        if not peer or self._is_any:
             return True
         try:
             address = ip_address(peer)
@@ -40,8 +40,8 @@ class TrustedPeers:
     def client_of(self, peer: str | None, forwarded_for: str | None) -> str:
         """Return the address that ``X-Forwarded-For`` ends in, if ``peer`` is one of them.
 
-        Else that of ``peer``: an address that anybody may choose limits nobody, and
-        tells nothing in a log.
+        Otherwise return ``peer``: an address that the client can choose limits no one,
+        and says nothing in a log.
         """
         named = (forwarded_for or "").rpartition(",")[2].strip()
         if with_port := _WITH_PORT.fullmatch(named):

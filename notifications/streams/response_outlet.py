@@ -1,9 +1,9 @@
 """Brings a stream to its client through the WSGI server, chunk by chunk.
 
-The way for every server and connection that cannot be handed over: TLS or
+For every server and connection that cannot be handed over: TLS or
 HTTP/2 ended in gunicorn, Flask's development server, the test client. All
 streams live in one event loop, so a server with threads must be monkey-patched
-before it starts, as ``wsgi.py`` sees to: ``flask --app wsgi run``.
+before it starts, as ``wsgi.py`` does: ``flask --app wsgi run``.
 """
 
 from __future__ import annotations

@@ -12,13 +12,13 @@ from notifications.streams.delivery_latency import DeliveryLatency
 class StreamStats:
     """Totals since the process started; they only ever rise.
 
-    Plain integers, since they are counted where thousands of streams are
-    served: whoever wants them, as metrics or in a test, reads them in passing.
+    Plain integers, since they are counted on the hot paths; metrics and tests read
+    them when they need them.
     """
 
     #: Streams opened, by kind (session, waiter).
     opened: Counter[str] = field(default_factory=Counter)
-    #: Of these, how many went on where the client had left off.
+    #: Of these, how many resumed where the client had stopped.
     resumed: int = 0
     #: Streams ended, by ``CloseReason.code``.
     closed: Counter[str] = field(default_factory=Counter)

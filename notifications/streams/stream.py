@@ -43,7 +43,7 @@ class CloseReason(Enum):
     # Nothing listens for half a second; a client that comes then is refused and waits longer.
     # Within another second all of 2,000 are back.
     DRAINING = _Ending("draining", "the server is restarting: come back", True, (600, 1200))
-    # Another process serves. Not 0: a browser would try that often while it finds nobody.
+    # Another process serves. Not 0: if it does not, browsers would try too often.
     HANDED_OVER = _Ending("draining", "the server is restarting: come back", True, (200, 500))
     FAILED = _Ending("failed", "the server could not go on: come back", True)
 

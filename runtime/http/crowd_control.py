@@ -1,7 +1,7 @@
-"""What a worker says to the connections beyond those it may serve: come back later.
+"""What a worker answers to connections beyond those it may serve: come back later.
 
-A full pool accepts nobody, not even a health check. So its last places serve
-health checks alone; anybody else is told 503 there and leaves at once.
+A full pool accepts no connection, not even a health check. So its last places serve
+health checks alone; any other connection gets 503 there and is closed at once.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from notifications.entrance.problem_types import ProblemCode, document
 from notifications.errors import ServerFull
 
 if TYPE_CHECKING:
-    from notifications.entrance.door import StreamDoor
+    from notifications.entrance.entrance import StreamEntrance
 
-#: Places of the pool that only health checks get, and those who are turned away.
+#: Places of the pool for health checks alone, and for those that are turned away.
 RESERVED_CONNECTIONS = 100
 
-#: Seconds that such a connection has to say what it wants. A health check says so at
-#: once; a hundred that say nothing must not hold these places for long.
+#: Seconds that such a connection has to send its first bytes. A health check sends them
+#: at once; a hundred silent connections must not hold these places for long.
 FIRST_BYTES_SECONDS = 0.25
 
 #: Seconds after which another try is worth it. A guess.
@@ -47,13 +47,16 @@ def is_health_check(sock: socket.socket) -> bool:
         return False
 
 
-def turn_away(sock: socket.socket, address: Any, door: StreamDoor) -> None:
-    """Answer 503, or in a stream to whoever asks for one that way. The caller closes ``sock``."""
+def turn_away(sock: socket.socket, address: Any, entrance: StreamEntrance) -> None:
+    """Answer 503, or in-band where a stream is asked for. The caller closes ``sock``.
+
+    Waits for nothing that has not come yet.
+    """
     refusal = ServerFull(
         "This server has too many connections. Try again in a moment.",
         retry_after_seconds=RETRY_AFTER_SECONDS,
     )
-    if isinstance(sock, ssl.SSLSocket) or door.refuse(sock, address, refusal):
+    if isinstance(sock, ssl.SSLSocket) or _refuse_in_band(sock, address, entrance, refusal):
         return
     named = request_id.begin(None)
     body = json.dumps(document(ProblemCode.SERVER_FULL, str(refusal), status=503))
@@ -67,8 +70,24 @@ def turn_away(sock: socket.socket, address: Any, door: StreamDoor) -> None:
         "Connection: close",
     ]
     with suppress(OSError):
-        sock.settimeout(0)
         with suppress(BlockingIOError):
             sock.recv(_PEEK_BYTES)
         sock.sendall("\r\n".join([*head, "", body]).encode("ascii"))
         sock.shutdown(socket.SHUT_WR)
+
+
+def _refuse_in_band(
+    sock: socket.socket, address: Any, entrance: StreamEntrance, refusal: ServerFull
+) -> bool:
+    # Not above: gunicorn's master imports this module, and must not load a driver.
+    from notifications.entrance.plain_request import PlainRequest
+
+    try:
+        sock.settimeout(0)
+        request = PlainRequest.peek(sock, address, entrance)
+    except OSError:
+        return False
+    if request is None:
+        return False
+    request_id.begin(request.asked.request_id)
+    return request.refuse(sock, refusal)

@@ -14,10 +14,10 @@ WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 def init_app(app: Flask) -> None:
-    """Have ``app`` heed ``X-Forwarded-Prefix``, whether or not the proxy strips that path.
+    """Have ``app`` follow ``X-Forwarded-Prefix``, whether or not the proxy strips that path.
 
-    It is believed whoever sends it: it changes nothing but the addresses in the answer
-    to that very request (``Location``, a cookie's path, the demo's links), which is
+    It is believed from any peer: it changes only the addresses in the answer to that
+    request (``Location``, a cookie's path, the demo's links), which is
     never cached. One that is not a plain path is ignored.
     """
     wsgi_app: WsgiApp = app.wsgi_app

@@ -116,6 +116,9 @@ class Settings:
     # 0 events keep no history, and every reconnect loads everything anew.
     history_events: int = _setting("SSE_HISTORY_EVENTS", values.integer(0, 1_000_000), 1000)
     history_seconds: float = _setting("SSE_HISTORY_SECONDS", values.seconds(0, 604_800), 3600.0)
+    # Plain requests for streams are answered beneath gunicorn, at half the CPU. Off: all of
+    # them come through Flask.
+    fast_connect: bool = _setting("SSE_FAST_CONNECT", values.boolean, True)
     # How long a stopping worker takes to send its streams away, a few at a time.
     drain_seconds: float = _setting("SSE_DRAIN_SECONDS", values.seconds(0, 300), 10.0)
 

@@ -18,51 +18,97 @@ from waiter_service.store.models import OutboxRow
 
 TABLES = 180
 
-
-@pytest.fixture(scope="session")
-def tables(
-    seeded_sqlite: Path, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[str, list[Table]]:
-    """A database in which many tables wait to be tested at, all of it long announced."""
-    url = copy_sqlite(seeded_sqlite, tmp_path_factory.mktemp("tables"))
-    database = Database(url)
-    service = WaiterService(database)
-    tables = [Table.seat(service, number) for number in range(1001, 1001 + TABLES)]
-    with database.writing() as orm:
-        orm.execute(delete(OutboxRow))
-    database.dispose()
-    return url, tables
+#: Files that every run tests without the door as well. Of the others, and they take
+#: minutes, only `make test-long` does.
+QUICK_FILES = {"test_access", "test_limits", "test_live_updates", "test_resume", "test_two_ways"}
 
 
-@pytest.fixture(scope="session")
-def _shared_server(
-    tables: tuple[str, list[Table]], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[SharedServer]:
-    url, _ = tables
-    server = SharedServer(
-        tmp_path_factory.mktemp("server"), url, SSE_HEARTBEAT_SECONDS=1, CORS_ORIGINS=LISTED
-    )
-    server.start()
-    yield server
-    server.close()
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run each test with the door (SSE_FAST_CONNECT) and without it."""
+    is_quick = metafunc.module.__name__.rpartition(".")[2] in QUICK_FILES
+    without_door = pytest.param("0", id="blueprint", marks=() if is_quick else pytest.mark.long)
+    ways = [pytest.param("1", id="door"), without_door]
+    metafunc.parametrize("fast_connect", ways, indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def fast_connect(request: pytest.FixtureRequest) -> str:
+    """``SSE_FAST_CONNECT`` of all servers that the test starts or uses."""
+    return str(request.param)
 
 
 @pytest.fixture
-def house(_shared_server: SharedServer) -> Iterator[SharedServer]:
+def start_server(
+    start_server: Callable[..., ServiceServer], fast_connect: str
+) -> Callable[..., ServiceServer]:
+    """Start servers of the test's own, with the door or without it."""
+
+    def start(**kwargs: object) -> ServiceServer:
+        return start_server(SSE_FAST_CONNECT=fast_connect, **kwargs)
+
+    return start
+
+
+class House:
+    """A running server with many tables, each to be taken by one test."""
+
+    def __init__(self, directory: Path, seeded_sqlite: Path, fast_connect: str) -> None:
+        url = copy_sqlite(seeded_sqlite, directory)
+        database = Database(url)
+        service = WaiterService(database)
+        self.tables = [Table.seat(service, number) for number in range(1001, 1001 + TABLES)]
+        with database.writing() as orm:
+            orm.execute(delete(OutboxRow))  # as if announced long ago
+        database.dispose()
+        self.server = SharedServer(
+            directory,
+            url,
+            SSE_HEARTBEAT_SECONDS=1,
+            CORS_ORIGINS=LISTED,
+            SSE_FAST_CONNECT=fast_connect,
+        )
+        self.server.start()
+
+
+@pytest.fixture(scope="session")
+def _house_of(
+    seeded_sqlite: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[str], House]]:
+    """Return the house with the door, or the one without it; both stay open."""
+    houses: dict[str, House] = {}
+
+    def house_of(fast_connect: str) -> House:
+        if fast_connect not in houses:
+            directory = tmp_path_factory.mktemp("house")
+            houses[fast_connect] = House(directory, seeded_sqlite, fast_connect)
+        return houses[fast_connect]
+
+    yield house_of
+    for house in houses.values():
+        house.server.close()
+
+
+@pytest.fixture
+def _house(_house_of: Callable[[str], House], fast_connect: str) -> House:
+    return _house_of(fast_connect)
+
+
+@pytest.fixture
+def house(_house: House) -> Iterator[SharedServer]:
     """A running server that other tests use as well: leave it running.
 
     Its streams are hung up after each test, and its log is looked through.
     """
-    with _shared_server.one_test():
-        yield _shared_server
+    with _house.server.one_test():
+        yield _house.server
 
 
 @pytest.fixture
-def take_table(house: SharedServer, tables: tuple[str, list[Table]]) -> Callable[[], Table]:
+def take_table(house: SharedServer, _house: House) -> Callable[[], Table]:
     """Take a table in ``house`` that no other test has."""
 
     def take() -> Table:
-        table = tables[1].pop()
+        table = _house.tables.pop()
         table.server = house
         return table
 

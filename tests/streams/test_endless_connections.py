@@ -20,11 +20,12 @@ HEALTH_PATHS = ("/health/live", "/sse/health", "/metrics")
 
 @pytest.fixture(scope="module")
 def server(
-    seeded_sqlite: Path, tmp_path_factory: pytest.TempPathFactory
+    seeded_sqlite: Path, tmp_path_factory: pytest.TempPathFactory, fast_connect: str
 ) -> Iterator[ServiceServer]:
     """The shipped configuration, with deadlines of a second, and a pool of 20 and 100."""
     directory = tmp_path_factory.mktemp("server")
-    server = ServiceServer(directory, copy_sqlite(seeded_sqlite, directory))
+    url = copy_sqlite(seeded_sqlite, directory)
+    server = ServiceServer(directory, url, SSE_FAST_CONNECT=fast_connect)
     server.command = ["gunicorn", "--config", "tests/streams/short_deadlines.conf.py"]
     server.start()
     yield server

@@ -18,7 +18,7 @@ PER_PRINCIPAL, PER_WORKER = 3, 30
 
 @pytest.fixture(scope="module")
 def _server(
-    seeded_sqlite: Path, tmp_path_factory: pytest.TempPathFactory
+    seeded_sqlite: Path, tmp_path_factory: pytest.TempPathFactory, fast_connect: str
 ) -> Iterator[SharedServer]:
     directory = tmp_path_factory.mktemp("server")
     server = SharedServer(
@@ -26,6 +26,7 @@ def _server(
         copy_sqlite(seeded_sqlite, directory),
         SSE_MAX_STREAMS_PER_PRINCIPAL=PER_PRINCIPAL,
         SSE_MAX_STREAMS_PER_WORKER=PER_WORKER,
+        SSE_FAST_CONNECT=fast_connect,
     )
     server.start()
     yield server
