@@ -1,4 +1,4 @@
-"""Who does something on the floor."""
+"""Who acts on the floor."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from waiter_service import inputs
 
 
 class ActorKind(StrEnum):
-    """What somebody may do follows from what they are."""
+    """The kinds of actors. An actor's kind decides what they may do."""
 
     SYSTEM = "system"
     GUEST = "guest"
@@ -19,7 +19,7 @@ class ActorKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Somebody who does something, as the audit will name them.
+    """Who made a change, as the audit names them.
 
     ``id`` is a guest's session id or a waiter's id; a manager's may be any
     text of up to 128 characters, since the platform hands those out.
@@ -32,8 +32,8 @@ class Actor:
     id: str
 
     def __post_init__(self) -> None:
-        # A plain "guest" equals the kind but is not it, and would pass for
-        # somebody who may do more.
+        # The plain string "guest" equals ActorKind.GUEST but is not identical to it. Without
+        # the conversion, checks with "is" would take a guest for staff.
         object.__setattr__(self, "kind", ActorKind(self.kind))
         inputs.exact_text("actor", self.id)
 
@@ -57,7 +57,7 @@ class Actor:
         return self.kind is ActorKind.GUEST
 
     def may_act_in(self, *, session_id: str, waiter_id: str) -> bool:
-        """Tell whether the session ``session_id``, held by ``waiter_id``, is theirs to act in.
+        """Return whether the actor may act in session ``session_id``, held by ``waiter_id``.
 
         A guest acts in their own session, a waiter in those they hold, a
         manager and the system anywhere. What they may do there is another
@@ -74,7 +74,7 @@ class Actor:
 
 
 SYSTEM = Actor(ActorKind.SYSTEM, "system")
-"""Scripts, integrations and the command line: may do what staff and managers may."""
+"""Scripts, integrations and the command line. May do everything that staff and managers may."""
 
 NOBODY = Actor(ActorKind.GUEST, "-")
-"""Somebody without a token, as a guest who is about to join: may act nowhere."""
+"""A caller without a token, such as a guest about to join. May act nowhere."""

@@ -1,8 +1,8 @@
-"""What has happened: the frozen facts that the signals carry.
+"""The changes that the signals carry: frozen facts.
 
-A change knows everything a listener needs, as it was at the moment of the
-change: who held the table then, which version the thing reached. Nobody has
-to read the database again, and nobody is told about a later state.
+A change holds everything a receiver needs, as it was at the moment of the
+change: who held the table then, which version was reached. Receivers
+need not read the database, where they might find a later state.
 """
 
 from __future__ import annotations
@@ -21,13 +21,12 @@ from waiter_service.transfer_cause import TransferCause
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """What all changes have in common.
+    """The fields that all changes have.
 
     ``id`` is the idempotency key: unique forever, and the same when a change
-    is announced a second time after a crash. ``version`` is the one the
-    changed thing reached: the request's, the order's or the session's.
-    ``waiter_id`` held the session right after the change. ``occurred_at`` is
-    aware, in UTC.
+    is announced again after a crash. ``version`` is the version that the request,
+    the order or the session reached. ``waiter_id`` held the session right after
+    the change. ``occurred_at`` is aware, in UTC.
     """
 
     KIND: ClassVar[str]
@@ -44,7 +43,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestStatusChange(Change):
-    """A request has moved, or has just been made (``old`` is ``None``)."""
+    """A request was made (``old`` is ``None``) or moved to another status."""
 
     KIND: ClassVar[str] = "request_status"
 
@@ -55,7 +54,7 @@ class RequestStatusChange(Change):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderStatusChange(Change):
-    """An order has moved, or has just been placed (``old`` is ``None``).
+    """An order was placed (``old`` is ``None``) or moved to another status.
 
     ``item_count`` is the sum of the quantities.
     """
@@ -70,10 +69,10 @@ class OrderStatusChange(Change):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionTransfer(Change):
-    """A session has gone from ``previous_waiter_id`` to ``waiter_id``.
+    """A session went from ``previous_waiter_id`` to ``waiter_id``.
 
-    ``transfer_id`` is the same for all sessions of one transfer; empty in rows that an
-    older release has left. ``cause`` is for guests to read, ``reason`` for staff only.
+    ``transfer_id`` is the same for all sessions of one transfer, and empty in outbox rows of
+    older releases. ``cause`` is for guests to read, ``reason`` for staff only.
     """
 
     KIND: ClassVar[str] = "session_transfer"
@@ -85,21 +84,21 @@ class SessionTransfer(Change):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionOpened(Change):
-    """Guests have sat down."""
+    """Guests sat down."""
 
     KIND: ClassVar[str] = "session_opened"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionClosed(Change):
-    """The guests have left; nothing new can be asked for in this session."""
+    """The guests left. No new requests or orders can be made in this session."""
 
     KIND: ClassVar[str] = "session_closed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionReopened(Change):
-    """A session that was closed by mistake goes on."""
+    """A session that was closed by mistake is open again."""
 
     KIND: ClassVar[str] = "session_reopened"
 
@@ -135,9 +134,9 @@ def to_payload(change: Change) -> dict[str, Any]:
 def from_payload(kind: str, payload: Mapping[str, Any]) -> Change:
     """Return the change that ``to_payload`` wrote.
 
-    During a rolling deploy the row may come from a newer process or an older one.
-    Fields this one does not know are passed over, a cause it does not know is
-    ``OTHER``, and a transfer without a cause is the shift change it used to be.
+    During a rolling deploy the row may come from a newer or an older process.
+    Unknown fields are ignored, an unknown cause becomes ``OTHER``, and a
+    transfer without a cause is a shift change.
 
     Raises:
         LookupError, TypeError, ValueError: the row was not written by ``to_payload``.

@@ -1,4 +1,4 @@
-"""The time of day, passed in so that tests need not wait for it."""
+"""The current time, passed in so that tests need not wait."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 Clock = Callable[[], datetime]
-"""Returns the present as an aware ``datetime``."""
+"""Returns the current time as an aware ``datetime``."""
 
 
 def utc_now() -> datetime:
-    """Return the present in UTC."""
+    """Return the current time in UTC."""
     return datetime.now(UTC)

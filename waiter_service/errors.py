@@ -11,11 +11,11 @@
     |   |   |-- UnknownJoinCode
     |   |   |-- UnknownJoin
     |   |   `-- UnknownWaiter
-    |   `-- NotPermitted        it exists, but is not theirs
-    |-- JoinCodeInvalid         no code, not one of ours, ended, or used up: all alike
-    |-- ValidationError         one field of what was handed in is wrong
+    |   `-- NotPermitted        it exists, but the actor may not act on it
+    |-- JoinCodeInvalid         malformed, unknown, expired or used up: the same answer
+    |-- ValidationError         one field of the input is wrong
     |   `-- UnknownStatus
-    |-- Conflict                fine in itself, but not as things stand
+    |-- Conflict                not possible in the current state
     |   |-- StatusConflict
     |   |   |-- IllegalTransition
     |   |   `-- VersionConflict
@@ -53,14 +53,14 @@ def shown(value: object) -> str:
 
 
 class WaiterServiceError(Exception):
-    """Everything the waiter service raises on purpose."""
+    """Base of every error that the waiter service raises on purpose."""
 
 
 class Missing(WaiterServiceError):
-    """It does not exist, or not for this actor.
+    """It does not exist, or this actor may not see it.
 
-    ``public_message`` is what somebody outside may read: it is the same for
-    an unknown id and for a forbidden one, so that nobody can probe for ids.
+    Show ``public_message`` to callers from outside. It is the same for an unknown id
+    and for a forbidden one, so callers cannot probe for ids.
     """
 
     def __init__(self, thing: str, thing_id: object, message: str) -> None:
@@ -74,7 +74,7 @@ class Missing(WaiterServiceError):
 
 
 class NotFound(Missing):
-    """No such thing."""
+    """It does not exist."""
 
     thing = "thing"
 
@@ -95,7 +95,7 @@ class UnknownOrder(NotFound):
 
 
 class UnknownJoinCode(NotFound):
-    """The session has no code that is good now; another one can be made."""
+    """The session has no valid code; a new one can be made."""
 
     thing = "join code"
 
@@ -109,9 +109,9 @@ class UnknownWaiter(NotFound):
 
 
 class NotPermitted(Missing):
-    """It exists, but this actor has no business with it.
+    """It exists, but this actor may not act on it.
 
-    ``str()`` says so, for the log; show ``public_message`` to the outside.
+    ``str()`` says so, for the log; show ``public_message`` to callers from outside.
     """
 
     def __init__(self, thing: str, thing_id: object, actor: object) -> None:
@@ -120,14 +120,14 @@ class NotPermitted(Missing):
 
 
 class JoinCodeInvalid(WaiterServiceError):
-    """It opens no table. Why is not said, so that nobody learns which codes there are."""
+    """The code opens no table. The error does not say why: that would reveal which codes exist."""
 
     def __init__(self) -> None:
         super().__init__("this code is not valid, or no longer; ask for another one")
 
 
 class ValidationError(WaiterServiceError):
-    """A field holds what it may not; ``message`` completes "<field>: ..."."""
+    """A field has an invalid value; ``message`` completes "<field>: ..."."""
 
     def __init__(self, field: str, message: str) -> None:
         super().__init__(f"{field}: {message}")
@@ -145,11 +145,11 @@ class UnknownStatus(ValidationError):
 
 
 class Conflict(WaiterServiceError):
-    """Not as things stand; nothing was changed."""
+    """Not possible in the current state; nothing was changed."""
 
 
 class StatusConflict(Conflict):
-    """A status cannot be set as asked; the fields say what can be."""
+    """The status cannot be set as requested; the fields say which statuses can be."""
 
     def __init__(
         self,
@@ -168,7 +168,7 @@ class StatusConflict(Conflict):
 
 
 class IllegalTransition(StatusConflict):
-    """There is no move from here to there for this actor."""
+    """This actor may not move it from ``current`` to ``requested``."""
 
     def __init__(
         self, *, current: str, requested: str, allowed: Sequence[str], version: int
@@ -184,7 +184,7 @@ class IllegalTransition(StatusConflict):
 
 
 class VersionConflict(StatusConflict):
-    """Somebody else changed it first: read it again, then decide."""
+    """It changed after the caller read it: read it again, then decide."""
 
     def __init__(
         self,
@@ -237,7 +237,7 @@ class IdTaken(Conflict):
 
 
 class TooManySessions(Conflict):
-    """A waiter has as many sessions on the floor as they may, ``most``; see ``HouseRules``."""
+    """The waiter already has ``most`` sessions on the floor; see ``HouseRules``."""
 
     def __init__(self, waiter_id: str, most: int) -> None:
         super().__init__(
@@ -248,9 +248,9 @@ class TooManySessions(Conflict):
 
 
 class TooMuchUnfinished(Conflict):
-    """The guests of a session have as much unfinished as they may; see ``HouseRules``.
+    """The guests of a session reached a limit on unfinished things; see ``HouseRules``.
 
-    ``what`` is "requests", "orders" or "order lines", and ``most`` how many of them.
+    ``what`` is "requests", "orders" or "order lines"; ``most`` is the limit.
     """
 
     def __init__(self, session_id: str, what: str, most: int) -> None:
@@ -264,7 +264,7 @@ class TooMuchUnfinished(Conflict):
 
 
 class OrdersUnfinished(Conflict):
-    """A session cannot be closed while orders in it are unfinished, unless it is forced."""
+    """A session with unfinished orders can only be closed by force."""
 
     def __init__(self, session_id: str, order_ids: Sequence[str]) -> None:
         named = ", ".join(order_ids[:10])
@@ -278,9 +278,9 @@ class OrdersUnfinished(Conflict):
 
 
 class TransferRefused(Conflict):
-    """A transfer is all or nothing, and these sessions stand in its way.
+    """Some sessions cannot be transferred, so none was: a transfer is all or nothing.
 
-    ``reasons`` maps each offending session id to why.
+    ``reasons`` maps the id of each such session to the reason.
     """
 
     def __init__(self, reasons: Mapping[str, str]) -> None:
@@ -294,7 +294,7 @@ class TransferRefused(Conflict):
 
 
 class IdempotencyKeyReused(Conflict):
-    """The key came before with a different request."""
+    """The key was used before, for a different request."""
 
     def __init__(self, key: str) -> None:
         super().__init__(f"the idempotency key {shown(key)} was used for a different request")
@@ -302,7 +302,7 @@ class IdempotencyKeyReused(Conflict):
 
 
 class IdempotencyKeyBusy(Conflict):
-    """The first request with this key is still being worked on; try again shortly."""
+    """The first request with this key has not finished; try again shortly."""
 
     def __init__(self, key: str) -> None:
         super().__init__(f"a request with the idempotency key {shown(key)} is still under way")
@@ -310,19 +310,19 @@ class IdempotencyKeyBusy(Conflict):
 
 
 class DatabaseError(WaiterServiceError):
-    """The store cannot be used; the message says what to do about it."""
+    """The database cannot be used; the message says what to do."""
 
 
 class DatabaseUrlInvalid(DatabaseError):
-    """DATABASE_URL names no database this service can use."""
+    """DATABASE_URL does not name a database that this service can use."""
 
 
 class DatabaseSchemaInvalid(DatabaseError):
-    """DATABASE_SCHEMA names no schema that the tables can be in."""
+    """DATABASE_SCHEMA does not name a schema that can hold the tables."""
 
 
 class CreatedBeforeFork(DatabaseError):
-    """The service was made in the parent process, and is used in a fork of it.
+    """The service was created in a parent process and is used in a fork of it.
 
     ``made_by`` and ``used_by`` are the ids of the two processes.
     """
@@ -339,11 +339,11 @@ class CreatedBeforeFork(DatabaseError):
 
 
 class DatabaseUnavailable(DatabaseError):
-    """It does not answer, or is locked for too long."""
+    """The database does not answer, or was locked for too long."""
 
 
 class DatabaseInUse(DatabaseError):
-    """It cannot be replaced while a process has it open; ``pid`` where that is known."""
+    """The database cannot be replaced while a process has it open; ``pid`` if it is known."""
 
     def __init__(self, path: object, pid: int | None) -> None:
         who = "a process" if pid is None else f"process {pid}"
@@ -354,11 +354,11 @@ class DatabaseInUse(DatabaseError):
 
 
 class BackupFailed(DatabaseError):
-    """The database was not copied to a file, or not replaced by one."""
+    """The database could not be backed up or restored."""
 
 
 class SchemaOutOfDate(DatabaseError):
-    """The tables are not those this code expects."""
+    """The database has another schema than this code expects."""
 
     def __init__(self, database: str, *, found: str | None, expected: str) -> None:
         state = f"is at schema {found}" if found else "has no tables of this service"

@@ -1,9 +1,9 @@
-"""What may be handed in: ids, notes, table numbers, the lines of an order.
+"""Validation of input: ids, notes, table numbers, the lines of an order.
 
 Each function returns the value as it will be stored, or raises
-``ValidationError`` naming the field. Nothing else guards the tables: a NUL
-would be refused by PostgreSQL only, in the middle of a transaction, and an
-unpaired surrogate cannot be encoded at all.
+``ValidationError`` naming the field. No other code protects the tables:
+PostgreSQL alone would refuse a NUL, in the middle of a transaction, and an unpaired
+surrogate cannot be encoded at all.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ MAX_QUANTITY = 99
 MAX_VERSION = 2**31 - 1
 
 _ID = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{MAX_ID_CHARS - 1}}}", re.ASCII)
-# Not str.strip()'s own idea of blanks: that would trim control characters
-# away that are refused anywhere else.
+# str.strip() without arguments would also remove control characters, which are
+# refused everywhere else in a text.
 _BLANKS = " \t\r\n"
 
 
@@ -42,12 +42,12 @@ class OrderItem:
 
 
 def is_identifier(value: object) -> bool:
-    """Tell whether ``value`` could be an id at all."""
+    """Return whether ``value`` has the form of an id."""
     return isinstance(value, str) and _ID.fullmatch(value) is not None
 
 
 def identifier(field: str, value: object) -> str:
-    """Return ``value`` if it may become an id."""
+    """Return ``value`` if it has the form of an id."""
     if isinstance(value, str) and is_identifier(value):
         return value
     raise ValidationError(
@@ -58,7 +58,7 @@ def identifier(field: str, value: object) -> str:
 
 
 def new_identifier(prefix: str) -> str:
-    """Return an id nobody can guess, such as ``order-9f2k...``.
+    """Return a new id that cannot be guessed, such as ``order-9f2k...``.
 
     80 random bits: a guest must not find a neighbour's order by counting.
     """
@@ -66,7 +66,7 @@ def new_identifier(prefix: str) -> str:
 
 
 def text(field: str, value: object, *, max_chars: int) -> str:
-    """Return ``value`` trimmed, with plain newlines; it must then hold something.
+    """Return ``value`` trimmed, with plain newlines; it must not be empty then.
 
     Newlines and tabs are text, and so are separators such as U+2028;
     other control characters and unpaired surrogates are refused.
@@ -90,9 +90,9 @@ def text(field: str, value: object, *, max_chars: int) -> str:
 
 
 def exact_text(field: str, value: object, *, max_chars: int = MAX_ACTOR_ID_CHARS) -> str:
-    """Return ``value`` if it is text that is stored as it is, without blanks around it.
+    """Return ``value`` unchanged; text with blanks around it is refused.
 
-    For ids that others hand out: trimmed, one would no longer be the id in a token.
+    For ids that other systems issue: a trimmed id would differ from the one in a token.
     """
     if text(field, value, max_chars=max_chars) != value:
         raise ValidationError(field, "must hold no blanks around it")
@@ -115,14 +115,14 @@ def request_kind(value: object) -> str:
 
 
 def kind_key(kind: str) -> str:
-    """Return what kinds are compared by: "crème" is one kind, however it was typed.
+    """Return the key by which kinds are compared: "crème" is one kind, however it was typed.
 
-    Compatible characters are one (NFKC: a full-width letter is that letter), and
-    case makes no difference.
+    Case does not matter, and compatible characters count as the same (NFKC: a full-width
+    letter equals the ordinary one).
     """
     folded = unicodedata.normalize("NFKC", kind).casefold()
     key = " ".join(unicodedata.normalize("NFKC", folded).split())
-    # Both may lengthen: the sharp s becomes two letters.
+    # Normalising and folding may lengthen the text: a sharp s becomes two letters.
     return text("kind", key, max_chars=MAX_KIND_CHARS)
 
 
@@ -132,9 +132,9 @@ def table_number(value: object) -> int:
 
 
 def expected_version(value: object) -> int | None:
-    """Return the version somebody saw last, or ``None`` if they do not care.
+    """Return the version that the caller saw last, or ``None`` if any version will do.
 
-    Nothing has version 0, so whoever expects that has seen something else.
+    0 is accepted, though nothing has version 0: it always ends in a conflict.
     """
     if value is None:
         return None

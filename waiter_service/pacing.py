@@ -1,4 +1,4 @@
-"""Long work in short pieces, so that one caller's work does not delay everybody else's."""
+"""Pauses in long work, so that one caller's work does not delay the others'."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-#: Seconds that a pause sleeps. More than nothing: where gevent has patched ``time``,
-#: ``sleep(0)`` only lets greenlets run that are ready, and the loop looks at its sockets
-#: and timers after fifty of those; with four readers that took 200 ms. This is over when
-#: the loop has looked, and costs it 2 us; unpatched, some 50 us.
+#: Seconds that a pause sleeps. Not 0: where gevent has patched ``time``, ``sleep(0)`` only
+#: runs greenlets that are ready, and the loop checks its sockets and timers after fifty such
+#: switches; with four readers that took 200 ms. This pause ends when the loop has checked
+#: them. It costs 2 us, or some 50 us where ``time`` is not patched.
 PAUSE_SECONDS = 1e-9
 
-#: Items between two pauses. The largest have 250 KB, so this is some 10 ms at worst.
+#: Items between two pauses. The largest items have 250 KB: at worst 10 ms of work.
 ITEMS_AT_ONCE = 10
 
 
 def pause() -> None:
-    """Let everybody else have their turn, also what has just come in on a socket."""
+    """Let other greenlets run, including those whose sockets have just become ready."""
     time.sleep(PAUSE_SECONDS)
 
 

@@ -1,12 +1,12 @@
-"""Whose access was withdrawn, of one token or of all that somebody holds; and what was closed.
+"""Revocations: of one token, or of all tokens of a session, a waiter or a manager.
 
-Rows, and not messages: every process that serves streams reads them again a
-few times a second, so a revocation reaches all of them, survives a restart,
-and needs nobody to be listening when it is made.
+They are rows, not messages: every process that serves streams reads them several times a
+second, so a revocation reaches all of them, survives a restart, and does not depend
+on which processes run when it is made. Closings of sessions are rows here too.
 
-They are found by their ids, and never by a time: a script may run on a machine whose clock
-is wrong. The first serving process to see a row writes its own time into it, once. What
-was issued until then is void, in every process and after every restart.
+Processes find new rows by their ids, never by a time: a script may run on a machine whose
+clock is wrong. The first serving process that sees a row writes its own time into it,
+once. Tokens issued until then are void, in every process and after every restart.
 """
 
 from __future__ import annotations
@@ -35,14 +35,13 @@ from waiter_service.errors import UnknownSession, UnknownWaiter
 from waiter_service.store.database import Database
 from waiter_service.store.models import JoinCodeRow, RevocationRow, SessionRow, WaiterRow
 
-#: How long a revocation is kept. Tokens must not live longer than this.
+#: How long a revocation is kept. No token may live longer.
 KEPT_FOR = timedelta(days=30)
 
-#: How long it is kept that a session was closed. That withdraws no access: after
-#: it, whoever still holds a token of the session could open a stream again, which
-#: stays silent. A guest's own token has ended by then (GUEST_TOKEN_SECONDS: 12 h).
-#: Sessions are many; at 200,000 kept a worker took ten seconds to start, and 43 ms
-#: for each look, four times a second.
+#: How long the closing of a session is kept. Afterwards a token of the session opens a
+#: stream again, on which no event ever comes; a guest's own token has expired by then
+#: (GUEST_TOKEN_SECONDS: 12 h). Longer would be too many rows: with 200,000 of them a worker
+#: took ten seconds to start, and 43 ms for each look, four times a second.
 CLOSING_KEPT_FOR = timedelta(days=1)
 
 MAX_TOKEN_ID_CHARS = 255
@@ -55,7 +54,7 @@ class RevokedKind(StrEnum):
     SESSION = "session"
     WAITER = "waiter"
     MANAGER = "manager"
-    #: No access is withdrawn: a session that was closed goes on.
+    #: Revokes nothing: a closed session was reopened.
     REOPENED = "reopened"
 
 
@@ -63,8 +62,8 @@ class RevokedKind(StrEnum):
 class Revocation:
     """Tokens of ``subject`` issued until ``seen_at`` are void.
 
-    Unless ``is_closing``: then the session was closed, and only its streams end.
-    ``seen_at`` is None until a serving process has seen it.
+    With ``is_closing`` the session was closed: its streams end, and its tokens stay valid.
+    ``seen_at`` is None until a serving process has seen the row.
     """
 
     id: int
@@ -74,8 +73,8 @@ class Revocation:
     is_closing: bool = False
 
 
-# Columns: as objects of the ORM, rows cost more than twice as much. Made once, since every
-# process asks four times a second.
+# Columns, not ORM objects, which cost more than twice as much. Built once, since every
+# process runs them four times a second.
 _NEWEST = bindparam("newest", type_=BigInteger)
 _MISSING: BindParameter[list[int]] = bindparam("missing", expanding=True)
 _IS_NEW = or_(RevocationRow.id >= _NEWEST, RevocationRow.seen_at.is_(None))
@@ -89,42 +88,42 @@ _COLUMNS = select(
 _FIND = _COLUMNS.where(_IS_NEW)
 _FIND_MISSING_TOO = _COLUMNS.where(or_(_IS_NEW, RevocationRow.id.in_(_MISSING)))
 
-# Rows that are stamped with one statement: databases limit its parameters.
+# Rows stamped with one statement. Databases limit the number of parameters.
 _STAMPED_AT_ONCE = 500
 
 
 class Revocations:
-    """Withdraws access. Usable from any Python process."""
+    """Revokes access. Usable from any Python process."""
 
     def __init__(self, database: Database, *, clock: Clock = utc_now) -> None:
         self._database = database
         self._clock = clock
 
     def revoke_token(self, token_id: str) -> None:
-        """Withdraw the one token whose ``jti`` is ``token_id``, and those made from it."""
+        """Revoke the token whose ``jti`` is ``token_id``, and the stream tokens made from it."""
         self.revoke({RevokedKind.TOKEN: token_id})
 
     def revoke_waiter(self, waiter_id: str) -> None:
-        """Withdraw every token that was issued to ``waiter_id`` until now."""
+        """Revoke every token that was issued to ``waiter_id`` until now."""
         self.revoke({RevokedKind.WAITER: waiter_id})
 
     def revoke_manager(self, manager_id: str) -> None:
-        """Withdraw every token that was issued to the manager ``manager_id`` until now."""
+        """Revoke every token that was issued to the manager ``manager_id`` until now."""
         self.revoke({RevokedKind.MANAGER: manager_id})
 
     def revoke_session(self, session_id: str) -> None:
-        """Withdraw every token that was issued to the guests of ``session_id`` until now."""
+        """Revoke every token that was issued to the guests of ``session_id`` until now."""
         self.revoke({RevokedKind.SESSION: session_id})
 
     def revoke(self, given: Mapping[RevokedKind, str], *, must_be_known: bool = False) -> None:
-        """Withdraw all that is given, or nothing.
+        """Revoke everything in ``given``, or nothing.
 
-        With ``must_be_known`` a waiter and a session must exist: a misspelt id
-        withdraws nothing. Which managers and tokens there are, nothing here knows.
+        With ``must_be_known``, waiters and sessions must exist, so a misspelt id is an error.
+        Managers and tokens are not stored, so their ids cannot be checked.
 
         Raises:
-            ValidationError: something given cannot be an id of its kind.
-            UnknownWaiter, UnknownSession: it must be known, and is not.
+            ValidationError: a value does not have the form of an id of its kind.
+            UnknownWaiter, UnknownSession: with ``must_be_known``, it does not exist.
         """
         checked = {kind: _checked(kind, subject) for kind, subject in given.items()}
         with self._database.writing() as orm:
@@ -138,9 +137,9 @@ class Revocations:
                 add(orm, kind, subject, self._clock())
 
     def find(self, newest: int = 0, missing: Collection[int] = ()) -> list[Revocation]:
-        """Return what has the id ``newest`` or a later one, by id.
+        """Return the revocations from id ``newest`` on, ordered by id.
 
-        Also what nobody has stamped yet, and what has one of the ids ``missing``: on
+        Also those without a stamp, and those with one of the ids ``missing``: on
         PostgreSQL a transaction may commit after others that got later ids.
         """
         statement = _FIND_MISSING_TOO if missing else _FIND
@@ -152,7 +151,7 @@ class Revocations:
             ]
 
     def stamp(self, ids: Sequence[int]) -> dict[int, datetime]:
-        """Write the present into those of ``ids`` that have no stamp; return the stamps of all."""
+        """Stamp those of ``ids`` that have no stamp with the current time; return all stamps."""
         row = RevocationRow
         stamps: dict[int, datetime] = {}
         with self._database.writing() as orm:
@@ -164,12 +163,12 @@ class Revocations:
                     .values(seen_at=self._clock())
                 )
                 for id_, seen_at in orm.execute(select(row.id, row.seen_at).where(are_theirs)):
-                    assert seen_at is not None, "we or another process have just written it"
+                    assert seen_at is not None, "this process or another has just written it"
                     stamps[id_] = seen_at
         return stamps
 
     def prune(self) -> None:
-        """Forget what is older than it is kept; call it now and then."""
+        """Delete revocations that need not be kept any longer; call it periodically."""
         now = self._clock()
         row = RevocationRow
         is_old = or_(

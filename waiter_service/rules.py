@@ -1,4 +1,4 @@
-"""What one restaurant allows on its floor, and another may not."""
+"""The rules that each restaurant sets for its own floor."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ _WORDS |= {"0": False, "false": False, "no": False, "off": False}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HouseRules:
-    """How much may be unfinished, in a session and on a floor, and when an order is finished.
+    """Limits on what may be unfinished, and when an order counts as finished.
 
-    The limits bind guests and waiters, as they hold what anybody may come to hold;
-    managers, and what acts for nobody, such as a till, go by their own judgement.
+    The limits bind guests and waiters, whose tokens an attacker may get hold of. They do not
+    bind managers and the system actor (a till, a script).
 
     Args:
-        max_open_sessions: on the floor of one waiter, for another to be opened or reopened.
-            A transfer may bring more.
-        max_open_requests: that the guests still wait for.
-        max_orders: that are not served.
-        max_order_lines: of all those orders together.
-        require_paid: an order is not finished when it is delivered, only when it is paid.
+        max_open_sessions: sessions on one waiter's floor. At the limit none can be opened
+            or reopened; a transfer may exceed it.
+        max_open_requests: requests of one session that are still open.
+        max_orders: orders of one session that are unfinished.
+        max_order_lines: lines of all those orders together.
+        require_paid: an order is finished when it is paid, not when it is delivered.
     """
 
     max_open_sessions: int = 100
@@ -44,19 +44,19 @@ class HouseRules:
 
     @property
     def unfinished_orders(self) -> tuple[OrderStatus, ...]:
-        """The statuses of an order that somebody still has to do something about."""
+        """The statuses in which an order is unfinished."""
         return (*_TO_BE_SERVED, OrderStatus.DELIVERED) if self.require_paid else _TO_BE_SERVED
 
     def limits(self, actor: Actor) -> bool:
-        """Tell whether the limits bind ``actor``."""
+        """Return whether the limits bind ``actor``."""
         return actor.kind in (ActorKind.GUEST, ActorKind.WAITER)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:
-        """Return the rules that MAX_OPEN_REQUESTS and the others ask for.
+        """Return the rules that the environment sets: MAX_OPEN_REQUESTS and the others.
 
         Raises:
-            ValidationError: a variable holds what it may not; names it.
+            ValidationError: a variable has an invalid value; the error names it.
         """
         chosen: dict[str, Any] = {}
         for each in fields(cls):

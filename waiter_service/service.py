@@ -38,24 +38,23 @@ log = logging.getLogger(__name__)
 
 
 class WaiterService:
-    """What waiters, guests and other systems do on the floor.
+    """Everything that waiters, guests and other systems can do on the floor.
 
-    Every function is one transaction: the change, its audit row and its
-    announcement are committed together or not at all. Only then is the
-    change announced, and nothing that goes wrong with that reaches the
-    caller. All may be called from several threads or greenlets, and may
-    switch greenlets, as may receivers of signals.
+    Every method is one transaction: the change, its audit row and its outbox row are
+    committed together or not at all. The change is announced after the commit, and a
+    failure to announce it never reaches the caller. All methods may be called from several
+    threads or greenlets, and may switch greenlets, as may receivers of signals.
 
     Args:
-        database: where it is kept.
-        clock: returns the present; UTC's by default.
-        monotonic: returns seconds that no setting of a clock changes.
-        rules: how much may be unfinished, and when an order is finished.
+        database: where the floor is stored.
+        clock: returns the current time, in UTC.
+        monotonic: returns seconds of a clock that is never set.
+        rules: how much may be unfinished, and when an order counts as finished.
 
-    All functions that change something take ``actor`` (who does it; by
-    default ``SYSTEM``) and raise ``Missing`` for what does not exist or is
-    not theirs, ``ValidationError`` for a bad argument, ``Conflict`` for what
-    cannot be as things stand and ``DatabaseError`` when the store fails.
+    All methods that change something take ``actor`` (who makes the change; ``SYSTEM`` by
+    default). They raise ``Missing`` if a thing does not exist or the actor may not act
+    on it, ``ValidationError`` for a bad argument, ``Conflict`` if the current state does
+    not allow the change, and ``DatabaseError`` if the database fails.
     """
 
     def __init__(
@@ -86,13 +85,13 @@ class WaiterService:
     ) -> Self:
         """Return a service on the database that DATABASE_URL names.
 
-        Unset, it is the SQLite file ``restaurant.db`` in INSTANCE_DIR, and
-        ``instance/`` beside the code where that is unset too. On PostgreSQL, DATABASE_SCHEMA
-        names the schema that its tables are in. The house's rules are read from
+        The default is the SQLite file ``restaurant.db`` in INSTANCE_DIR, whose default is
+        ``instance/`` beside the code. On PostgreSQL, DATABASE_SCHEMA names the schema that
+        holds the tables. The house's rules are read from
         MAX_OPEN_SESSIONS, MAX_OPEN_REQUESTS, MAX_ORDERS, MAX_ORDER_LINES and REQUIRE_PAID.
 
         Raises:
-            ValidationError: one of the rules' variables holds what it may not.
+            ValidationError: a variable of the rules has an invalid value.
             DatabaseError: the URL is wrong, the database does not answer or its schema is behind.
         """
         rules = HouseRules.from_env(environ)
@@ -103,7 +102,7 @@ class WaiterService:
     # Sessions
 
     def add_waiter(self, waiter_id: str, name: str, *, actor: Actor = SYSTEM) -> WaiterAdded:
-        """Make a waiter known, or correct the name of a known one."""
+        """Add a waiter, or change the name of an existing one."""
         with self._work(actor) as work:
             return waiters.add(work, waiter_id, name)
 
@@ -115,13 +114,13 @@ class WaiterService:
         session_id: str | None = None,
         actor: Actor = SYSTEM,
     ) -> SessionView:
-        """Seat guests at a free table (1 to 9999); a waiter opens tables for themself.
+        """Seat guests at a free table (1 to 9999). Waiters open tables for themselves only.
 
         Raises:
-            UnknownWaiter: nobody of that id.
+            UnknownWaiter: ``waiter_id`` does not exist.
             TableOccupied: the table has an open session.
-            TooManySessions: they have as many on the floor as a waiter may open.
-            IdTaken: ``session_id`` was given and is not free.
+            TooManySessions: the waiter already has as many as one may open.
+            IdTaken: ``session_id`` was given and is in use.
         """
         with self._work(actor) as work:
             return sessions.open_session(work, table_number, waiter_id, session_id=session_id)
@@ -134,15 +133,15 @@ class WaiterService:
         reason: str | None = None,
         force: bool = False,
     ) -> SessionUpdate:
-        """End a session. Closing again is no change.
+        """Close a session. Closing a closed session changes nothing.
 
-        Nothing new can be asked for in it then; staff may still move on what
-        is left, such as an order to be paid. Guests cannot close. With ``force``,
-        which needs a ``reason``, orders may be left unfinished: the session then
-        stays on its waiter's floor, and goes with a transfer, until they are finished.
+        Afterwards no requests or orders can be made in it. Staff may still move what is
+        left, such as an order to be paid. Guests cannot close a session. With ``force``,
+        which needs a ``reason``, orders may be left unfinished: until they are finished the
+        session stays on its waiter's floor, and transfers take it along.
 
         Raises:
-            OrdersUnfinished: it was not forced; it names the orders.
+            OrdersUnfinished: orders are unfinished and ``force`` is not set; names them.
         """
         with self._work(actor) as work:
             return sessions.close_session(work, session_id, reason=reason, force=force)
@@ -150,13 +149,13 @@ class WaiterService:
     def reopen_session(
         self, session_id: str, *, actor: Actor = SYSTEM, reason: str | None = None
     ) -> SessionUpdate:
-        """Take back that a session was closed. One that is open is no change.
+        """Reopen a session that was closed by mistake. Reopening an open one changes nothing.
 
-        Its guests' streams may be opened again. Guests cannot reopen.
+        Its guests may open streams again. Guests cannot reopen a session.
 
         Raises:
-            TableOccupied: others have sat down at the table.
-            TooManySessions: their waiter has as many on the floor as they may open.
+            TableOccupied: the table has another open session.
+            TooManySessions: the waiter already has as many as one may open.
         """
         with self._work(actor) as work:
             return sessions.reopen_session(work, session_id, reason=reason)
@@ -173,17 +172,17 @@ class WaiterService:
     ) -> TransferResult:
         """Hand sessions over to another waiter: all of them, or none.
 
-        With ``from_waiter_id`` alone these are all the sessions on their floor:
-        open ones, and closed ones with unfinished orders; with ``session_ids``
-        exactly those, and with both, each must be held by that waiter. Requests
-        and orders follow, unchanged. Sessions already with ``to_waiter_id`` are no
-        change, so it may be repeated. Guests and waiters are told the ``cause``;
-        the ``reason`` stays in the audit.
+        With ``from_waiter_id`` alone, all sessions on that waiter's floor move: open ones,
+        and closed ones with unfinished orders. With ``session_ids``, exactly those move;
+        with both, that waiter must hold each of them. Requests and orders go along,
+        unchanged. Sessions that ``to_waiter_id`` already holds do not change, so a transfer
+        may be repeated. Guests and waiters are told the ``cause``; the ``reason`` stays
+        in the audit.
 
         Raises:
-            UnknownWaiter: either of the two.
-            TransferRefused: some sessions are unknown, closed or another's;
-                it names each. Nothing has moved.
+            UnknownWaiter: one of the two does not exist.
+            TransferRefused: some sessions are unknown, closed or held by another waiter.
+                It names each, and nothing has moved.
         """
         with self._work(actor) as work:
             return transfers.transfer(
@@ -206,16 +205,16 @@ class WaiterService:
         request_id: str | None = None,
         actor: Actor = SYSTEM,
     ) -> RequestCreated:
-        """Ask for something, such as "water" or "bill".
+        """Make a request, such as "water" or "bill".
 
-        A second one of a kind while the first is open returns the first, with
-        ``created=False``; neither case nor blanks nor how an accent was typed make
-        another kind. It is kept as it was typed, composed (NFC).
+        While a request of the same kind is open, that one is returned, with
+        ``created=False``. Kinds that differ only in case, in blanks or in how an accent was
+        typed are the same. The kind is stored as it was typed, composed (NFC).
 
         Raises:
-            SessionClosedError: the guests have left.
-            TooMuchUnfinished: they wait for as many as they may.
-            IdTaken: ``request_id`` was given and is not free.
+            SessionClosedError: the session is closed.
+            TooMuchUnfinished: the session has as many open requests as it may have.
+            IdTaken: ``request_id`` was given and is in use.
         """
         with self._work(actor) as work:
             return requests.create(work, session_id, kind, note=note, request_id=request_id)
@@ -229,12 +228,14 @@ class WaiterService:
         order_id: str | None = None,
         actor: Actor = SYSTEM,
     ) -> OrderView:
-        """Order 1 to 100 lines of ``{"name": "Pizza", "quantity": 2}``, each 1 to 99 times.
+        """Place an order of 1 to 100 lines such as ``{"name": "Pizza", "quantity": 2}``.
+
+        A quantity is 1 to 99.
 
         Raises:
-            SessionClosedError: the guests have left.
-            TooMuchUnfinished: they have as many orders, or lines, unfinished as they may.
-            IdTaken: ``order_id`` was given and is not free.
+            SessionClosedError: the session is closed.
+            TooMuchUnfinished: the session has as many unfinished orders, or lines, as it may.
+            IdTaken: ``order_id`` was given and is in use.
         """
         with self._work(actor) as work:
             return orders.place(work, session_id, items, note=note, order_id=order_id)
@@ -248,15 +249,15 @@ class WaiterService:
         expected_version: int | None = None,
         reason: str | None = None,
     ) -> RequestUpdate:
-        """Move a request to ``status``; the status it has already is no change.
+        """Move a request to ``status``. The status it already has changes nothing.
 
-        With ``expected_version``, only if it is still at that version: of two
-        who act on what they both saw, exactly one wins.
+        With ``expected_version``, it moves only if it still has that version: of two callers
+        who act on the same version, exactly one succeeds.
 
         Raises:
-            UnknownStatus: no such status; the error lists them.
-            VersionConflict: it has been changed since.
-            IllegalTransition: no such move from there, for this actor.
+            UnknownStatus: there is no such status; the error lists them.
+            VersionConflict: it changed in the meantime.
+            IllegalTransition: this actor may not make that move.
         """
         with self._work(actor) as work:
             return requests.update_status(
@@ -272,7 +273,7 @@ class WaiterService:
         expected_version: int | None = None,
         reason: str | None = None,
     ) -> OrderUpdate:
-        """Move an order to ``status``; everything as in ``update_request_status``."""
+        """Move an order to ``status``, as ``update_request_status`` moves a request."""
         with self._work(actor) as work:
             return orders.update_status(
                 work, order_id, status, expected_version=expected_version, reason=reason
@@ -282,7 +283,7 @@ class WaiterService:
 
     @property
     def is_relay(self) -> bool:
-        """This process announces the whole deployment's changes, not only its own."""
+        """Whether this process announces the changes of the whole deployment, not only its own."""
         return self._outbox.is_relaying
 
     def start_relaying(
@@ -290,18 +291,18 @@ class WaiterService:
     ) -> None:
         """Announce every pending change from now on: after each commit, and in ``flush()``.
 
-        For processes that serve streams, once their receivers are connected. Call
-        ``flush()`` right after, for what a crash left behind, and about every second.
-        ``side_by_side`` runs functions at once, one a session: for receivers that wait.
-        With ``is_alone`` no other process relays: what one had claimed that is gone
-        need not wait until that shows.
+        For processes that serve streams, once their receivers are connected. Call ``flush()``
+        right after, for changes that a crash left behind, and about every second.
+        ``side_by_side`` runs several functions at a time, one per session, for receivers that
+        wait for a server. With ``is_alone`` no other process relays, so claims of
+        processes that died end at once.
         """
         self._outbox.start_relaying(side_by_side, is_alone=is_alone)
 
     def stop_relaying(self) -> None:
-        """Leave announcing to others. What was claimed is given back at once.
+        """Leave announcing to other processes, and give claimed rows back to them.
 
-        Waits up to 5 s for a flush under way.
+        Waits up to 5 s for a flush to end.
         """
         self._outbox.stop_relaying()
 
@@ -314,36 +315,35 @@ class WaiterService:
         self._outbox.announce(changes)
 
     def flush(self, limit: int = 100) -> int:
-        """Announce all pending changes that can be; return how many were sent.
+        """Announce all pending changes that can be announced; return how many were.
 
-        Each is sent as its signal, a session's oldest first, and its row is
-        removed when every receiver took it. One that raises leaves the row
-        for the next flush, and its session's later rows behind it; other
-        sessions go on. A kind of change that nobody here listens to is left
-        alone. If a flush is under way already, it takes this one's work over
-        and this returns 0. Rows are claimed ``limit`` at a time.
+        Each is sent as its signal, a session's oldest first, and its row is removed when
+        every receiver took it. If a receiver raises, the row stays for the next flush, and
+        so do the session's later rows; other sessions are not affected. Kinds of changes
+        without a receiver in this process are left alone. If another flush is running,
+        it does this one's work too, and this returns 0. Rows are claimed ``limit`` at a time.
 
         Raises:
-            DatabaseError: the store failed; never what a receiver raised.
+            DatabaseError: the database failed; never what a receiver raised.
         """
         return self._outbox.flush(limit)
 
     @property
     def behind_count(self) -> int:
-        """How many changes this process, relaying, has committed and still to announce."""
+        """How many changes this process has committed, and not yet announced, while it relays."""
         return self._outbox.behind_count
 
     def pending_count(self) -> int:
-        """Return how many changes are committed but not announced."""
+        """Return how many changes are committed but not yet announced."""
         return self._outbox.pending_count()
 
     def oldest_age_seconds(self) -> float:
-        """Return how long the oldest of them has waited; 0.0 when there is none."""
+        """Return how long the oldest of them has been waiting; 0.0 if there is none."""
         return self._outbox.oldest_age_seconds()
 
     @contextmanager
     def _work(self, actor: Actor) -> Iterator[UnitOfWork]:
-        """Run one transaction, then announce what it has changed."""
+        """Run one transaction, then announce its changes."""
         if not isinstance(actor, Actor):
             raise ValidationError("actor", "must be an Actor, such as Actor.waiter('anna')")
         with self.database.writing() as orm:
@@ -361,7 +361,7 @@ class WaiterService:
         try:
             self.on_commit(tuple(work.changes))
         except Exception:
-            # It is committed: the caller must not believe otherwise. The row
+            # The change is committed, so the caller must not see a failure. Its row
             # is in the outbox and is announced with the next flush.
             log.exception(
                 "changes are committed but not announced yet: %s",

@@ -1,15 +1,14 @@
-"""Past facts, for whoever listens in this process.
+"""The signals: one per kind of change, for receivers in this process.
 
-Each is sent after its change is committed, with the ``WaiterService`` as
-sender and the change as keyword ``change``. In a process that relays, every
-change of the whole deployment is sent by one of its relaying processes;
-elsewhere only the process's own (see ``outbox/outbox.py``).
+Each is sent after its change is committed, with the ``WaiterService`` as sender and
+the change as keyword ``change``. A process that relays sends changes of the whole
+deployment, each of which is sent by one of the relaying processes. Any other process
+sends only its own (see ``outbox/outbox.py``).
 
-What is not promised: the order among receivers, and that a receiver sees a
-change only once. One that raises does not stop the others, but the change
-comes again, to all of them, with the same ``change.id``. Receivers run in
-the caller's greenlet, so they must be quick; they are held weakly, so
-somebody must keep them.
+Not promised: the order of receivers, and that a receiver sees a change only once. A
+receiver that raises does not stop the others, but the change is sent again, to all of
+them, with the same ``change.id``. Receivers run in the caller's greenlet, so they must
+be quick. Signals hold them weakly, so the caller must keep a reference.
 """
 
 from __future__ import annotations
@@ -32,9 +31,9 @@ _signals = Namespace()
 
 request_status_changed = _signals.signal(
     "request-status-changed",
-    doc="""A request has been made or has moved to another status.
+    doc="""A request was made or moved to another status.
 
-    Sent once per change, after the store holds it; never for a no-op.
+    Sent once per change, after its commit; never for a no-op.
     Sender: the WaiterService. Keyword ``change``: RequestStatusChange,
     frozen; ``change.old != change.new``, and ``None`` for a new request.
     """,
@@ -42,9 +41,9 @@ request_status_changed = _signals.signal(
 
 order_status_changed = _signals.signal(
     "order-status-changed",
-    doc="""An order has been placed or has moved to another status.
+    doc="""An order was placed or moved to another status.
 
-    Sent once per change, after the store holds it; never for a no-op.
+    Sent once per change, after its commit; never for a no-op.
     Sender: the WaiterService. Keyword ``change``: OrderStatusChange,
     frozen; ``change.old != change.new``, and ``None`` for a new order.
     """,
@@ -52,10 +51,10 @@ order_status_changed = _signals.signal(
 
 session_transferred = _signals.signal(
     "session-transferred",
-    doc="""A session has gone to another waiter.
+    doc="""A session went to another waiter.
 
     Sent once per session, after the whole transfer is committed; never for
-    a session that was theirs already. Sender: the WaiterService. Keyword
+    a session that the waiter already held. Sender: the WaiterService. Keyword
     ``change``: SessionTransfer, frozen;
     ``change.waiter_id != change.previous_waiter_id``.
     """,
@@ -63,29 +62,28 @@ session_transferred = _signals.signal(
 
 session_opened = _signals.signal(
     "session-opened",
-    doc="""Guests have sat down at a table.
+    doc="""Guests sat down at a table.
 
-    Sent once per session, after the store holds it. Sender: the
+    Sent once per session, after its commit. Sender: the
     WaiterService. Keyword ``change``: SessionOpened, frozen.
     """,
 )
 
 session_closed = _signals.signal(
     "session-closed",
-    doc="""A session has ended; its guest's streams have nothing more to come.
+    doc="""A session was closed; its guests' streams end.
 
-    Sent once per session, after the store holds it; never when it was
-    closed already. Staff may still move what is left in it: such changes
-    follow. Sender: the WaiterService. Keyword ``change``: SessionClosed,
-    frozen.
+    Sent once per session, after its commit; never when it was closed already.
+    Staff may still move what is left in it: such changes follow. Sender: the
+    WaiterService. Keyword ``change``: SessionClosed, frozen.
     """,
 )
 
 session_reopened = _signals.signal(
     "session-reopened",
-    doc="""A session that was closed by mistake goes on.
+    doc="""A session that was closed by mistake is open again.
 
-    Sent once per reopening, after the store holds it; never when it was open.
+    Sent once per reopening, after its commit; never when it was open.
     Sender: the WaiterService. Keyword ``change``: SessionReopened, frozen.
     """,
 )

@@ -24,10 +24,10 @@ class Status(StrEnum):
         """Return the status that ``value`` spells, in any case.
 
         ``InProgress``, ``in_progress``, ``in-progress`` and ``In Progress``
-        are one and the same.
+        are the same status.
 
         Raises:
-            UnknownStatus: it spells none; the error lists the legal ones.
+            UnknownStatus: it spells no status; the error lists the legal ones.
         """
         if isinstance(value, cls):
             return value
@@ -39,18 +39,18 @@ class Status(StrEnum):
 
     @property
     def label(self) -> str:
-        """How people read it: ``In progress``."""
+        """The status as people read it: ``In progress``."""
         words = "".join(f" {c.lower()}" if c.isupper() else c for c in self.value)
         return words.strip().capitalize()
 
     @property
     def is_final(self) -> bool:
-        """Nobody can move it on from here."""
+        """No actor can move it to another status."""
         return not allowed_moves(self, ActorKind.MANAGER)
 
 
 class RequestStatus(Status):
-    """Where a guest's request stands."""
+    """The status of a guest's request."""
 
     NEW = "New"
     ACKNOWLEDGED = "Acknowledged"
@@ -62,12 +62,12 @@ class RequestStatus(Status):
 
     @property
     def is_open(self) -> bool:
-        """The guest still waits: a second request of the kind would say nothing new."""
+        """The guest is still waiting, so a second request of the same kind adds nothing."""
         return self in _OPEN_REQUESTS
 
 
 class OrderStatus(Status):
-    """Where an order stands."""
+    """The status of an order."""
 
     NEW = "New"
     ACKNOWLEDGED = "Acknowledged"
@@ -80,7 +80,7 @@ class OrderStatus(Status):
 
     @property
     def is_open(self) -> bool:
-        """Somebody still has to do something: cook it, bring it, take the money."""
+        """Staff still have work to do: cook it, serve it, take the payment."""
         return not self.is_final
 
 
@@ -99,7 +99,7 @@ def _by_spelling(kind: type[Status]) -> Mapping[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class _Moves(Generic[S]):
-    """Where one status may go, by who moves it; staff means waiters and managers."""
+    """The statuses that one status may move to, by actor; staff means waiters and managers."""
 
     staff: tuple[S, ...] = ()
     guest: tuple[S, ...] = ()
@@ -122,12 +122,12 @@ _REQUEST_MOVES: Mapping[RequestStatus, _Moves[RequestStatus]] = MappingProxyType
             guest=(_R.CANCELLED,),
         ),
         _R.ACKNOWLEDGED: _Moves(
-            # New is the undo of a slip of the thumb.
+            # New is the undo, for a button pressed by mistake.
             staff=(_R.IN_PROGRESS, _R.COMPLETED, _R.ON_HOLD, _R.CANCELLED, _R.NEW),
             guest=(_R.CANCELLED,),
         ),
         _R.IN_PROGRESS: _Moves(
-            # Acknowledged is the undo. The guest's say ends once somebody is on it.
+            # Acknowledged is the undo. Once staff have begun, the guest cannot cancel.
             staff=(_R.COMPLETED, _R.ON_HOLD, _R.CANCELLED, _R.ACKNOWLEDGED),
         ),
         _R.ON_HOLD: _Moves(
@@ -135,7 +135,7 @@ _REQUEST_MOVES: Mapping[RequestStatus, _Moves[RequestStatus]] = MappingProxyType
             guest=(_R.CANCELLED,),
         ),
         _R.COMPLETED: _Moves(
-            # InProgress is the undo; Done is the guest's (or staff's) last word.
+            # InProgress is the undo. The guest or staff confirm with Done.
             staff=(_R.DONE, _R.IN_PROGRESS),
             guest=(_R.DONE,),
         ),
@@ -175,10 +175,10 @@ _ORDER_MOVES: Mapping[OrderStatus, _Moves[OrderStatus]] = MappingProxyType(
 def allowed_moves(status: S, actor_kind: ActorKind) -> tuple[S, ...]:
     """Return the statuses an actor of this kind may move ``status`` to; ``()`` when final for them.
 
-    What is usual comes first, the undo and the manager's exceptions last.
+    The usual moves come first; the undo and the manager's exceptions come last.
     """
     moves: Mapping[S, _Moves[S]]
-    # Two tables, chosen by type: "New" the request equals "New" the order,
-    # as strings do, so one table would mix them up.
+    # Two tables, chosen by type: RequestStatus.NEW equals OrderStatus.NEW, as
+    # strings do, so one table would mix them up.
     moves = _REQUEST_MOVES if isinstance(status, RequestStatus) else _ORDER_MOVES  # type: ignore[assignment]
     return moves[status].of(ActorKind(actor_kind))

@@ -1,4 +1,4 @@
-"""Why tables change hands, as guests may read it."""
+"""The causes of a transfer, as guests may read them."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ class TransferCause(StrEnum):
         """Return the cause that ``value`` is or spells.
 
         Raises:
-            ValidationError: it spells none; the error lists the legal ones.
+            ValidationError: it spells no cause; the error lists the legal ones.
         """
         try:
-            return cls(value)  # type: ignore[arg-type]  # anything is looked up
+            return cls(value)  # type: ignore[arg-type]  # the lookup accepts any value
         except ValueError:
             legal = ", ".join(cause.value for cause in cls)
             raise ValidationError("cause", f"must be one of {legal}") from None
 
     @property
     def label(self) -> str | None:
-        """How people read it, such as ``shift change``; ``None`` where it says nothing."""
+        """The cause as people read it, such as ``shift change``; ``None`` for ``OTHER``."""
         return None if self is TransferCause.OTHER else self.value.replace("_", " ")
