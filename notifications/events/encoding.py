@@ -8,6 +8,7 @@ once however many streams it reaches.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Self
 
 from notifications.events.payload import Payload
@@ -30,8 +31,13 @@ def body(payload: Payload) -> bytes:
 
     Spec: WHATWG HTML 9.2.6, "Interpreting an event stream".
     """
-    _refuse_line_breakers("event type", payload.event_type)
-    return b"event: %b\ndata: %b\n" % (payload.event_type.encode("ascii"), payload.to_json())
+    return b"%b%b\n" % (_head(payload.event_type), payload.to_json())
+
+
+@cache
+def _head(event_type: str) -> bytes:
+    """Return the ``event:`` line and what comes before the data."""
+    return f"event: {_refuse_line_breakers('event type', event_type)}\ndata: ".encode("ascii")
 
 
 def block(
