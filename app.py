@@ -264,8 +264,9 @@ def _serving_lock(settings: Settings, database: Database) -> ServingLock:
 
 
 def _relay(service: WaiterService, broker: Broker, *, look: Callable[[], None]) -> Relay:
-    kind = SharedRelay if broker.is_shared else ExclusiveRelay
-    return kind(service, broker, look=look)
+    if broker.is_shared:
+        return SharedRelay(service, broker, look=look)
+    return ExclusiveRelay(service, look=look)
 
 
 def _rate_limits(settings: Settings) -> RateLimits:

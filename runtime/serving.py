@@ -3,10 +3,10 @@
 ::
 
     start:  check schema and prefix -> lock -> read revocations -> hear signals -> feed streams
-            -> send refreshes -> relay -> compare the database with what is remembered
-    drain:  stop hearing -> send pending refreshes -> remember the database -> stop relaying
-            -> release the lock
-            -> close streams -> last figures
+            -> send refreshes -> restore histories -> relay
+            -> compare the database with what is remembered
+    drain:  stop relaying -> stop hearing -> send pending refreshes -> remember the database
+            -> save histories -> release the lock -> close streams -> last figures
 
 The command line builds the same application and never starts it: its changes
 wait in the outbox for a process that serves.
@@ -106,9 +106,10 @@ class Serving:
         self._listener.connect()
         self._sse.start()
         self._cache_refresh.start()
+        self._broker.restore()
         # The last that needs the database: should it fail, all of this is tried again.
         self._relay.start()
-        # Before the first stream, and after the relay, which restores the histories.
+        # Before the first stream, and after the histories are restored.
         self._database_watch.start()
         self._is_started = True
         self._presence.start(self._counts)
@@ -141,13 +142,15 @@ class Serving:
         self._sse.refuse_new_streams()
         self._presence.announce_end()
         self._end(
-            # First deaf, then no longer relaying: what is committed from here on
-            # stays in the outbox, for the process that follows.
+            # What is committed from here on stays in the outbox for the next process. The
+            # listener hears until relaying has stopped: if only other receivers
+            # took a change, its row would go, and no screen would hear of it.
+            self._relay.stop,
             self._listener.disconnect,
             self._cache_refresh.drain,
             self._database_watch.stop,
-            self._relay.stop,
             self._housekeeping.stop,
+            self._broker.save,
             self._release,
             self._close_streams,
         )
@@ -171,11 +174,12 @@ class Serving:
         if self._is_started and self._drained is None:
             self._drained = Flag()
             self._end(
+                self._relay.stop,
                 self._listener.disconnect,
                 self._cache_refresh.stop,
                 self._database_watch.stop,
-                self._relay.stop,
                 self._housekeeping.stop,
+                self._broker.save,
                 self._release,
             )
 

@@ -40,11 +40,8 @@ class Relay(ABC):
     it is called again.
     """
 
-    def __init__(
-        self, service: WaiterService, broker: Broker, *, look: Callable[[], None] = lambda: None
-    ) -> None:
+    def __init__(self, service: WaiterService, *, look: Callable[[], None]) -> None:
         self._service = service
-        self._broker = broker
         self._look = look
         self._background = Background(self._run)
         self._next_look_at = 0.0
@@ -67,14 +64,13 @@ class Relay(ABC):
             self._background.start()
 
     def stop(self) -> None:
-        """Relay no more. Idempotent; switches greenlets."""
+        """Relay no more, and leave what is committed later to others. Idempotent.
+
+        Switches greenlets: what is being announced reaches every receiver first.
+        """
         if self._background.is_running:
             self._background.stop()
-            try:
-                self._end()
-            except Exception:
-                # The process ends in any case, and there are streams to close.
-                log.exception("relaying did not end cleanly")
+            self._service.stop_relaying()
 
     def wake(self) -> None:
         """Flush soon, in the relay's own greenlet. Never blocks."""
@@ -97,11 +93,7 @@ class Relay(ABC):
 
     @abstractmethod
     def _begin(self) -> None:
-        """Take over the outbox."""
-
-    @abstractmethod
-    def _end(self) -> None:
-        """Leave the outbox to others."""
+        """Have the service relay."""
 
     def _run(self) -> None:
         while self._background.wait(max(0.0, self._next_look_at - time.monotonic())):
@@ -138,14 +130,7 @@ class ExclusiveRelay(Relay):
         self._service.announce(changes)
 
     def _begin(self) -> None:
-        self._broker.restore()
         self._service.start_relaying(is_alone=True)
-
-    def _end(self) -> None:
-        try:
-            self._service.stop_relaying()
-        finally:
-            self._broker.save()
 
 
 class SharedRelay(Relay):
@@ -157,10 +142,9 @@ class SharedRelay(Relay):
     and logged again, several times a second, for as long as that lasts.
     """
 
-    def __init__(
-        self, service: WaiterService, broker: Broker, *, look: Callable[[], None] = lambda: None
-    ) -> None:
-        super().__init__(service, broker, look=look)
+    def __init__(self, service: WaiterService, broker: Broker, *, look: Callable[[], None]) -> None:
+        super().__init__(service, look=look)
+        self._broker = broker
         # Committed by this process, and still to be announced by the greenlet.
         self._committed: list[Change] = []
 
@@ -178,9 +162,6 @@ class SharedRelay(Relay):
 
     def _begin(self) -> None:
         self._service.start_relaying(side_by_side)
-
-    def _end(self) -> None:
-        self._service.stop_relaying()
 
     def _flush(self) -> None:
         if self._broker.is_away:

@@ -23,7 +23,7 @@ from runtime.serving import Serving
 from runtime.serving_lock import ServingLock, StandingBy
 from tests.support.service_server import SECRET, copy_sqlite
 from tests.support.streams import ANNA, wait_in_loop
-from waiter_service import Database, WaiterService
+from waiter_service import Change, Database, WaiterService, signals
 from waiter_service.errors import DatabaseUnavailable
 
 
@@ -104,6 +104,30 @@ def test_start_that_failed_half_way_can_be_tried_again(
             new_process.serving.start()
     new_process.serving.start()
     assert new_process.service.is_relay
+
+
+def test_history_is_restored_before_the_first_change_is_relayed_and_saved_after_the_last(
+    new_process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[str] = []
+
+    def note(owner: type, name: str) -> None:
+        original = getattr(owner, name)
+
+        def noting(*args: object, **options: object) -> object:
+            steps.append(name)
+            return original(*args, **options)
+
+        monkeypatch.setattr(owner, name, noting)
+
+    note(MemoryBroker, "restore")
+    note(WaiterService, "start_relaying")
+    note(WaiterService, "stop_relaying")
+    note(CacheRefreshService, "drain")
+    note(MemoryBroker, "save")
+    new_process.serving.start()
+    new_process.serving.drain()
+    assert steps == ["restore", "start_relaying", "stop_relaying", "drain", "save"]
 
 
 def test_process_that_stands_by_serves_nothing_until_the_other_has_ended(
@@ -191,6 +215,28 @@ def test_what_happens_while_the_process_drains_is_left_to_the_next_one(process: 
     process.service.update_order_status("ord-1", "InProgress")
     assert "order_update" not in process.event_types
     assert process.service.pending_count() == 1
+
+
+def test_change_during_the_drain_is_left_to_the_next_process_whoever_else_listens(
+    process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A receiver of somebody else's must not take it away from the screens."""
+    heard: list[Change] = []
+
+    def receive(_sender: object, *, change: Change) -> None:
+        heard.append(change)
+
+    drain = process.cache_refresh.drain
+
+    def change_something_and_drain() -> int:
+        process.service.update_order_status("ord-1", "InProgress")
+        return drain()
+
+    monkeypatch.setattr(process.cache_refresh, "drain", change_something_and_drain)
+    with signals.order_status_changed.connected_to(receive):
+        process.serving.drain()
+    assert process.service.pending_count() == 1
+    assert heard == []
 
 
 def test_drained_process_opens_no_stream_and_says_so_in_health(process: Process) -> None:

@@ -33,7 +33,7 @@ CHANGE = SessionOpened(
 
 
 class Floor:
-    """What a relay does to the waiter service and to the broker, in order."""
+    """What a relay does to the waiter service, in order."""
 
     def __init__(self, told: list[str]) -> None:
         self.told = told
@@ -63,19 +63,12 @@ class Floor:
 class Store:
     """What a relay asks of its broker."""
 
-    def __init__(self, told: list[str], is_away: Callable[[], bool]) -> None:
-        self._told = told
+    def __init__(self, is_away: Callable[[], bool]) -> None:
         self._is_away = is_away
 
     @property
     def is_away(self) -> bool:
         return self._is_away()
-
-    def restore(self) -> None:
-        self._told.append("restore")
-
-    def save(self) -> None:
-        self._told.append("save")
 
 
 @pytest.fixture
@@ -95,8 +88,13 @@ def start_relay() -> Iterator[Callable[..., tuple[Relay, Floor, list[str]]]]:
             told.append("look")
             on_look()
 
-        kind: Any = SharedRelay if is_shared else ExclusiveRelay
-        relay = kind(floor, Store(told, is_away), look=look)
+        service: Any = floor
+        broker: Any = Store(is_away)
+        relay: Relay
+        if is_shared:
+            relay = SharedRelay(service, broker, look=look)
+        else:
+            relay = ExclusiveRelay(service, look=look)
         relays.append(relay)
         relay.start()
         return relay, floor, told
@@ -112,18 +110,14 @@ def wait_for(condition: Callable[[], object]) -> None:
             gevent.sleep(0.005)
 
 
-def test_history_is_taken_over_before_the_first_change_is_relayed_and_saved_after_the_last(
-    start_relay,
-) -> None:
-    relay, floor, told = start_relay()
+def test_service_relays_before_the_first_flush_and_no_more_after_the_last(start_relay) -> None:
+    relay, floor, _ = start_relay()
 
     wait_for(lambda: "flush" in floor.calls)
     assert floor.calls[0] == "start"
-    assert told[0] == "restore"
 
     relay.stop()
     assert floor.calls[-1] == "stop"
-    assert told[-1] == "save"
 
 
 def test_with_a_shared_history_every_process_relays(start_relay) -> None:
