@@ -30,9 +30,10 @@ class FloorListener:
     ) -> None:
         self._notifications = notifications
         self._cache_refresh = cache_refresh
-        self._last_handover: tuple[str, str] | None = None
+        # By waiter: the transfer that alone has triggered what is pending for them.
+        self._transfers: dict[str, str] = {}
         # With Redis the tables of one transfer are announced side by side.
-        self._handover_lock = RLock()
+        self._transfer_lock = RLock()
         self._receivers = (
             (signals.request_status_changed, self._on_request_status_changed),
             (signals.order_status_changed, self._on_order_status_changed),
@@ -80,7 +81,7 @@ class FloorListener:
             affected_ids=[change.request_id],
             reason=_reason("Request", change.request_id, change.new),
         )
-        gevent.sleep(0)
+        self._finish(change)
 
     def _on_order_status_changed(
         self, _sender: object, *, change: changes.OrderStatusChange
@@ -104,18 +105,22 @@ class FloorListener:
             affected_ids=[change.order_id],
             reason=_reason("Order", change.order_id, change.new),
         )
-        gevent.sleep(0)
+        self._finish(change)
 
     def _on_session_transferred(self, _sender: object, *, change: changes.SessionTransfer) -> None:
         # What is still pending for the previous waiter may name this session:
-        # it is sent while the session is theirs, not after. Once for all the
-        # tables of one transfer: from the second table on, what is pending is the
-        # transfer's own.
-        handover = (change.previous_waiter_id, change.transfer_id or change.id)
-        with self._handover_lock:
-            if handover != self._last_handover:
-                self._cache_refresh.force_immediate_refresh(waiter_id=change.previous_waiter_id)
-                self._last_handover = handover
+        # it is sent while the session is theirs, not after. What the transfer itself
+        # has triggered, at its other tables, may wait.
+        waiter_id, transfer_id = change.previous_waiter_id, change.transfer_id or change.id
+        with self._transfer_lock:
+            if self._transfers.get(waiter_id) != transfer_id:
+                # First: what is triggered while this is sent must be sent as well.
+                self._transfers[waiter_id] = transfer_id
+                try:
+                    self._cache_refresh.force_immediate_refresh(waiter_id=waiter_id)
+                except BaseException:
+                    self._transfers.pop(waiter_id, None)
+                    raise
         self._notifications.notify_session_transfer(
             session_id=change.session_id,
             waiter_id=change.waiter_id,
@@ -132,19 +137,24 @@ class FloorListener:
             previous_waiter_id=change.previous_waiter_id,
             reason=f"Session {change.session_id} went over to another waiter",
         )
-        gevent.sleep(0)
+        self._finish(change)
 
     def _on_session_opened(self, _sender: object, *, change: changes.SessionOpened) -> None:
         self._refresh_floor(change, f"Session {change.session_id} was opened")
-        gevent.sleep(0)
+        self._finish(change)
 
     def _on_session_closed(self, _sender: object, *, change: changes.SessionClosed) -> None:
         self._refresh_floor(change, f"Session {change.session_id} was closed")
         self._cache_refresh.force_immediate_refresh(session_id=change.session_id)
-        gevent.sleep(0)
+        self._finish(change)
 
     def _on_session_reopened(self, _sender: object, *, change: changes.SessionReopened) -> None:
         self._refresh_floor(change, f"Session {change.session_id} was reopened")
+        self._finish(change)
+
+    def _finish(self, change: changes.Change) -> None:
+        """Note that more is pending for the session's waiter, and let other greenlets run."""
+        self._transfers.pop(change.waiter_id, None)
         gevent.sleep(0)
 
     def _refresh_floor(self, change: changes.Change, reason: str) -> None:

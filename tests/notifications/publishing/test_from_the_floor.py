@@ -293,6 +293,46 @@ def test_no_table_of_a_transfer_overtakes_the_previous_waiters_refresh(house: Ho
     assert kinds == ["order_update", "cache_refresh", "session_transfer", "session_transfer"]
 
 
+def test_transfer_from_several_waiters_is_one_refresh_for_each(house: House) -> None:
+    house.service.add_waiter("cleo", "Cleo")
+    house.service.open_session(6, "ben", session_id="table-6")
+    house.pass_seconds(10)
+    before = {waiter: len(house.broker.told(f"waiter:{waiter}")) for waiter in ("anna", "ben")}
+    house.service.transfer_sessions(
+        to_waiter_id="cleo", session_ids=["table-5", "table-6", "table-7", "table-9"]
+    )
+    house.pass_seconds(10)
+
+    for waiter in ("anna", "ben"):
+        kinds = [kind for kind, _ in house.broker.told(f"waiter:{waiter}")[before[waiter] :]]
+        assert kinds == ["session_transfer", "session_transfer", "cache_refresh"]
+
+
+def test_refresh_about_a_table_does_not_reach_its_previous_waiter_after_its_transfer(
+    house: House,
+) -> None:
+    """Another table of the transfer is announced before what came first at this one."""
+    another = WaiterService(house.service.database)
+    house.listener.disconnect()  # another process has no receivers of ours
+    another.update_order_status("ord-1", "InProgress")
+    another.transfer_sessions(from_waiter_id="anna", to_waiter_id="ben")
+    house.listener.connect()
+    house.service.start_relaying(side_by_side)
+    house.broker.slow_event = "order_update"
+    house.service.flush()
+    house.pass_seconds(10)
+
+    told = house.broker.told("waiter:anna")
+    about_order = [n for n, (_, payload) in enumerate(told) if "ord-1" in str(payload)]
+    [transferred] = [
+        n
+        for n, (kind, payload) in enumerate(told)
+        if kind == "session_transfer" and payload["sessionId"] == "table-7"
+    ]
+    assert about_order
+    assert max(about_order) < transferred
+
+
 def test_transfer_that_names_a_closed_session_tells_nobody_anything(house: House) -> None:
     house.service.close_session("table-5")
     house.pass_seconds(10)
