@@ -16,9 +16,10 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from api.openapi import floor, health, streams
 from notifications.contract import asyncapi, schemas
+from notifications.contract.files import DOCS
 from notifications.events.payload import Payload
 
-PATH = asyncapi.DOCS / "openapi.json"
+PATH = DOCS / "openapi.json"
 
 _REFERENCE = "#/components/schemas/{model}"
 

@@ -15,12 +15,14 @@ static const char HEAD_TEXT[] =
     "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
 
 static size_t event_block(char *into, uint32_t sequence) {
-    char data[400];
+    char data[500];
     int n = snprintf(data, sizeof data,
                      "event: order_update\ndata: {\"sessionId\":\"session-123\",\"orderId\":"
                      "\"bench.%010u.%019llu\",\"message\":\"Your order has been completed (3 items)"
                      " - Table 5, and these words make the event as long as the others are, which"
-                     " is about three hundred bytes\",\"requiresRefresh\":true}\nid: k-%u\n\n",
+                     " is about three hundred and seventy bytes\",\"code\":\"order.complete\","
+                     "\"params\":{\"tableNumber\":5,\"itemCount\":3},\"requiresRefresh\":true}\n"
+                     "id: k-%u\n\n",
                      sequence, (unsigned long long)now_ns(), sequence);
     return (size_t)sprintf(into, "%x\r\n%s\r\n", (unsigned)n, data);
 }

@@ -1,4 +1,4 @@
-"""The event every Python peer sends: the same ten keys, some 300 bytes with its framing."""
+"""The event every Python peer sends: the same twelve keys, some 370 bytes with its framing."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ def order_update(sequence: int) -> dict[str, object]:
         "status": "Complete",
         "previousStatus": "InProgress",
         "message": "Your order has been completed (3 items) - Table 5",
+        "code": "order.complete",
+        "params": {"tableNumber": 5, "itemCount": 3},
         "requiresRefresh": True,
         "timestamp": "2024-01-15T10:30:00.000Z",
         "version": 4,

@@ -1,5 +1,5 @@
-"""Write the documents of the events: ``python -m notifications.contract``."""
+"""Write what follows from the events: ``python -m notifications.contract``."""
 
-from notifications.contract.asyncapi import main
+from notifications.contract.files import main
 
 main()

@@ -1,21 +1,13 @@
-"""The streams as an AsyncAPI 3 document, and the command that writes it down.
-
-``python -m notifications.contract`` writes ``docs/asyncapi.yaml`` and a JSON
-Schema per event into ``docs/schemas/``; a test fails when they are not what
-it would write. It needs PyYAML, from ``requirements-dev.txt``.
-"""
+"""The streams as an AsyncAPI 3 document."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from notifications.access.auth import STREAM_TOKEN_SECONDS
 from notifications.channels import KINDS
 from notifications.contract.schemas import (
-    DIALECT,
     components,
     fields_of,
     required_fields_of,
@@ -24,8 +16,6 @@ from notifications.contract.schemas import (
 from notifications.events.catalogue import EVENTS
 from notifications.events.payload import Payload
 from notifications.streams.body import RETRY_MS
-
-DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 _ABOUT = f"""\
 Server-Sent Events. Each message is one block of an event stream: its `event` and `id` are
@@ -152,18 +142,8 @@ def _message(kind: type[Payload]) -> dict[str, Any]:
     }
 
 
-def files() -> dict[Path, str]:
-    """Return what the command writes: the text of each file."""
-    made = {}
-    for kind in EVENTS:
-        example = kind.example().to_wire()
-        schema = {"$schema": DIALECT, **schema_of(kind), "examples": [example]}
-        made[DOCS / "schemas" / f"{kind.event_type}.json"] = json.dumps(schema, indent=2) + "\n"
-    made[DOCS / "asyncapi.yaml"] = _yaml(document())
-    return made
-
-
-def _yaml(tree: Mapping[str, Any]) -> str:
+def as_yaml() -> str:
+    """Return the document as the text of ``docs/asyncapi.yaml``."""
     import yaml
 
     class Dumper(yaml.SafeDumper):
@@ -176,11 +156,4 @@ def _yaml(tree: Mapping[str, Any]) -> str:
 
     Dumper.add_representer(str, Dumper.represent_str)
     note = "# Made by `python -m notifications.contract`: change that, not this.\n"
-    return note + yaml.dump(tree, Dumper=Dumper, sort_keys=False, width=100)
-
-
-def main() -> None:
-    """Write them."""
-    for path, text in files().items():
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(text)
+    return note + yaml.dump(document(), Dumper=Dumper, sort_keys=False, width=100)

@@ -1,17 +1,18 @@
 """Each event's data as JSON Schema, made from the models that are sent.
 
-For documents, not for serving: ``notifications.contract.asyncapi`` writes them down.
+For documents, not for serving.
 """
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from notifications.events.catalogue import EVENTS, PUBLISHED
-from notifications.events.payload import Payload
+from notifications.events.payload import Payload, PublishedEvent
 
 DIALECT = GenerateJsonSchema.schema_dialect
 
@@ -31,15 +32,26 @@ def schema_of(kind: type[Payload], ref_template: str = "#/$defs/{model}") -> dic
     made = kind.model_json_schema(schema_generator=_AsSent, ref_template=ref_template)
     if kind.omits_null:
         _let_keys_be_left_out(made)
+    if issubclass(kind, PublishedEvent):
+        made["properties"]["code"]["enum"] = list(kind.sentences)
     # The description of a key first, as people read it.
     properties = {
         name: {"description": value["description"], **value}
         for name, value in made["properties"].items()
     }
-    description = made["description"].replace("``", "`")
-    schema = {"title": kind.__name__, "description": description, "type": "object"}
-    schema |= {"properties": properties, "required": made["required"]}
+    schema: dict[str, Any] = {
+        "title": kind.__name__,
+        "description": description_of(kind),
+        "type": "object",
+        "properties": properties,
+        "required": made["required"],
+    }
     return schema | {name: made[name] for name in ("oneOf", "$defs") if name in made}
+
+
+def description_of(kind: type[Payload]) -> str:
+    """Return what an event means, for people."""
+    return inspect.cleandoc(kind.__doc__ or "").replace("``", "`")
 
 
 def components(ref_template: str) -> dict[str, Any]:
@@ -66,7 +78,12 @@ def required_fields_of(kind: type[Payload]) -> list[str]:
 
 
 class _AsSent(GenerateJsonSchema):
-    """Every key is there, whether or not the model has a default; moments have one form."""
+    """Every key is there, with or without a default, and others may be; moments have one form."""
+
+    def model_schema(self, schema: core_schema.ModelSchema) -> JsonSchemaValue:
+        made = super().model_schema(schema)
+        made.pop("additionalProperties", None)
+        return made
 
     def field_is_required(self, *_args: object, **_options: object) -> bool:
         return True

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import Field
 
 from notifications.events.payload import (
     EXAMPLE_MOMENT,
+    PARAMS_MEANING,
+    Code,
     Id,
     Message,
     PublishedEvent,
     RequiresRefresh,
     Timestamp,
+    WireModel,
 )
 
 
@@ -29,24 +32,46 @@ class AffectedData(StrEnum):
     ALL = "all"
 
 
+AffectedKinds = Annotated[
+    tuple[AffectedData, ...], Field(min_length=1, description="What to load again.")
+]
+
+
+class RefreshParams(WireModel):
+    """What the sentence of a refresh names, but for the reasons: they are free text."""
+
+    affected_data: AffectedKinds
+
+
 class CacheRefresh(PublishedEvent):
-    """What to load again. An empty ``affectedIds`` means all of that kind."""
+    """Load ``affectedData`` again. An empty ``affectedIds`` means all of that kind."""
 
     event_type: ClassVar[str] = "cache_refresh"
     goes_to: ClassVar[str] = "whoever it concerns"
+    sentences: ClassVar[Mapping[str, str]] = {"refresh": "Cache refresh required: ..."}
 
-    affected_data: tuple[AffectedData, ...] = Field(min_length=1, description="What to load again.")
+    affected_data: AffectedKinds
     affected_ids: tuple[Id, ...] = Field(
         (), description="Which of it; empty means all of that kind."
     )
     message: Message
+    code: Code
+    params: RefreshParams = Field(description=PARAMS_MEANING)
     requires_refresh: RequiresRefresh = True
     timestamp: Timestamp
 
     @classmethod
-    def told(cls, *, reasons: Sequence[str], **facts: Any) -> Self:
+    def told(
+        cls, *, affected_data: tuple[AffectedData, ...], reasons: Sequence[str], **facts: Any
+    ) -> Self:
         """Return the event with its sentence: ``Cache refresh required: ...; ...``."""
-        return cls(message=f"Cache refresh required: {'; '.join(reasons)}", **facts)
+        return cls(
+            affected_data=affected_data,
+            message=f"Cache refresh required: {'; '.join(reasons)}",
+            code="refresh",
+            params={"affected_data": affected_data},
+            **facts,
+        )
 
     @classmethod
     def example(cls) -> Self:

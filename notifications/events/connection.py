@@ -11,7 +11,10 @@ from notifications.events.payload import EXAMPLE_MOMENT, Id, Moment, Payload
 
 
 class Connection(Payload):
-    """The first event of every stream: it is open."""
+    """The first event of every stream: it is open.
+
+    ``resumed`` tells whether it goes on where the client left off.
+    """
 
     event_type: ClassVar[str] = "connection"
     id_meaning: ClassVar[str | None] = "Where a fresh stream begins."

@@ -8,7 +8,7 @@ from notifications.events.payload import EXAMPLE_MOMENT, Payload, Timestamp
 
 
 class Heartbeat(Payload):
-    """The server is alive. Sent every ``heartbeatSeconds``."""
+    """The server is alive. Sent every ``heartbeatSeconds``, without an id."""
 
     # It has a name, since a comment never reaches JavaScript.
     event_type: ClassVar[str] = "heartbeat"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import Field
 
@@ -10,11 +11,14 @@ from notifications.channels import session_channel, waiter_channel
 from notifications.events.floor_event import FloorEvent
 from notifications.events.payload import (
     EXAMPLE_MOMENT,
+    PARAMS_MEANING,
+    Code,
     Id,
     Message,
     RequiresRefresh,
     SessionId,
     TableNumber,
+    TableParams,
     Timestamp,
     Version,
     WaiterId,
@@ -22,15 +26,23 @@ from notifications.events.payload import (
 from waiter_service.statuses import OrderStatus
 
 _SENTENCES = {
-    OrderStatus.NEW: "has been received",
-    OrderStatus.ACKNOWLEDGED: "has been acknowledged and is being prepared",
-    OrderStatus.IN_PROGRESS: "is being prepared in the kitchen",
-    OrderStatus.COMPLETE: "has been completed",
-    OrderStatus.DELIVERED: "has been delivered to your table",
-    OrderStatus.PAID: "has been paid and is complete",
-    OrderStatus.CANCELLED: "has been cancelled",
-    OrderStatus.REJECTED: "could not be fulfilled",
+    OrderStatus.NEW: ("order.new", "has been received"),
+    OrderStatus.ACKNOWLEDGED: ("order.acknowledged", "has been acknowledged and is being prepared"),
+    OrderStatus.IN_PROGRESS: ("order.in_progress", "is being prepared in the kitchen"),
+    OrderStatus.COMPLETE: ("order.complete", "has been completed"),
+    OrderStatus.DELIVERED: ("order.delivered", "has been delivered to your table"),
+    OrderStatus.PAID: ("order.paid", "has been paid and is complete"),
+    OrderStatus.CANCELLED: ("order.cancelled", "has been cancelled"),
+    OrderStatus.REJECTED: ("order.rejected", "could not be fulfilled"),
 }
+
+
+class OrderParams(TableParams):
+    """What a sentence about an order names."""
+
+    item_count: Annotated[int, Field(ge=0, strict=True)] | None = Field(
+        description="How many items it has; null where the sender does not count them."
+    )
 
 
 class OrderUpdate(FloorEvent):
@@ -38,6 +50,10 @@ class OrderUpdate(FloorEvent):
 
     event_type: ClassVar[str] = "order_update"
     goes_to: ClassVar[str] = "guest, waiter"
+    sentences: ClassVar[Mapping[str, str]] = {
+        code: f"Your order {text} ({{itemCount}} items) - Table {{tableNumber}}"
+        for code, text in _SENTENCES.values()
+    }
 
     session_id: SessionId
     waiter_id: WaiterId
@@ -48,6 +64,8 @@ class OrderUpdate(FloorEvent):
         description="Where it stood before; null where it is new."
     )
     message: Message
+    code: Code
+    params: OrderParams = Field(description=PARAMS_MEANING)
     requires_refresh: RequiresRefresh = True
     timestamp: Timestamp
     version: Version = None
@@ -68,10 +86,13 @@ class OrderUpdate(FloorEvent):
         items = ""
         if item_count is not None:
             items = f" ({item_count} item{'' if item_count == 1 else 's'})"
+        code, text = _SENTENCES[status]
         return cls(
             table_number=table_number,
             status=status,
-            message=f"Your order {_SENTENCES[status]}{items} - Table {table_number}",
+            message=f"Your order {text}{items} - Table {table_number}",
+            code=code,
+            params={"table_number": table_number, "item_count": item_count},
             **facts,
         )
 

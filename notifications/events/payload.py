@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Self
 
@@ -38,10 +39,10 @@ WaiterId = Annotated[Id, Field(description="Who holds the session now.")]
 TableNumber = Annotated[
     int, Field(ge=1, le=9999, strict=True, description="The number on the table.")
 ]
-Message = Annotated[str, Field(description="What has happened, in a sentence.")]
-Code = Annotated[
-    str, Field(description="Which sentence `message` is, for programs and other languages.")
-]
+Message = Annotated[str, Field(description="What has happened, in an English sentence.")]
+Code = Annotated[str, Field(description="Which sentence that is, for other languages.")]
+#: Of a field ``params``.
+PARAMS_MEANING = "What the sentence names, for other languages."
 RequiresRefresh = Annotated[
     bool, Field(description="Whether something on the screen is out of date now.")
 ]
@@ -55,7 +56,7 @@ Version = Annotated[
 EXAMPLE_MOMENT = datetime(2024, 1, 15, 10, 30, tzinfo=UTC)
 
 
-class _WireModel(BaseModel):
+class WireModel(BaseModel):
     """Immutable; camelCase on the wire."""
 
     model_config = ConfigDict(
@@ -63,11 +64,13 @@ class _WireModel(BaseModel):
     )
 
 
-class Params(_WireModel):
-    """What a sentence names, so that it can be said in another language."""
+class TableParams(WireModel):
+    """What a sentence about a table names."""
+
+    table_number: TableNumber
 
 
-class Payload(_WireModel):
+class Payload(WireModel):
     """The data of one event. The docstring of an event's class says what it means."""
 
     event_type: ClassVar[str]
@@ -99,8 +102,10 @@ class Payload(_WireModel):
 class PublishedEvent(Payload):
     """An event that is published to channels and kept in their histories.
 
-    Its fields include ``message``, a sentence for people, and beside it ``code`` and
-    ``params``, which say the same to programs.
+    Its fields include ``message``, an English sentence, and beside it ``code`` and ``params``,
+    from which a program makes the sentence in another language. The codes are stable.
     """
 
     id_meaning: ClassVar[str | None] = "Where to go on from."
+    #: The sentence of each ``code``, with the names of ``params`` in braces; for the documents.
+    sentences: ClassVar[Mapping[str, str]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 from pydantic import Field
@@ -10,11 +11,14 @@ from notifications.channels import session_channel, waiter_channel
 from notifications.events.floor_event import FloorEvent
 from notifications.events.payload import (
     EXAMPLE_MOMENT,
+    PARAMS_MEANING,
+    Code,
     Id,
     Message,
     RequiresRefresh,
     SessionId,
     TableNumber,
+    TableParams,
     Timestamp,
     Version,
     WaiterId,
@@ -22,13 +26,13 @@ from notifications.events.payload import (
 from waiter_service.statuses import RequestStatus
 
 _SENTENCES = {
-    RequestStatus.NEW: "has been received",
-    RequestStatus.ACKNOWLEDGED: "has been acknowledged by your waiter",
-    RequestStatus.IN_PROGRESS: "is being handled",
-    RequestStatus.COMPLETED: "has been completed",
-    RequestStatus.ON_HOLD: "is temporarily on hold",
-    RequestStatus.CANCELLED: "has been cancelled",
-    RequestStatus.DONE: "is complete",
+    RequestStatus.NEW: ("request.new", "has been received"),
+    RequestStatus.ACKNOWLEDGED: ("request.acknowledged", "has been acknowledged by your waiter"),
+    RequestStatus.IN_PROGRESS: ("request.in_progress", "is being handled"),
+    RequestStatus.COMPLETED: ("request.completed", "has been completed"),
+    RequestStatus.ON_HOLD: ("request.on_hold", "is temporarily on hold"),
+    RequestStatus.CANCELLED: ("request.cancelled", "has been cancelled"),
+    RequestStatus.DONE: ("request.done", "is complete"),
 }
 
 
@@ -37,6 +41,9 @@ class RequestUpdate(FloorEvent):
 
     event_type: ClassVar[str] = "request_update"
     goes_to: ClassVar[str] = "guest, waiter"
+    sentences: ClassVar[Mapping[str, str]] = {
+        code: f"Your request {text} - Table {{tableNumber}}" for code, text in _SENTENCES.values()
+    }
 
     session_id: SessionId
     waiter_id: WaiterId
@@ -47,6 +54,8 @@ class RequestUpdate(FloorEvent):
         description="Where it stood before; null where it is new."
     )
     message: Message
+    code: Code
+    params: TableParams = Field(description=PARAMS_MEANING)
     requires_refresh: RequiresRefresh = True
     timestamp: Timestamp
     version: Version = None
@@ -54,10 +63,13 @@ class RequestUpdate(FloorEvent):
     @classmethod
     def told(cls, *, table_number: int, status: RequestStatus, **facts: Any) -> Self:
         """Return the event with its sentence: ``Your request is being handled - Table 5``."""
+        code, text = _SENTENCES[status]
         return cls(
             table_number=table_number,
             status=status,
-            message=f"Your request {_SENTENCES[status]} - Table {table_number}",
+            message=f"Your request {text} - Table {table_number}",
+            code=code,
+            params={"table_number": table_number},
             **facts,
         )
 

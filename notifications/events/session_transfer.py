@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 from pydantic import Field
@@ -10,16 +11,27 @@ from notifications.channels import session_channel, waiter_channel
 from notifications.events.floor_event import FloorEvent
 from notifications.events.payload import (
     EXAMPLE_MOMENT,
+    PARAMS_MEANING,
+    Code,
     Id,
     Message,
     RequiresRefresh,
     SessionId,
     TableNumber,
+    TableParams,
     Timestamp,
     Version,
     WaiterId,
 )
 from waiter_service.transfer_cause import TransferCause
+
+_SENTENCES = {
+    cause: (
+        f"transfer.{cause.value}",
+        f"Your waiter has been updated{f' ({cause.label})' if cause.label is not None else ''}",
+    )
+    for cause in TransferCause
+}
 
 
 class SessionTransfer(FloorEvent):
@@ -31,12 +43,17 @@ class SessionTransfer(FloorEvent):
 
     event_type: ClassVar[str] = "session_transfer"
     goes_to: ClassVar[str] = "guest, new waiter, previous waiter"
+    sentences: ClassVar[Mapping[str, str]] = {
+        code: f"{text} - Table {{tableNumber}}" for code, text in _SENTENCES.values()
+    }
 
     session_id: SessionId
     waiter_id: WaiterId
     previous_waiter_id: Id = Field(description="Who held the session before.")
     table_number: TableNumber
     message: Message
+    code: Code
+    params: TableParams = Field(description=PARAMS_MEANING)
     requires_refresh: RequiresRefresh = True
     timestamp: Timestamp
     version: Version = None
@@ -48,10 +65,12 @@ class SessionTransfer(FloorEvent):
         ``Your waiter has been updated (shift change) - Table 5``; other causes likewise, and
         ``TransferCause.OTHER`` has no brackets.
         """
-        why = f" ({cause.label})" if cause.label is not None else ""
+        code, text = _SENTENCES[cause]
         return cls(
             table_number=table_number,
-            message=f"Your waiter has been updated{why} - Table {table_number}",
+            message=f"{text} - Table {table_number}",
+            code=code,
+            params={"table_number": table_number},
             **facts,
         )
 

@@ -1,42 +1,118 @@
 /** Types of `notifications.js`; its header has the example. */
 
-export type RequestStatus =
-  | "New" | "Acknowledged" | "InProgress" | "Completed" | "OnHold" | "Cancelled" | "Done";
+// made by `python -m notifications.contract`: events
+export type AffectedData = "requests" | "orders" | "sessions" | "analytics" | "reviews" | "all";
+
+/** What a sentence about an order names. */
+export interface OrderParams {
+  /** The number on the table. */
+  tableNumber: number;
+  /** How many items it has; null where the sender does not count them. */
+  itemCount: number | null;
+}
+
 export type OrderStatus =
   | "New" | "Acknowledged" | "InProgress" | "Complete" | "Delivered" | "Paid" | "Cancelled"
   | "Rejected";
-export type AffectedData = "requests" | "orders" | "sessions" | "analytics" | "reviews" | "all";
 
-interface Update {
-  sessionId: string;
-  waiterId: string;
+export type RequestStatus =
+  | "New" | "Acknowledged" | "InProgress" | "Completed" | "OnHold" | "Cancelled" | "Done";
+
+/** What a sentence about a table names. */
+export interface TableParams {
+  /** The number on the table. */
   tableNumber: number;
-  /** A sentence to show as it is. */
+}
+
+/** An order was placed (`previousStatus` null) or moved to another status. */
+export interface OrderUpdate {
+  /** The session at the table. */
+  sessionId: string;
+  /** Who holds the session now. */
+  waiterId: string;
+  /** The order that is meant. */
+  orderId: string;
+  /** The number on the table. */
+  tableNumber: number;
+  /** Where it stands now. */
+  status: OrderStatus;
+  /** Where it stood before; null where it is new. */
+  previousStatus: OrderStatus | null;
+  /** What has happened, in an English sentence. */
   message: string;
+  /** Which sentence that is, for other languages. */
+  code:
+    | "order.new" | "order.acknowledged" | "order.in_progress" | "order.complete"
+    | "order.delivered" | "order.paid" | "order.cancelled" | "order.rejected";
+  /** What the sentence names, for other languages. */
+  params: OrderParams;
+  /** Whether something on the screen is out of date now. */
   requiresRefresh: boolean;
-  /** When it happened: ISO 8601, UTC. */
+  /** When it happened, in UTC. */
   timestamp: string;
-  /** Rises with every change of the thing; null where the sender keeps no count. */
+  /** Rises by one with each change; null where the sender keeps no count. */
   version: number | null;
 }
 
-export interface RequestUpdate extends Update {
+/** A request was raised (`previousStatus` null) or moved to another status. */
+export interface RequestUpdate {
+  /** The session at the table. */
+  sessionId: string;
+  /** Who holds the session now. */
+  waiterId: string;
+  /** The request that is meant. */
   requestId: string;
+  /** The number on the table. */
+  tableNumber: number;
+  /** Where it stands now. */
   status: RequestStatus;
-  /** Null for a new request. */
+  /** Where it stood before; null where it is new. */
   previousStatus: RequestStatus | null;
+  /** What has happened, in an English sentence. */
+  message: string;
+  /** Which sentence that is, for other languages. */
+  code:
+    | "request.new" | "request.acknowledged" | "request.in_progress" | "request.completed"
+    | "request.on_hold" | "request.cancelled" | "request.done";
+  /** What the sentence names, for other languages. */
+  params: TableParams;
+  /** Whether something on the screen is out of date now. */
+  requiresRefresh: boolean;
+  /** When it happened, in UTC. */
+  timestamp: string;
+  /** Rises by one with each change; null where the sender keeps no count. */
+  version: number | null;
 }
 
-export interface OrderUpdate extends Update {
-  orderId: string;
-  status: OrderStatus;
-  /** Null for a new order. */
-  previousStatus: OrderStatus | null;
-}
-
-/** `waiterId` is the new waiter. */
-export interface SessionTransfer extends Update {
+/**
+ * The session went from `previousWaiterId` to `waiterId`.
+ *
+ * The sentence has the transfer's public `cause` in brackets: shift change, break,
+ * section change or workload.
+ */
+export interface SessionTransfer {
+  /** The session at the table. */
+  sessionId: string;
+  /** Who holds the session now. */
+  waiterId: string;
+  /** Who held the session before. */
   previousWaiterId: string;
+  /** The number on the table. */
+  tableNumber: number;
+  /** What has happened, in an English sentence. */
+  message: string;
+  /** Which sentence that is, for other languages. */
+  code:
+    | "transfer.shift_change" | "transfer.break" | "transfer.section_change" | "transfer.workload"
+    | "transfer.other";
+  /** What the sentence names, for other languages. */
+  params: TableParams;
+  /** Whether something on the screen is out of date now. */
+  requiresRefresh: boolean;
+  /** When it happened, in UTC. */
+  timestamp: string;
+  /** Rises by one with each change; null where the sender keeps no count. */
+  version: number | null;
 }
 
 /**
@@ -44,10 +120,11 @@ export interface SessionTransfer extends Update {
  * `declare module ".../notifications.js" { interface EventPayloads { promo: Promo } }`.
  */
 export interface EventPayloads {
-  request_update: RequestUpdate;
   order_update: OrderUpdate;
+  request_update: RequestUpdate;
   session_transfer: SessionTransfer;
 }
+// end: events
 
 /** What `onEvent` is called with; `type` tells which `data` it is. */
 export type EventArguments = {

@@ -27,8 +27,8 @@ import { reasonFor } from "./reasons.js";
 import { TabSharing } from "./tab-sharing.js";
 
 // About the connection itself; EventSource needs each type by name.
-const OWN_TYPES = ["connection", "heartbeat", "closing"];
-const EVENT_TYPES = ["request_update", "order_update", "session_transfer", "cache_refresh"];
+const OWN_TYPES = ["closing", "connection", "heartbeat"];
+const EVENT_TYPES = ["cache_refresh", "order_update", "request_update", "session_transfer"];
 // Requests and orders whose newest version is kept: more than a busy month's. A guess.
 const MAX_VERSIONS = 10_000;
 

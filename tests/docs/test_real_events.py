@@ -7,7 +7,7 @@ import yaml
 from jsonschema import Draft202012Validator, FormatChecker
 
 from api.openapi import document as openapi
-from notifications.contract import asyncapi
+from notifications.contract.files import DOCS
 from notifications.events.catalogue import EVENTS
 from notifications.publishing.notification_service import NotificationService
 from notifications.streams.stream import CloseReason
@@ -19,12 +19,12 @@ TYPES = {kind.event_type for kind in EVENTS}
 
 @pytest.fixture(scope="module")
 def document():
-    return yaml.safe_load((asyncapi.DOCS / "asyncapi.yaml").read_text())
+    return yaml.safe_load((DOCS / "asyncapi.yaml").read_text())
 
 
 def assert_published(event_type, data):
     """Assert that the schema lets ``data`` pass, and names all that is in it."""
-    schema = json.loads((asyncapi.DOCS / "schemas" / f"{event_type}.json").read_text())
+    schema = json.loads((DOCS / "schemas" / f"{event_type}.json").read_text())
     Draft202012Validator(schema, format_checker=FormatChecker()).validate(data)
     assert data.keys() <= schema["properties"].keys()
 
@@ -121,7 +121,7 @@ def test_an_order_told_by_hand_is_as_published(status):
 
 
 def test_the_events_guide_names_every_event_and_every_closing_code():
-    guide = (asyncapi.DOCS / "events.md").read_text()
+    guide = (DOCS / "events.md").read_text()
 
     codes = {reason.code for reason in CloseReason}
     assert [name for name in sorted(TYPES | codes) if f"| `{name}` |" not in guide] == []

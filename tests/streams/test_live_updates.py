@@ -49,7 +49,8 @@ def test_change_by_another_process_is_on_both_screens(table: Table) -> None:
             f'"orderId":"{table.order_id}","tableNumber":{table.number},'
             '"status":"InProgress","previousStatus":"New",'
             '"message":"Your order is being prepared in the kitchen (3 items) - '
-            f'Table {table.number}","requiresRefresh":true,'
+            f'Table {table.number}","code":"order.in_progress",'
+            f'"params":{{"tableNumber":{table.number},"itemCount":3}},"requiresRefresh":true,'
             f'"timestamp":"{update.data["timestamp"]}","version":2}}'
         )
         assert update.id
@@ -60,7 +61,8 @@ def test_change_by_another_process_is_on_both_screens(table: Table) -> None:
             '{"affectedData":["orders","analytics"],'
             f'"affectedIds":["{table.order_id}"],'
             f'"message":"Cache refresh required: Order {table.order_id} '
-            'status changed to in progress","requiresRefresh":true,'
+            'status changed to in progress","code":"refresh",'
+            '"params":{"affectedData":["orders","analytics"]},"requiresRefresh":true,'
             f'"timestamp":"{refresh.data["timestamp"]}"}}'
         )
         assert_happened_since(began, refresh)
@@ -80,7 +82,8 @@ def test_change_on_the_command_line_is_on_both_screens(table: Table) -> None:
             f'"requestId":"{table.request_id}","tableNumber":{table.number},'
             '"status":"Acknowledged","previousStatus":"New",'
             '"message":"Your request has been acknowledged by your waiter - '
-            f'Table {table.number}","requiresRefresh":true,'
+            f'Table {table.number}","code":"request.acknowledged",'
+            f'"params":{{"tableNumber":{table.number}}},"requiresRefresh":true,'
             f'"timestamp":"{update.data["timestamp"]}","version":2}}'
         )
         assert client.next("cache_refresh").data["affectedData"] == ["requests", "analytics"]

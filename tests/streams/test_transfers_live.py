@@ -37,6 +37,7 @@ def test_transfer_on_the_command_line_reaches_guest_and_both_waiters_once_each(
             f'{{"sessionId":"{table.session_id}","waiterId":"{table.colleague_id}",'
             f'"previousWaiterId":"{table.waiter_id}","tableNumber":{table.number},'
             f'"message":"Your waiter has been updated (shift change) - Table {table.number}",'
+            f'"code":"transfer.shift_change","params":{{"tableNumber":{table.number}}},'
             f'"requiresRefresh":true,"timestamp":"{event.data["timestamp"]}","version":2}}'
         )
         assert "sessions" in client.next("cache_refresh").data["affectedData"]

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifications.events.cache_refresh import AffectedData, CacheRefresh
+from notifications.events.cache_refresh import AffectedData, CacheRefresh, RefreshParams
 from notifications.events.closing import Closing
 from notifications.events.connection import Connection
 from notifications.events.encoding import EventId, Frame, StoredEvent, block, body
 from notifications.events.heartbeat import Heartbeat
 from notifications.events.order_update import OrderUpdate
-from notifications.events.payload import Payload, format_timestamp
+from notifications.events.payload import Payload, TableParams, format_timestamp
 from notifications.events.request_update import RequestUpdate
 from notifications.events.session_transfer import SessionTransfer
 from waiter_service.statuses import OrderStatus, RequestStatus
@@ -34,6 +34,8 @@ def order_update(**changes: Any) -> OrderUpdate:
         "status": OrderStatus.COMPLETE,
         "previous_status": OrderStatus.IN_PROGRESS,
         "message": "Your order has been completed (3 items) - Table 5",
+        "code": "order.complete",
+        "params": {"table_number": 5, "item_count": 3},
         "timestamp": HALF_PAST_TEN,
         "version": 4,
     }
@@ -50,7 +52,8 @@ def test_order_update_is_the_published_example_to_the_letter() -> None:
         b"event: order_update\n"
         b'data: {"sessionId":"session-123","waiterId":"waiter-456","orderId":"order-789",'
         b'"tableNumber":5,"status":"Complete","previousStatus":"InProgress",'
-        b'"message":"Your order has been completed (3 items) - Table 5","requiresRefresh":true,'
+        b'"message":"Your order has been completed (3 items) - Table 5","code":"order.complete",'
+        b'"params":{"tableNumber":5,"itemCount":3},"requiresRefresh":true,'
         b'"timestamp":"2024-01-15T10:30:00.000Z","version":4}\n'
         b"id: k3f9a1-42\n"
         b"\n"
@@ -102,6 +105,8 @@ def test_request_update_has_its_keys_in_their_order() -> None:
         status=RequestStatus.NEW,
         previous_status=None,
         message="Your request has been received - Table 7",
+        code="request.new",
+        params=TableParams(table_number=7),
         timestamp=HALF_PAST_TEN,
         version=1,
     )
@@ -113,6 +118,8 @@ def test_request_update_has_its_keys_in_their_order() -> None:
         ("status", "New"),
         ("previousStatus", None),
         ("message", "Your request has been received - Table 7"),
+        ("code", "request.new"),
+        ("params", {"tableNumber": 7}),
         ("requiresRefresh", True),
         ("timestamp", "2024-01-15T10:30:00.000Z"),
         ("version", 1),
@@ -126,6 +133,8 @@ def test_session_transfer_has_its_keys_in_their_order() -> None:
         previous_waiter_id="anna",
         table_number=7,
         message="Your waiter has been updated (shift change) - Table 7",
+        code="transfer.shift_change",
+        params=TableParams(table_number=7),
         timestamp=HALF_PAST_TEN,
         version=2,
     )
@@ -135,6 +144,8 @@ def test_session_transfer_has_its_keys_in_their_order() -> None:
         ("previousWaiterId", "anna"),
         ("tableNumber", 7),
         ("message", "Your waiter has been updated (shift change) - Table 7"),
+        ("code", "transfer.shift_change"),
+        ("params", {"tableNumber": 7}),
         ("requiresRefresh", True),
         ("timestamp", "2024-01-15T10:30:00.000Z"),
         ("version", 2),
@@ -146,12 +157,16 @@ def test_cache_refresh_has_its_keys_in_their_order() -> None:
         affected_data=(AffectedData.REQUESTS, AffectedData.ANALYTICS),
         affected_ids=("req-789",),
         message="Cache refresh required: Request req-789 status changed to completed",
+        code="refresh",
+        params=RefreshParams(affected_data=(AffectedData.REQUESTS, AffectedData.ANALYTICS)),
         timestamp=HALF_PAST_TEN,
     )
     assert list(refresh.to_wire().items()) == [
         ("affectedData", ["requests", "analytics"]),
         ("affectedIds", ["req-789"]),
         ("message", "Cache refresh required: Request req-789 status changed to completed"),
+        ("code", "refresh"),
+        ("params", {"affectedData": ["requests", "analytics"]}),
         ("requiresRefresh", True),
         ("timestamp", "2024-01-15T10:30:00.000Z"),
     ]

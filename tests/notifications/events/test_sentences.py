@@ -1,12 +1,13 @@
-"""The sentences guests and waiters read."""
+"""The sentences guests and waiters read, and their codes for other languages."""
 
 from __future__ import annotations
 
 import pytest
 
 from notifications.events.cache_refresh import AffectedData, CacheRefresh
+from notifications.events.catalogue import PUBLISHED
 from notifications.events.order_update import OrderUpdate
-from notifications.events.payload import EXAMPLE_MOMENT
+from notifications.events.payload import EXAMPLE_MOMENT, PublishedEvent
 from notifications.events.request_update import RequestUpdate
 from notifications.events.session_transfer import SessionTransfer
 from waiter_service.statuses import OrderStatus, RequestStatus
@@ -35,6 +36,27 @@ ORDER_SENTENCES = {
     "Rejected": "Your order could not be fulfilled (3 items) - Table 5",
 }
 
+REQUEST_CODES = {
+    "New": "request.new",
+    "Acknowledged": "request.acknowledged",
+    "InProgress": "request.in_progress",
+    "Completed": "request.completed",
+    "OnHold": "request.on_hold",
+    "Cancelled": "request.cancelled",
+    "Done": "request.done",
+}
+
+ORDER_CODES = {
+    "New": "order.new",
+    "Acknowledged": "order.acknowledged",
+    "InProgress": "order.in_progress",
+    "Complete": "order.complete",
+    "Delivered": "order.delivered",
+    "Paid": "order.paid",
+    "Cancelled": "order.cancelled",
+    "Rejected": "order.rejected",
+}
+
 
 def request_message(status: RequestStatus) -> str:
     return RequestUpdate.told(
@@ -42,7 +64,7 @@ def request_message(status: RequestStatus) -> str:
     ).message
 
 
-def order_message(status: OrderStatus, *, table_number: int = 5, item_count: int | None = 3) -> str:
+def order(status: OrderStatus, *, table_number: int = 5, item_count: int | None = 3) -> OrderUpdate:
     return OrderUpdate.told(
         **FACTS,
         order_id="o",
@@ -50,7 +72,7 @@ def order_message(status: OrderStatus, *, table_number: int = 5, item_count: int
         status=status,
         previous_status=None,
         item_count=item_count,
-    ).message
+    )
 
 
 def refresh_message(*reasons: str) -> str:
@@ -66,7 +88,7 @@ def test_each_status_of_a_request_has_its_sentence(status: RequestStatus) -> Non
 
 @pytest.mark.parametrize("status", OrderStatus)
 def test_each_status_of_an_order_has_its_sentence(status: OrderStatus) -> None:
-    assert order_message(status) == ORDER_SENTENCES[status]
+    assert order(status).message == ORDER_SENTENCES[status]
 
 
 @pytest.mark.parametrize(
@@ -79,7 +101,7 @@ def test_each_status_of_an_order_has_its_sentence(status: OrderStatus) -> None:
     ],
 )
 def test_items_are_counted_as_people_count(count: int | None, sentence: str) -> None:
-    assert order_message(OrderStatus.NEW, table_number=12, item_count=count) == sentence
+    assert order(OrderStatus.NEW, table_number=12, item_count=count).message == sentence
 
 
 @pytest.mark.parametrize(
@@ -110,3 +132,52 @@ def test_several_reasons_are_joined() -> None:
     assert refresh_message("The menu changed", "A review was answered") == (
         "Cache refresh required: The menu changed; A review was answered"
     )
+
+
+# --- for other languages
+
+
+@pytest.mark.parametrize("status", RequestStatus)
+def test_each_status_of_a_request_has_a_code(status: RequestStatus) -> None:
+    update = RequestUpdate.told(
+        **FACTS, request_id="r", table_number=5, status=status, previous_status=None
+    ).to_wire()
+    assert (update["code"], update["params"]) == (REQUEST_CODES[status], {"tableNumber": 5})
+
+
+@pytest.mark.parametrize("status", OrderStatus)
+def test_each_status_of_an_order_has_a_code(status: OrderStatus) -> None:
+    update = order(status)
+    assert update.code == ORDER_CODES[status]
+    assert update.to_wire()["params"] == {"tableNumber": 5, "itemCount": 3}
+
+
+def test_the_count_of_an_order_that_nobody_counted_is_null() -> None:
+    update = order(OrderStatus.NEW, item_count=None)
+    assert update.to_wire()["params"] == {"tableNumber": 5, "itemCount": None}
+
+
+@pytest.mark.parametrize("cause", ["shift_change", "break", "section_change", "workload", "other"])
+def test_code_of_a_transfer_has_its_cause(cause: str) -> None:
+    transfer = SessionTransfer.told(
+        **FACTS, previous_waiter_id="v", table_number=5, cause=TransferCause(cause)
+    ).to_wire()
+    assert (transfer["code"], transfer["params"]) == (f"transfer.{cause}", {"tableNumber": 5})
+
+
+def test_code_of_a_refresh_leaves_its_reasons_to_the_sentence() -> None:
+    refresh = CacheRefresh.told(
+        affected_data=(AffectedData.ORDERS, AffectedData.ANALYTICS),
+        reasons=["The menu changed"],
+        timestamp=EXAMPLE_MOMENT,
+    ).to_wire()
+    assert refresh["code"] == "refresh"
+    assert refresh["params"] == {"affectedData": ["orders", "analytics"]}
+
+
+@pytest.mark.parametrize("kind", PUBLISHED, ids=lambda kind: kind.event_type)
+def test_sentence_of_the_documents_is_made_of_code_and_params(kind: type[PublishedEvent]) -> None:
+    example = kind.example().to_wire()
+    sentence = kind.sentences[example["code"]]
+    made = sentence.format(**example["params"]).removesuffix("...")
+    assert example["message"].startswith(made)
