@@ -8,10 +8,10 @@ from typing import Any
 from flask import Flask
 from flask_cors import CORS
 
-from api import access
 from api.blueprint import create_blueprint as create_api_blueprint
-from api.joining import JoinDesk
-from api.openapi import document
+from api.cursors import Cursors
+from api.join_desk import JoinDesk
+from api.operation import Services
 from notifications.access import auth
 from notifications.access.auth import Authenticator
 from notifications.access.revocation_list import RevocationList
@@ -20,7 +20,6 @@ from notifications.brokers.backend import Backend, choose_backend
 from notifications.brokers.base import Broker, HistoryLimits
 from notifications.entrance import problems, request_id
 from notifications.entrance.blueprint import create_blueprint
-from notifications.entrance.call_queue import CallQueue
 from notifications.entrance.door import StreamDoor
 from notifications.entrance.entrance import StreamEntrance
 from notifications.entrance.problem_types import ProblemCode
@@ -161,25 +160,9 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     rates = Rates(_rate_limits(settings))
     entrance = StreamEntrance(sse, authenticator, is_over=revoked.is_over, rates=rates)
     streams = create_blueprint(entrance, serving.health)
-    desk = JoinDesk(
-        _join_codes(settings, database),
-        revocations,
-        access.count_failed_join(rates),
-        access.guest_token,
-        settings.join_url,
-    )
-    floor = create_api_blueprint(
-        service,
-        FloorQueries(database, rules=rules),
-        idempotency,
-        authenticate=access.actors(authenticator, rates),
-        turn=access.turns(CallQueue()),
-        cursor_of=access.cursors(broker),
-        first_cursor_of=access.first_cursors(broker),
-        desk=desk,
-        address_of=entrance.client_of,
-        document=document.document,
-    )
+    desk = JoinDesk(_join_codes(settings, database), revocations, rates, settings.join_url)
+    services = Services(service, FloorQueries(database, rules=rules), Cursors(broker), desk)
+    floor = create_api_blueprint(services, idempotency, entrance)
     for blueprint in (streams, floor):
         # Not of the whole app: a process that cannot start must still tell its health.
         blueprint.before_request(serving.start)

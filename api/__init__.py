@@ -2,9 +2,12 @@
 
 ::
 
-    blueprint -> operation -> floor_api, joining -> bodies, resources -> fields
-              -> access, failures, retries
+    blueprint -> operations/ -> resources, snapshots, bodies -> fields
+              -> access, retries, failures
               -> openapi/
 
-Not imported by ``waiter_service``: a script that changes a status needs no Flask.
+An operation is a function in ``operations/``, under its method, path and rules; its body
+stands beside it. What it answers is in ``resources`` or ``snapshots``. Everything else
+follows: the route, the checks before the function is called and the OpenAPI document, whose
+copy in ``docs/`` is written by ``python -m api.openapi``.
 """

@@ -1,99 +1,68 @@
-"""``/api``: the floor over HTTP. Only translates; what is done is in ``api/``."""
+"""``/api``: the floor over HTTP. Only translates; ``operations/`` holds what is done."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import UnsupportedMediaType
 
 from api import bodies, failures, retries
+from api.access import Access
 from api.bodies import MAX_ERRORS, MAX_SHOWN_NAME_CHARS, Body
 from api.call import Answer, Call
 from api.errors import IfMatchRefused, UnknownParameters
-from api.floor_api import CursorOf, FirstCursorOf, FloorApi
-from api.joining import JoinDesk
-from api.operation import OPERATIONS, Operation
+from api.openapi import document
+from api.operation import Operation, Services
+from api.operations import OPERATIONS
 from api.retries import Retries
 from notifications.access.auth import bearer_token
+from notifications.entrance.entrance import StreamEntrance
 from waiter_service.actors import NOBODY, Actor
 from waiter_service.errors import ValidationError
 from waiter_service.inputs import MAX_TABLE_NUMBER
-from waiter_service.queries import FloorQueries
 from waiter_service.reading.pages import MAX_LIMIT
-from waiter_service.service import WaiterService
 from waiter_service.store.idempotency import IdempotencyStore
-
-Authenticate = Callable[[str | None, str, bool], Actor]
-"""From a bearer token, the client's address and whether to change something to who calls.
-
-Raises ``NotAuthenticated``, ``NotAllowed`` or ``TooManyCalls``.
-"""
-
-Turn = Callable[[Actor, bool], AbstractContextManager[None]]
-"""Waits until a call of this actor may be carried out; may raise ``TooManyCalls``."""
-
-AddressOf = Callable[[str | None, str | None], str]
-"""From the peer's address and the X-Forwarded-For header to the client's address."""
 
 
 def create_blueprint(
-    service: WaiterService,
-    queries: FloorQueries,
-    idempotency: IdempotencyStore,
-    *,
-    authenticate: Authenticate,
-    cursor_of: CursorOf,
-    first_cursor_of: FirstCursorOf,
-    desk: JoinDesk,
-    address_of: AddressOf,
-    document: Callable[[str], str],
-    turn: Turn = lambda actor, is_change: nullcontext(),
+    services: Services, idempotency: IdempotencyStore, entrance: StreamEntrance
 ) -> Blueprint:
-    """Return the blueprint for the API of ``service``.
+    """Return the blueprint of the operations, carried out by ``services``.
 
-    Args:
-        authenticate: from a bearer token to an actor, counting the call.
-        turn: what each call waits for, once it is known who calls, and whether to change something.
-        cursor_of: where the channel of a session or a waiter stands.
-        first_cursor_of: where it begins.
-        desk: lets guests in by their join codes.
-        address_of: from the peer's address and X-Forwarded-For to the client's.
-        document: from the path that the service is below to the OpenAPI document of all
-            that is served, as JSON.
+    ``entrance`` knows who calls and from where. Register what ``problems.init_app`` does
+    on the application as well: it answers what both the API and the streams refuse.
     """
     blueprint = Blueprint("api", __name__, url_prefix="/api")
-    api = FloorApi(
-        service, queries, cursor_of=cursor_of, first_cursor_of=first_cursor_of, desk=desk
-    )
-    parts: dict[type, FloorApi | JoinDesk] = {FloorApi: api, JoinDesk: desk}
+    access = Access(entrance)
     retrying = Retries(idempotency)
 
     def view_of(operation: Operation) -> Callable[..., Response]:
+        is_change = operation.method != "GET"
+
         def view(**ids: str) -> Response:
-            address = address_of(request.remote_addr, request.headers.get("X-Forwarded-For"))
-            is_change = operation.method != "GET"
-            actor = NOBODY
-            if not operation.is_public:
-                token = bearer_token(request.headers.get("Authorization"))
-                actor = authenticate(token, address, is_change)
+            forwarded_for = request.headers.get("X-Forwarded-For")
+            address = access.address_of(request.remote_addr, forwarded_for)
+            if operation.is_public:
+                _require_heeded(operation.parameters)
+                return _response(answer(_call(operation, NOBODY, address), ids))
+            token = bearer_token(request.headers.get("Authorization"))
+            actor = access.actor_of(token, address, is_change=is_change)
             operation.require_role(actor)
             _require_heeded(operation.parameters)
-            with nullcontext() if operation.is_public else turn(actor, is_change):
+            with access.turn(actor, is_change=is_change):
                 return _response(answer(_call(operation, actor, address), ids))
 
         def answer(call: Call[Any], ids: Mapping[str, str]) -> Answer:
-
             def do() -> Answer:
-                return operation.handle(parts[operation.of], call, *ids.values())
+                return operation.handle(services, call, *ids.values())
 
             def require_allowed() -> None:
-                operation.require_still_allowed(api, call.actor, ids)
+                operation.require_still_allowed(services, call.actor, ids)
 
             done = retrying.once(call, do, require_allowed) if operation.is_retried_safely else do()
-            return operation.complete(api, call, done)
+            return operation.complete(services, call, done) if operation.complete else done
 
         return view
 
@@ -104,7 +73,7 @@ def create_blueprint(
     @blueprint.get("/openapi.json")
     def openapi() -> Response:
         _require_heeded(())
-        return _response(Answer(200, document(request.script_root)))
+        return _response(Answer(200, document.document(request.script_root)))
 
     for error, handler in failures.HANDLERS.items():
         blueprint.register_error_handler(error, handler)

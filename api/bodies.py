@@ -1,28 +1,16 @@
-"""What clients send. Each body is validated before anything is looked up."""
+"""What clients send, from bytes to a body. It is validated before anything is looked up.
+
+The bodies themselves stand beside the operations that take them.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, TypeVar
+from typing import TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 
 from api.errors import BodyNotUnderstood, FieldErrors
-from api.fields import (
-    AnyOrderStatus,
-    AnyRequestStatus,
-    DishName,
-    ExpectedVersion,
-    Id,
-    Kind,
-    Quantity,
-    TableNumber,
-    WaiterName,
-    Words,
-)
-from waiter_service.floor.transfers import MAX_SESSIONS
-from waiter_service.inputs import MAX_LINES_PER_ORDER
-from waiter_service.transfer_cause import TransferCause
 
 # A body may be wrong in thousands of places; nobody reads so many.
 MAX_ERRORS = 20
@@ -38,108 +26,6 @@ class Body(BaseModel):
         strict=True,
         frozen=True,
         json_schema_extra={"additionalProperties": False},
-    )
-
-
-class AddWaiter(Body):
-    """Somebody begins to work here."""
-
-    id: Id
-    name: WaiterName
-
-
-class OpenSession(Body):
-    """Guests sit down at a table."""
-
-    table_number: TableNumber
-    waiter_id: Id | None = Field(
-        default=None, description="Who serves them. Default: the caller, if a waiter."
-    )
-
-
-class JoinTable(Body):
-    """A guest has read or scanned the code of a table."""
-
-    code: Annotated[
-        str,
-        Field(
-            description="In any case, with or without hyphens; O, I and L are read as 0 and 1.",
-            examples=["7K3M-Q9XT-0VHB"],
-        ),
-    ]
-
-
-class CreateRequest(Body):
-    """Guests ask for something."""
-
-    kind: Kind
-    note: Words | None = None
-
-
-class OrderLine(Body):
-    """So many of a dish."""
-
-    name: DishName
-    quantity: Quantity
-
-
-class PlaceOrder(Body):
-    """Guests order."""
-
-    items: Annotated[list[OrderLine], Field(min_length=1, max_length=MAX_LINES_PER_ORDER)]
-    note: Words | None = None
-
-
-class ChangeStatus(Body):
-    """What moving a request and moving an order have in common."""
-
-    expected_version: ExpectedVersion | None = Field(
-        default=None,
-        description="The version you saw: the move is refused if it is no longer that one.",
-    )
-    reason: Words | None = Field(default=None, description="Kept in the audit.")
-
-
-class ChangeRequestStatus(ChangeStatus):
-    """Move a request on."""
-
-    status: AnyRequestStatus
-
-
-class ChangeOrderStatus(ChangeStatus):
-    """Move an order on."""
-
-    status: AnyOrderStatus
-
-
-class CloseSession(Body):
-    """Guests leave."""
-
-    reason: Words | None = Field(default=None, description="Kept in the audit.")
-    force: bool = Field(
-        default=False, description="Also with orders unfinished; then say why, in ``reason``."
-    )
-
-
-class ReopenSession(Body):
-    """They have not left."""
-
-    reason: Words | None = Field(default=None, description="Kept in the audit.")
-
-
-class TransferSessions(Body):
-    """Tables change hands."""
-
-    to_waiter_id: Id
-    session_ids: Annotated[list[Id], Field(min_length=1, max_length=MAX_SESSIONS)] | None = Field(
-        default=None, description="Default: all open sessions of the waiter."
-    )
-    cause: TransferCause = Field(
-        default=TransferCause.SHIFT_CHANGE,
-        description="Why, for guests to read; `other` says nothing.",
-    )
-    reason: Words | None = Field(
-        default=None, description="Why, for the staff. Kept in the audit; guests never see it."
     )
 
 

@@ -1,69 +1,51 @@
-"""What can be asked of the API: the one list that is both served and documented."""
+"""One operation of the API: what may be sent, what is answered, and what carries it out."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from api.bodies import (
-    AddWaiter,
-    Body,
-    ChangeOrderStatus,
-    ChangeRequestStatus,
-    CloseSession,
-    CreateRequest,
-    JoinTable,
-    OpenSession,
-    PlaceOrder,
-    ReopenSession,
-    TransferSessions,
-)
+from api.bodies import Body
 from api.call import Answer, Call
-from api.floor_api import FloorApi
-from api.joining import JoinDesk
-from api.problem_models import (
-    OrdersUnfinishedProblem,
-    Problem,
-    SessionClosedProblem,
-    StatusConflictProblem,
-    TableOccupiedProblem,
-    TooManySessionsProblem,
-    TooMuchUnfinishedProblem,
-    TransferRefusedProblem,
-)
-from api.resources import (
-    Floor,
-    GuestJoins,
-    JoinedSession,
-    Order,
-    Request,
-    Resource,
-    Revoked,
-    SeatedSession,
-    Session,
-    SessionList,
-    TableCode,
-    TableSnapshot,
-    Transfer,
-    Waiter,
-    WaiterAnalytics,
-    WaiterList,
-)
+from api.cursors import Cursors
+from api.join_desk import JoinDesk
+from api.problem_models import Problem
+from api.resources import Resource
 from notifications.errors import NotAllowed
 from waiter_service.actors import Actor
+from waiter_service.queries import FloorQueries
+from waiter_service.service import WaiterService
 
-AnyHandler = Callable[..., Answer]
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What carries out the operations, and decides who may do what."""
+
+    waiter_service: WaiterService
+    queries: FloorQueries
+    cursors: Cursors
+    desk: JoinDesk
+
+
+Handler = Callable[..., Answer]
+"""From ``Services``, a ``Call`` and the path's parameters to the answer."""
+
+
+def _not_given(*_args: object) -> Answer:
+    raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One method on one path.
+    """One method on one path; decorates the function that carries it out.
+
+    The function's name is the operation's id in the OpenAPI document. The first line of
+    its docstring is the summary there, the rest the description.
 
     Args:
         path: below /api, with parameters as OpenAPI spells them.
-        handle: of a ``FloorApi``, a call and the path's parameters, makes the answer.
         answers: what it succeeds with, by status.
         body: what must be sent; ``None`` if nothing is.
         body_is_optional: nothing may be sent instead.
@@ -72,17 +54,17 @@ class Operation:
         has_location: it answers with the place of what it has made.
         is_paged: it heeds ``limit`` and ``cursor``.
         heeds_table: it heeds ``table``.
-        complete: adds to an answer what must not be stored, for whoever asks now.
-        of: whose method ``handle`` is.
+        complete: adds to an answer what must not be stored, for the present caller.
         is_public: needs no token.
         heeds_key: a POST with an Idempotency-Key is done once; not where the answer
             is a secret, which must not be stored.
         content_type: of the answer.
+        tag: its group in the document; by default the first part of the path.
+        handle: the decorated function.
     """
 
     method: Literal["GET", "POST", "PATCH"]
     path: str
-    handle: AnyHandler
     answers: Mapping[int, type[Resource]]
     body: type[Body] | None = None
     body_is_optional: bool = False
@@ -91,17 +73,20 @@ class Operation:
     has_location: bool = False
     is_paged: bool = False
     heeds_table: bool = False
-    complete: Callable[[FloorApi, Call[Any], Answer], Answer] = field(
-        default=lambda _api, _call, answer: answer
-    )
-    of: type[FloorApi] | type[JoinDesk] = FloorApi
+    complete: Callable[[Services, Call[Any], Answer], Answer] | None = None
     is_public: bool = False
     heeds_key: bool = True
     content_type: str = "application/json"
+    tag: str = ""
+    handle: Handler = _not_given
+
+    def __call__(self, handle: Handler) -> Operation:
+        """Return this operation, carried out by ``handle``."""
+        return replace(self, handle=handle, tag=self.tag or self.path.split("/")[1])
 
     @property
     def name(self) -> str:
-        """The handler's name, such as ``open_session``."""
+        """The function's name, such as ``open_session``."""
         return self.handle.__name__
 
     @property
@@ -128,187 +113,16 @@ class Operation:
         if self.staff_only and actor.is_guest:
             raise NotAllowed("This is for the restaurant's staff.")
 
-    def require_still_allowed(self, api: FloorApi, actor: Actor, ids: Mapping[str, str]) -> None:
+    def require_still_allowed(
+        self, services: Services, actor: Actor, ids: Mapping[str, str]
+    ) -> None:
         """Raise ``Missing`` when a kept answer is no longer for ``actor``.
 
         A waiter who has given a table away must not hear of it again.
         """
         if "sessionId" in ids:
-            api.require_session(ids["sessionId"], actor)
+            services.queries.require_session(ids["sessionId"], actor=actor)
 
     @property
     def _doc(self) -> list[str]:
         return (inspect.getdoc(self.handle) or "").splitlines()
-
-
-OPERATIONS: tuple[Operation, ...] = (
-    Operation(
-        "POST",
-        "/sessions",
-        FloorApi.open_session,
-        {201: SeatedSession},
-        body=OpenSession,
-        conflicts=(TableOccupiedProblem, TooManySessionsProblem),
-        staff_only=True,
-        has_location=True,
-        complete=FloorApi.seat,
-    ),
-    Operation(
-        "GET",
-        "/sessions",
-        FloorApi.list_sessions,
-        {200: SessionList},
-        staff_only=True,
-        is_paged=True,
-        heeds_table=True,
-    ),
-    Operation(
-        "POST",
-        "/join",
-        JoinDesk.join_table,
-        {200: JoinedSession},
-        body=JoinTable,
-        of=JoinDesk,
-        is_public=True,
-        heeds_key=False,
-    ),
-    Operation(
-        "POST",
-        "/sessions/{sessionId}/join-code",
-        JoinDesk.make_join_code,
-        {201: TableCode},
-        conflicts=(SessionClosedProblem,),
-        staff_only=True,
-        of=JoinDesk,
-        heeds_key=False,
-    ),
-    Operation(
-        "GET",
-        "/sessions/{sessionId}/join-code",
-        JoinDesk.read_join_code,
-        {200: TableCode},
-        staff_only=True,
-        of=JoinDesk,
-    ),
-    Operation(
-        "GET",
-        "/sessions/{sessionId}/join-code.svg",
-        JoinDesk.draw_join_code,
-        {200: TableCode},
-        staff_only=True,
-        of=JoinDesk,
-        content_type="image/svg+xml",
-    ),
-    Operation(
-        "GET",
-        "/sessions/{sessionId}/joins",
-        JoinDesk.list_joins,
-        {200: GuestJoins},
-        staff_only=True,
-        of=JoinDesk,
-    ),
-    Operation(
-        "POST",
-        "/sessions/{sessionId}/joins/{jti}/revoke",
-        JoinDesk.revoke_join,
-        {200: Revoked},
-        staff_only=True,
-        of=JoinDesk,
-        heeds_key=False,
-    ),
-    Operation(
-        "GET", "/sessions/{sessionId}", FloorApi.read_session, {200: TableSnapshot}, is_paged=True
-    ),
-    Operation(
-        "POST",
-        "/sessions/{sessionId}/close",
-        FloorApi.close_session,
-        {200: Session},
-        body=CloseSession,
-        body_is_optional=True,
-        conflicts=(OrdersUnfinishedProblem,),
-        staff_only=True,
-    ),
-    Operation(
-        "POST",
-        "/sessions/{sessionId}/reopen",
-        FloorApi.reopen_session,
-        {200: Session},
-        body=ReopenSession,
-        body_is_optional=True,
-        conflicts=(TableOccupiedProblem, TooManySessionsProblem),
-        staff_only=True,
-    ),
-    Operation(
-        "POST",
-        "/sessions/{sessionId}/requests",
-        FloorApi.create_request,
-        {200: Request, 201: Request},
-        body=CreateRequest,
-        conflicts=(SessionClosedProblem, TooMuchUnfinishedProblem),
-    ),
-    Operation(
-        "POST",
-        "/sessions/{sessionId}/orders",
-        FloorApi.place_order,
-        {201: Order},
-        body=PlaceOrder,
-        conflicts=(SessionClosedProblem, TooMuchUnfinishedProblem),
-    ),
-    Operation(
-        "PATCH",
-        "/requests/{requestId}",
-        FloorApi.change_request_status,
-        {200: Request},
-        body=ChangeRequestStatus,
-        conflicts=(StatusConflictProblem, SessionClosedProblem),
-    ),
-    Operation(
-        "PATCH",
-        "/orders/{orderId}",
-        FloorApi.change_order_status,
-        {200: Order},
-        body=ChangeOrderStatus,
-        conflicts=(StatusConflictProblem, SessionClosedProblem),
-    ),
-    Operation(
-        "GET",
-        "/waiters",
-        FloorApi.list_waiters,
-        {200: WaiterList},
-        staff_only=True,
-        is_paged=True,
-    ),
-    Operation(
-        "POST",
-        "/waiters",
-        FloorApi.add_waiter,
-        {200: Waiter, 201: Waiter},
-        body=AddWaiter,
-        staff_only=True,
-    ),
-    Operation(
-        "GET",
-        "/waiters/{waiterId}/floor",
-        FloorApi.read_floor,
-        {200: Floor},
-        staff_only=True,
-        is_paged=True,
-    ),
-    Operation(
-        "GET",
-        "/waiters/{waiterId}/analytics",
-        FloorApi.read_analytics,
-        {200: WaiterAnalytics},
-        staff_only=True,
-    ),
-    Operation(
-        "POST",
-        "/waiters/{waiterId}/transfers",
-        FloorApi.transfer_sessions,
-        {200: Transfer},
-        body=TransferSessions,
-        conflicts=(TransferRefusedProblem,),
-        staff_only=True,
-    ),
-)

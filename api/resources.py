@@ -1,4 +1,4 @@
-"""What clients are answered: the floor, as its views show it to one actor."""
+"""What clients are answered: sessions, tickets and waiters, as one actor may see them."""
 
 from __future__ import annotations
 
@@ -20,18 +20,12 @@ from api.fields import (
     Words,
 )
 from waiter_service.actors import Actor
-from waiter_service.pacing import paced
-from waiter_service.queries import SessionSnapshot, WaiterFloor
 from waiter_service.reading.analytics import Analytics
 from waiter_service.reading.lists import SessionPage, WaiterPage
 from waiter_service.statuses import OrderStatus, RequestStatus
 from waiter_service.views import OrderView, RequestView, SessionView, TransferResult, WaiterView
 
 _ALLOWED = "Where the caller may move it now: the buttons to show. Usual moves first, undo last."
-_CURSOR = (
-    "Open the stream with ?lastEventId=<cursor>: it goes on where this ends, without a gap. "
-    "What this shows already may come once more; drop what is not newer by its version."
-)
 
 _NEXT = "Hand it back as ?cursor=<next> for the page that follows; null: this is the last."
 
@@ -49,7 +43,8 @@ class Resource(BaseModel):
     )
 
 
-def _parts(view: Any) -> dict[str, Any]:
+def parts_of(view: Any) -> dict[str, Any]:
+    """Return a view's fields by name."""
     # Not asdict(), which copies every moment deeply: half the time of a full floor.
     return {field.name: getattr(view, field.name) for field in fields(view)}
 
@@ -70,7 +65,7 @@ class Session(SessionFields):
 
     @classmethod
     def of(cls, view: SessionView) -> Session:
-        return Session(**_parts(view))
+        return Session(**parts_of(view))
 
 
 class SessionList(Resource):
@@ -131,7 +126,7 @@ class Request(Ticket):
     def of(cls, view: RequestView, actor: Actor, *, is_open: bool = True) -> Self:
         """Return ``view`` as ``actor`` may see it; ``is_open`` is its session."""
         moves = view.allowed_moves(actor.kind) if _may_move(actor, is_open) else ()
-        return cls(**_parts(view), allowed=list(moves))
+        return cls(**parts_of(view), allowed=list(moves))
 
 
 class OrderItem(Resource):
@@ -153,77 +148,12 @@ class Order(Ticket):
     def of(cls, view: OrderView, actor: Actor, *, is_open: bool = True) -> Self:
         """Return ``view`` as ``actor`` may see it; ``is_open`` is its session."""
         moves = view.allowed_moves(actor.kind) if _may_move(actor, is_open) else ()
-        return cls(**_parts(view), allowed=list(moves))
+        return cls(**parts_of(view), allowed=list(moves))
 
 
 def _may_move(actor: Actor, session_is_open: bool) -> bool:
     # Staff may still bring to an end what is left when the guests have gone.
     return session_is_open or not actor.is_guest
-
-
-class Table(SessionFields):
-    """A session with what has been asked for in it, oldest first."""
-
-    requests: list[Request]
-    orders: list[Order]
-
-    @classmethod
-    def seen_by(cls, actor: Actor, snapshot: SessionSnapshot) -> Table:
-        is_open = snapshot.session.is_open
-        return Table(
-            **_parts(snapshot.session),
-            requests=[
-                Request.of(each, actor, is_open=is_open) for each in paced(snapshot.requests)
-            ],
-            orders=[Order.of(each, actor, is_open=is_open) for each in paced(snapshot.orders)],
-        )
-
-
-class TableSnapshot(Table):
-    """A session, what is open in it and was finished last, and where its stream goes on."""
-
-    taken_at: Timestamp = Field(description="By the server's clock: for ages.")
-    cursor: str = Field(description=_CURSOR, examples=["k3f9a1-42"])
-    next: str | None = Field(
-        description="Hand it back as ?cursor=<next> for what was finished before, newest first; "
-        "null: this is the last of it."
-    )
-
-    @classmethod
-    def of(cls, snapshot: SessionSnapshot, actor: Actor, cursor: str) -> TableSnapshot:
-        table = Table.seen_by(actor, snapshot)
-        return TableSnapshot(
-            **dict(table), taken_at=snapshot.taken_at, cursor=cursor, next=snapshot.next
-        )
-
-
-class Floor(Resource):
-    """A waiter's sessions by table, what is open in each, and where the stream goes on.
-
-    A session that was closed stays as long as orders in it are unfinished. A Completed
-    request stays until somebody says Done, so that it can be undone.
-    """
-
-    waiter_id: Id
-    waiter_name: str
-    sessions: list[Table]
-    taken_at: Timestamp = Field(description="By the server's clock: for ages.")
-    cursor: str = Field(description=_CURSOR, examples=["k3f9a1-42"])
-    next: str | None = Field(
-        description="Hand it back as ?cursor=<next> for the rest of a very full floor, which may "
-        "go on in the last of these sessions; null, as nearly always: this is all."
-    )
-
-    @classmethod
-    def of(cls, floor: WaiterFloor, actor: Actor, cursor: str) -> Floor:
-        return Floor(
-            waiter_id=floor.waiter_id,
-            waiter_name=floor.waiter_name,
-            sessions=[Table.seen_by(actor, each) for each in paced(floor.sessions)],
-            taken_at=floor.taken_at,
-            cursor=cursor,
-            next=floor.next,
-        )
 
 
 class TableCode(Resource):
@@ -304,7 +234,7 @@ class WaiterAnalytics(Resource):
 
     @classmethod
     def of(cls, waiter_id: str, analytics: Analytics) -> WaiterAnalytics:
-        return WaiterAnalytics(waiter_id=waiter_id, **_parts(analytics))
+        return WaiterAnalytics(waiter_id=waiter_id, **parts_of(analytics))
 
 
 class Transfer(Resource):

@@ -15,7 +15,7 @@ from tests.support.programs import REPOSITORY
 #: "vocabulary" and "face" are the files that lie directly in a package: what all its rooms
 #: speak of, and what other packages call.
 BELOW = {
-    "composition": ["runtime/cli", "api/openapi", "notifications face"],
+    "composition": ["runtime/cli", "api", "notifications face"],
     # One serving process.
     "runtime/cli": ["runtime", "demo"],
     "runtime": ["runtime/http", "runtime/metrics"],
@@ -24,8 +24,7 @@ BELOW = {
     "runtime/settings": ["notifications/access"],
     "demo": ["api"],
     # The REST API.
-    "api/openapi": ["api", "notifications/contract"],
-    "api": ["notifications face"],
+    "api": ["notifications face", "notifications/contract"],
     # How a change reaches a screen.
     "notifications face": ["notifications/entrance", "notifications/publishing"],
     "notifications/contract": ["notifications/entrance"],

@@ -13,14 +13,14 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from api.joining import JoinDesk
-from api.operation import OPERATIONS, Operation
+from api.operation import Operation
+from api.operations import OPERATIONS
 from api.problem_models import FieldsProblem, Problem, UnknownParameterProblem
 from api.retries import HEADER, KEY_PATTERN, REPLAYED_HEADER
 from waiter_service.inputs import MAX_ID_CHARS, MAX_TABLE_NUMBER
 from waiter_service.reading.pages import MAX_CURSOR_CHARS, MAX_LIMIT
 
-#: By the first part of a path below /api. What ``JoinDesk`` answers is all under joining.
+#: Each operation's ``tag``, with its description.
 TAGS: Mapping[str, str] = {
     "sessions": "Guests at a table, what they ask for, and the end of their visit.",
     "requests": "What guests have asked for: moving it on.",
@@ -74,7 +74,7 @@ def paths() -> dict[str, Any]:
 def _operation(operation: Operation) -> dict[str, Any]:
     made: dict[str, Any] = {
         "operationId": operation.name,
-        "tags": [_tag(operation)],
+        "tags": [operation.tag],
         "summary": operation.summary,
         "description": "\n\n".join(filter(None, [operation.description, _callers(operation)])),
     }
@@ -89,10 +89,6 @@ def _operation(operation: Operation) -> dict[str, Any]:
         made["security"] = []
     responses = sorted(_responses(operation).items())
     return made | {"responses": {str(status): answer for status, answer in responses}}
-
-
-def _tag(operation: Operation) -> str:
-    return "joining" if operation.of is JoinDesk else operation.path.split("/")[1]
 
 
 def _callers(operation: Operation) -> str:

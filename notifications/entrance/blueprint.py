@@ -87,12 +87,10 @@ def create_blueprint(entrance: StreamEntrance, health: Health) -> Blueprint:
 
     @blueprint.post("/token")
     def token() -> Response:
-        try:
-            principal = entrance.full_bearer(bearer_token(request.headers.get("Authorization")))
-        except NotAuthenticated:
-            forwarded_for = request.headers.get("X-Forwarded-For")
-            entrance.note_failure(entrance.client_of(request.remote_addr, forwarded_for))
-            raise
+        forwarded_for = request.headers.get("X-Forwarded-For")
+        address = entrance.client_of(request.remote_addr, forwarded_for)
+        bearer = bearer_token(request.headers.get("Authorization"))
+        principal = entrance.full_bearer(bearer, address)
         made = entrance.exchange(principal, _wanted_stream())
         lifetime_seconds = max(0, int((made.ends_at - datetime.now(UTC)).total_seconds()))
         response = jsonify(

@@ -164,20 +164,31 @@ class StreamEntrance:
         """
         self._rates.count_failure(address)
 
-    def full_bearer(self, bearer_token: str | None) -> Principal:
-        """Return the bearer of a full token, who may get a token for streams.
+    def full_bearer(
+        self, bearer_token: str | None, address: str, *, is_change: bool = False
+    ) -> Principal:
+        """Return the bearer of a full token, and count a call of theirs.
+
+        A call without a good token is counted by the ``address`` it comes from.
 
         Raises:
             NotAuthenticated: no token, or none that is good.
-            NotAllowed: it is a stream token itself.
-            TooManyCalls: they ask for too many within a minute.
+            NotAllowed: it is a stream token.
+            TooManyCalls: the bearer, or the address, calls too often within a minute.
+            TooManyChanges: guests change too much within a minute.
         """
-        if bearer_token is None:
-            raise NotAuthenticated("A token is required: Authorization: Bearer <token>.")
-        principal = self._authenticator.authenticate(bearer_token)
+        try:
+            if bearer_token is None:
+                raise NotAuthenticated("A token is required: Authorization: Bearer <token>.")
+            principal = self._authenticator.authenticate(bearer_token)
+        except NotAuthenticated:
+            self._rates.count_failure(address)
+            raise
         self._rates.count_call(principal)
+        if is_change:
+            self._rates.count_change(principal)
         if principal.is_stream_token:
-            raise NotAllowed("A stream token cannot be exchanged for another.")
+            raise NotAllowed("A stream token opens streams, and nothing else.")
         return principal
 
     def exchange(self, principal: Principal, path: str | None = None) -> StreamPass:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 from flask import current_app
 
-from api.joining import JoinDesk
+from api.join_desk import JoinDesk
 from api.resources import SeatedSession, Session, SessionList
 from runtime.cli.group import (
     CURSOR,

@@ -7,40 +7,18 @@ import gevent
 import jwt
 import pytest
 
-from api.access import NO_PLACE, cursors
-from api.operation import OPERATIONS
-from notifications.errors import BrokerUnavailable
+from api.operations import OPERATIONS
+from tests.api.examples import BODIES, FOREIGN, OWN, UNKNOWN, path_to
 from tests.support.service_server import SECRET
 from tests.support.waiting import wait_until
 
 PROBLEM = "application/problem+json"
 STAFF_ONLY = [operation for operation in OPERATIONS if operation.staff_only]
 FOR_BEARERS = [operation for operation in OPERATIONS if not operation.is_public]
-BODIES = {
-    "open_session": {"tableNumber": 3, "waiterId": "ben"},
-    "create_request": {"kind": "bill"},
-    "place_order": {"items": [{"name": "Tea", "quantity": 1}]},
-    "change_request_status": {"status": "Cancelled"},
-    "change_order_status": {"status": "Cancelled"},
-    "transfer_sessions": {"toWaiterId": "ben"},
-}
-# At table 9, which is ben's, and where nothing is at all.
-FOREIGN = {
-    "sessionId": "table-9",
-    "waiterId": "ben",
-    "requestId": "req-9",
-    "orderId": "ord-9",
-    "jti": "1234",
-}
-UNKNOWN = dict.fromkeys(FOREIGN, "nowhere")
 
 
 def call(caller, operation, ids):
-    return caller.call(
-        operation.method,
-        "/api" + operation.path.format_map(ids),
-        json=BODIES.get(operation.name),
-    )
+    return caller.call(operation.method, path_to(operation, ids), json=BODIES.get(operation.name))
 
 
 @pytest.fixture
@@ -126,8 +104,7 @@ def test_a_revoked_token_is_good_for_nothing(app, anna):
 
 @pytest.mark.parametrize("operation", STAFF_ONLY, ids=lambda each: each.name)
 def test_guests_are_refused_what_is_the_staffs_whatever_exists(guest, operation, neighbours):
-    own = {"sessionId": "table-7", "waiterId": "anna", "jti": "1234"}
-    answers = [call(guest, operation, ids) for ids in (own, FOREIGN, UNKNOWN)]
+    answers = [call(guest, operation, ids) for ids in (OWN, FOREIGN, UNKNOWN)]
 
     assert {answer.status_code for answer in answers} == {403}
     assert len({answer.data for answer in answers}) == 1
@@ -170,11 +147,3 @@ def test_strange_ids_name_nothing(manager, path, strange):
     answer = manager.get(path.format(strange))
     assert (answer.status_code, answer.content_type) == (404, PROBLEM)
     json.loads(answer.data)
-
-
-def test_with_the_broker_away_a_snapshot_has_a_cursor_that_makes_the_stream_load_again():
-    class Away:
-        def known_tip(self, channel):
-            raise BrokerUnavailable("redis: connection refused")
-
-    assert cursors(Away())("session", "table-7") == NO_PLACE

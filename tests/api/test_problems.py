@@ -2,26 +2,13 @@
 
 import pytest
 
-from api.operation import OPERATIONS
+from api.operations import OPERATIONS
 from notifications.entrance.problem_types import ProblemCode, path_of
+from tests.api.examples import OWN, path_to
 
 EACH_OPERATION = pytest.mark.parametrize(
     "operation", [each for each in OPERATIONS if not each.is_public], ids=lambda each: each.name
 )
-IDS = {
-    "{sessionId}": "table-7",
-    "{waiterId}": "anna",
-    "{requestId}": "req-1",
-    "{orderId}": "ord-1",
-    "{jti}": "x",
-}
-
-
-def path_to(operation):
-    path = f"/api{operation.path}"
-    for name, value in IDS.items():
-        path = path.replace(name, value)
-    return path
 
 
 @pytest.mark.parametrize("code", ProblemCode)
@@ -47,7 +34,9 @@ def test_the_type_leads_to_the_page_also_below_a_path(manager):
 
 @EACH_OPERATION
 def test_an_unknown_query_parameter_is_refused_with_those_that_are_known(manager, operation):
-    refused = manager.call(operation.method, f"{path_to(operation)}?colour=red&limit=5&Cursor=x")
+    refused = manager.call(
+        operation.method, f"{path_to(operation, OWN)}?colour=red&limit=5&Cursor=x"
+    )
 
     assert refused.status_code == 400
     assert refused.json["code"] == "unknown_query_parameter"
@@ -62,7 +51,7 @@ def test_an_unknown_query_parameter_is_refused_with_those_that_are_known(manager
 
 @EACH_OPERATION
 def test_if_match_is_refused_and_expected_version_is_named(manager, operation):
-    refused = manager.call(operation.method, path_to(operation), headers={"If-Match": '"1"'})
+    refused = manager.call(operation.method, path_to(operation, OWN), headers={"If-Match": '"1"'})
 
     assert (refused.status_code, refused.json["code"]) == (400, "if_match_not_supported")
     assert "expectedVersion" in refused.json["detail"]

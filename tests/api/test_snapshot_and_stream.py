@@ -7,45 +7,60 @@ import pytest
 from flask import Flask
 
 from api.blueprint import create_blueprint
-from api.joining import JoinDesk
+from api.cursors import UNKNOWN_CURSOR, Cursors
+from api.join_desk import JoinDesk
+from api.operation import Services
+from notifications.access import auth
+from notifications.access.auth import Authenticator
+from notifications.access.token_keys import TokenKeys
+from notifications.brokers.memory.broker import MemoryBroker
 from notifications.entrance import problems
+from notifications.entrance.entrance import StreamEntrance
+from notifications.entrance.rates import RateLimits, Rates
+from notifications.errors import BrokerUnavailable
+from notifications.events.encoding import EventId
+from notifications.streams.service import SseService
+from tests.api.calling import Caller
 from tests.support.waiting import wait_until
-from waiter_service import Actor, FloorQueries, IdempotencyStore, WaiterService, signals
-from waiter_service.clock import utc_now
+from waiter_service import FloorQueries, IdempotencyStore, WaiterService, signals
 from waiter_service.join_codes import JoinCodes
 from waiter_service.revocations import Revocations
 
 OBSERVERS = 3
 LOADS = 12
 
+KEYS = TokenKeys("a secret of the tests, and of nothing else")
 
-ANYBODY = {"Authorization": "Bearer any"}
 
-
-def bare_client(service, queries, actor, cursor_of, first_cursor_of=lambda *_: ""):
-    """Return a client of the blueprint alone, for whom everybody is ``actor``."""
+def bare_caller(service, queries, broker, role, subject):
+    """Return a caller of the blueprint alone, on ``queries`` and ``broker``."""
     bare = Flask("bare")
     problems.init_app(bare)
-    desk = JoinDesk(
-        JoinCodes(service.database, ["a key"]),
-        Revocations(service.database),
-        lambda _address: None,
-        guest_token=lambda *_who: ("", utc_now()),
-    )
-    bare.register_blueprint(
-        create_blueprint(
-            service,
-            queries,
-            IdempotencyStore(service.database),
-            authenticate=lambda *_who: actor,
-            cursor_of=cursor_of,
-            first_cursor_of=first_cursor_of,
-            desk=desk,
-            address_of=lambda _peer, _forwarded_for: "-",
-            document=dict,
-        )
-    )
-    return bare.test_client()
+    auth.init_app(bare, KEYS)
+    database = service.database
+    rates = Rates(RateLimits.none())
+    desk = JoinDesk(JoinCodes(database, ["a key"]), Revocations(database), rates)
+    entrance = StreamEntrance(SseService(broker), Authenticator(KEYS))
+    services = Services(service, queries, Cursors(broker), desk)
+    bare.register_blueprint(create_blueprint(services, IdempotencyStore(database), entrance))
+    return Caller.who_is(bare, role, subject)
+
+
+class WatchedBroker(MemoryBroker):
+    """Notes which channels it is asked for."""
+
+    def __init__(self):
+        super().__init__(new_epoch=lambda: "epoch")
+        self.asked = []
+        self.begun = []
+
+    def known_tip(self, channel):
+        self.asked.append(channel)
+        return super().known_tip(channel)
+
+    def tip(self, channel):
+        self.begun.append(channel)
+        return super().tip(channel)
 
 
 class ReadThenChanged(FloorQueries):
@@ -62,77 +77,89 @@ class ReadThenChanged(FloorQueries):
         return snapshot
 
 
-@pytest.mark.parametrize("path", ["/api/sessions/table-7", "/api/waiters/anna/floor"])
-def test_what_happens_right_after_the_reading_follows_the_cursor(service, path):
+SNAPSHOTS = pytest.mark.parametrize(
+    ("path", "channel"),
+    [("/api/sessions/table-7", "session:table-7"), ("/api/waiters/anna/floor", "waiter:anna")],
+)
+
+
+@SNAPSHOTS
+@pytest.mark.parametrize("events_before", [0, 1])
+def test_what_happens_right_after_the_reading_follows_the_cursor(
+    service, path, channel, events_before
+):
     """The change that would be lost, were the cursor taken after the reading."""
-    announced = []
+    broker = WatchedBroker()
+    for number in range(events_before):
+        broker.publish([channel], b"data: before\n", key=f"before {number}")
 
-    def hear(_sender, *, change):
-        announced.append(change)
+    def announce(_sender, *, change):
+        broker.publish([channel], f"data: {change.new}\n".encode(), key="the change")
 
-    client = bare_client(
-        service,
-        ReadThenChanged(service.database),
-        Actor.waiter("anna"),
-        lambda _kind, _id: str(len(announced)),
-    )
-    with signals.order_status_changed.connected_to(hear):
-        snapshot = client.get(path, headers=ANYBODY).json
+    queries = ReadThenChanged(service.database)
+    anna = bare_caller(service, queries, broker, "waiter", "anna")
+    with signals.order_status_changed.connected_to(announce):
+        snapshot = anna.get(path).json
 
     table = snapshot["sessions"][-1] if "sessions" in snapshot else snapshot
     assert table["orders"][0]["status"] == "New"
-    assert [change.new for change in announced[int(snapshot["cursor"]) :]] == ["Acknowledged"]
+    followed = broker.read(channel, EventId.parse(snapshot["cursor"]), 10)
+    assert not followed.is_gap
+    assert [b"data: Acknowledged" in each.block for each in followed.events] == [True]
 
 
 @pytest.mark.parametrize(
-    ("actor", "path"),
+    ("role", "subject", "path"),
     [
-        (Actor.guest("table-7"), "/api/sessions/table-9"),
-        (Actor.guest("table-7"), "/api/waiters/anna/floor"),
-        (Actor.waiter("anna"), "/api/waiters/ben/floor"),
-        (Actor.manager("mia"), "/api/sessions/a%20b"),
+        ("customer", "table-7", "/api/sessions/table-9"),
+        ("customer", "table-7", "/api/waiters/anna/floor"),
+        ("waiter", "anna", "/api/waiters/ben/floor"),
+        ("manager", "mia", "/api/sessions/a%20b"),
     ],
 )
-def test_no_channel_is_asked_for_on_behalf_of_a_stranger(service, actor, path):
-    asked = []
-    client = bare_client(
-        service, FloorQueries(service.database), actor, lambda *it: asked.append(it)
-    )
+def test_no_channel_is_asked_for_on_behalf_of_a_stranger(service, role, subject, path):
+    broker = WatchedBroker()
+    stranger = bare_caller(service, FloorQueries(service.database), broker, role, subject)
 
-    assert client.get(path, headers=ANYBODY).status_code in (403, 404)
-    assert asked == []
+    assert stranger.get(path).status_code in (403, 404)
+    assert broker.asked == broker.begun == []
 
 
 @pytest.mark.parametrize(
     "path", ["/api/sessions/no-such-table", "/api/waiters/no-such-waiter/floor"]
 )
 def test_what_does_not_exist_gets_no_place(service, path):
-    begun = []
-    client = bare_client(
-        service,
-        FloorQueries(service.database),
-        Actor.manager("mia"),
-        cursor_of=lambda *_: None,
-        first_cursor_of=lambda *it: begun.append(it),
-    )
+    broker = WatchedBroker()
+    mia = bare_caller(service, FloorQueries(service.database), broker, "manager", "mia")
 
-    assert client.get(path, headers=ANYBODY).status_code == 404
-    assert begun == []
+    assert mia.get(path).status_code == 404
+    assert broker.begun == []
 
 
-@pytest.mark.parametrize("path", ["/api/sessions/table-7", "/api/waiters/anna/floor"])
-def test_a_channel_without_a_place_is_followed_from_its_beginning(service, path):
-    """Also what was announced between the reading and the cursor: it came after the reading."""
-    client = bare_client(
-        service,
-        FloorQueries(service.database),
-        Actor.manager("mia"),
-        cursor_of=lambda *_: None,
-        first_cursor_of=lambda kind, thing_id: f"{kind}-{thing_id}-0",
-    )
+@SNAPSHOTS
+def test_a_channel_without_a_place_is_followed_from_its_beginning(service, path, channel):
+    broker = WatchedBroker()
+    mia = bare_caller(service, FloorQueries(service.database), broker, "manager", "mia")
 
-    kind, thing_id = ("session", "table-7") if "sessions" in path else ("waiter", "anna")
-    assert client.get(path, headers=ANYBODY).json["cursor"] == f"{kind}-{thing_id}-0"
+    assert mia.get(path).json["cursor"] == "epoch-0"
+    assert broker.begun == [channel]
+
+
+@SNAPSHOTS
+@pytest.mark.parametrize("question", ["known_tip", "tip"])
+def test_with_the_broker_away_a_cursor_makes_the_stream_load_again(
+    service, path, channel, question
+):
+    class Away(MemoryBroker):
+        pass
+
+    def refuse(_self, _channel):
+        raise BrokerUnavailable("redis: connection refused")
+
+    setattr(Away, question, refuse)
+    anna = bare_caller(service, FloorQueries(service.database), Away(), "waiter", "anna")
+
+    assert anna.get(path).json["cursor"] == UNKNOWN_CURSOR
 
 
 def test_who_tries_ids_fills_no_memory(app, anna, manager):

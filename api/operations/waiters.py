@@ -1,0 +1,104 @@
+"""Waiters: who works here, each waiter's floor and figures, and handing tables over."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from api.bodies import Body
+from api.call import Answer, Call
+from api.fields import Id, WaiterName, Words
+from api.operation import Operation, Services
+from api.problem_models import TransferRefusedProblem
+from api.resources import Transfer, Waiter, WaiterAnalytics, WaiterList
+from api.snapshots import Floor
+from notifications.errors import NotAllowed
+from waiter_service.actors import ActorKind
+from waiter_service.floor.transfers import MAX_SESSIONS
+from waiter_service.transfer_cause import TransferCause
+
+
+class AddWaiter(Body):
+    """Somebody begins to work here."""
+
+    id: Id
+    name: WaiterName
+
+
+class TransferSessions(Body):
+    """Tables change hands."""
+
+    to_waiter_id: Id
+    session_ids: Annotated[list[Id], Field(min_length=1, max_length=MAX_SESSIONS)] | None = Field(
+        default=None, description="Default: all open sessions of the waiter."
+    )
+    cause: TransferCause = Field(
+        default=TransferCause.SHIFT_CHANGE,
+        description="Why, for guests to read; `other` says nothing.",
+    )
+    reason: Words | None = Field(
+        default=None, description="Why, for the staff. Kept in the audit; guests never see it."
+    )
+
+
+@Operation("GET", "/waiters", {200: WaiterList}, staff_only=True, is_paged=True)
+def list_waiters(services: Services, call: Call[None]) -> Answer:
+    """List the waiters, by id."""
+    page = services.queries.waiters(actor=call.actor, limit=call.limit, cursor=call.cursor)
+    return Answer.of(200, WaiterList.of(page))
+
+
+@Operation("POST", "/waiters", {200: Waiter, 201: Waiter}, body=AddWaiter, staff_only=True)
+def add_waiter(services: Services, call: Call[AddWaiter]) -> Answer:
+    """Make a waiter known, or correct the name of a known one. For managers."""
+    if call.actor.kind is not ActorKind.MANAGER:
+        raise NotAllowed("This is for managers.")
+    added = services.waiter_service.add_waiter(call.body.id, call.body.name, actor=call.actor)
+    return Answer.of(201 if added.created else 200, Waiter.of(added.waiter))
+
+
+@Operation("GET", "/waiters/{waiterId}/floor", {200: Floor}, staff_only=True, is_paged=True)
+def read_floor(services: Services, call: Call[None], waiter_id: str) -> Answer:
+    """Read a waiter's floor: the sessions, by table, with what is open in each."""
+    cursor, floor = services.cursors.read(
+        "waiter",
+        waiter_id,
+        call.actor,
+        lambda: services.queries.waiter_floor(
+            waiter_id, actor=call.actor, limit=call.limit, cursor=call.cursor
+        ),
+    )
+    return Answer.of(200, Floor.of(floor, call.actor, cursor))
+
+
+@Operation("GET", "/waiters/{waiterId}/analytics", {200: WaiterAnalytics}, staff_only=True)
+def read_analytics(services: Services, call: Call[None], waiter_id: str) -> Answer:
+    """Read a waiter's figures: how many, and how long it took."""
+    analytics = services.queries.waiter_analytics(waiter_id, actor=call.actor)
+    return Answer.of(200, WaiterAnalytics.of(waiter_id, analytics))
+
+
+@Operation(
+    "POST",
+    "/waiters/{waiterId}/transfers",
+    {200: Transfer},
+    body=TransferSessions,
+    conflicts=(TransferRefusedProblem,),
+    staff_only=True,
+)
+def transfer_sessions(services: Services, call: Call[TransferSessions], waiter_id: str) -> Answer:
+    """Hand a waiter's sessions over to another: all that are asked for, or none.
+
+    Requests and orders go with them, unchanged. Repeating a finished
+    transfer changes nothing.
+    """
+    result = services.waiter_service.transfer_sessions(
+        from_waiter_id=waiter_id,
+        to_waiter_id=call.body.to_waiter_id,
+        session_ids=call.body.session_ids,
+        cause=call.body.cause,
+        reason=call.body.reason,
+        actor=call.actor,
+    )
+    return Answer.of(200, Transfer.of(result))
