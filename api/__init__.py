@@ -3,7 +3,7 @@
 ::
 
     blueprint -> operations/ -> resources, snapshots, bodies -> fields
-              -> access, retries, failures
+              -> access, retries, problems
               -> openapi/
 
 An operation is a function in ``operations/``, under its method, path and rules; its body

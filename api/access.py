@@ -1,4 +1,4 @@
-"""Who calls the API, from where, and when a call has its turn."""
+"""Who calls the API, and when a call has its turn."""
 
 from __future__ import annotations
 
@@ -21,15 +21,11 @@ _ACTOR_OF: Mapping[Role, Callable[[str], Actor]] = MappingProxyType(
 
 
 class Access:
-    """Lets callers in, with the tokens and the limits of the entrance to the streams."""
+    """Lets callers in, by the tokens and within the limits that the streams have too."""
 
     def __init__(self, entrance: StreamEntrance) -> None:
         self._entrance = entrance
         self._queue = CallQueue()
-
-    def address_of(self, peer: str | None, forwarded_for: str | None) -> str:
-        """Return the client's address, from the peer's and the X-Forwarded-For header."""
-        return self._entrance.client_of(peer, forwarded_for)
 
     def actor_of(self, token: str | None, address: str, *, is_change: bool) -> Actor:
         """Return who acts on the floor with ``token``, and count the call.
@@ -48,5 +44,5 @@ class Access:
         Raises:
             TooManyCalls: too many of their calls are waiting, or this one waits too long.
         """
-        # Apart: changes may wait for a lock in the database, and reading continues meanwhile.
+        # Two queues: a change may wait for a lock in the database, and reads go on meanwhile.
         return self._queue.turn(f"{actor} {'changes' if is_change else 'reads'}")

@@ -8,7 +8,7 @@ from typing import Any
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import UnsupportedMediaType
 
-from api import bodies, failures, retries
+from api import bodies, problems, retries
 from api.access import Access
 from api.bodies import MAX_ERRORS, MAX_SHOWN_NAME_CHARS, Body
 from api.call import Answer, Call
@@ -31,8 +31,9 @@ def create_blueprint(
 ) -> Blueprint:
     """Return the blueprint of the operations, carried out by ``services``.
 
-    ``entrance`` knows who calls and from where. Register what ``problems.init_app`` does
-    on the application as well: it answers what both the API and the streams refuse.
+    ``entrance`` knows who calls and from where. The application needs
+    ``notifications.entrance.problems.init_app`` too, which answers the errors that the API
+    shares with the streams.
     """
     blueprint = Blueprint("api", __name__, url_prefix="/api")
     access = Access(entrance)
@@ -43,14 +44,14 @@ def create_blueprint(
 
         def view(**ids: str) -> Response:
             forwarded_for = request.headers.get("X-Forwarded-For")
-            address = access.address_of(request.remote_addr, forwarded_for)
+            address = entrance.client_of(request.remote_addr, forwarded_for)
             if operation.is_public:
-                _require_heeded(operation.parameters)
+                _refuse_unknown(operation.parameters)
                 return _response(answer(_call(operation, NOBODY, address), ids))
             token = bearer_token(request.headers.get("Authorization"))
             actor = access.actor_of(token, address, is_change=is_change)
             operation.require_role(actor)
-            _require_heeded(operation.parameters)
+            _refuse_unknown(operation.parameters)
             with access.turn(actor, is_change=is_change):
                 return _response(answer(_call(operation, actor, address), ids))
 
@@ -72,16 +73,16 @@ def create_blueprint(
 
     @blueprint.get("/openapi.json")
     def openapi() -> Response:
-        _require_heeded(())
+        _refuse_unknown(())
         return _response(Answer(200, document.document(request.script_root)))
 
-    for error, handler in failures.HANDLERS.items():
+    for error, handler in problems.HANDLERS.items():
         blueprint.register_error_handler(error, handler)
     return blueprint
 
 
-def _require_heeded(parameters: Sequence[str]) -> None:
-    """Refuse what would go unheeded: the client would believe that it was heeded."""
+def _refuse_unknown(parameters: Sequence[str]) -> None:
+    """Refuse what would be ignored: the client would believe that it had an effect."""
     unknown = [name[:MAX_SHOWN_NAME_CHARS] for name in request.args if name not in parameters]
     if unknown:
         raise UnknownParameters(unknown[:MAX_ERRORS], parameters)
@@ -99,7 +100,7 @@ def _call(operation: Operation, actor: Actor, address: str) -> Call[Any]:
         address=address,
         limit=_number("limit", MAX_LIMIT) if operation.is_paged else None,
         cursor=request.args.get("cursor") if operation.is_paged else None,
-        table=_number("table", MAX_TABLE_NUMBER) if operation.heeds_table else None,
+        table=_number("table", MAX_TABLE_NUMBER) if operation.takes_table else None,
     )
 
 
@@ -118,8 +119,8 @@ def _body(operation: Operation) -> Body | None:
         return None
     raw = request.get_data()
     if request.content_length is None:
-        # In chunks, what is beyond MAX_CONTENT_LENGTH is cut off unseen; only
-        # asking for more than that raises RequestEntityTooLarge.
+        # A body in chunks is silently cut off at MAX_CONTENT_LENGTH; only reading
+        # beyond that raises RequestEntityTooLarge.
         request.stream.read(1)
     if operation.body_is_optional and not raw:
         return None

@@ -12,7 +12,7 @@ from pydantic.alias_generators import to_camel
 
 from api.errors import BodyNotUnderstood, FieldErrors
 
-# A body may be wrong in thousands of places; nobody reads so many.
+# A body may be wrong in thousands of places. No one reads that many.
 MAX_ERRORS = 20
 MAX_SHOWN_NAME_CHARS = 64
 
@@ -39,8 +39,8 @@ def parse(model: type[B], raw: bytes) -> B:
     unpaired surrogates, which Python's would let through to the database.
 
     Raises:
-        BodyNotUnderstood: no JSON, or not in UTF-8.
-        FieldErrors: JSON, but not this body; names each field.
+        BodyNotUnderstood: it is not JSON, or not in UTF-8.
+        FieldErrors: it is JSON, but not this body; the error names each field.
     """
     try:
         return model.model_validate_json(raw)
@@ -53,7 +53,7 @@ def parse(model: type[B], raw: bytes) -> B:
 
 
 def _path(location: tuple[int | str, ...]) -> str:
-    """Spell a place as a client would: ``items[0].quantity``."""
+    """Return a location as a client spells it: ``items[0].quantity``."""
     path = ""
     for step in location:
         if isinstance(step, int):

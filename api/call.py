@@ -16,11 +16,11 @@ B = TypeVar("B", bound=Body | None, covariant=True)
 
 @dataclass(frozen=True, slots=True)
 class Call(Generic[B]):
-    """Who asks for what.
+    """Who asks for what, and from where.
 
     ``name`` is method and path, such as ``POST /sessions/table-7/orders``;
     ``key`` the Idempotency-Key, if the client sent one; ``address`` the client's.
-    ``limit`` and ``cursor`` say which page of a list is wanted, ``table`` of which table.
+    ``limit`` and ``cursor`` choose the page of a list, ``table`` the table it is about.
     """
 
     actor: Actor
@@ -34,16 +34,16 @@ class Call(Generic[B]):
 
     @property
     def body_hash(self) -> str:
-        """The same for bodies that say the same, however they were spelled."""
+        """The same for equal bodies, however they were spelled."""
         text = self.body.model_dump_json() if self.body is not None else ""
         return hashlib.sha256(text.encode()).hexdigest()
 
     def chosen_id(self, prefix: str) -> str | None:
-        """Return the id for what this call creates: one that a retry chooses again.
+        """Return the id for what this call creates. A retry gets the same id.
 
-        So even if the process dies after the change is committed and before
-        its answer is kept, a retry finds the thing and makes no second one.
-        ``None`` without a key: nothing tells a retry from a new wish then.
+        The process may die after the change is committed and before the answer is stored:
+        the retry then finds what was made, and makes nothing new.
+        ``None`` without a key: a retry cannot then be told from a new call.
         """
         if self.key is None:
             return None
@@ -54,7 +54,7 @@ class Call(Generic[B]):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """``body`` is JSON text, kept as it is for retries."""
+    """``body`` is JSON text, and is stored as it is for retries."""
 
     status: int
     body: str

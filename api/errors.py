@@ -1,4 +1,4 @@
-"""What can be wrong with a call before anything is done.
+"""What can be wrong with a call before it is carried out.
 
 ::
 
@@ -21,15 +21,15 @@ from waiter_service.errors import ValidationError
 
 
 class CallError(Exception):
-    """The call is refused; ``str()`` may be read by anybody."""
+    """The call is refused; ``str()`` is safe to show to anyone."""
 
 
 class BodyNotUnderstood(CallError):
-    """The body is no JSON."""
+    """The body is not JSON."""
 
 
 class UnknownParameters(CallError):
-    """The query has parameters that would go unheeded: ``unknown``, beside the ``allowed``."""
+    """The query has the parameters ``unknown``, which would be ignored; it may have ``allowed``."""
 
     def __init__(self, unknown: Sequence[str], allowed: Sequence[str]) -> None:
         known = f"It knows {', '.join(allowed)}." if allowed else "It knows none."
@@ -39,7 +39,7 @@ class UnknownParameters(CallError):
 
 
 class IfMatchRefused(CallError):
-    """The call has an If-Match header, which would go unheeded."""
+    """The call has an If-Match header, which would be ignored."""
 
     def __init__(self) -> None:
         super().__init__(

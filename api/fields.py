@@ -1,7 +1,7 @@
-"""The fields that bodies and resources are made of, as they are spelled on the wire.
+"""The fields of bodies and resources, as they are spelled on the wire.
 
-Limits come from ``waiter_service.inputs``, which has the last word: what a
-pattern here lets through, it may still refuse.
+The limits come from ``waiter_service.inputs``, which decides: it may refuse a value
+that a pattern here accepts.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from waiter_service.inputs import (
 )
 from waiter_service.statuses import OrderStatus, RequestStatus
 
-# Documented, and enforced by inputs.text(): something to read, and no control
-# characters but tabs and newlines.
+# inputs.text() enforces these; here they are only documented. Text has something to
+# read, and no control characters except tabs and newlines.
 _WORDS = {"pattern": r"^[^\u0000-\u0008\u000b-\u001f\u007f-\u009f]*$"}
 _SOME_WORDS = {
     "pattern": r"^[^\u0000-\u0008\u000b-\u001f\u007f-\u009f]*"
@@ -34,11 +34,11 @@ _SOME_WORDS = {
 
 
 def _whole(value: object) -> object:
-    # JSON knows one kind of number, and for its schemas 2.0 is an integer.
+    # JSON has one kind of number, and 2.0 is an integer to JSON Schema.
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-# Last in each: a constraint around it would be enforced, but not documented.
+# Always last: pydantic enforces a constraint after it, but does not document it.
 _WHOLE = BeforeValidator(_whole)
 
 Id = Annotated[

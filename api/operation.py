@@ -48,16 +48,16 @@ class Operation:
         path: below /api, with parameters as OpenAPI spells them.
         answers: what it succeeds with, by status.
         body: what must be sent; ``None`` if nothing is.
-        body_is_optional: nothing may be sent instead.
+        body_is_optional: the body may be left out.
         conflicts: what a 409 may look like.
-        staff_only: never for guests.
-        has_location: it answers with the place of what it has made.
-        is_paged: it heeds ``limit`` and ``cursor``.
-        heeds_table: it heeds ``table``.
-        complete: adds to an answer what must not be stored, for the present caller.
+        staff_only: guests are refused.
+        has_location: the answer has a Location header, which names what was made.
+        is_paged: the query may have ``limit`` and ``cursor``.
+        takes_table: the query may have ``table``.
+        complete: adds to each answer, a stored one too, what must not be stored.
         is_public: needs no token.
-        heeds_key: a POST with an Idempotency-Key is done once; not where the answer
-            is a secret, which must not be stored.
+        takes_key: a POST with an Idempotency-Key is done once. Off where the answer is
+            a secret: it would be stored.
         content_type: of the answer.
         tag: its group in the document; by default the first part of the path.
         handle: the decorated function.
@@ -72,10 +72,10 @@ class Operation:
     staff_only: bool = False
     has_location: bool = False
     is_paged: bool = False
-    heeds_table: bool = False
+    takes_table: bool = False
     complete: Callable[[Services, Call[Any], Answer], Answer] | None = None
     is_public: bool = False
-    heeds_key: bool = True
+    takes_key: bool = True
     content_type: str = "application/json"
     tag: str = ""
     handle: Handler = _not_given
@@ -101,24 +101,24 @@ class Operation:
     def parameters(self) -> tuple[str, ...]:
         """What its query may have."""
         of_page = ("limit", "cursor") if self.is_paged else ()
-        return ("table", *of_page) if self.heeds_table else of_page
+        return ("table", *of_page) if self.takes_table else of_page
 
     @property
     def is_retried_safely(self) -> bool:
-        """It heeds an Idempotency-Key; everything but a POST may be repeated as it is."""
-        return self.method == "POST" and self.heeds_key
+        """It takes an Idempotency-Key. All but a POST may be repeated without one."""
+        return self.method == "POST" and self.takes_key
 
     def require_role(self, actor: Actor) -> None:
-        """Raise ``NotAllowed`` when this is never for such as ``actor``."""
+        """Raise ``NotAllowed`` if ``actor`` has a role that may never do this."""
         if self.staff_only and actor.is_guest:
             raise NotAllowed("This is for the restaurant's staff.")
 
     def require_still_allowed(
         self, services: Services, actor: Actor, ids: Mapping[str, str]
     ) -> None:
-        """Raise ``Missing`` when a kept answer is no longer for ``actor``.
+        """Raise ``Missing`` if ``actor`` may no longer read a stored answer.
 
-        A waiter who has given a table away must not hear of it again.
+        A waiter who has given a table away must not read about it again.
         """
         if "sessionId" in ids:
             services.queries.require_session(ids["sessionId"], actor=actor)

@@ -1,4 +1,4 @@
-"""The shapes of refusals, for the document; ``failures.py`` makes them."""
+"""The shapes of refusals, for the OpenAPI document; ``problems.py`` makes the refusals."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic.alias_generators import to_camel
 
 from api.fields import Id, TableNumber, Version
 
-#: As many of them as somebody may want to look at.
+#: More than anyone looks at.
 MAX_ORDERS_NAMED = 100
 
 

@@ -38,14 +38,14 @@ class Resource(BaseModel):
         validate_by_name=True,
         from_attributes=True,
         frozen=True,
-        # Always all there: what has a default is documented as required too.
+        # Answers always have all fields, so those with a default are required too.
         json_schema_mode_override="serialization",
     )
 
 
 def parts_of(view: Any) -> dict[str, Any]:
     """Return a view's fields by name."""
-    # Not asdict(), which copies every moment deeply: half the time of a full floor.
+    # Not asdict(): it copies every datetime, which is half the time of a full floor.
     return {field.name: getattr(view, field.name) for field in fields(view)}
 
 
@@ -152,7 +152,7 @@ class Order(Ticket):
 
 
 def _may_move(actor: Actor, session_is_open: bool) -> bool:
-    # Staff may still bring to an end what is left when the guests have gone.
+    # Staff may still finish what is left after the guests have gone.
     return session_is_open or not actor.is_guest
 
 

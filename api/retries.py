@@ -1,4 +1,4 @@
-"""Doing a POST once, however often a client sends it."""
+"""A POST with an Idempotency-Key is done once, however often a client sends it."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ log = logging.getLogger(__name__)
 HEADER = "Idempotency-Key"
 REPLAYED_HEADER = "Idempotent-Replayed"
 
-# A UUID has 36 characters; longer than this is no key but a mistake.
+# A UUID has 36 characters. Anything longer than this is a mistake, not a key.
 MAX_KEY_CHARS = 200
 KEY_PATTERN = rf"^[!-~]{{1,{MAX_KEY_CHARS}}}$"
 _KEY = re.compile(KEY_PATTERN.strip("^$"))
 
 
 def checked_key(key: str | None) -> str | None:
-    """Return the header's value if it can be a key, ``None`` if there is none.
+    """Return the header's value if it can be a key; ``None`` if there is no header.
 
     Raises:
         ValidationError: empty, too long, or not visible ASCII.
@@ -36,11 +36,11 @@ def checked_key(key: str | None) -> str | None:
 
 
 class Retries:
-    """Answers a call with a key that came before with what was answered then.
+    """Answers a call whose key came before with the answer that was given then.
 
-    Only success is kept: what was refused has changed nothing, and may be
-    possible by the time it is asked again. What succeeded but could not be
-    kept is found again by its id, see ``Call.chosen_id``.
+    Only successes are stored. A refused call has changed nothing, and may succeed when it
+    is repeated. If a success could not be stored, a retry finds what was made by its id,
+    see ``Call.chosen_id``.
     """
 
     def __init__(self, store: IdempotencyStore) -> None:
@@ -49,7 +49,7 @@ class Retries:
     def once(
         self, call: Call[Body | None], do: Callable[[], Answer], require_allowed: Callable[[], None]
     ) -> Answer:
-        """Return ``do()``'s answer, or the kept one if ``require_allowed()`` raises nothing.
+        """Return the answer of ``do()``, or the stored one if ``require_allowed()`` agrees.
 
         Raises:
             IdempotencyKeyReused, IdempotencyKeyBusy: see ``IdempotencyStore.begin``.
@@ -71,7 +71,7 @@ class Retries:
         return answer
 
     def _quietly(self, write: Callable[[], None]) -> None:
-        """Never let the book-keeping change what the client is told."""
+        """Call ``write``; if it fails, log that. The client's answer stays the same."""
         try:
             write()
         except DatabaseError as error:

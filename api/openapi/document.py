@@ -1,7 +1,7 @@
-"""The OpenAPI document of all that is served, and the command that writes it down.
+"""The OpenAPI document of all that is served, and the command that writes it to a file.
 
-``python -m api.openapi`` writes ``docs/openapi.json``; a test fails when that is not what
-``/api/openapi.json`` answers. Version 3.2 of OpenAPI, the first that can tell what comes on
+``python -m api.openapi`` writes ``docs/openapi.json``; a test fails if ``/api/openapi.json``
+answers something else. It is OpenAPI 3.2, the first version that can describe the events of
 a stream.
 """
 
@@ -46,7 +46,7 @@ def document(below: str = "") -> str:
 
 @cache
 def _rest() -> str:
-    # Made once: it takes some milliseconds, and anybody may ask.
+    # Made once: it takes some milliseconds, and anyone may ask for it.
     models: dict[str, type[BaseModel]] = {}
     paths = _with_references({**floor.paths(), **streams.paths(), **health.paths()}, models)
     rest = {
@@ -68,7 +68,7 @@ def _rest() -> str:
 
 
 def _with_references(tree: Any, models: dict[str, type[BaseModel]]) -> Any:
-    """Return ``tree`` with references where models stand, and note those in ``models``."""
+    """Return ``tree`` with a reference for each model, and add the models to ``models``."""
     if isinstance(tree, dict):
         return {key: _with_references(value, models) for key, value in tree.items()}
     if isinstance(tree, list | tuple):
@@ -80,7 +80,7 @@ def _with_references(tree: Any, models: dict[str, type[BaseModel]]) -> Any:
 
 
 def _schemas(models: list[type[BaseModel]]) -> dict[str, Any]:
-    # Each in the mode it is written for: what is answered has all its keys.
+    # Each in the mode it is used in: an answer has all its keys.
     others: list[tuple[type[BaseModel], JsonSchemaMode]] = [
         (model, model.model_config.get("json_schema_mode_override") or "validation")
         for model in models

@@ -1,8 +1,8 @@
 """The floor's part of the OpenAPI document, made from the list that is served.
 
-Plain dictionaries, checked by validators in the tests: libraries that type the document fall
-behind the specification, and those that also serve one bring answers of their own shape.
-Where a schema belongs, its model stands in the tree; ``document.py`` puts a reference there.
+Plain dictionaries, which the tests check with validators: libraries with types for the
+document lag behind the specification, and those that also serve it answer in their own shape.
+A model in the tree stands for its schema; ``document.py`` puts a reference there.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ def _parameters(operation: Operation) -> list[dict[str, Any]]:
                 "schema": {"type": "string", "pattern": KEY_PATTERN},
             }
         )
-    if operation.heeds_table:
+    if operation.takes_table:
         parameters.append(_TABLE_PARAMETER)
     if operation.is_paged:
         parameters += _PAGE_PARAMETERS

@@ -37,7 +37,7 @@ class JoinTable(Body):
     {200: JoinedSession},
     body=JoinTable,
     is_public=True,
-    heeds_key=False,
+    takes_key=False,
     tag=TAG,
 )
 def join_table(services: Services, call: Call[JoinTable]) -> Answer:
@@ -55,7 +55,7 @@ def join_table(services: Services, call: Call[JoinTable]) -> Answer:
     {201: TableCode},
     conflicts=(SessionClosedProblem,),
     staff_only=True,
-    heeds_key=False,
+    takes_key=False,
     tag=TAG,
 )
 def make_join_code(services: Services, call: Call[None], session_id: str) -> Answer:
@@ -105,7 +105,7 @@ def list_joins(services: Services, call: Call[None], session_id: str) -> Answer:
     "/sessions/{sessionId}/joins/{jti}/revoke",
     {200: Revoked},
     staff_only=True,
-    heeds_key=False,
+    takes_key=False,
     tag=TAG,
 )
 def revoke_join(services: Services, call: Call[None], session_id: str, token_id: str) -> Answer:

@@ -93,7 +93,7 @@ def open_session(services: Services, call: Call[OpenSession]) -> Answer:
         view = services.queries.session_snapshot(chosen_id, actor=actor).session
         if not view.is_open:
             # The key is forgotten after a day, the session made with it is not. Its guests
-            # have left; a caller who opens a table now must not get that session.
+            # have left: a caller who opens a table now must not get that session.
             raise
     return Answer.of(201, Session.of(view))
 
@@ -104,7 +104,7 @@ def open_session(services: Services, call: Call[OpenSession]) -> Answer:
     {200: SessionList},
     staff_only=True,
     is_paged=True,
-    heeds_table=True,
+    takes_table=True,
 )
 def list_sessions(services: Services, call: Call[None]) -> Answer:
     """List the open sessions, by table: waiters theirs, managers all."""

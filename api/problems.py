@@ -1,6 +1,6 @@
-"""The errors of the API alone as problem documents.
+"""Problem documents for the errors that only the API raises.
 
-What ``/sse`` may raise as well is answered in ``notifications/entrance/problems.py``.
+Those that ``/sse`` raises too are answered in ``notifications/entrance/problems.py``.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from waiter_service.errors import (
     VersionConflict,
 )
 
-# A call takes milliseconds; whoever waits a second finds the first one done.
+# A call takes milliseconds: after a second the first one has finished.
 BUSY_RETRY_SECONDS = 1
 
 
@@ -50,7 +50,7 @@ def join_code_invalid(error: JoinCodeInvalid) -> Response:
 
 
 def body_not_understood(error: BodyNotUnderstood) -> Response:
-    """400: no JSON."""
+    """400: the body is not JSON."""
     return problem(ProblemCode.BODY_NOT_JSON, str(error))
 
 
@@ -102,7 +102,7 @@ def session_closed(error: SessionClosedError) -> Response:
 
 
 def table_occupied(error: TableOccupied) -> Response:
-    """409, naming the table, and the session where it is the caller's business."""
+    """409, naming the table, and its session if the caller may know it."""
     return problem(
         ProblemCode.TABLE_OCCUPIED,
         str(error),
@@ -112,14 +112,14 @@ def table_occupied(error: TableOccupied) -> Response:
 
 
 def too_many_sessions(error: TooManySessions) -> Response:
-    """409, telling whose floor is full."""
+    """409, naming the waiter whose floor is full."""
     return problem(
         ProblemCode.TOO_MANY_SESSIONS, str(error), waiterId=error.waiter_id, most=error.most
     )
 
 
 def too_much_unfinished(error: TooMuchUnfinished) -> Response:
-    """409, telling which limit was met."""
+    """409, naming the limit that was reached."""
     code = ProblemCode(f"too_many_{error.what.replace(' ', '_')}")
     return problem(code, str(error), sessionId=error.session_id, most=error.most)
 
@@ -133,7 +133,7 @@ def orders_unfinished(error: OrdersUnfinished) -> Response:
 
 
 def id_taken(error: IdTaken) -> Response:
-    """409. Ids are chosen by keys here, see ``Call.chosen_id``, so the key is what to change."""
+    """409. Ids follow from keys here, see ``Call.chosen_id``, so the client changes the key."""
     return problem(
         ProblemCode.ID_TAKEN,
         f"A {error.thing} was made with this Idempotency-Key before, and is over; "
@@ -142,7 +142,7 @@ def id_taken(error: IdTaken) -> Response:
 
 
 def transfer_refused(error: TransferRefused) -> Response:
-    """409, naming each session that stands in the way."""
+    """409, naming each session that cannot be transferred, and why."""
     refused = [{"sessionId": each, "reason": why} for each, why in error.reasons.items()]
     return problem(ProblemCode.TRANSFER_REFUSED, str(error), refused=refused)
 
@@ -155,7 +155,7 @@ def key_busy(error: IdempotencyKeyBusy) -> Response:
 
 
 def key_reused(error: IdempotencyKeyReused) -> Response:
-    """409: fine in itself, but the key stands for something else by now."""
+    """409: the call is fine, but its key already stands for another one."""
     return problem(ProblemCode.IDEMPOTENCY_KEY_REUSED, str(error))
 
 
