@@ -1,8 +1,8 @@
-"""Join codes: what a table's guests type or scan, and exchange for tokens of their own.
+"""Join codes: what guests at a table type or scan to get tokens of their own.
 
-A code is not stored. It is made of a random number, which is stored, and of a key,
-which is not; and it is found by a digest that takes the same key. So a copy of the
-database opens no table, and the code can still be shown again.
+A code is not stored. It is derived from a random number, which is stored, and a key, which
+is not. It is looked up by a digest that needs the same key. So a copy of the database
+opens no table, and yet the code can be shown again.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 CODE_CHARS = 12  # 60 bits
 GROUP_CHARS = 4
 
-#: Longer than the longest dinner: who comes late still joins.
+#: Longer than the longest dinner, so that late guests can still join.
 VALID_FOR = timedelta(hours=12)
 
-#: What a guest who joins leaves in the audit.
+#: The audit's action for a guest who joins.
 JOINED = "guest_joined"
 
 _LOCK = session_lock(SessionRow.id == WANTED)
@@ -48,7 +48,7 @@ _READ_AS = str.maketrans("OIL", "011", "- \t\r\n")
 
 @dataclass(frozen=True, slots=True)
 class JoinCode:
-    """A table's code as people read it, ``ABCD-EFGH-JKMN``, and when it ends."""
+    """A table's code as people read it, ``ABCD-EFGH-JKMN``, and when it expires."""
 
     session_id: str
     code: str = field(repr=False)
@@ -57,7 +57,7 @@ class JoinCode:
 
 @dataclass(frozen=True, slots=True)
 class Join:
-    """A guest who has joined: ``token_id`` is the ``jti`` of the token they are to get."""
+    """A guest who has joined: ``token_id`` becomes the ``jti`` of the guest's token."""
 
     session: SessionView
     token_id: str
@@ -65,7 +65,7 @@ class Join:
 
 @dataclass(frozen=True, slots=True)
 class GuestJoined:
-    """What the audit has of a guest who has joined: the token's ``jti``, when, from where."""
+    """What the audit holds about a guest who joined: the token's ``jti``, when, from where."""
 
     jti: str
     joined_at: datetime
@@ -73,12 +73,12 @@ class GuestJoined:
 
 
 class JoinCodes:
-    """Makes, shows and takes join codes.
+    """Makes, shows and redeems join codes.
 
     Args:
-        keys: secrets that codes are made with, the present one first; by the others,
-            codes of before a rotation are still known.
-        max_guests: how many may join by one code.
+        keys: the secrets from which codes are derived, the current one first. The others keep
+            codes from before a rotation valid.
+        max_guests: how many guests may join by one code.
     """
 
     def __init__(
@@ -95,14 +95,14 @@ class JoinCodes:
         self._clock = clock
 
     def make(self, session_id: str, *, actor: Actor) -> JoinCode:
-        """Return a new code for the open session ``session_id``; the one before ends.
+        """Return a new code for the open session ``session_id``; the previous code ends.
 
         Raises:
-            UnknownSession, NotPermitted: none of that id, or not theirs; guests make none.
-            SessionClosedError: the guests have left.
+            UnknownSession, NotPermitted: it does not exist, or is not theirs; guests may not.
+            SessionClosedError: the session is closed.
         """
         with self._database.writing() as orm:
-            # Locked first: nobody closes it or hands it over meanwhile.
+            # Locked first, so that it is neither closed nor transferred meanwhile.
             orm.scalar(_LOCK, {"wanted": session_id if inputs.is_identifier(session_id) else ""})
             session = _session_for_staff(orm, session_id, actor)
             if session.closed_at is not None:
@@ -123,10 +123,10 @@ class JoinCodes:
             return made
 
     def current(self, session_id: str, *, actor: Actor) -> JoinCode | None:
-        """Return the code that is good now, or None.
+        """Return the valid code, or None.
 
         Raises:
-            UnknownSession, NotPermitted: none of that id, or not theirs; guests see none.
+            UnknownSession, NotPermitted: it does not exist, or is not theirs; guests may not.
         """
         with self._database.reading() as orm:
             _session_for_staff(orm, session_id, actor)
@@ -140,12 +140,12 @@ class JoinCodes:
         return None  # made with a key that is no longer known
 
     def join(self, text: str, *, address: str) -> Join:
-        """Let one more guest in by a code, however it is written, and note it in the audit.
+        """Let one more guest in by a code, in any spelling, and record it in the audit.
 
-        Of those who come at once, exactly as many get in as may.
+        If several come at once, exactly as many get in as the code allows.
 
         Raises:
-            JoinCodeInvalid: no code, another one, one that has ended or has been used up.
+            JoinCodeInvalid: malformed, unknown, expired or used up.
         """
         code = _read(text)
         digests = [_digest(key, code) for key in self._keys]
@@ -154,12 +154,12 @@ class JoinCodes:
             JoinCodeRow.expires_at > self._clock(),
             JoinCodeRow.guests < self._max_guests,
         )
-        # Who guesses must not keep others from writing.
+        # Callers who guess codes must not make writers wait.
         with self._database.reading() as orm:
             if orm.scalar(select(JoinCodeRow.session_id).where(*is_good)) is None:
                 raise JoinCodeInvalid
         with self._database.writing() as orm:
-            # One statement finds it and counts: nobody comes between.
+            # One statement finds the code and counts the guest, so none comes in between.
             session_id = orm.scalar(
                 update(JoinCodeRow)
                 .where(*is_good)
@@ -188,10 +188,10 @@ class JoinCodes:
             return Join(SessionView.of(session), token_id)
 
     def joins(self, session_id: str, *, actor: Actor) -> list[GuestJoined]:
-        """Return who has joined the session, oldest first.
+        """Return the guests who have joined the session, oldest first.
 
         Raises:
-            UnknownSession, NotPermitted: none of that id, or not theirs; guests see none.
+            UnknownSession, NotPermitted: it does not exist, or is not theirs; guests may not.
         """
         row = AuditRow
         with self._database.reading() as orm:
@@ -237,7 +237,7 @@ def _read(text: str) -> str:
     """Return the code that ``text`` spells: any case, O for 0, I and L for 1, no hyphens.
 
     Raises:
-        JoinCodeInvalid: it spells none.
+        JoinCodeInvalid: it does not spell a code.
     """
     code = text.upper().translate(_READ_AS)
     if len(code) != CODE_CHARS or not set(code) <= set(ALPHABET):

@@ -1,6 +1,6 @@
-"""Snapshots: how things stand, each read at one moment.
+"""Snapshots: the state of the floor, each read at one moment.
 
-They change nothing; what changes something is in ``service.py``.
+Nothing here changes anything; ``service.py`` does.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ from waiter_service.views import OrderView, RequestView, SessionView
 
 @dataclass(frozen=True, slots=True)
 class SessionSnapshot:
-    """A session with what has been asked for in it, oldest first.
+    """A session with its requests and orders, oldest first.
 
-    ``taken_at`` is for ages: ``request.age_seconds(snapshot.taken_at)``. ``next`` is
-    where more of what was finished is found, ``None`` if this is the last of it.
+    Use ``taken_at`` for ages: ``request.age_seconds(snapshot.taken_at)``. ``next`` is the
+    cursor of the next page of finished ones, or ``None`` on the last page.
     """
 
     session: SessionView
@@ -50,7 +50,7 @@ class SessionSnapshot:
 class WaiterFloor:
     """The sessions on a waiter's floor, by table, each with what is open in it.
 
-    A closed one is on it as long as orders in it are unfinished.
+    A closed session stays on the floor while orders in it are unfinished.
     """
 
     waiter_id: str
@@ -63,10 +63,9 @@ class WaiterFloor:
 class FloorQueries:
     """Reads the floor of one database.
 
-    ``actor`` is who looks: a guest sees their own session, a waiter their
-    own sessions, floor and figures, a manager and the system everything.
-    Each call is one transaction that sees one moment. On PostgreSQL it may
-    switch greenlets.
+    ``actor`` is the reader: a guest sees their own session, a waiter their own sessions,
+    floor and figures, a manager and the system everything. Each call is one transaction
+    that sees one moment. On PostgreSQL it may switch greenlets.
     """
 
     def __init__(
@@ -84,14 +83,14 @@ class FloorQueries:
         limit: int | None = None,
         cursor: str | None = None,
     ) -> SessionSnapshot:
-        """Return a session, open or closed, with what is open in it, and what was finished last.
+        """Return a session, open or closed, with what is open in it and what was finished last.
 
-        What was finished comes ``limit`` (50) at a time, the newest first: hand ``next``
-        back as ``cursor`` for the page that follows.
+        Finished requests and orders come ``limit`` (50) at a time, newest first. For the next
+        page, pass ``next`` as ``cursor``.
 
         Raises:
-            UnknownSession, NotPermitted: none of that id, or not theirs.
-            ValidationError: ``limit`` is not from 1 to 500, ``cursor`` not of such a page.
+            UnknownSession, NotPermitted: it does not exist, or the actor may not see it.
+            ValidationError: ``limit`` is not from 1 to 500, or ``cursor`` is not from such a page.
         """
         with self._database.reading() as orm:
             session = session_for(orm, session_id, actor)
@@ -115,7 +114,7 @@ class FloorQueries:
         """Return the waiters by id, ``limit`` (50) at a time; not for guests.
 
         Raises:
-            ValidationError: ``limit`` is not from 1 to 500, ``cursor`` not of such a page.
+            ValidationError: ``limit`` is not from 1 to 500, or ``cursor`` is not from such a page.
         """
         with self._database.reading() as orm:
             return lists.waiter_page(orm, actor, limit, cursor)
@@ -130,12 +129,11 @@ class FloorQueries:
     ) -> SessionPage:
         """Return the open sessions by table, ``limit`` (50) at a time; not for guests.
 
-        With ``table_number`` the one at that table, if there is one. A waiter sees
-        their own.
+        With ``table_number``, only the session at that table. A waiter sees their own sessions.
 
         Raises:
-            ValidationError: ``limit`` is not from 1 to 500, ``table_number`` not a
-                table's, or ``cursor`` not of such a page.
+            ValidationError: ``limit`` is not from 1 to 500, ``table_number`` is not from 1 to
+                9999, or ``cursor`` is not from such a page.
         """
         with self._database.reading() as orm:
             return lists.session_page(orm, actor, table_number, limit, cursor)
@@ -144,7 +142,7 @@ class FloorQueries:
         """Return one request.
 
         Raises:
-            UnknownRequest, NotPermitted: none of that id, or not theirs.
+            UnknownRequest, NotPermitted: it does not exist, or the actor may not see it.
         """
         with self._database.reading() as orm:
             row = orm.get(RequestRow, request_id) if inputs.is_identifier(request_id) else None
@@ -157,7 +155,7 @@ class FloorQueries:
         """Return one order.
 
         Raises:
-            UnknownOrder, NotPermitted: none of that id, or not theirs.
+            UnknownOrder, NotPermitted: it does not exist, or the actor may not see it.
         """
         with self._database.reading() as orm:
             row = orm.get(OrderRow, order_id) if inputs.is_identifier(order_id) else None
@@ -176,17 +174,16 @@ class FloorQueries:
     ) -> WaiterFloor:
         """Return a waiter's sessions with their open requests and orders.
 
-        They are the open ones, and those that were closed with orders unfinished.
-        A Completed request stays on the floor until the guest or the waiter
-        says Done, so that it can be undone.
+        These are the open sessions, and those that were closed with unfinished orders.
+        A Completed request stays on the floor until the guest or the waiter confirms it with
+        Done, so that it can be undone.
 
-        Nearly every floor is one page. Of one that is not, hand ``next`` back as
-        ``cursor``; a session may go on in the page that follows. ``limit`` is of
-        sessions, 100 by default.
+        Nearly every floor fits on one page. If it does not, pass ``next`` as ``cursor``; the
+        next page may continue the same session. ``limit`` counts sessions, 100 by default.
 
         Raises:
-            UnknownWaiter, NotPermitted: nobody of that id, or somebody else.
-            ValidationError: ``limit`` is not from 1 to 500, ``cursor`` not of such a page.
+            UnknownWaiter, NotPermitted: the waiter does not exist, or is another one.
+            ValidationError: ``limit`` is not from 1 to 500, or ``cursor`` is not from such a page.
         """
         with self._database.reading() as orm:
             waiter = _waiter(orm, waiter_id, actor)
@@ -210,19 +207,19 @@ class FloorQueries:
         """Return the figures of one session.
 
         Raises:
-            UnknownSession, NotPermitted: none of that id, or not theirs.
+            UnknownSession, NotPermitted: it does not exist, or the actor may not see it.
         """
         with self._database.reading() as orm:
             session = session_for(orm, session_id, actor)
             return analytics.gather(orm, SessionRow.id == session.id)
 
     def waiter_analytics(self, waiter_id: str, *, actor: Actor = SYSTEM) -> Analytics:
-        """Return the figures of all sessions the waiter holds, or held when they were closed.
+        """Return the figures of all sessions that the waiter holds, or held when they were closed.
 
-        What was asked for before a transfer counts for who has it now.
+        Requests and orders from before a transfer count for the session's present waiter.
 
         Raises:
-            UnknownWaiter, NotPermitted: nobody of that id, or somebody else.
+            UnknownWaiter, NotPermitted: the waiter does not exist, or is another one.
         """
         with self._database.reading() as orm:
             waiter = _waiter(orm, waiter_id, actor)
@@ -233,7 +230,7 @@ def session_for(orm: Session, session_id: str, actor: Actor) -> SessionRow:
     """Return the session if ``actor`` may see it.
 
     Raises:
-        UnknownSession, NotPermitted: none of that id, or not theirs.
+        UnknownSession, NotPermitted: it does not exist, or the actor may not see it.
     """
     session = orm.get(SessionRow, session_id) if inputs.is_identifier(session_id) else None
     if session is None:

@@ -1,4 +1,4 @@
-"""What the service answers with: frozen pictures of rows, and what a call has done."""
+"""What the service returns: frozen copies of rows, and the results of calls."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from waiter_service.store.models import OrderRow, RequestRow, SessionRow, Waiter
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaiterView:
-    """Somebody who can hold sessions."""
+    """A waiter, who can hold sessions."""
 
     id: str
     name: str
@@ -25,7 +25,7 @@ class WaiterView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionView:
-    """Guests at a table."""
+    """A session: guests at a table."""
 
     id: str
     table_number: int
@@ -52,10 +52,10 @@ class SessionView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TicketView:
-    """What a request's and an order's picture have in common.
+    """The fields that requests and orders have in common.
 
-    ``acknowledged_by`` is the id of the first of the staff who took it on;
-    a transfer does not change it.
+    ``acknowledged_by`` is the id of the first staff member who took it on; a transfer
+    does not change it.
     """
 
     id: str
@@ -81,7 +81,7 @@ class RequestView(TicketView):
     status: RequestStatus
 
     def allowed_moves(self, actor_kind: ActorKind) -> tuple[RequestStatus, ...]:
-        """Return where an actor of this kind may move it."""
+        """Return the statuses to which an actor of this kind may move it."""
         return allowed_moves(self.status, actor_kind)
 
     @classmethod
@@ -110,7 +110,7 @@ class OrderView(TicketView):
     status: OrderStatus
 
     def allowed_moves(self, actor_kind: ActorKind) -> tuple[OrderStatus, ...]:
-        """Return where an actor of this kind may move it."""
+        """Return the statuses to which an actor of this kind may move it."""
         return allowed_moves(self.status, actor_kind)
 
     @classmethod
@@ -133,7 +133,7 @@ class OrderView(TicketView):
 
 @dataclass(frozen=True, slots=True)
 class WaiterAdded:
-    """``created`` is ``False`` when the waiter was known already."""
+    """The result of adding a waiter: ``created`` is ``False`` if the waiter existed already."""
 
     created: bool
     waiter: WaiterView
@@ -141,7 +141,7 @@ class WaiterAdded:
 
 @dataclass(frozen=True, slots=True)
 class SessionUpdate:
-    """What closing did: ``changed`` is ``False`` when it was closed already."""
+    """The result of closing or reopening: ``changed`` is ``False`` if nothing changed."""
 
     changed: bool
     session: SessionView
@@ -157,7 +157,7 @@ class SessionUpdate:
 
 @dataclass(frozen=True, slots=True)
 class RequestCreated:
-    """``created`` is ``False`` when an open one of the kind was there; ``request`` is that one."""
+    """The result of a request: ``created`` is ``False`` if an open one of its kind was returned."""
 
     created: bool
     request: RequestView
@@ -177,7 +177,7 @@ class RequestCreated:
 
 @dataclass(frozen=True, slots=True)
 class RequestUpdate:
-    """What setting a status did: ``changed`` is ``False`` when it had that status already."""
+    """The result of setting a status: ``changed`` is ``False`` if it had that status already."""
 
     changed: bool
     request: RequestView
@@ -197,7 +197,7 @@ class RequestUpdate:
 
 @dataclass(frozen=True, slots=True)
 class OrderUpdate:
-    """What setting a status did: ``changed`` is ``False`` when it had that status already."""
+    """The result of setting a status: ``changed`` is ``False`` if it had that status already."""
 
     changed: bool
     order: OrderView
@@ -217,7 +217,7 @@ class OrderUpdate:
 
 @dataclass(frozen=True, slots=True)
 class TransferResult:
-    """The sessions that went to ``to_waiter_id``, and those that were theirs before."""
+    """The sessions that moved to ``to_waiter_id``, and those that the waiter already held."""
 
     to_waiter_id: str
     moved: tuple[SessionView, ...]

@@ -19,7 +19,7 @@ from waiter_service.store.models import OrderRow, RequestRow, SessionRow, Ticket
 T = TypeVar("T", bound=TicketColumns)
 
 _NEW = frozenset({RequestStatus.NEW.value})
-# Cancelled and Rejected end it without anybody having taken it on.
+# Cancelled and Rejected end it before any staff member took it on.
 _NOT_TAKEN_ON = _NEW | {RequestStatus.CANCELLED.value, OrderStatus.REJECTED.value}
 _COMPLETED = frozenset({RequestStatus.COMPLETED.value, OrderStatus.COMPLETE.value})
 _UNDERWAY = frozenset(
@@ -45,14 +45,14 @@ _LOCKS: Mapping[type[TicketColumns], Select[SessionRow]] = {
 def is_move(
     current: S, requested: S, *, version: int, expected_version: int | None, actor: Actor
 ) -> bool:
-    """Tell whether there is anything to do: ``False`` when it has that status already.
+    """Return whether to move it: ``False`` if it already has that status.
 
-    The version is looked at first. Two waiters who press the same button at
-    once both mean to be the one, so the second must hear that they are not.
+    The version is checked first. When two waiters press the same button at once, each wants to
+    be the one who took it, so the second must get the conflict.
 
     Raises:
-        VersionConflict: it is no longer as the actor has seen it.
-        IllegalTransition: the table of moves does not have this one.
+        VersionConflict: it changed after the actor saw it.
+        IllegalTransition: this actor may not make that move.
     """
     allowed = allowed_moves(current, actor.kind)
     if expected_version is not None and expected_version != version:
@@ -77,7 +77,7 @@ def is_move(
 
 @dataclass(frozen=True, slots=True)
 class Moved(Generic[T, S]):
-    """A ticket after the attempt; ``old`` is None where it had that status already."""
+    """A request or an order after the attempt; ``old`` is None if it already had that status."""
 
     session: SessionRow
     ticket: T
@@ -93,11 +93,11 @@ def move(
     unknown: type[NotFound],
     expected_version: int | None,
 ) -> Moved[T, S]:
-    """Move the request or order of that id to ``requested``, under its session's lock.
+    """Move the request or order ``ticket_id`` to ``requested``, under its session's lock.
 
     Raises:
-        Missing: there is none (``unknown``), or it is not the actor's.
-        VersionConflict, IllegalTransition: as ``is_move`` says.
+        Missing: it does not exist (``unknown``), or the actor may not act on it.
+        VersionConflict, IllegalTransition: as for ``is_move``.
     """
     expected_version = inputs.expected_version(expected_version)
     if not inputs.is_identifier(ticket_id):
@@ -108,8 +108,8 @@ def move(
     work.require_permission(session, unknown.thing, ticket_id)
     if work.actor.is_guest:
         work.require_open(session)
-    # Read after the lock, in a statement of its own: only so is it certain to
-    # be what the one before us in the queue has left.
+    # Read after the lock, in a separate statement. Only then is it certain to be the
+    # state that the previous holder of the lock committed.
     ticket = work.orm.get_one(row_type, ticket_id)
     current = type(requested)(ticket.status)
     if not is_move(
@@ -127,8 +127,7 @@ def move(
 def apply_move(ticket: TicketColumns, requested: str, *, actor: Actor, now: datetime) -> None:
     """Give ``ticket`` its new status, version and times.
 
-    An undo takes the times back too: a request that is New again has been
-    acknowledged by nobody.
+    An undo also clears the times: a request that is New again has not been acknowledged.
     """
     ticket.status = requested
     ticket.version += 1

@@ -1,4 +1,4 @@
-"""Orders: placing them and moving them on."""
+"""Orders: placing them and moving them to another status."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ _PLACED = (
     *("id", "session_id", "items", "item_count", "note"),
     *("status", "version", "created_at", "updated_at"),
 )
-# Counts and inserts in one statement: the limits cost no round trip. It begins under
-# the session's lock, so nothing is placed between the two.
+# Counts and inserts in one statement, so the limits cost no round trip. The statement runs
+# under the session's lock, so no other order is placed between the two.
 _ADD = (
     insert(_ORDERS)
     .from_select(
@@ -49,7 +49,7 @@ _ADD = (
     )
     .returning(_ORDERS.c.id)
 )
-# The largest number of PostgreSQL's integer.
+# The largest value of PostgreSQL's integer.
 _NO_LIMIT = 2**31 - 1
 
 

@@ -1,4 +1,4 @@
-"""A guest's requests: making them and moving them on."""
+"""A guest's requests: making them and moving them to another status."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def create(
     note = inputs.optional_text("note", note)
     chosen_id = None if request_id is None else inputs.identifier("request_id", request_id)
     session = lock_for_something_new(work, session_id)
-    # Nobody else can make one between this look and our commit: we hold the
-    # session's lock. A unique index would say the same, but it would also
-    # forbid to undo a Completed once the guest has asked anew.
+    # No other request can be made between this read and our commit: we hold the
+    # session's lock. A unique index would prevent duplicates too, but it would also
+    # forbid undoing a Completed after the guest has asked again.
     open_ones = work.orm.scalars(_OPEN_IN_SESSION, {"session": session.id}).all()
     for already_open in open_ones:
         if already_open.kind_key == kind_key:

@@ -1,4 +1,4 @@
-"""Sessions: guests sit down, guests leave."""
+"""Sessions: opening, closing and reopening them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _LOCK = session_lock(SessionRow.id == WANTED)
 
 
 def lock_for_something_new(work: UnitOfWork, session_id: str) -> SessionRow:
-    """Lock the session in which a request is to be made or an order to be placed."""
+    """Lock the session in which a request or an order is to be made."""
     session = _lock(work, session_id)
     work.require_open(session)
     return session
@@ -61,7 +61,7 @@ def open_session(
     try:
         work.orm.flush()
     except IntegrityError as error:
-        # Each driver names the constraint in its own way.
+        # Each driver reports the constraint's name differently.
         if any(name in str(error.orig) for name in ("sessions.id", "pk_sessions")):
             raise IdTaken("session", row.id) from error
         raise TableOccupied(table_number, None) from error
@@ -81,7 +81,7 @@ def _require_free_table(work: UnitOfWork, table_number: int) -> None:
         )
     )
     if there is not None:
-        # Whose table it is, is nobody else's business.
+        # Other waiters must not learn who holds the table.
         is_theirs = work.actor.may_act_in(session_id=there.id, waiter_id=there.waiter_id)
         raise TableOccupied(table_number, there.id if is_theirs else None)
 
@@ -89,8 +89,8 @@ def _require_free_table(work: UnitOfWork, table_number: int) -> None:
 def _require_room(work: UnitOfWork, waiter_id: str) -> None:
     """Raise ``TooManySessions`` if the waiter's floor is full.
 
-    On PostgreSQL two calls at once may both find the last place: the limit bounds
-    what one waiter can make everybody's process do, and one more changes nothing.
+    On PostgreSQL, two calls at once may both find the last free place. That does no harm: the
+    limit bounds the work that one waiter can cause, and one more session changes nothing.
     """
     if not work.rules.limits(work.actor):
         return
@@ -103,7 +103,7 @@ def _require_room(work: UnitOfWork, waiter_id: str) -> None:
 def close_session(
     work: UnitOfWork, session_id: str, *, reason: str | None, force: bool
 ) -> SessionUpdate:
-    """End a session; what is left in it stays as it is."""
+    """Close a session; its requests and orders stay as they are."""
     reason = inputs.optional_text("reason", reason)
     if force and reason is None:
         raise ValidationError("reason", "must say why it is closed by force")
@@ -118,8 +118,8 @@ def close_session(
     session.closed_at = work.now
     session.settled_at = None if unfinished else work.now
     session.version += 1
-    # Ends the session's streams in every process, and lets none be opened, also
-    # after a restart.
+    # Ends the session's streams in every process and prevents new ones, also after a
+    # restart.
     revocations.add(work.orm, RevokedKind.SESSION, session.id, work.now, is_closing=True)
     end_codes(work.orm, JoinCodeRow.session_id == session.id)
     work.record(
@@ -132,7 +132,7 @@ def close_session(
 
 
 def reopen_session(work: UnitOfWork, session_id: str, *, reason: str | None) -> SessionUpdate:
-    """Take a closing back."""
+    """Undo a closing."""
     reason = inputs.optional_text("reason", reason)
     session = _lock(work, session_id)
     if work.actor.is_guest:
@@ -146,9 +146,9 @@ def reopen_session(work: UnitOfWork, session_id: str, *, reason: str | None) -> 
     try:
         work.orm.flush()
     except IntegrityError as error:
-        # Somebody has sat down since we looked.
+        # Other guests sat down after our check.
         raise TableOccupied(session.table_number, None) from error
-    # Lets its streams be opened again, in every process.
+    # Allows streams of the session again, in every process.
     revocations.add(work.orm, RevokedKind.REOPENED, session.id, work.now, is_closing=True)
     work.record(
         SessionReopened(**work.facts(session, version=session.version, reason=reason)),
@@ -160,7 +160,7 @@ def reopen_session(work: UnitOfWork, session_id: str, *, reason: str | None) -> 
 
 
 def settle(work: UnitOfWork, session: SessionRow) -> None:
-    """Take a closed session off the floor when nothing is left in it, or put it back."""
+    """Take a closed session off the floor once nothing in it is unfinished, or put it back."""
     if unfinished_orders(work, session):
         session.settled_at = None
     elif session.settled_at is None:
@@ -168,9 +168,9 @@ def settle(work: UnitOfWork, session: SessionRow) -> None:
 
 
 def is_on_floor(rules: HouseRules) -> ColumnElement[bool]:
-    """Return which sessions are on a floor: open ones, and closed ones with orders unfinished."""
+    """Return the condition for sessions on a floor: open, or closed with unfinished orders."""
     is_unfinished = (OrderRow.session_id == SessionRow.id) & _is_unfinished(rules)
-    # The rows of a release that does not know settled_at never have it.
+    # Rows written by a release that does not know settled_at never have it.
     return SessionRow.settled_at.is_(None) & (
         SessionRow.closed_at.is_(None) | exists().where(is_unfinished)
     )

@@ -1,4 +1,4 @@
-"""Handing tables over to another waiter, as at a shift change."""
+"""Transferring sessions to another waiter, as at a shift change."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from waiter_service.store.models import AuditRow, JoinCodeRow, SessionRow, Waite
 from waiter_service.transfer_cause import TransferCause
 from waiter_service.views import SessionView, TransferResult
 
-# More than any floor has tables. It bounds for how long others cannot write to SQLite:
-# a session takes 0.2 ms (measured).
+# More tables than any floor has. The limit bounds the time for which other writers to SQLite
+# wait: a session takes 0.2 ms (measured).
 MAX_SESSIONS = 200
 
-# Sessions between two pauses: some milliseconds.
+# Sessions between two pauses: some milliseconds of work.
 AT_ONCE = 20
 
 
@@ -36,7 +36,7 @@ def transfer(
     reason: str | None,
     cause: TransferCause | str,
 ) -> TransferResult:
-    """Hand over all the sessions asked for, or none."""
+    """Transfer all the sessions asked for, or none."""
     reason = inputs.optional_text("reason", reason)
     cause = TransferCause.parse(cause)
     wanted = _wanted_ids(session_ids)
@@ -58,7 +58,7 @@ def transfer(
         _move(work, session, to_waiter_id, reason, cause)
         moved.append(SessionView.of(session))
     if moved:
-        # The previous waiter has seen them.
+        # The previous waiter has seen the codes.
         end_codes(work.orm, JoinCodeRow.session_id.in_([session.id for session in moved]))
     return TransferResult(to_waiter_id, tuple(moved), tuple(already_there))
 
@@ -95,7 +95,7 @@ def _require_waiters(work: UnitOfWork, to_waiter_id: str, from_waiter_id: str | 
 def _lock(
     work: UnitOfWork, wanted: list[str] | None, from_waiter_id: str | None
 ) -> Sequence[SessionRow]:
-    """Lock the sessions in the order of their ids, so that two transfers cannot embrace."""
+    """Lock the sessions in the order of their ids, so that two transfers cannot deadlock."""
     which = (
         SessionRow.id.in_(wanted)
         if wanted is not None
@@ -124,9 +124,9 @@ def _objections(
     to_waiter_id: str,
     from_waiter_id: str | None,
 ) -> dict[str, str]:
-    """Return what stands in the way, by session id.
+    """Return the reasons that prevent the transfer, by session id.
 
-    To a waiter, a colleague's session looks like none at all.
+    For a waiter, a colleague's session looks like one that does not exist.
     """
     actor = work.actor
     is_waiter = actor.kind is ActorKind.WAITER
@@ -141,9 +141,9 @@ def _objections(
         if session is None:
             reasons[session_id] = unknown
         elif session.waiter_id == to_waiter_id and _was_given(work, session, holder):
-            # Came twice, was done once. Even if it has been closed since, unless
-            # others were to move: that call never came before. A former waiter is
-            # told nothing of what has become of the table.
+            # This part was done before: the transfer is a repeated one. A repeat may name a session
+            # that was closed since, but a transfer that also moves other sessions may not: it
+            # is not a repeat. Former waiters are not told whether the session was closed.
             if not is_waiter and session.closed_at is not None and not is_repeated:
                 reasons[session_id] = "closed"
         elif holder is not None and session.waiter_id != holder:
@@ -154,21 +154,20 @@ def _objections(
 
 
 def _was_given(work: UnitOfWork, session: SessionRow, holder: str | None) -> bool:
-    """Tell whether ``session`` came to its waiter by a transfer, from ``holder`` if one is named.
+    """Return whether a transfer gave ``session`` to its waiter, from ``holder`` if one is named.
 
-    Without that look, repeating a transfer would be refused as naming a
-    colleague's session; and with less than that, anybody could learn by
-    trying who holds a table they never had.
+    Without this check, a repeated transfer would be refused as naming a colleague's session.
+    With a weaker check, waiters could find out who holds a table that was never theirs.
     """
     last = _last_transfer(work, session)
     return last is not None and holder in (None, last.from_value)
 
 
 def _as_seen(work: UnitOfWork, session: SessionRow) -> SessionView:
-    """Return a session that was there already, as the actor may know it.
+    """Return a session that was already there, as far as the actor may know it.
 
-    To who has given it away it stays what it was then: its later versions, and
-    whether it was closed, are its new waiter's business.
+    The waiter who gave it away sees it as it was then. Its later versions, and whether it was
+    closed, concern only the new waiter.
     """
     view = SessionView.of(session)
     if work.actor.may_act_in(session_id=session.id, waiter_id=session.waiter_id):

@@ -1,4 +1,4 @@
-"""One change on the floor: what it locks, and what it must leave behind."""
+"""One change on the floor: the locks it takes, and the rows it writes."""
 
 from __future__ import annotations
 
@@ -19,33 +19,32 @@ from waiter_service.outbox.rows import Entry
 from waiter_service.rules import HouseRules
 from waiter_service.store.models import AuditRow, SessionRow
 
-# On the table itself: nobody reads the row back, so the ORM need not know it.
+# On the table itself: the row is never read back, so the ORM need not know it.
 _ADD_AUDIT = insert(cast("Table", AuditRow.__table__))
 
 
-#: Stands for the id that a session is looked up by.
+#: The parameter for the id by which a session is looked up.
 WANTED = bindparam("wanted", type_=String)
 
 
 def session_lock(which: ColumnElement[bool]) -> Select[SessionRow]:
-    """Return what locks the session that ``which`` tells by ``WANTED``.
+    """Return the statement that locks the session for which ``which`` holds, given ``WANTED``.
 
-    Made once for each way to look it up: put together anew for each change, it cost
-    more than to carry it out.
+    Built once for each kind of lookup: building it for every change cost more than
+    running it.
     """
-    # Not FOR UPDATE: the id stays, and rows that refer to it are inserted by
-    # ourselves only.
+    # Not FOR UPDATE: the id never changes, and only this service inserts rows that refer
+    # to it.
     return select(SessionRow).where(which).with_for_update(key_share=True)
 
 
 class UnitOfWork:
-    """What one actor changes in one transaction.
+    """Everything that one actor changes in one transaction.
 
-    Whoever changes anything in a session locks the session's row first. So
-    the changes at one table come one after another, their versions, their
-    outbox rows and their times in the same order; and the waiter a change
-    names is the one who holds the table at that moment, though a transfer
-    be under way.
+    Every change in a session first locks the session's row. So the changes of a session
+    come one after another, with their versions, their outbox rows and their times in the
+    same order. The waiter that a change names holds the session at that moment, even while
+    a transfer is running.
     """
 
     def __init__(
@@ -67,16 +66,16 @@ class UnitOfWork:
 
     @cached_property
     def id(self) -> str:
-        """What tells this work from any other."""
+        """An id that no other unit of work has."""
         return uuid.uuid4().hex
 
     @cached_property
     def now(self) -> datetime:
-        """When it happens: one moment for all of it. Ask for it after the lock is held."""
+        """The one moment at which all of it happens. Ask for it only after the lock is held."""
         return self._clock()
 
     def lock_session(self, lock: Select[SessionRow], wanted: str) -> SessionRow | None:
-        """Lock the one session that ``lock`` finds for ``wanted``, once nobody else changes it."""
+        """Lock the one session that ``lock`` finds for ``wanted``, and return it."""
         return self.orm.scalar(lock, {"wanted": wanted})
 
     def require_permission(self, session: SessionRow, thing: str, thing_id: str) -> None:
@@ -85,12 +84,12 @@ class UnitOfWork:
             raise NotPermitted(thing, thing_id, self.actor)
 
     def require_open(self, session: SessionRow) -> None:
-        """Raise ``SessionClosedError`` if the guests have left."""
+        """Raise ``SessionClosedError`` if the session is closed."""
         if session.closed_at is not None:
             raise SessionClosedError(session.id)
 
     def facts(self, session: SessionRow, *, version: int, reason: str | None) -> dict[str, Any]:
-        """Return what every change tells, whatever its kind."""
+        """Return the fields that every change has."""
         return {
             "id": uuid.uuid4().hex,
             "session_id": session.id,
@@ -110,7 +109,7 @@ class UnitOfWork:
         from_value: str | None,
         to_value: str | None,
     ) -> None:
-        """Leave the audit row and the outbox row of ``change``, about ``subject`` (kind, id)."""
+        """Write the audit row and the outbox row of ``change``, about ``subject`` (kind, id)."""
         self.orm.connection().execute(
             _ADD_AUDIT,
             {

@@ -1,4 +1,4 @@
-"""Waiters: those who can hold sessions."""
+"""Waiters, who can hold sessions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from waiter_service.views import WaiterAdded, WaiterView
 
 
 def add(work: UnitOfWork, waiter_id: str, name: str) -> WaiterAdded:
-    """Make a waiter known, or correct the name of a known one."""
+    """Add a waiter, or change the name of an existing one."""
     waiter_id = inputs.identifier("waiter_id", waiter_id)
     name = inputs.text("name", name, max_chars=inputs.MAX_NAME_CHARS)
     if work.actor.kind not in (ActorKind.SYSTEM, ActorKind.MANAGER):

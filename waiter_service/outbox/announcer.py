@@ -1,4 +1,4 @@
-"""Telling this process's receivers about a change."""
+"""Sending a change to this process's receivers."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from waiter_service.signals import BY_KIND
 
 log = logging.getLogger("waiter_service.outbox")
 
-#: Seconds after which a failed change is no longer waited for: it is tried at least
-#: every half minute (``standstill.PAUSES_SECONDS``), and by now another process took it.
+#: Seconds after which a failed change is no longer expected here: it is tried at least every
+#: half minute (``standstill.PAUSES_SECONDS``), so by now another process has taken it.
 FORGET_SECONDS = 60.0
 
-# How many told changes are remembered while their rows are still there. A
-# guess: hours of a busy restaurant, about 1 MB.
+# How many announced changes are remembered while their rows still exist. A guess: the
+# changes of a busy restaurant in some hours, about 1 MB.
 MAX_REMEMBERED = 10_000
 
 
 class Outcome(Enum):
-    """What came of telling."""
+    """The result of sending a change."""
 
     TAKEN = auto()
     """Every receiver took it, now or earlier."""
     FAILED = auto()
-    """At least one raised."""
+    """At least one receiver raised."""
     UNHEARD = auto()
-    """Nobody here listens to this kind of change."""
+    """No receiver in this process is connected for this kind of change."""
 
 
 class Announcer:
-    """Sends changes as signals of one ``sender``, and remembers which were taken."""
+    """Sends changes as signals of ``sender``, and remembers which ones were taken."""
 
     def __init__(self, sender: object) -> None:
         self._sender = sender
@@ -44,19 +44,19 @@ class Announcer:
         self._taken: OrderedDict[str, None] = OrderedDict()
 
     def heard_kinds(self) -> frozenset[str]:
-        """Return the kinds of changes that somebody in this process listens to."""
+        """Return the kinds of changes that have a receiver in this process."""
         return frozenset(kind for kind in BY_KIND if self.hears(kind))
 
     def hears(self, kind: str) -> bool:
-        """Tell whether somebody in this process listens to changes of ``kind``."""
+        """Return whether changes of ``kind`` have a receiver in this process."""
         return bool(self._receivers(kind))
 
     def tell(self, change: Change) -> Outcome:
-        """Call every receiver of the change's signal, whatever the others do.
+        """Call every receiver of the change's signal, even if some raise.
 
         Not ``Signal.send``: there, the first receiver that raises stops the
         rest. Receivers may switch greenlets. ``GreenletExit`` and
-        ``gevent.Timeout`` are no ``Exception`` and pass through.
+        ``gevent.Timeout`` are not an ``Exception`` and pass through.
         """
         receivers = self._receivers(change.KIND)
         if not receivers:
@@ -81,7 +81,7 @@ class Announcer:
         return outcome
 
     def tell_entry(self, entry: Entry) -> Outcome:
-        """Tell the change of an outbox row, unless its receivers took it before."""
+        """Send the change of an outbox row, unless its receivers took it before."""
         if entry.id in self._taken:
             return Outcome.TAKEN
         try:
@@ -93,7 +93,7 @@ class Announcer:
         return self.tell(change)
 
     def forget(self, change_id: str) -> None:
-        """Stop remembering a change whose row is gone."""
+        """Stop remembering a change whose row was removed."""
         self._taken.pop(change_id, None)
 
     def _receivers(self, kind: str) -> list[Callable[..., Any]]:
@@ -106,11 +106,11 @@ class Announcer:
 
 
 class FailingChanges:
-    """Keeps a log readable while what is announced fails again and again.
+    """Keeps the log readable while changes fail repeatedly.
 
-    An outage fails every change, and each of them several times. The first failure
-    of each kind of exception is to be logged with its traceback; the rest are counted
-    until every change that failed was taken, or is no longer tried here.
+    An outage fails every change, each of them several times. The first failure of each kind of
+    exception is logged with its traceback. The others are counted until every change that
+    failed was taken, or is no longer tried here.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -120,7 +120,7 @@ class FailingChanges:
         self._failures = 0
 
     def is_news(self, change_id: str, error: Exception) -> bool:
-        """Note a failure; return whether it is the first of its kind, and to be logged."""
+        """Record a failure; return whether it is the first of its kind and should be logged."""
         self._forget_old()
         self._failed_at[change_id] = self._clock()
         self._failures += 1
@@ -129,7 +129,7 @@ class FailingChanges:
         return is_news
 
     def taken(self, change_id: str) -> None:
-        """Note that a change was taken, and log the end of it once none is left that failed."""
+        """Record that a change was taken; log when no failed change is left."""
         if self._failed_at:
             self._failed_at.pop(change_id, None)
             self._forget_old()

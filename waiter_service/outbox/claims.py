@@ -1,14 +1,13 @@
-"""Who announces which rows of the outbox.
+"""Claims: which process announces which rows of the outbox.
 
-A session's rows are claimed by one process at a time, oldest first. On
-PostgreSQL, whoever claims locks the session's oldest row meanwhile (``FOR
-UPDATE SKIP LOCKED``), so that two claims of one session cannot overlap and
-those of different sessions do not wait for each other; on SQLite writers come
-one at a time anyway.
+One process at a time claims the rows of a session, oldest first. On PostgreSQL the
+claiming statement locks the session's oldest row (``FOR UPDATE SKIP LOCKED``). So two
+claims of one session cannot overlap, and claims of different sessions do not wait
+for each other. On SQLite only one writer runs at a time anyway.
 
-A claim ends when its row is removed or given back, or when others see that nothing has
-changed about it for too long. A change that could not be announced is given back, and rests for
-a pause. ``standstill.py`` measures both.
+A claim ends when its row is removed or given back, or when other processes see that it has
+not changed for too long. The row of a change that could not be announced is given back and
+paused. ``standstill.py`` measures both times.
 
 Functions here run inside the caller's transaction.
 """
@@ -33,8 +32,8 @@ from waiter_service.outbox.rows import Entry
 from waiter_service.outbox.standstill import UNPAUSED_ATTEMPTS, HeldRow
 from waiter_service.store.models import OutboxRow
 
-# The table under the names it has in one statement. Made once: SQLAlchemy takes
-# milliseconds to describe an alias, and a floor asks several times a second.
+# The table's names within one statement. Built once: SQLAlchemy takes milliseconds to
+# describe an alias, and each process runs the statement several times a second.
 _head, _older, _of_kind, _claimed, _waiting = (aliased(OutboxRow) for _ in range(5))
 
 
@@ -50,24 +49,24 @@ def claim(
     retry: bool = True,
     due: Collection[int] = (),
 ) -> list[Entry]:
-    """Claim up to ``limit`` rows that nobody else is announcing, oldest first.
+    """Claim up to ``limit`` rows that no process has claimed, oldest first.
 
     Args:
-        held_at: the present, on the claimant's monotonic clock.
-        kinds: those somebody listens to here; others stay for other processes.
-        only_sessions: rows of these alone.
-        without_sessions: rows of any but these.
+        held_at: the current time on the claimant's monotonic clock.
+        kinds: kinds with a receiver here; the others stay for other processes.
+        only_sessions: only rows of these sessions.
+        without_sessions: no rows of these sessions.
         retry: also sessions whose oldest row has failed before,
-        due: and these rows, which have failed often, and whose pause is over.
+        due: and these rows, which failed often and whose pause is over.
     """
     heads = (
         select(_head.session_id)
         .where(
-            # Grouped, not "none is older": PostgreSQL knows nothing of a backlog that is
-            # new, and would compare each row of a session with each: 5 s for 3,000 rows.
+            # GROUP BY, not NOT EXISTS: without statistics on a new backlog, PostgreSQL would
+            # compare each row of a session with every other: 5 s for 3,000 rows.
             _head.sequence.in_(select(func.min(_older.sequence)).group_by(_older.session_id)),
             _has_kind(_head.session_id, kinds),
-            # Of a session that is claimed, the oldest row is.
+            # In a claimed session, the oldest row is claimed.
             _head.claimed_by.is_(None),
         )
         .order_by(_head.sequence)
@@ -88,8 +87,8 @@ def claim(
     if not sessions:
         return []
 
-    # The claims are looked at again: the statement above may have seen the
-    # table as it was before the lock it got was given up by another claimant.
+    # The claims are checked again: the statement above may have seen the table
+    # as it was before another claimant released the lock that we got.
     free = (
         select(_waiting.sequence)
         .where(
@@ -120,19 +119,19 @@ def claim(
         Entry(row.sequence, row.id, row.session_id, row.kind, row.payload, held_at, row.attempts)
         for row in claimed
     ]
-    # RETURNING promises no order.
+    # RETURNING has no defined order.
     return sorted(entries, key=lambda entry: entry.sequence)
 
 
 def _has_kind(session_id: InstrumentedAttribute[str], kinds: Collection[str]) -> Exists:
-    """Tell whether a session has a row of one of these kinds."""
+    """Return the condition that a session has a row of one of these kinds."""
     return exists().where(_of_kind.session_id == session_id, _of_kind.kind.in_(kinds))
 
 
 def renew(
     connection: Connection, *, claimant: str, entries: Collection[Entry], held_at: float
 ) -> list[Entry]:
-    """Prove that ``claimant`` still holds ``entries``; return those that it does hold."""
+    """Renew the claims of ``claimant`` on ``entries``; return the entries that it still holds."""
     renewed = _of(claimant, [entry.sequence for entry in entries]).values(
         renewals=OutboxRow.renewals + 1
     )
@@ -143,12 +142,12 @@ def renew(
 
 
 def give_back(orm: Session, *, claimant: str, sequences: Collection[int]) -> None:
-    """End the claim on these rows; not on those that another has claimed by now."""
+    """End the claim of ``claimant`` on these rows, unless another has claimed them since."""
     orm.execute(_of(claimant, sequences).values(claimed_by=None))
 
 
 def pause(orm: Session, *, claimant: str, failed: Entry) -> None:
-    """End the claim on the one that ``failed``, and count how often it has."""
+    """End the claim on the row that ``failed``, and store how often it failed."""
     orm.execute(
         _of(claimant, [failed.sequence]).values(
             claimed_by=None, renewals=0, attempts=failed.attempts
@@ -165,7 +164,7 @@ def _of(claimant: str, sequences: Collection[int]) -> Update:
 
 
 def give_back_all(orm: Session, *, claimant: str | None = None) -> None:
-    """End every claim of ``claimant``, or of all."""
+    """End every claim of ``claimant``, or of all claimants."""
     claims = update(OutboxRow).where(
         OutboxRow.claimed_by == claimant if claimant else OutboxRow.claimed_by.is_not(None)
     )

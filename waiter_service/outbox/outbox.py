@@ -89,8 +89,8 @@ class Outbox:
         self._standstill = Standstill(self._claimant, monotonic)
         self._announcing = threading.Lock()
         self._asked: deque[_Round] = deque()
-        # Committed and claimed by us, but not yet announced and removed: rows that were
-        # claimed with their insertion, and rows a failing store kept us from removing.
+        # Committed and claimed by us, but not yet announced and removed: rows claimed when they
+        # were inserted, and rows that a database failure kept us from removing.
         self._own: deque[Entry] = deque()
         self._side_by_side: SideBySide | None = None
         self.is_relaying = False
@@ -170,16 +170,16 @@ class Outbox:
 
     @property
     def behind_count(self) -> int:
-        """How many of this process's own changes are still to be announced by it."""
+        """How many of this process's own changes it has not yet announced."""
         return len(self._own)
 
     def pending_count(self) -> int:
-        """Return how many changes are committed but not announced."""
+        """Return how many changes are committed but not yet announced."""
         with self._database.reading() as orm:
             return rows.pending_count(orm)
 
     def oldest_age_seconds(self) -> float:
-        """Return how long the oldest of them has waited; 0.0 when there is none."""
+        """Return how long the oldest of them has been waiting; 0.0 if there is none."""
         with self._database.reading() as orm:
             oldest = rows.oldest_created_at(orm)
         return max(0.0, (self._clock() - oldest).total_seconds()) if oldest else 0.0
@@ -199,7 +199,7 @@ class Outbox:
         return sent
 
     def _free_what_stands_still(self) -> None:
-        """End the claims of dead processes. Nothing is being announced here meanwhile."""
+        """End the claims of dead processes. Runs while nothing is being announced here."""
         void = self._standstill.take_void({entry.sequence for entry in self._own})
         if not void:
             return
@@ -215,7 +215,7 @@ class Outbox:
         try:
             self._announce_all(asked, progress)
         finally:
-            # The store failed, or a greenlet was killed: the next round removes these rows.
+            # The database failed, or a greenlet was killed: the next round removes these rows.
             self._own.extend(progress.told)
         return progress.sent
 
@@ -223,7 +223,7 @@ class Outbox:
         while self._own:
             own = [self._own.popleft() for _ in range(min(asked.limit, len(self._own)))]
             self._announce_each(own, progress)
-            # First what was committed meanwhile; but rows must not pile up.
+            # First the changes committed meanwhile; but announced rows must not pile up.
             if len(progress.told) >= asked.limit:
                 self._remove(progress)
         self._remove(progress)
@@ -253,7 +253,7 @@ class Outbox:
             )
 
     def _announce_each(self, entries: Sequence[Entry], progress: _Progress) -> None:
-        """Announce claimed rows: those of a session in order, sessions side by side."""
+        """Announce claimed rows: a session's rows in order, different sessions side by side."""
         if self._side_by_side is None:
             self._announce(entries, progress)
             return
@@ -263,7 +263,7 @@ class Outbox:
         self._side_by_side([partial(self._announce, each, progress) for each in sessions.values()])
 
     def _announce(self, entries: Sequence[Entry], progress: _Progress) -> None:
-        """Announce claimed rows in order; one that fails holds up its own session only."""
+        """Announce claimed rows in order; a row that fails stops only its own session."""
         left = deque(entries)
         try:
             while left := self._still_held(left):
@@ -278,17 +278,17 @@ class Outbox:
                     self._give_back(behind, failed=entry if outcome is Outcome.FAILED else None)
                     left = deque(e for e in left if e.session_id != entry.session_id)
         except DatabaseError:
-            # Still claimed: no other process touches them while we live.
+            # Still claimed, so no other process touches them while this one lives.
             self._own.extend(left)
             left.clear()
             raise
         finally:
-            # Not empty only if a greenlet was killed while it announced.
+            # Not empty only if the greenlet was killed while it announced.
             if left:
                 self._give_back(left)
 
     def _still_held(self, left: deque[Entry]) -> deque[Entry]:
-        """Return ``left`` without the rows that others took because we were too slow."""
+        """Return ``left`` without rows that another process took because we were too slow."""
         now = self._monotonic()
         if not left or now - left[0].held_at < RENEW_SECONDS:
             return left
@@ -298,7 +298,7 @@ class Outbox:
             )
 
     def _remove(self, progress: _Progress) -> None:
-        """Remove the rows of what was told, in one commit."""
+        """Remove the rows of announced changes, in one commit."""
         if progress.told:
             with self._database.committing() as connection:
                 progress.emptied |= rows.remove(connection, progress.told)

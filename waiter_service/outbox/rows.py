@@ -1,19 +1,17 @@
-"""Changes committed but not yet announced.
+"""The rows of the outbox: changes that are committed but not yet announced.
 
-A change and its row here commit together, so neither exists without the
-other. A process that announces first *claims* rows: nobody else touches them
-until it removes them, gives them back, or shows no sign of life. No
-transaction stays open while receivers run.
+A change and its row commit together, so neither exists without the other. A process
+*claims* rows before it announces them. No other process touches them until it removes
+them, gives them back, or shows no sign of life. No transaction stays open while receivers
+run.
 
-Two rules keep the changes of a session in order, whoever announces them:
+Two rules keep the changes of a session in order, whichever process announces them:
 
-1. They are inserted under the lock of the session's row, so that their
-   ``sequence`` is the order they were committed in.
-2. A session's rows are claimed by one process at a time, oldest first; see
-   ``claims.py``.
+1. Rows are inserted under the lock of the session's row, so their ``sequence`` is the
+   order in which they were committed.
+2. One process at a time claims the rows of a session, oldest first; see ``claims.py``.
 
-Functions here run inside the caller's transaction. What is done with the
-rows is told in ``relay.py``.
+Functions here run inside the caller's transaction. ``outbox.py`` uses them.
 """
 
 from __future__ import annotations
@@ -45,10 +43,10 @@ from waiter_service.store.models import OutboxRow
 
 @dataclass(slots=True)
 class Entry:
-    """One row, as claimed.
+    """A claimed row.
 
-    ``held_at`` is when it was claimed or renewed, on the claimant's monotonic clock;
-    ``attempts`` is how often announcing it has failed before.
+    ``held_at`` is when it was claimed or renewed, on the claimant's monotonic clock.
+    ``attempts`` counts the failed attempts to announce it.
     """
 
     sequence: int
@@ -62,8 +60,8 @@ class Entry:
 
 _ANY = select(OutboxRow.sequence).limit(1)
 
-# The two of every status change, on the table itself: put together anew by the
-# ORM each time, they were half of what a change costs.
+# The two statements of every status change, on the table itself. Built by the ORM each
+# time, they were half of what a change costs.
 _OUTBOX = cast("Table", OutboxRow.__table__)
 _THERE = _OUTBOX.alias()
 _IS_FIRST = ~exists().where(_THERE.c.session_id == bindparam("of_session"))
@@ -84,10 +82,10 @@ _REMOVE_LAST = _REMOVE.where(
 def add(
     orm: Session, change: Change, *, claimant: str | None, now: datetime, held_at: float
 ) -> Entry | None:
-    """Insert ``change``; return its row if ``claimant`` has claimed it with that.
+    """Insert ``change``; return its row if ``claimant`` claimed it with the insertion.
 
-    It is claimed only when nothing of its session waits: otherwise it would
-    overtake. The caller holds the session's lock, so nothing slips in between.
+    It is claimed only if no other row of its session is pending; otherwise it would overtake
+    them. The caller holds the session's lock, so no row is inserted in between.
     """
     payload = to_payload(change)
     row = (
@@ -114,10 +112,10 @@ def add(
 
 
 def remove(connection: Connection, entries: Collection[Entry]) -> set[str]:
-    """Remove announced rows; return the sessions of which nothing waits any more.
+    """Remove announced rows; return the sessions that have no rows left.
 
-    One statement does for both, unless something has come in behind them. Each may
-    be committed by itself: a row that stays behind is announced again, under its key.
+    One statement does both, unless a session has newer rows. The statements may be committed
+    separately: a row that stays behind is announced again, under the same key.
     """
     rows = {"rows": [entry.sequence for entry in entries]}
     emptied = connection.execute(_REMOVE_LAST, rows).scalars().all()
@@ -127,7 +125,7 @@ def remove(connection: Connection, entries: Collection[Entry]) -> set[str]:
 
 
 def is_empty(orm: Session) -> bool:
-    """Tell whether nothing waits at all, which is so nearly every time."""
+    """Return whether the outbox is empty, as it nearly always is."""
     return orm.scalar(_ANY) is None
 
 

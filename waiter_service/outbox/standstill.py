@@ -1,17 +1,17 @@
-"""How long rows of the outbox have stood still, as this process has seen it.
+"""How long claims and paused rows of the outbox have not changed, as seen by this process.
 
-A process that announces changes its claims all the time: rows go, others come, and those
-it holds for longer are *renewed*, which raises a counter. So claims that do not change
-at all are those of a process that has died, and after ``VOID_SECONDS`` anybody may
-take the rows. In the same way a row that could not be announced is left alone
-until it has stood still for the length of its pause.
+A process that announces changes its claims constantly: rows go, new ones come, and claims
+it holds for longer are *renewed*, which raises a counter. Claims that do not change at all
+belong to a process that died. After ``VOID_SECONDS`` any process may take those rows. In the
+same way, a row that could not be announced is left alone until it has not changed for
+the length of its pause.
 
-Each process measures with its own monotonic clock, from the moment it first saw the rows
-as they are. So no times are compared that different machines wrote, a clock that was set
-and corrected delays nothing, and it makes no difference through which connection, or
-through which pooler, a process reaches the database. Rows are told apart by their
-``sequence``, which no other row gets, so that the same rows with the same counters are the
-same claims, however long ago the last look was.
+Each process measures with its own monotonic clock, from the moment it first saw the rows in
+their current state. So times written by different machines are never compared, setting a
+clock delays nothing, and it does not matter through which connection or pooler a
+process reaches the database. Rows are identified by their ``sequence``, which is never
+reused. So the same rows with the same counters are the same claims, however long ago the
+last look was.
 """
 
 from __future__ import annotations
@@ -21,26 +21,25 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
-# A living process renews after RENEW_SECONDS, unless a single receiver keeps it waiting
-# for longer. Taking its claims then does no harm: what is announced twice has a key. This is
-# how long the rows of a killed process wait.
+# A living process renews after RENEW_SECONDS, unless a single receiver takes longer. Then
+# taking its claims does no harm: the key keeps the event single. VOID_SECONDS is how long
+# the rows of a killed process wait.
 VOID_SECONDS = 2.0
 RENEW_SECONDS = 0.5
 
-# How long a change rests that could not be announced for the first, the second
-# ... time, and every time after the last. Twice at once, for a receiver that only
-# stumbled; then more and more rarely, since one that nobody can take, or even read,
-# would otherwise be tried and logged four times a second. Half a minute is how
-# long a table may stand still once the cause is repaired.
+# Pauses after the first, second, ... failed attempt, and after every later one. Two retries
+# come at once, for a receiver that failed by chance. Then they become rarer, because a
+# row that cannot be announced or even read would otherwise be tried and logged four times a
+# second. Half a minute is the longest that a session waits after the cause is fixed.
 PAUSES_SECONDS = (0, 0, 2, 4, 8, 16, 30)
 
-# A row that has failed no more often than this is tried at once.
+# A row that has failed this often or less is retried at once.
 UNPAUSED_ATTEMPTS = PAUSES_SECONDS.count(0)
 
 
 @dataclass(frozen=True, slots=True)
 class HeldRow:
-    """A row that somebody has claimed, or that has failed too often to be tried at once."""
+    """A row that is claimed, or that has failed too often to be retried at once."""
 
     sequence: int
     claimed_by: str | None
@@ -49,21 +48,21 @@ class HeldRow:
 
 
 class Standstill:
-    """Remembers since when claims and failed rows are as they are, for ``claimant``.
+    """Remembers, for ``claimant``, since when claims and failed rows have been in their state.
 
-    Another's claims count together, since one that changes proves that it lives. Our own count
-    each for itself: one that is not in our hands was left behind by a statement whose
-    answer got lost, and nobody else would free it while we live.
+    Another process's claims count together: if one of them changes, the process is alive. Our
+    own claims count separately: a claim of ours that we do not know of comes from a
+    statement whose answer was lost, and no other process would free it while we live.
     """
 
     def __init__(self, claimant: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._claimant = claimant
         self._clock = clock
-        # By whose they are, or by the row's sequence: what was seen, and since when.
+        # By claimant, or by the row's sequence: the state, and since when it has been seen.
         self._seen: dict[str | int, tuple[HeldRow | frozenset[HeldRow], float]] = {}
 
     def look(self, rows: Iterable[HeldRow]) -> None:
-        """Take in all held rows as they are now."""
+        """Record the current state of all claimed or paused rows."""
         states: dict[str | int, HeldRow | frozenset[HeldRow]] = {}
         others: defaultdict[str, set[HeldRow]] = defaultdict(set)
         for row in rows:
@@ -80,11 +79,11 @@ class Standstill:
         }
 
     def failed(self, sequence: int, attempts: int) -> None:
-        """Take in that a row was paused just now: its pause begins before the next look."""
+        """Record that a row was paused just now, so that its pause begins before the next look."""
         self._seen[sequence] = (HeldRow(sequence, None, 0, attempts), self._clock())
 
     def take_void(self, in_hand: Collection[int]) -> dict[str, list[int]]:
-        """Return the claims that stand for nobody, by claimant, once; never what is ``in_hand``."""
+        """Return the claims of dead processes, by claimant, once; never those ``in_hand``."""
         void: defaultdict[str, list[int]] = defaultdict(list)
         for key, (state, since) in list(self._seen.items()):
             if self._clock() - since < VOID_SECONDS:

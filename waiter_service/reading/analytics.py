@@ -1,4 +1,4 @@
-"""Figures: how many, and how long it took."""
+"""Figures: counts of requests and orders, and how long they took."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ROWS_AT_ONCE = 250
 
 
 class seconds_between(GenericFunction[float]):  # noqa: N801 (spelled as in SQL)
-    """How many seconds lie between two moments; the engines have no word in common."""
+    """The seconds between two moments. The two engines have no function for it in common."""
 
     type = Float()
     inherit_cache = True
@@ -42,10 +42,10 @@ def _on_postgresql(element: seconds_between, compiler: SQLCompiler, **options: A
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Of requests or of orders.
+    """The figures of requests, or of orders.
 
-    ``by_status`` has every status, with 0 where there is none. The averages
-    are over those that got so far, and ``None`` when none did.
+    ``by_status`` has every status, with 0 where there are none. The averages are over those
+    that reached the status, and ``None`` if none did.
     """
 
     total: int
@@ -56,7 +56,7 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Analytics:
-    """The figures of one session, or of all of a waiter's."""
+    """The figures of one session, or of all sessions of a waiter."""
 
     open_sessions: int
     closed_sessions: int
@@ -66,7 +66,7 @@ class Analytics:
 
 
 def gather(orm: Session, which: ColumnElement[bool]) -> Analytics:
-    """Return the figures of the sessions that ``which`` names."""
+    """Return the figures of the sessions for which ``which`` holds."""
     sessions, still_open = orm.execute(
         select(func.count(), func.count().filter(SessionRow.closed_at.is_(None)))
         .select_from(SessionRow)
@@ -85,7 +85,7 @@ def gather(orm: Session, which: ColumnElement[bool]) -> Analytics:
 
 @dataclass(slots=True)
 class _Sum:
-    """The sum of some seconds, and of how many."""
+    """A sum of seconds, and the number of values in it."""
 
     seconds: float = 0.0
     count: int = 0
@@ -97,7 +97,7 @@ class _Sum:
 
     @property
     def average(self) -> float | None:
-        # Seconds to a millisecond: SQLite counts in fractions of a day.
+        # Rounded to milliseconds: SQLite counts in fractions of a day.
         return round(self.seconds / self.count, 3) if self.count else None
 
 
@@ -110,8 +110,8 @@ def _gather(
 ) -> tuple[Figures, int]:
     """Return the figures of requests or orders, and the sum of ``item_count``.
 
-    Summed up here and not by the database: SQLite would hold the whole process until
-    it is done, and of 25,000 orders that takes a tenth of a second.
+    Summed up here, not in the database: SQLite would block the whole process meanwhile, a tenth
+    of a second for 25,000 orders.
     """
     found = orm.execute(
         select(

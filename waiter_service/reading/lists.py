@@ -1,4 +1,4 @@
-"""Lists of what there is, in pages; each page begins behind the last entry of the one before."""
+"""Lists of waiters and sessions, in pages: each begins after the last entry of the previous."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from waiter_service.views import SessionView, WaiterView
 
 @dataclass(frozen=True, slots=True)
 class WaiterPage:
-    """Waiters by id, and where the next page begins; ``None``: these are the last."""
+    """Waiters by id, and the cursor of the next page; ``None`` on the last page."""
 
     waiters: tuple[WaiterView, ...]
     next: str | None
@@ -25,7 +25,7 @@ class WaiterPage:
 
 @dataclass(frozen=True, slots=True)
 class SessionPage:
-    """Open sessions by table, and where the next page begins; ``None``: these are the last."""
+    """Open sessions by table, and the cursor of the next page; ``None`` on the last page."""
 
     sessions: tuple[SessionView, ...]
     next: str | None
@@ -53,12 +53,12 @@ def session_page(
     limit: int | None,
     cursor: str | None,
 ) -> SessionPage:
-    """Return a page of the open sessions: a waiter's own, for others all."""
+    """Return a page of the open sessions: a waiter's own, or all for other actors."""
     if actor.is_guest:
         raise NotPermitted("list", "sessions", actor)
     limit = pages.limit_of(limit)
-    # A table has one open session, so its number is a place in the list, and the index
-    # that sees to it finds the place.
+    # A table has one open session, so its number is a place in the list. The unique
+    # index that ensures this also finds the place.
     statement = (
         select(SessionRow)
         .where(SessionRow.closed_at.is_(None))

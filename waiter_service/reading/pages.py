@@ -1,8 +1,7 @@
-"""Answers in pages: how much is read at once, and where the next page begins.
+"""Pages: how much is read at once, and where the next page begins.
 
-Every statement here reads along an index and is stopped as soon as the page is
-full, so a page costs the same however much there is. Between a few rows others
-get their turn.
+Every statement reads along an index and stops as soon as the page is full, so the cost of a
+page does not depend on the number of rows. Between a few rows other greenlets run.
 """
 
 from __future__ import annotations
@@ -21,15 +20,15 @@ from waiter_service.errors import ValidationError
 from waiter_service.pacing import ITEMS_AT_ONCE, paced
 from waiter_service.views import OrderView, RequestView
 
-#: What a page may hold, by ``weight_of``, before its last ticket: one weighs 250,000 at
-#: most, so that an answer stays below a megabyte.
+#: The most that a page may weigh (see ``weight_of``) before its last request or order. One
+#: weighs 250,000 at most, so an answer stays below 1 MB.
 MAX_PAGE_WEIGHT = 700_000
 
-#: Finished tickets in a page of a session.
+#: Finished requests and orders in a page of a session.
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 500
 
-#: A cursor is made of a few ids of 64 characters.
+#: A cursor consists of a few ids of 64 characters.
 MAX_CURSOR_CHARS = 500
 
 NOT_OURS = "must be the next of an answer"
@@ -39,7 +38,7 @@ Ticket = RequestView | OrderView
 
 
 def rows(orm: Session, statement: Select[T], at_once: int = ITEMS_AT_ONCE) -> Iterator[T]:
-    """Yield what ``statement`` selects, reading as it is consumed, with pauses in between."""
+    """Yield the rows of ``statement``, read as they are consumed, with pauses in between."""
     found = orm.scalars(statement.execution_options(yield_per=at_once))
     try:
         yield from paced(found, at_once)
@@ -50,7 +49,7 @@ def rows(orm: Session, statement: Select[T], at_once: int = ITEMS_AT_ONCE) -> It
 def weight_of(ticket: Ticket) -> int:
     """Return the most characters that ``ticket`` can take in an answer of the API.
 
-    The texts decide it: in ASCII a character may be escaped by one more, an emoji
+    Its texts decide: in ASCII a character may need one more for its escape, and an emoji
     takes twelve.
     """
     if isinstance(ticket, RequestView):
@@ -66,7 +65,7 @@ def _chars(text: str | None) -> int:
 
 
 def limit_of(limit: object) -> int:
-    """Return how many finished tickets a page is to have, by default some."""
+    """Return how many finished requests and orders a page may have."""
     if limit is None:
         return DEFAULT_LIMIT
     if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= MAX_LIMIT:
@@ -75,16 +74,16 @@ def limit_of(limit: object) -> int:
 
 
 def encode_cursor(*parts: str) -> str:
-    """Return a place in a list as clients hand it back: letters, digits, dashes, underscores."""
+    """Return a place in a list as clients pass it back: letters, digits, dashes, underscores."""
     text = json.dumps(parts, separators=(",", ":"))
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
 def decode_cursor(cursor: object, *sections: str) -> list[str]:
-    """Return the parts that ``encode_cursor`` was given, the first of them one of ``sections``.
+    """Return the parts passed to ``encode_cursor``, the first of them one of ``sections``.
 
     Raises:
-        ValidationError: it was not made there, or not for such a list.
+        ValidationError: it was not made by ``encode_cursor``, or not for this list.
     """
     if isinstance(cursor, str) and len(cursor) <= MAX_CURSOR_CHARS and cursor.isascii():
         try:
@@ -103,7 +102,7 @@ def decode_cursor(cursor: object, *sections: str) -> list[str]:
 
 
 def _can_be_asked_for(text: str) -> bool:
-    """Tell whether every database takes ``text``: no NUL, no half of a surrogate pair."""
+    """Return whether every database accepts ``text``: no NUL, no half of a surrogate pair."""
     return "\0" not in text and not any("\ud800" <= char <= "\udfff" for char in text)
 
 

@@ -21,17 +21,17 @@ from waiter_service.views import OrderView, RequestView
 _OPEN_REQUESTS = [status.value for status in RequestStatus if not status.is_final]
 _OPEN_ORDERS = [status.value for status in OrderStatus if status.is_open]
 
-# A session's requests come before its orders.
+# In a session, requests come before orders.
 _REQUEST, _ORDER = "1", "2"
 
-#: Sessions in a page of a floor, and what each weighs besides its tickets.
+#: Sessions in a page of a floor, and the weight of each without its requests and orders.
 MAX_SESSIONS = 100
 SESSION_WEIGHT = 400
 
 
 @dataclass(frozen=True, slots=True)
 class TicketPage:
-    """Requests and orders, each oldest first, and where the next page begins."""
+    """Requests and orders, each oldest first, and the cursor of the next page."""
 
     requests: tuple[RequestView, ...]
     orders: tuple[OrderView, ...]
@@ -43,7 +43,7 @@ def session_page(
 ) -> TicketPage:
     """Return what is open in a session, then what was finished, newest first."""
     limit = pages.limit_of(limit)
-    # "open" and the last type and id there; or "finished", the moment, type and id.
+    # "open" with the last type and id of the page; or "finished" with the moment, type and id.
     section, moment, sort, last_id = (
         ("open", "", "", "") if cursor is None else pages.decode_cursor(cursor, "open", "finished")
     )
@@ -111,7 +111,7 @@ def _open_in_session(orm: Session, session_id: str, sort: str, last_id: str) -> 
 def _finished_in_session(
     orm: Session, session_id: str, moment: str, sort: str, last_id: str
 ) -> Iterator[tuple[Ticket, str]]:
-    """Yield what was finished, newest first, of one moment the orders first."""
+    """Yield what was finished, newest first; orders come first if the moment is the same."""
     requests, orders = _finished(RequestRow, session_id), _finished(OrderRow, session_id)
     if moment:
         since = pages.moment_in(moment)
@@ -121,7 +121,7 @@ def _finished_in_session(
         else:
             orders = orders.where(OrderRow.finished_at < since)
             requests = requests.where(_comes_after(RequestRow, since, last_id))
-    # By the moment alone: the database may sort ids in another way than Python.
+    # By the moment alone: the database may sort ids differently than Python.
     both: list[Iterator[RequestRow | OrderRow]] = [
         pages.rows(orm, orders),
         pages.rows(orm, requests),
@@ -147,7 +147,7 @@ def _finished(row: type[Row], session_id: str) -> Select[Row]:
 
 
 def _comes_after(row: type[Row], moment: datetime, last_id: str) -> ColumnElement[bool]:
-    # The first condition is for the index.
+    # The first condition makes the database use the index.
     return (row.finished_at <= moment) & ((row.finished_at < moment) | (row.id < last_id))
 
 
@@ -161,12 +161,12 @@ Part = tuple[SessionRow, TicketPage]
 def floor_page(
     orm: Session, which: ColumnElement[bool], limit: int | None, cursor: str | None
 ) -> tuple[list[Part], str | None]:
-    """Return sessions by id, each with what is open in it, and where the next page begins.
+    """Return sessions by id, each with what is open in it, and the cursor of the next page.
 
-    With many or large orders a session may be cut: the next page goes on in it.
+    If a session has many or large orders, the next page may continue it.
     """
     limit = MAX_SESSIONS if limit is None else pages.limit_of(limit)
-    # The session, and the last type and id in it.
+    # The session, and the last type and id of the page in it.
     first_id, sort, last_id = "", "", ""
     if cursor is not None:
         _, first_id, sort, last_id = pages.decode_cursor(cursor, "floor")
@@ -215,19 +215,19 @@ def _open(row: type[Row], session_ids: Sequence[str], statuses: Sequence[str]) -
 
 
 class _Stream:
-    """Rows by session, taken one session after the other."""
+    """Rows ordered by session, read one session after the other."""
 
     def __init__(self, rows: Iterator[RequestRow] | Iterator[OrderRow]) -> None:
         self._rows = rows
         self._next: RequestRow | OrderRow | None = next(rows, None)
 
     def of(self, session_id: str) -> Iterator[RequestRow | OrderRow]:
-        """Yield the rows of one session, those of the sessions before being taken."""
+        """Yield the rows of one session. Rows of earlier sessions must have been read."""
         while self._next is not None and self._next.session_id == session_id:
             row, self._next = self._next, next(self._rows, None)
             yield row
 
     def close(self) -> None:
-        """Read no further."""
+        """Stop reading."""
         if isinstance(self._rows, Generator):
             self._rows.close()

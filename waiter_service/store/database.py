@@ -1,4 +1,4 @@
-"""The store: one engine, its transactions, and whether it can be used."""
+"""The database: one engine, its transactions, and whether it can be used."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from waiter_service.store.engines import sqlite_engine, store_has_failed
 from waiter_service.store.fingerprint import fingerprint
 from waiter_service.store.write_lock import WriteLock
 
-# Inserted and updated in one statement, so that it also works in a table that was emptied.
+# Inserts or updates in one statement, so it also works after the table was emptied.
 _PROBE = (
     "INSERT INTO {schema}write_probe (id, writes) VALUES (1, 1)"
     " ON CONFLICT (id) DO UPDATE SET writes = write_probe.writes + 1"
@@ -30,23 +30,22 @@ class Database:
     """A SQLite file or a PostgreSQL database, and transactions on it.
 
     ``url`` is a ``sqlite:///`` or ``postgresql://`` URL; without one it is
-    ``instance/restaurant.db`` beside the code. Nothing is connected before
-    the first use, which also checks the tables, once. Safe to share among
-    threads and greenlets. Make it after a fork, not before: in a child of the
-    process that made it, every use raises ``CreatedBeforeFork``.
+    ``instance/restaurant.db`` beside the code. The first use connects and checks the tables,
+    once. Safe to share among threads and greenlets. Create it after a fork, not before: in a
+    child of the process that created it, every use raises ``CreatedBeforeFork``.
 
-    ``schema`` is where on PostgreSQL the tables are, if not in the first
-    schema of the connection's ``search_path``. Every statement names it, so
-    that no ``search_path`` matters, which a pooler may reset.
+    On PostgreSQL, ``schema`` is the schema that holds the tables, by default the first of the
+    connection's ``search_path``. Every statement names it, so ``search_path``, which a pooler
+    may reset, does not matter.
 
-    On PostgreSQL every call may switch greenlets. On SQLite only one that
-    writes may, while it waits for another writer, before it has begun.
+    On PostgreSQL every call may switch greenlets. On SQLite only a call that writes may, while
+    it waits for another writer, before it has begun.
 
     Raises:
-        DatabaseUrlInvalid: neither of the two, or SQLite in memory, which
-            other processes, and other connections, could not see; or its
-            query holds what the driver does not know.
-        DatabaseSchemaInvalid: ``schema`` is no name for one, or given for SQLite.
+        DatabaseUrlInvalid: ``url`` is neither of the two; or it is SQLite in memory, which
+            other processes and connections could not see; or its query has an option
+            that the driver does not know.
+        DatabaseSchemaInvalid: ``schema`` is not a valid name, or is given for SQLite.
     """
 
     def __init__(self, url: str | None = None, *, schema: str | None = None) -> None:
@@ -59,7 +58,7 @@ class Database:
             self._turn = write_lock.turn
             self._engine = sqlite_engine(self.url, write_lock)
         else:
-            # It brings the driver, which a process that serves SQLite starts sooner without.
+            # It imports the driver; a process with SQLite starts sooner without it.
             from waiter_service.store.postgresql_engine import postgresql_engine
 
             self._engine = postgresql_engine(self.url, self.schema)
@@ -77,8 +76,8 @@ class Database:
             )
         )
         self._probe = text(_PROBE.format(schema=f'"{self.schema}".' if self.schema else ""))
-        # At the end of the process, too: the last connection that is closed copies the
-        # -wal into the file and removes it. A copy of the file alone would lack changes.
+        # At the end of the process, too: closing the last connection copies the -wal into
+        # the file and removes it. A copy of the file alone would lack changes.
         self._disposal = weakref.finalize(self, self._engine.dispose)
         self._is_checked = False
         self._made_by = os.getpid()
@@ -87,7 +86,7 @@ class Database:
 
     @classmethod
     def checked(cls, url: str | None = None, *, schema: str | None = None) -> Self:
-        """Return a database that can be used, or fail now; see ``check``."""
+        """Return a database that can be used, or raise now; see ``check``."""
         database = cls(url, schema=schema)
         try:
             database.check()
@@ -98,7 +97,7 @@ class Database:
 
     @property
     def engine(self) -> Engine:
-        """The engine underneath, for migrations and for listening to statements."""
+        """The engine, for migrations and for event listeners."""
         return self._engine
 
     def pool_use(self) -> tuple[int, int]:
@@ -108,13 +107,13 @@ class Database:
 
     @property
     def fingerprint(self) -> str:
-        """A digest of its host, name and schema, which tells it from other databases."""
+        """A digest of its host, name and schema, which differs from that of other databases."""
         return fingerprint(self.url, self.schema)
 
     @property
     def sqlite_path(self) -> Path | None:
-        """The file itself, not a symbolic link to it, or ``None`` on PostgreSQL."""
-        # SQLite follows links too, so what lies beside the file is beside this one.
+        """The file itself, with symbolic links followed; ``None`` on PostgreSQL."""
+        # SQLite follows links too, so what lies beside the file is beside this path.
         # Not Path.resolve, which raises for a loop of links.
         return Path(os.path.realpath(str(self.url.database))) if self.is_sqlite else None
 
@@ -122,13 +121,13 @@ class Database:
     def writing(self) -> Iterator[Session]:
         """Open a transaction that changes something; commit it unless the block raises.
 
-        SQLite lets one of these run at a time, from its beginning; on
-        PostgreSQL it is the block that locks the rows it depends on.
+        SQLite runs one of these at a time, from its beginning. On PostgreSQL the block must
+        lock the rows it depends on.
 
         Raises:
             DatabaseUnavailable: no answer, or another writer took too long.
-            SchemaOutOfDate: found at the first use.
-            CreatedBeforeFork: this process is a child of the one that made it.
+            SchemaOutOfDate: at the first use.
+            CreatedBeforeFork: this process is a child of the one that created it.
         """
         with self._translated_errors():
             self._check_once()
@@ -137,11 +136,10 @@ class Database:
 
     @contextmanager
     def committing(self) -> Iterator[Connection]:
-        """Open a connection for statements that each change something by itself.
+        """Open a connection on which each statement is committed by itself.
 
-        Where one is all there is to do, that spares PostgreSQL the round trips of
-        BEGIN and COMMIT: each is committed as it is carried out. On SQLite it is a
-        transaction like any other.
+        A single statement thereby saves PostgreSQL the round trips of BEGIN and COMMIT. On SQLite
+        the block is an ordinary transaction.
 
         Raises: like ``writing``.
         """
@@ -162,10 +160,10 @@ class Database:
                 yield orm
 
     def upgrade(self) -> None:
-        """Bring the tables to what this code expects; nothing to do is fine.
+        """Bring the tables to the schema that this code expects; does nothing if they have it.
 
-        A schema that is missing is made. Two processes may do it at once: the
-        second waits for the first.
+        A missing schema is created. Two processes may do this at once: the second waits for the
+        first.
 
         Raises:
             SchemaOutOfDate: the tables are a newer release's, or another program's.
@@ -191,7 +189,7 @@ class Database:
             raise SchemaOutOfDate(str(self), found=found, expected=expected)
 
     def write_probe(self) -> None:
-        """Change something that nobody reads, to find out whether changes can be made.
+        """Change a row that is never read, to find out whether changes can be made.
 
         Raises: like ``writing``.
         """
@@ -204,14 +202,14 @@ class Database:
             self._engine.dispose()
 
     def _become_inherited(self) -> None:
-        """Leave all to the parent: this process was forked from the one that made it.
+        """Leave everything to the parent: this process is a fork of the one that created it.
 
-        A new pool would not do. The service's claims on the outbox carry one name, by
-        which two processes would announce the same changes; and a lock that another thread
-        of the parent held at that moment stays locked here.
+        A new pool would not be enough. The service's claims on the outbox carry one name, by
+        which two processes would announce the same changes. And a lock that another thread of
+        the parent held at the fork stays locked here.
         """
         self._is_inherited = True
-        # It would end the parent's connections.
+        # Closing them would end the parent's connections.
         self._disposal.detach()
 
     def _check_once(self) -> None:
@@ -228,8 +226,8 @@ class Database:
         except exc.SQLAlchemyError as error:
             if not store_has_failed(error):
                 raise
-            # The driver's own words, not SQLAlchemy's, which would show the
-            # statement and with it what guests have written.
+            # The driver's message, not SQLAlchemy's, which would show the statement and with
+            # it what guests have written.
             cause = getattr(error, "orig", None) or error
             raise DatabaseUnavailable(
                 f"the database {self} cannot be used: {str(cause).strip()}; "
@@ -248,10 +246,10 @@ _made_here: weakref.WeakSet[Database] = weakref.WeakSet()
 
 
 def _close_files_before_fork() -> None:
-    # SQLite counts the locks of a process, and a child inherits the count but not the locks.
-    # It would believe that its own connections hold locks that only the parent's do, and
-    # lose what it writes once the parent has closed the file. With no connection open,
-    # there is nothing to inherit.
+    # SQLite counts the locks of a process. A child inherits the count but not the locks: it
+    # would believe that its own connections hold locks that only the parent's hold, and lose
+    # what it writes once the parent has closed the file. Without an open connection there
+    # is nothing to inherit.
     for database in list(_made_here):
         if database.is_sqlite:
             database.dispose()
@@ -262,5 +260,5 @@ def _inherit_databases() -> None:
         database._become_inherited()
 
 
-# Noted once for each fork, so that no use of a database has to ask for the process's id.
+# Recorded once for each fork, so that no use of a database has to ask for the process's id.
 os.register_at_fork(before=_close_files_before_fork, after_in_child=_inherit_databases)

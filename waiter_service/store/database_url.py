@@ -1,4 +1,4 @@
-"""Where the database is: the URL, as an environment gives it and as SQLAlchemy is to see it."""
+"""The database's URL: from the environment, and in the form that SQLAlchemy needs."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from waiter_service.errors import DatabaseSchemaInvalid, DatabaseUrlInvalid, sho
 
 DEFAULT_SQLITE_PATH = Path(__file__).resolve().parents[2] / "instance" / "restaurant.db"
 
-# What needs no quotes in SQL, apart from capitals, which are kept. PostgreSQL cuts
-# longer names off without a word.
+# Names that need no quotes in SQL, and capitals, whose case is kept. PostgreSQL silently
+# cuts off longer names.
 _SCHEMA_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
 
 
 def url_from(environ: Mapping[str, str]) -> str | None:
-    """Return the URL that an environment asks for; None stands for the default."""
+    """Return the URL that the environment sets; None is the default."""
     if url := environ.get("DATABASE_URL"):
         return url
     if instance_dir := environ.get("INSTANCE_DIR"):
         # As runtime/settings reads it: a leading "~" is the home directory.
         path = Path(instance_dir).expanduser().resolve() / "restaurant.db"
-        # Not put together by hand: in a URL, "?" would begin a query and "%" an escape.
+        # Not built as a string: in a URL, "?" would begin a query and "%" an escape.
         return URL.create("sqlite", database=str(path)).render_as_string()
     return None
 
 
 def usable_url(url: str | None) -> URL:
-    """Return ``url`` as SQLAlchemy is to see it, whichever driver it names.
+    """Return ``url`` in the form that SQLAlchemy needs, whichever driver it names.
 
     Raises:
-        DatabaseUrlInvalid: see ``Database``. Tells nothing of the URL, which may hold a password.
+        DatabaseUrlInvalid: see ``Database``. Shows no part of the URL, which may hold a password.
     """
     if not url:
         return URL.create("sqlite", database=str(DEFAULT_SQLITE_PATH))
@@ -46,7 +46,7 @@ def usable_url(url: str | None) -> URL:
             "postgresql://user:password@host/name"
         ) from error
     backend = parsed.drivername.partition("+")[0]
-    # "postgres" is how many hosts still spell it; SQLAlchemy no longer does.
+    # Many hosting services still write "postgres", which SQLAlchemy no longer accepts.
     if backend in ("postgres", "postgresql"):
         return parsed.set(drivername="postgresql+psycopg")
     if backend != "sqlite":
@@ -64,10 +64,10 @@ def usable_url(url: str | None) -> URL:
 
 
 def usable_schema(schema: str | None, url: URL) -> str | None:
-    """Return the schema that the tables are to be in; None is PostgreSQL's own choice.
+    """Return the schema for the tables; None leaves it to PostgreSQL.
 
     Raises:
-        DatabaseSchemaInvalid: it is no name for one, or the database has no schemas.
+        DatabaseSchemaInvalid: it is not a valid name, or the database has no schemas.
     """
     if not schema:
         return None

@@ -1,4 +1,4 @@
-"""How SQLAlchemy reaches SQLite, and which of its errors mean that a database has failed."""
+"""SQLAlchemy's engine for SQLite, and the errors that mean that a database has failed."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from sqlalchemy.engine import URL
 
 from waiter_service.store.write_lock import BUSY_TIMEOUT_SECONDS, WriteLock
 
-# What fails because of the state the database is in, and not because of what it was asked.
-# The plain DatabaseError is SQLite's, of a file that is damaged or no database.
-# InternalError and NotSupportedError are PostgreSQL's, of a server that is read-only, and
-# of a plan that was prepared before a table was altered.
+# Errors that come from the state of the database, not from the statement. The plain
+# DatabaseError is SQLite's, for a file that is damaged or not a database. InternalError and
+# NotSupportedError are PostgreSQL's, for a read-only server and for a plan that was
+# prepared before a table was altered.
 _STORE_FAILED = {
     exc.OperationalError,
     exc.InterfaceError,
@@ -24,8 +24,8 @@ _STORE_FAILED = {
     exc.TimeoutError,
     exc.PendingRollbackError,
 }
-# Our statements are right, so these are a restore that is under way, or a role without rights.
-# By PostgreSQL's codes, since its driver may not be imported.
+# Our statements are correct, so these mean a running restore, or a role without rights. By
+# PostgreSQL's codes, since its driver must not be imported here.
 _TABLES_WITHHELD = {
     "42P01",  # undefined table
     "3F000",  # invalid schema name
@@ -34,17 +34,17 @@ _TABLES_WITHHELD = {
 
 
 def store_has_failed(error: exc.SQLAlchemyError) -> bool:
-    """Tell whether ``error`` is about the state of the database, not about what it was asked."""
-    # Of what derives from the DatabaseError most is about what was asked.
+    """Return whether ``error`` comes from the state of the database, not from the statement."""
+    # Most subclasses of DatabaseError come from the statement.
     code = getattr(getattr(error, "orig", None), "sqlstate", None)
     return type(error) in _STORE_FAILED or code in _TABLES_WITHHELD
 
 
 def sqlite_engine(url: URL, write_lock: WriteLock) -> Engine:
-    """Return an engine that makes the file, and the folder it lies in, where they are missing.
+    """Return an engine that creates the file, and its folder, if they are missing.
 
-    With the execution option ``writes=True`` a transaction has ``write_lock``
-    from its beginning.
+    With the execution option ``writes=True`` a transaction holds ``write_lock`` from its
+    beginning.
     """
     engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_SECONDS})
 
@@ -54,20 +54,20 @@ def sqlite_engine(url: URL, write_lock: WriteLock) -> Engine:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            # As the driver says it of a file that it cannot open.
+            # In the words of the driver for a file that it cannot open.
             raise sqlite3.OperationalError(
                 f"the folder {folder} cannot be made: {error.strerror}"
             ) from error
 
     @event.listens_for(engine, "connect")
     def _set_up(connection: sqlite3.Connection, _record: Any) -> None:
-        # Python's sqlite3 would open transactions where it sees fit, and
-        # reads not at all; _begin below does it instead.
+        # Python's sqlite3 would choose by itself when to open transactions, and would open
+        # none for reads; _begin below does it instead.
         connection.isolation_level = None
         connection.execute("PRAGMA foreign_keys = ON")
-        # Readers do not wait for the writer. NORMAL may lose the last commits
-        # when the power fails, together with their announcements; it never
-        # loses one of the two, and a killed process loses nothing.
+        # Readers do not wait for the writer. When the power fails, NORMAL may lose the last
+        # commits together with their outbox rows, but never only one of the two. A killed
+        # process loses nothing.
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
 

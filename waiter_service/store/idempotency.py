@@ -1,9 +1,9 @@
-"""Making a retried call safe: the same key gets the first call's answer.
+"""Idempotency keys, which make a retried call safe: the same key gets the first call's answer.
 
 ::
 
     answer = store.begin(key, actor, operation, request_hash)
-    if answer is None:                     # it is ours to do
+    if answer is None:                     # this call is the first
         try: ... store.finish(key, actor, status, body)
         except: store.abandon(key, actor)  # so that a retry may do it
 """
@@ -27,29 +27,29 @@ from waiter_service.store.models import IdempotencyRow
 
 MAX_KEY_CHARS = 255
 MAX_OPERATION_CHARS = 300
-# A call that has not finished by then was cut short with its process. What it
-# did stays done, so the retry may do it again: longer than any call takes.
+# A call that has not finished by then died with its process. Its changes stay, so a retry
+# may make them again. Longer than any call takes.
 ABANDONED_AFTER = timedelta(seconds=60)
 # Clients retry within minutes; a day also covers a phone that was put away.
 KEPT_FOR = timedelta(hours=24)
-# The newest keys of each actor that are kept, some 3 MB. A retry comes within minutes,
-# and so many calls take longer, also for a till that makes them without a pause. A guess.
+# The newest keys that are kept per actor, some 3 MB. A retry comes within minutes, and it
+# takes longer than that to make so many calls, even for a till without pauses. A guess.
 MAX_KEYS_PER_ACTOR = 2000
-# New keys between two looks at how many their actor has: the look costs as much as
-# the call that it delays.
+# New keys between two counts of an actor's keys: counting costs as much as the call
+# that it delays.
 _CALLS_PER_LOOK = 64
 
 
 @dataclass(frozen=True, slots=True)
 class StoredAnswer:
-    """What the first call with a key was answered."""
+    """The answer to the first call with a key."""
 
     status: int
     body: str
 
 
 class IdempotencyStore:
-    """Remembers, for each actor and key, what was asked and what was answered."""
+    """Remembers, for each actor and key, the request and its answer."""
 
     def __init__(self, database: Database, *, clock: Clock = utc_now) -> None:
         self._database = database
@@ -59,20 +59,20 @@ class IdempotencyStore:
     def begin(
         self, key: str, actor: Actor, operation: str, request_hash: str
     ) -> StoredAnswer | None:
-        """Reserve ``key``, or return what its first call was answered.
+        """Reserve ``key``, or return the answer to its first call.
 
         Args:
-            operation: method and path; another is another request.
-            request_hash: of the body, in hexadecimal; another is another request.
+            operation: method and path. Another operation is another request.
+            request_hash: a digest of the body, in hexadecimal. Another digest is another request.
 
         Raises:
-            ValidationError: the key is empty, longer than 255 or no plain text.
-            IdempotencyKeyReused: it came with a different request before.
-            IdempotencyKeyBusy: its first call is still under way.
+            ValidationError: the key is empty, longer than 255 characters or not plain text.
+            IdempotencyKeyReused: the key was used before, for a different request.
+            IdempotencyKeyBusy: the first call with the key has not finished.
         """
         key = inputs.text("Idempotency-Key", key, max_chars=MAX_KEY_CHARS)
-        # A path is whatever the caller wrote. What differs only beyond this
-        # names nothing that exists.
+        # The caller chooses the path. Paths that differ only after this many characters name
+        # nothing that exists.
         operation = operation.encode("unicode_escape").decode("ascii")[:MAX_OPERATION_CHARS]
         try:
             with self._database.writing() as orm:
@@ -81,7 +81,7 @@ class IdempotencyStore:
                     _forget_oldest(orm, actor)
                 return answer
         except IntegrityError as error:
-            # Two came at once (PostgreSQL): the other one has it.
+            # Two calls came at once (PostgreSQL), and the other one has the key.
             raise IdempotencyKeyBusy(key) from error
 
     def _begin(
@@ -108,14 +108,14 @@ class IdempotencyStore:
             raise IdempotencyKeyReused(key)
         if row.response_status is not None:
             return StoredAnswer(row.response_status, row.response_body or "")
-        # Also one from the future: the clock that wrote it was wrong, and may be an hour ahead.
+        # Also a key from the future: the clock that wrote it may have been an hour ahead.
         if abs(now - row.created_at) < ABANDONED_AFTER:
             raise IdempotencyKeyBusy(key)
         row.created_at = now
         return None
 
     def finish(self, key: str, actor: Actor, status: int, body: str) -> None:
-        """Keep the answer, for a day."""
+        """Keep the answer for a day."""
         with self._database.writing() as orm:
             orm.execute(
                 update(IdempotencyRow)
@@ -124,7 +124,7 @@ class IdempotencyStore:
             )
 
     def abandon(self, key: str, actor: Actor) -> None:
-        """Free a key whose call came to nothing."""
+        """Release a key whose call failed."""
         with self._database.writing() as orm:
             orm.execute(
                 delete(IdempotencyRow).where(
@@ -135,7 +135,7 @@ class IdempotencyStore:
             )
 
     def prune(self) -> None:
-        """Forget what is older than a day; call it now and then."""
+        """Delete keys older than a day; call it periodically."""
         with self._database.writing() as orm:
             orm.execute(
                 delete(IdempotencyRow).where(IdempotencyRow.created_at <= self._clock() - KEPT_FOR)
@@ -143,7 +143,7 @@ class IdempotencyStore:
 
 
 def _forget_oldest(orm: Session, actor: Actor) -> None:
-    """Keep the newest keys of ``actor`` alone, and those whose calls are under way."""
+    """Keep only the newest keys of ``actor``, and those whose calls have not finished."""
     newest = (
         select(IdempotencyRow.created_at)
         .where(IdempotencyRow.actor == str(actor))

@@ -1,4 +1,4 @@
-"""Marks in the database, by which those outside can tell that it went back in time."""
+"""Marks in the database, by which a process can tell that it went back in time."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from sqlalchemy.orm import Session
 from waiter_service.store.database import Database
 from waiter_service.store.models import AuditRow, MarkRow
 
-#: Marks that are kept. Sixteen processes make as many within an hour, and one that
-#: is remembered is a minute old while anybody serves.
+#: Marks that are kept. Sixteen processes make as many in an hour, and while any process
+#: serves, the remembered mark is at most a minute old.
 MARKS_KEPT = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What the database holds at one moment.
+    """The state of the database at one moment.
 
-    ``known_marks`` are those asked for that it knows; ``newest_change`` is the id
-    of the newest audit row, which rises with every change; ``timeline`` is
-    PostgreSQL's, which another server's promotion changes; None where there is none.
+    ``known_marks`` are those of the requested marks that it has. ``newest_change`` is the id of
+    the newest audit row, which rises with every change. ``timeline`` is PostgreSQL's, which
+    changes when a standby is promoted; None if it has none.
     """
 
     known_marks: frozenset[str]
@@ -41,7 +41,7 @@ class Marks:
         self._has_timeline = not database.is_sqlite
 
     def write(self) -> str:
-        """Write a new mark and return it; it is committed by then.
+        """Write a new mark, commit it and return it.
 
         Raises:
             DatabaseError: it could not be written.
@@ -54,16 +54,16 @@ class Marks:
         return mark
 
     def find(self, marks: Iterable[str]) -> Found:
-        """Return which of ``marks`` the database knows, and how far it has come: one statement.
+        """Return which of ``marks`` the database has, and its newest change: one statement.
 
         Raises:
-            DatabaseError: it could not be asked.
+            DatabaseError: it could not be read.
         """
         asked = sorted(marks)
         try:
             return self._find(asked)
         except exc.ProgrammingError:
-            # A PostgreSQL that hides its log from us. The marks remain.
+            # This PostgreSQL does not let us read its log's position. The marks are enough.
             if not self._has_timeline:
                 raise
             self._has_timeline = False
@@ -86,7 +86,7 @@ class Marks:
         return Found(frozenset(mark for mark in found if mark), newest_change or 0, found_timeline)
 
     def _looking(self) -> AbstractContextManager[Session | Connection]:
-        # One statement: PostgreSQL is spared the round trips of BEGIN and COMMIT, and
-        # SQLite's writers are not kept waiting.
+        # One statement: this saves PostgreSQL the round trips of BEGIN and COMMIT, and SQLite's
+        # writers do not wait for it.
         database = self._database
         return database.reading() if database.is_sqlite else database.committing()

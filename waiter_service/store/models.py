@@ -1,8 +1,7 @@
 """The tables.
 
-No relationships: every read says in one statement what it needs, so nothing
-is loaded behind anyone's back. Change a table and its migration together; a
-test compares the two.
+Without relationships: every read names all that it needs in one statement, so nothing is
+loaded implicitly. Change a table and its migration together; a test compares them.
 """
 
 from __future__ import annotations
@@ -57,12 +56,12 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-# SQLite counts up by itself only in a column spelled INTEGER.
+# SQLite numbers rows by itself only in a column spelled INTEGER.
 CountedKey = BigInteger().with_variant(Integer, "sqlite")
 
 
 class Base(DeclarativeBase):
-    # Named, since a migration cannot drop what has no name.
+    # Named, because a migration cannot drop a constraint without a name.
     metadata = MetaData(
         naming_convention={
             "ix": "ix_%(column_0_label)s",
@@ -74,7 +73,7 @@ class Base(DeclarativeBase):
 
 
 class WaiterRow(Base):
-    """Somebody who can hold sessions."""
+    """A waiter, who can hold sessions."""
 
     __tablename__ = "waiters"
 
@@ -84,10 +83,10 @@ class WaiterRow(Base):
 
 
 class SessionRow(Base):
-    """Guests at a table, from sitting down to leaving.
+    """A session: guests at a table, from sitting down to leaving.
 
-    Its row is the lock of all that happens in the session: whoever changes
-    anything in it locks it first.
+    Its row is the lock for everything that happens in the session: every change in the
+    session locks it first.
     """
 
     __tablename__ = "sessions"
@@ -108,13 +107,13 @@ class SessionRow(Base):
     version: Mapped[int]
     opened_at: Mapped[datetime] = mapped_column(UtcDateTime)
     closed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    # When it was closed and nothing in it was left to do: until then it is on its
-    # waiter's floor, found by this, however many sessions the waiter has had.
+    # When the session was closed and nothing in it was unfinished. Until then it is on its
+    # waiter's floor. The floor is found by this column, however many sessions the waiter had.
     settled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class TicketColumns:
-    """What a request and an order have in common."""
+    """The columns that requests and orders have in common."""
 
     id: Mapped[str] = mapped_column(String(MAX_ID_CHARS), primary_key=True)
     session_id: Mapped[str] = mapped_column(ForeignKey("sessions.id"))
@@ -126,14 +125,14 @@ class TicketColumns:
     acknowledged_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     acknowledged_by: Mapped[str | None] = mapped_column(String(MAX_ACTOR_ID_CHARS))
     completed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    # When it reached a status from which nobody moves it on. What is unfinished is
-    # found by it, however much has been finished; the status itself is in no index,
-    # so that a change of status changes none.
+    # When it reached a final status. Unfinished rows are found by this column, however many
+    # are finished. The status itself is in no index, so that a change of status changes
+    # no index.
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class RequestRow(TicketColumns, Base):
-    """A guest asks for something: water, the bill."""
+    """A guest's request: water, the bill."""
 
     __tablename__ = "requests"
     __table_args__ = (
@@ -141,24 +140,24 @@ class RequestRow(TicketColumns, Base):
     )
 
     kind: Mapped[str] = mapped_column(String(MAX_KIND_CHARS))
-    # What kinds are compared by; see ``inputs.kind_key``.
+    # The key by which kinds are compared; see ``inputs.kind_key``.
     kind_key: Mapped[str] = mapped_column(String(MAX_KIND_CHARS), server_default=text("''"))
 
 
 class OrderRow(TicketColumns, Base):
-    """What a table has ordered in one go."""
+    """An order of a table."""
 
     __tablename__ = "orders"
     __table_args__ = (Index("ix_orders_session_id_finished_at", "session_id", "finished_at", "id"),)
 
-    # One document: the lines are written once and always read together. A
-    # table of their own pays off when somebody wants to count dishes.
+    # One document: the lines are written once and always read together. A separate table
+    # pays off when dishes are to be counted.
     items: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
     item_count: Mapped[int]
 
 
 class AuditRow(Base):
-    """Who did what, when, and why; written with the change and never changed."""
+    """The audit: who did what, when, and why. Written with the change and never changed."""
 
     __tablename__ = "audit"
     __table_args__ = (Index("ix_audit_subject_kind_subject_id", "subject_kind", "subject_id"),)
@@ -172,7 +171,7 @@ class AuditRow(Base):
     subject_kind: Mapped[str] = mapped_column(String(16))
     subject_id: Mapped[str] = mapped_column(String(MAX_ID_CHARS))
     session_id: Mapped[str] = mapped_column(String(MAX_ID_CHARS))
-    # Statuses, or waiters where a session was opened or transferred.
+    # Statuses; or waiters, if a session was opened or transferred.
     from_value: Mapped[str | None] = mapped_column(String(MAX_ID_CHARS))
     to_value: Mapped[str | None] = mapped_column(String(MAX_ID_CHARS))
     version: Mapped[int]
@@ -180,10 +179,10 @@ class AuditRow(Base):
 
 
 class OutboxRow(Base):
-    """A change committed but not yet announced; see ``outbox.py``.
+    """A change that is committed but not yet announced; see ``outbox/rows.py``.
 
-    ``id`` is the change's own and outlives the database; ``sequence`` orders
-    the rows of a session and starts anew in a new database.
+    ``id`` is the change's own, also in a restored database. ``sequence`` orders the rows of a
+    session and starts again in a new database.
     """
 
     __tablename__ = "outbox"
@@ -199,15 +198,15 @@ class OutboxRow(Base):
     payload: Mapped[dict[str, Any]] = mapped_column(JSON)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     claimed_by: Mapped[str | None] = mapped_column(String(32))
-    # How often the claim was renewed; see ``standstill.py``. The default is for processes of
-    # the release before this one, which also writes the last column; nothing here reads it.
+    # How often the claim was renewed; see ``outbox/standstill.py``. The default is for processes
+    # of the previous release, which also write the last column; nothing here reads it.
     renewals: Mapped[int] = mapped_column(server_default=text("0"))
     attempts: Mapped[int]
     claimed_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class IdempotencyRow(Base):
-    """One retried-safe call of the API; see ``idempotency.py``."""
+    """One idempotent call of the API; see ``idempotency.py``."""
 
     __tablename__ = "idempotency_keys"
     __table_args__ = (Index("ix_idempotency_keys_created_at", "created_at"),)
@@ -222,7 +221,7 @@ class IdempotencyRow(Base):
 
 
 class JoinCodeRow(Base):
-    """A session's join code, which is not in it; see ``join_codes.py``."""
+    """What a session's join code is derived from; see ``join_codes.py``."""
 
     __tablename__ = "join_codes"
 
@@ -230,12 +229,12 @@ class JoinCodeRow(Base):
     nonce: Mapped[str] = mapped_column(String(32))
     digest: Mapped[str] = mapped_column(String(64), unique=True)
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    # How many have joined by it.
+    # How many guests have joined by it.
     guests: Mapped[int]
 
 
 class RevocationRow(Base):
-    """Access that was withdrawn; see ``revocations.py``."""
+    """A revocation; see ``revocations.py``."""
 
     __tablename__ = "revocations"
     __table_args__ = (
@@ -245,9 +244,9 @@ class RevocationRow(Base):
 
     id: Mapped[int] = mapped_column(CountedKey, primary_key=True)
     kind: Mapped[str] = mapped_column(String(16))
-    # A token's jti, a session's or a waiter's id.
+    # A token's jti, or the id of a session, a waiter or a manager.
     subject: Mapped[str] = mapped_column(String(255))
-    # By the clock of whoever revoked: for people, and for the release before this one.
+    # By the clock of the process that revoked: for people, and for the previous release.
     revoked_at: Mapped[datetime] = mapped_column(UtcDateTime)
     # By the clock of the first serving process that saw it.
     seen_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -255,7 +254,7 @@ class RevocationRow(Base):
 
 
 class WriteProbeRow(Base):
-    """One row that is changed now and then, to see whether anything can be."""
+    """One row that is changed periodically, to find out whether changes can be made."""
 
     __tablename__ = "write_probe"
 

@@ -1,6 +1,6 @@
-"""How SQLAlchemy reaches PostgreSQL.
+"""SQLAlchemy's engine for PostgreSQL.
 
-Apart from ``engines``, since it brings the driver: a process that serves SQLite starts
+Separate from ``engines`` because it imports the driver: a process with SQLite starts
 sooner without it.
 """
 
@@ -19,34 +19,33 @@ from waiter_service.store.write_lock import BUSY_TIMEOUT_MS
 
 LOCK_TIMEOUT_MS = BUSY_TIMEOUT_MS
 CONNECT_TIMEOUT_SECONDS = 5
-# What is sent unacknowledged for so long, or asked by keepalives in vain, was sent
-# to nobody: longer than a failover of the network, shorter than anyone waits.
+# After this long without acknowledged data or answered keepalives, a connection counts as
+# dead: longer than a network failover takes, shorter than any caller waits.
 VANISHED_MS = 15_000
-# A guess: a worker's greenlets hold a connection for milliseconds each. Times
-# the workers, it must stay below PostgreSQL's max_connections (100).
+# A guess: a worker's greenlets hold a connection for milliseconds each. Multiplied by
+# the number of workers it must stay below PostgreSQL's max_connections (100).
 POOL_SIZE = 10
 POOL_OVERFLOW = 10
 POOL_TIMEOUT_SECONDS = 10
 
-# Seconds between two times of closing the whole pool because the server refuses what it is
-# asked. Each failed change closes its own connection; a busy floor must not open all of
-# them again for each.
+# Seconds between two times of closing the whole pool because the server refuses statements.
+# Each failed change closes its own connection; a busy floor must not reopen all of them
+# each time.
 EMPTY_POOL_SECONDS = 1.0
 
-# What fails again and again on a connection, and may well succeed on a new one.
+# Errors that persist on one connection and may not occur on a new one.
 _ANOTHER_CONNECTION_MAY_DO = (errors.ReadOnlySqlTransaction, errors.FeatureNotSupported)
 
 
 def postgresql_engine(url: URL, schema: str | None = None) -> Engine:
-    """Return an engine whose connections speak UTC and give up waiting for locks.
+    """Return an engine whose connections use UTC and stop waiting for locks after a while.
 
-    Every statement finds the tables in ``schema``, where one is given. What the URL's query
-    says of a connection wins over our own choices, except for the time zone. With
-    ``prepare_threshold=none`` it prepares no statements, which a pooler of transactions
-    would look for on another connection.
+    Every statement finds the tables in ``schema``, if one is given. Options in the URL's query
+    override ours, except the time zone. With ``prepare_threshold=none`` it prepares no
+    statements, which behind a pooler of transactions would be missing on other connections.
 
     Raises:
-        DatabaseUrlInvalid: the query holds what the driver does not know.
+        DatabaseUrlInvalid: the query has an option that the driver does not know.
     """
     engine = create_engine(
         url.difference_update_query(["prepare_threshold", "options"]),
@@ -59,25 +58,24 @@ def postgresql_engine(url: URL, schema: str | None = None) -> Engine:
 
     @event.listens_for(engine, "checkout")
     def _look_whether_it_was_ended(connection: Any, *_: Any) -> None:
-        # A server that stops or is killed hangs up, and one that vanishes is found
-        # out by the keepalives above: either is there to be read, without asking.
-        # SQLAlchemy's pool_pre_ping asks: a round trip for every transaction, which
-        # was a seventh of what a status change took.
+        # A server that stops or is killed closes the connection, and keepalives detect one that
+        # vanishes. Either can be read without asking. SQLAlchemy's pool_pre_ping asks: a round
+        # trip for every transaction, which was a seventh of the cost of a status change.
         try:
-            # First what the server said last, then that it has hung up.
+            # First the server's last message, then the end of the connection.
             connection.pgconn.consume_input()
             connection.pgconn.consume_input()
         except psycopg.OperationalError as error:
-            # The others that are older will have been ended, too.
+            # The other connections of that age have ended too.
             raise exc.InvalidatePoolError from error
 
     emptied_at = float("-inf")
 
     @event.listens_for(engine, "handle_error")
     def _leave_a_connection_that_only_fails(context: ExceptionContext) -> None:
-        # After a failover this may be the former primary. A new connection looks the
-        # host's name up again, and so finds the server that has taken its place.
-        # Plans that were prepared before a table was altered fail until then, too.
+        # After a failover this may be the former primary. A new connection looks up the host's
+        # name again, and so finds the new primary. Plans that were prepared before a table was
+        # altered also fail until then.
         nonlocal emptied_at
         if not isinstance(context.original_exception, _ANOTHER_CONNECTION_MAY_DO):
             return
@@ -98,9 +96,9 @@ def _connect_args(url: URL) -> dict[str, Any]:
             )
     args: dict[str, Any] = {
         "connect_timeout": CONNECT_TIMEOUT_SECONDS,
-        # A machine that vanishes says nothing. Without these, a caller that has asked it
-        # something waits for TCP to give up, a quarter of an hour. A server that
-        # is frozen, and whose kernel still answers, is not found out.
+        # A machine that vanishes sends nothing. Without these settings, a caller waits until TCP
+        # gives up, a quarter of an hour. They do not detect a frozen server whose kernel
+        # still answers.
         "keepalives_idle": 5,
         "keepalives_interval": 5,
         "keepalives_count": 2,
@@ -108,7 +106,7 @@ def _connect_args(url: URL) -> dict[str, Any]:
     }
     args = {name: value for name, value in args.items() if name not in url.query}
     asked = " ".join(url.normalized_query.get("options", ()))
-    # Of two that set the same, PostgreSQL takes the last.
+    # If two options set the same value, PostgreSQL takes the last.
     args["options"] = f"-c lock_timeout={LOCK_TIMEOUT_MS} {asked} -c timezone=UTC"
     threshold = " ".join(url.normalized_query.get("prepare_threshold", ()))
     if threshold == "none":

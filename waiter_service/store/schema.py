@@ -1,7 +1,7 @@
-"""Which tables there are, which there should be, and the way from one to the other.
+"""The tables' schema: the revision found, the revision expected, and the migrations between.
 
-Alembic's migrations, run without an ``alembic.ini``. Alembic is imported when
-it is needed: a script that places an order should not wait for it.
+Alembic runs without an ``alembic.ini``. It is imported only when it is needed: a script
+that places an order should not wait for it.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 MIGRATIONS = Path(__file__).resolve().parent / "migrations"
 
-# Any number will do that nobody else in the database locks.
+# Any number that no other program uses for a lock in the database.
 _UPGRADE_LOCK = 7_305_511
 
-#: Finds table and column of all that a SQLite database has.
+#: Returns table and column of everything in a SQLite database.
 SQLITE_COLUMNS = (
     "SELECT t.name, c.name FROM sqlite_schema AS t, pragma_table_info(t.name) AS c"
     " WHERE t.type = 'table'"
@@ -41,43 +41,43 @@ def found_revision(connection: Connection, schema: str | None = None) -> str | N
 
 @cache
 def expected_revision() -> str:
-    """Return the revision this code was written for."""
+    """Return the revision that this code expects."""
     return max(known_revisions())
 
 
 @cache
 def known_revisions() -> frozenset[str]:
-    """Return the revisions this code can bring up to date, its own among them."""
-    # Each file is named after its revision, and these are numbered. Alembic says the same,
-    # but takes longer to import than everything else that a start asks of the database.
+    """Return the revisions that this code can migrate, its own among them."""
+    # Each file is named after its revision, and revisions are numbers. Alembic returns the same,
+    # but importing it takes longer than everything else that a start asks of the database.
     files = (MIGRATIONS / "versions").glob("[0-9]*.py")
     return frozenset(file.name.partition("_")[0] for file in files)
 
 
 def prepare(connection: Connection, schema: str | None = None) -> None:
-    """Wait for other upgrades, and make ``schema`` where it is missing.
+    """Wait for other upgrades, and create ``schema`` if it is missing.
 
-    On SQLite the caller's transaction holds the write lock, for which others wait; on
+    On SQLite the caller's transaction holds the write lock, for which others wait. On
     PostgreSQL they wait for an advisory lock.
     """
     if connection.dialect.name != "postgresql":
         return
-    # The first of two upgrades may take its time, and the second should wait for it.
-    # The migrations themselves must not wait long: all later uses of a table queue up
-    # behind a statement that waits to alter it.
+    # The first of two upgrades may take long, and the second should wait for it. The migrations
+    # themselves must not wait long: all later uses of a table queue behind a statement that
+    # waits to alter it.
     lock_timeout = connection.scalar(text("SHOW lock_timeout"))
     connection.execute(text("SET LOCAL lock_timeout = 0"))
     connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _UPGRADE_LOCK})
     connection.execute(
         text("SELECT set_config('lock_timeout', :value, true)"), {"value": lock_timeout}
     )
-    # Not IF NOT EXISTS, for which PostgreSQL asks for the right to make schemas in any case.
+    # Not IF NOT EXISTS, for which PostgreSQL requires the right to create schemas in any case.
     if schema is not None and not inspect(connection).has_schema(schema):
         connection.execute(CreateSchema(schema))
 
 
 def columns_at(revision: str) -> set[tuple[str, str]]:
-    """Return table and column of all that a SQLite database has at ``revision``."""
+    """Return table and column of everything that a SQLite database has at ``revision``."""
     engine = create_engine("sqlite://")
     with engine.begin() as connection:
         upgrade(connection, to=revision)
@@ -87,15 +87,15 @@ def columns_at(revision: str) -> set[tuple[str, str]]:
 
 
 def upgrade(connection: Connection, schema: str | None = None, *, to: str = "head") -> None:
-    """Run the migrations that are missing, inside the caller's transaction: all or nothing.
+    """Run the missing migrations inside the caller's transaction: all or none.
 
     Call ``prepare`` first.
     """
     from alembic import command
 
     if schema is not None:
-        # A migration that forgets to name the schema fails, and alters no table of another
-        # program in the same database.
+        # So a migration that forgets to name the schema fails, and does not alter another program's
+        # table in the same database.
         connection.execute(text("SELECT set_config('search_path', '', true)"))
     config = _config()
     config.attributes["connection"] = connection
@@ -107,6 +107,6 @@ def _config() -> Config:
     from alembic.config import Config
 
     config = Config()
-    # ConfigParser would take a percent sign in the path for its own.
+    # ConfigParser treats a percent sign in the path as its own syntax.
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     return config

@@ -1,4 +1,4 @@
-"""Copying a SQLite database to a file, and putting such a copy in its place."""
+"""Backing up a SQLite database to a file, and restoring it."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from waiter_service.store.write_lock import BUSY_TIMEOUT_SECONDS
 #: Pages copied between two reports: 8 MB, some 20 ms.
 PAGES_PER_STEP = 2000
 
-# SQLite's locks are those of bytes far into the file: one "pending", one "reserved"
-# and 510 "shared". Every open connection in WAL mode holds a shared one.
+# SQLite locks single bytes far into the file: one "pending", one "reserved" and 510 "shared".
+# Every open connection in WAL mode holds a shared one.
 # Source: SQLite's os.h, PENDING_BYTE and SHARED_SIZE.
 _FIRST_LOCK_BYTE = 0x40000000
 _LOCK_BYTES = 512
@@ -28,7 +28,7 @@ _LOCK_BYTES = 512
 _FLOCK = struct.Struct("hhqqi4x")
 _REVISION = re.compile(r"[0-9]{4}")
 
-#: Told the pages copied, and how many there are.
+#: Called with the number of pages copied, and of all pages.
 Progress = Callable[[int, int], None]
 
 
@@ -37,10 +37,10 @@ def _no_progress(_done: int, _total: int) -> None:
 
 
 def backup(database: Path, path: Path, progress: Progress = _no_progress) -> None:
-    """Copy ``database`` to ``path``, as it is at one moment, while others read and write.
+    """Copy ``database``, as it is at one moment, to ``path``, while others read and write.
 
-    ``path`` must not exist, and appears when the copy is whole. It is one file,
-    readable by its owner alone, since it holds what guests have written.
+    ``path`` must not exist; it appears once the copy is complete. The copy is one file that only
+    its owner can read, since it holds what guests have written.
 
     Raises:
         BackupFailed: says why; nothing is left at ``path``.
@@ -52,7 +52,7 @@ def backup(database: Path, path: Path, progress: Progress = _no_progress) -> Non
             _copy(database, writer, progress)
         _sync(unfinished)
         try:
-            # Unlike a rename, this fails where somebody has made the file meanwhile.
+            # Unlike a rename, this fails if the file was created meanwhile.
             os.link(unfinished, path)
         except FileExistsError:
             raise _exists(path) from None
@@ -60,16 +60,16 @@ def backup(database: Path, path: Path, progress: Progress = _no_progress) -> Non
 
 
 def restore(path: Path, database: Path, progress: Progress = _no_progress) -> str:
-    """Put a copy of the backup at ``path`` in the place of ``database``; return its revision.
+    """Replace ``database`` by a copy of the backup at ``path``; return the backup's revision.
 
-    The database must be open nowhere; who opens it meanwhile waits, and then finds
-    what is restored. It is all or nothing, even for a process that is killed. The file
-    stays the same one, with its owner and its permissions; what its ``-wal`` held is gone.
+    No process may have the database open. One that opens it meanwhile waits, and then finds
+    the restored data. It is all or nothing, even if this process is killed. The file stays the
+    same one, with its owner and permissions; the contents of its ``-wal`` are gone.
 
     Raises:
-        BackupFailed: the backup is none of this service, or damaged, or of a newer
-            release; nothing was changed.
-        DatabaseInUse: some process has the database open; nothing was changed.
+        BackupFailed: the backup is not of this service, is damaged, or is of a newer release;
+            nothing was changed.
+        DatabaseInUse: a process has the database open; nothing was changed.
     """
     with _failures_named(path):
         revision = _checked_revision(path)
@@ -87,13 +87,13 @@ def restore(path: Path, database: Path, progress: Progress = _no_progress) -> st
 
 
 def _opened_alone(database: Path) -> sqlite3.Connection:
-    """Return a connection that keeps everybody else out until it is closed."""
+    """Return a connection that keeps all others out until it is closed."""
     writer = sqlite3.connect(database, timeout=0, isolation_level=None)
     try:
-        # The -wal goes into the file. With a rollback journal instead, a copy that
-        # is interrupted is undone by the next who opens the file.
+        # This copies the -wal into the file. With a rollback journal instead, an interrupted
+        # copy is undone by the next process that opens the file.
         writer.execute("PRAGMA journal_mode = DELETE")
-        # A lock that is taken is kept: the copy begins a transaction of its own.
+        # Keeps a lock once it is taken: the copy begins a transaction of its own.
         writer.execute("PRAGMA locking_mode = EXCLUSIVE")
         writer.execute("BEGIN EXCLUSIVE")
         writer.execute("COMMIT")
@@ -110,14 +110,14 @@ def _opened_alone(database: Path) -> sqlite3.Connection:
 
 
 def _is_damage(error: sqlite3.DatabaseError) -> bool:
-    # The lower byte: the others say what kind.
+    # The lower byte; the others give the kind.
     return error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
 
 
 def _replace(database: Path, path: Path, progress: Progress) -> None:
-    """Put a copy of the backup at ``path`` in the place of a file that SQLite refuses to open.
+    """Replace a file that SQLite refuses to open by a copy of the backup at ``path``.
 
-    No process that waits to open that file can do more with it than fail.
+    A process that waits to open that file can only fail with it.
     """
     with _new_file(database.with_name(f"{database.name}.restored")) as unfinished:
         with closing(sqlite3.connect(unfinished)) as writer:
@@ -125,7 +125,7 @@ def _replace(database: Path, path: Path, progress: Progress) -> None:
         _sync(unfinished)
         with _locked(database):
             _take_after(database, unfinished)
-            # These belong to the old file: SQLite would write what they hold over the new.
+            # These belong to the old file: SQLite would write their contents over the new one.
             for ending in ("-wal", "-shm", "-journal"):
                 database.with_name(database.name + ending).unlink(missing_ok=True)
             unfinished.replace(database)
@@ -135,8 +135,8 @@ def _replace(database: Path, path: Path, progress: Progress) -> None:
 def _copy(source: Path, writer: sqlite3.Connection, progress: Progress) -> None:
     with closing(_open(source)) as reader:
         reader.isolation_level = None
-        # One moment, to the end: a backup without a transaction starts again
-        # whenever another process writes. Writers do not wait for it.
+        # One moment, to the end: a backup without a transaction starts again whenever another
+        # process writes. Writers do not wait for it.
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM sqlite_schema").fetchone()
         reader.backup(
@@ -144,7 +144,7 @@ def _copy(source: Path, writer: sqlite3.Connection, progress: Progress) -> None:
             pages=PAGES_PER_STEP,
             progress=lambda _status, left, total: progress(total - left, total),
         )
-    # One file, that is read without the folder being written to.
+    # A single file, which can be read without writing to its folder.
     writer.execute("PRAGMA journal_mode = DELETE")
 
 
@@ -180,7 +180,7 @@ def _checked_revision(path: Path) -> str:
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    # Not made where it is missing. Not mode=ro, which cannot open one in WAL mode
+    # Does not create a missing file. Not mode=ro, which cannot open a file in WAL mode
     # whose -shm file is missing.
     uri = f"{path.resolve().as_uri()}?mode=rw"
     return sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_SECONDS)
@@ -188,7 +188,7 @@ def _open(path: Path) -> sqlite3.Connection:
 
 @contextmanager
 def _new_file(path: Path) -> Iterator[Path]:
-    """Make an empty file beside ``path``, which must not exist; remove it at the end."""
+    """Create an empty file beside ``path``, which must not exist; remove it at the end."""
     if path.exists():
         raise _exists(path)
     unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
@@ -206,8 +206,8 @@ def _exists(path: Path) -> BackupFailed:
 
 @contextmanager
 def _locked(database: Path) -> Iterator[None]:
-    """Hold every lock that SQLite knows of, as it does itself to have a file alone."""
-    # Not through SQLite, which refuses to open a file that is damaged.
+    """Hold all of SQLite's locks, as SQLite does to have a file to itself."""
+    # Not through SQLite, which refuses to open a damaged file.
     with database.open("r+b") as file:
         try:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, _LOCK_BYTES, _FIRST_LOCK_BYTE)
@@ -219,7 +219,7 @@ def _locked(database: Path) -> Iterator[None]:
 
 
 def _holder(file: int) -> int | None:
-    """Return the process that holds one of SQLite's locks, if the kernel tells."""
+    """Return the process that holds one of SQLite's locks, if the kernel says so."""
     asked = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, _FIRST_LOCK_BYTE, _LOCK_BYTES, 0)
     kind, *_, pid = _FLOCK.unpack(fcntl.fcntl(file, fcntl.F_GETLK, asked))
     # 0 stands for a process in another container.
@@ -227,16 +227,16 @@ def _holder(file: int) -> int | None:
 
 
 def _take_after(database: Path, replacement: Path) -> None:
-    """Give ``replacement`` the permissions of ``database``, and its owner where we may."""
+    """Give ``replacement`` the permissions of ``database``, and its owner if we may."""
     old = database.stat()
     replacement.chmod(old.st_mode & 0o777)
-    # An operator's root must not lock the service out of its own database.
+    # An operator who runs this as root must not lock the service out of its database.
     if os.geteuid() == 0:
         os.chown(replacement, old.st_uid, old.st_gid)
 
 
 def _sync(path: Path) -> None:
-    """Have a file or a folder on the disk."""
+    """Wait until a file or a folder is on the disk."""
     file = os.open(path, os.O_RDONLY)
     try:
         os.fsync(file)

@@ -1,4 +1,4 @@
-"""SQLite's one write lock, waited for without stopping anybody else."""
+"""SQLite's one write lock, waited for without stopping other greenlets."""
 
 from __future__ import annotations
 
@@ -10,28 +10,25 @@ from contextlib import contextmanager
 
 from sqlalchemy import exc
 
-# How long a writer waits for others, all in all. A change takes about a
-# millisecond, so five seconds mean something is stuck, and a waiter has pressed
-# twice by then.
+# How long a writer waits for others in all. A change takes about a millisecond, so after
+# five seconds something is stuck, and a waiter has pressed the button twice by then.
 BUSY_TIMEOUT_SECONDS = 5.0
 BUSY_TIMEOUT_MS = int(BUSY_TIMEOUT_SECONDS * 1_000)
 
-# Between two looks at a lock that another process holds. A look takes 5 us, a
-# change a few milliseconds. A guess.
+# Between two tries for a lock that another process holds. A try takes 5 us, a change a few
+# milliseconds. A guess.
 LOOK_EVERY_SECONDS = 0.002
 
 
 class WriteLock:
-    """The right to write to one SQLite file, as those of this process share it.
+    """The right to write to one SQLite file, shared by the writers of this process.
 
-    SQLite would wait for it in C, where no greenlet can switch: while another
-    process held it, a worker answered nobody, and in the end gunicorn killed
-    it. So we ask, and sleep in between. Where gevent has patched ``time`` and
-    ``threading``, that lets others run.
+    SQLite would wait for it in C, where greenlets cannot switch: while another process held it,
+    the worker would answer no one, until gunicorn killed it. So we try, and sleep in
+    between. Where gevent has patched ``time`` and ``threading``, other greenlets run meanwhile.
 
-    Writers of this process take turns before they ask. So those who wait hold
-    no connection, of which readers would find none left, and come in the order
-    they came, where looking now and then may let anybody overtake.
+    Writers of this process queue before they try. So those that wait hold no connection, which
+    readers would then lack, and they get the lock in the order in which they came.
     """
 
     def __init__(self) -> None:
@@ -40,10 +37,10 @@ class WriteLock:
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """Wait for this process's other writers, and keep later ones waiting. May switch greenlets.
+        """Wait for this process's earlier writers, and hold later ones back. May switch greenlets.
 
         Raises:
-            TimeoutError (SQLAlchemy's): the turn has not come in time.
+            TimeoutError (SQLAlchemy's): its turn did not come in time.
         """
         give_up_at = time.monotonic() + BUSY_TIMEOUT_SECONDS
         if not self._turn.acquire(timeout=BUSY_TIMEOUT_SECONDS):
@@ -55,15 +52,14 @@ class WriteLock:
             self._turn.release()
 
     def begin(self, connection: sqlite3.Connection) -> None:
-        """Open a transaction that has the lock; only within ``turn``. May switch greenlets.
+        """Open a transaction that holds the lock; only within ``turn``. May switch greenlets.
 
         Raises:
-            sqlite3.OperationalError: another process did not give it up in time.
+            sqlite3.OperationalError: another process did not release it in time.
         """
-        # Two statements a transaction, 5 us together. Not switched off for good:
-        # whatever else may be locked, such as the file while its last writer's
-        # crash is made good, is locked for milliseconds, and SQLite waits for it
-        # wherever that happens.
+        # Two statements per transaction, 5 us together. The timeout is not switched off for good:
+        # other locks, such as the file's while SQLite recovers from a writer's crash, last for
+        # milliseconds, and SQLite waits for them wherever they occur.
         connection.execute("PRAGMA busy_timeout = 0")
         try:
             while not self._has_begun(connection):
@@ -72,12 +68,12 @@ class WriteLock:
             connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
 
     def _has_begun(self, connection: sqlite3.Connection) -> bool:
-        # IMMEDIATE: a transaction that reads first and then finds another has
-        # written meanwhile could only fail.
+        # IMMEDIATE: a transaction that reads first, and finds that another has written
+        # meanwhile, could only fail.
         try:
             connection.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as error:
-            # The lower byte: the others say what kind of busy.
+            # The lower byte; the others give the kind of "busy".
             is_busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
             if not is_busy or time.monotonic() >= self._give_up_at:
                 raise
