@@ -19,7 +19,7 @@ BELOW = {
     # One serving process.
     "runtime/cli": ["runtime", "demo"],
     "runtime": ["runtime/http", "runtime/metrics"],
-    "runtime/http": ["runtime/settings", "notifications/entrance"],
+    "runtime/http": ["runtime/metrics"],
     "runtime/metrics": ["runtime/settings", "notifications face"],
     "runtime/settings": ["notifications/access"],
     "demo": ["api"],
