@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from app import create_app
-from notifications.errors import NotServing
+from notifications import NotServing
 from tests.support.programs import REPOSITORY
 
 UPDATE = {

@@ -1,0 +1,80 @@
+"""The package's public face: what it offers, and what importing it costs."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import subprocess
+import sys
+
+import pytest
+
+import notifications
+from tests.support.documents import all_examples
+from tests.support.programs import REPOSITORY
+
+#: What other programs rely on. To take a name away is a breaking change.
+PUBLIC = {
+    "AffectedData",
+    "Batch",
+    "Broker",
+    "BrokerUnavailable",
+    "CacheRefreshService",
+    "FloorListener",
+    "HistoryLimits",
+    "InvalidNotification",
+    "MemoryBroker",
+    "NotServing",
+    "NotificationError",
+    "NotificationService",
+    "Priority",
+    "RefreshStats",
+}
+
+
+def test_public_names_are_those_that_programs_rely_on() -> None:
+    assert set(notifications.__all__) == PUBLIC
+    assert set(dir(notifications)) >= PUBLIC
+
+
+@pytest.mark.parametrize("name", sorted(PUBLIC))
+def test_public_name_is_what_type_checkers_take_it_for(name: str) -> None:
+    tree = ast.parse(inspect.getsource(notifications))
+    [module] = {
+        node.module
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and name in [alias.name for alias in node.names]
+    }
+    assert getattr(notifications, name).__module__ == module
+
+
+def test_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="'notifications' has no attribute 'desserts'"):
+        getattr(notifications, "dess" + "erts")
+
+
+def test_importing_the_package_imports_nothing_else_of_anybody() -> None:
+    source = (
+        "import __future__, importlib, sys, typing; before = {*sys.modules}; import notifications; "
+        "print({*sys.modules} - before)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", source],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=30,
+    )
+    assert done.stdout.strip() == "{'notifications'}"
+
+
+def test_documents_import_public_names_alone() -> None:
+    imported = [
+        node.module
+        for example in all_examples("python")
+        for node in ast.walk(ast.parse(example.code))
+        if isinstance(node, ast.ImportFrom) and node.module
+    ]
+    ours = {module for module in imported if module.partition(".")[0] == "notifications"}
+    assert ours <= {"notifications", "notifications.errors"}
