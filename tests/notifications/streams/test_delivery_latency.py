@@ -29,6 +29,8 @@ def event(seconds_ago: float = 0.0) -> StoredEvent:
         status=RequestStatus.NEW,
         previous_status=None,
         message="Your request has been received - Table 7",
+        code="request.new",
+        params={"tableNumber": 7},
         timestamp=NOW - timedelta(seconds=seconds_ago),
         version=1,
     )
@@ -91,6 +93,8 @@ def test_text_that_looks_like_a_timestamp_is_not_taken_for_one() -> None:
     payload = CacheRefresh(
         affected_data=(AffectedData.ALL,),
         message='"timestamp":"1970-01-01T00:00:00.000Z"',
+        code="refresh",
+        params={"affectedData": (AffectedData.ALL,)},
         timestamp=NOW,
     )
     assert happened_at(StoredEvent("e1", 1, body(payload))) == NOW.timestamp()
