@@ -1,8 +1,8 @@
-"""Whether waiting is cooperative: one greenlet that waits must not stop all others.
+"""Checks that waiting is cooperative: one greenlet that waits must not stop all others.
 
-gevent replaces what blocks, but only for modules that are imported afterwards.
-One import too early and a single slow query stops every stream of a worker, so each
-worker tries at its start whether another greenlet runs while it waits.
+gevent replaces blocking functions, but only in modules that are imported afterwards. A single
+import too early, and one slow query stops every stream of a worker. So each worker checks
+at its start that another greenlet runs while it waits.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from typing import Any
 
 import gevent
 
-#: Seconds that each trial waits at most. A cooperative one ends at once.
+#: Seconds that each check waits at most. A cooperative wait ends at once.
 _TRIAL_SECONDS = 1.0
 
 
 def blocking_parts() -> list[str]:
-    """Return what would stop the whole process while one greenlet waits for it.
+    """Return what would block the whole process while one greenlet waits for it.
 
-    Of psycopg, only where it has been imported. Switches greenlets.
+    Checks psycopg only if it has been imported. Switches greenlets.
     """
     trials: dict[str, Callable[[], bool]] = {
         "sockets": _sockets_cooperate,
@@ -60,8 +60,8 @@ def _psycopg_cooperates() -> bool:
     from psycopg import waiting
 
     def query() -> Generator[waiting.Wait, Any, bool]:
-        # psycopg's protocol: ask to wait for input, and be told what is ready,
-        # which is nothing once the interval is over.
+        # psycopg's protocol: ask to wait for input, and receive what is ready, which is nothing
+        # once the interval is over.
         answer = yield waiting.Wait.R
         return bool(answer)
 

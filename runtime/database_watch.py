@@ -1,14 +1,14 @@
-"""Notices that the database went back in time, and has every screen load everything again.
+"""Detects that the database went back in time, and makes every screen load everything again.
 
-After a restore from a backup, or a failover that lost the last commits, clients hold
-things that no longer exist, and what happens next has versions they have seen. An
-id in the database would not tell: the backup has it, too. So each process leaves a
-random mark in the database when it starts and every minute, and remembers it
-outside: with the histories, in Redis or in the memory broker's file. A database
-that does not know the remembered mark went back.
+After a restore from a backup, or a failover that lost the last commits, clients show things
+that no longer exist, and new events have versions that they have seen. An id in the
+database would not reveal it, because the backup has the id too. So each process writes a
+random mark into the database when it starts and every minute, and remembers it outside:
+with the histories, in Redis or in the memory broker's file. A database without the
+remembered mark went back.
 
-What lies between two marks is covered by the newest change, which is remembered
-as changes are made, and on PostgreSQL by the timeline.
+Changes between two marks are covered by the newest change, which is remembered as changes
+are made, and on PostgreSQL by the timeline.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from waiter_service.store.marks import Found, Marks
 
 log = logging.getLogger("runtime.database_watch")
 
-#: Seconds between two looks while nothing is changed here, and at least. Each is a
-#: statement, and with Redis one round trip or two.
+#: Seconds between two looks while nothing changes here, and the least between any two. Each
+#: look is one statement, and with Redis one round trip or two.
 LOOK_SECONDS = 1.0
 PAUSE_SECONDS = 0.1
 
@@ -41,14 +41,14 @@ MARK_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """How far a database had come when somebody looked."""
+    """The state of a database when a process looked at it."""
 
     mark: str
     newest_change: int
     timeline: str | None
 
     def is_part_of(self, found: Found) -> bool:
-        """Return whether the database found has been there."""
+        """Return whether the database found has passed through this state."""
         return (
             self.mark in found.known_marks
             and self.newest_change <= found.newest_change
@@ -60,7 +60,7 @@ class Moment:
 
     @classmethod
     def parse(cls, text: str | None) -> Self | None:
-        """Return what ``text`` says; None where it is missing or not ours."""
+        """Return the moment in ``text``; None if it is missing or not ours."""
         try:
             return None if text is None else cls(**json.loads(text))
         except (ValueError, TypeError):
@@ -70,8 +70,8 @@ class Moment:
 class DatabaseWatch:
     """Looks once a second and after changes, in a greenlet of its own.
 
-    ``on_gone_back`` is called in every process that saw the database before it went
-    back: for what it knows of the database beside the histories.
+    ``on_gone_back`` is called in every process that saw the database before it went back, for
+    what that process knows of the database apart from the histories.
     """
 
     def __init__(
@@ -80,55 +80,55 @@ class DatabaseWatch:
         self._marks = marks
         self._broker = broker
         self._on_gone_back = on_gone_back
-        # What this process itself has seen of the database.
+        # The last state of the database that this process itself has seen.
         self._seen: Moment | None = None
         self._mark_at = 0.0
         self._background = Background(self._run)
 
     def start(self) -> None:
-        """Look now, before anybody is served, and then periodically. Idempotent."""
+        """Look now, before the first stream is served, and then periodically. Idempotent."""
         if not self._background.is_running:
             self._look_if_possible()
             self._background.start()
 
     def stop(self) -> None:
-        """Look a last time, and end: what was seen last is what is remembered. Idempotent."""
+        """Look a last time, to remember the final state, and end. Idempotent."""
         self._background.stop()
 
     def wake(self) -> None:
-        """Remember soon that there are changes, which screens are told of now. Never switches."""
+        """Remember the newest change soon. Never switches greenlets."""
         self._background.wake()
 
     def _run(self) -> None:
         while self._background.wait(LOOK_SECONDS):
             if not self._look_if_possible():
-                # A broker that is away says so at once. Once it is back, streams resume,
-                # and should not do so for long in a history that is to end.
+                # A broker that is away fails at once. Once it is back, streams resume, and should
+                # not do so for long in a history that is about to end.
                 self._background.wake()
-            # On a busy floor changes would have it look hundreds of times a second.
+            # On a busy floor, changes would make it look hundreds of times a second.
             gevent.sleep(PAUSE_SECONDS)
         self._look_if_possible()
 
     def _look_if_possible(self) -> bool:
-        """Look; return False where only the broker's absence kept us from it."""
+        """Look; return False if the broker's absence prevented it."""
         try:
             self.look()
         except BrokerUnavailable:
             return False
         except DatabaseError as error:
-            # Reported by those who serve with it.
+            # The code that serves requests reports this failure.
             log.debug("the database could not be compared with what is remembered: %s", error)
         except Exception:
             log.exception("the database could not be compared with what is remembered")
         return True
 
     def look(self) -> None:
-        """Compare the database with what is remembered; begin again where it went back.
+        """Compare the database with what is remembered; start new histories if it went back.
 
         May switch greenlets.
 
         Raises:
-            BrokerUnavailable, DatabaseError: one of the two cannot be asked now.
+            BrokerUnavailable, DatabaseError: one of the two does not answer now.
         """
         # In this order: what is remembered was committed before.
         remembered = self._broker.remembered()
@@ -150,7 +150,7 @@ class DatabaseWatch:
     def _remember(
         self, found: Found, *, instead_of: str | None, begins_again: bool = False
     ) -> None:
-        # The mark first: one that is remembered must be in the database.
+        # The mark first: a mark that is remembered must be in the database.
         self._seen = Moment(self._marks.write(), found.newest_change, found.timeline)
         self._mark_at = time.monotonic() + MARK_SECONDS
         remember = self._broker.begin_again if begins_again else self._broker.remember

@@ -1,13 +1,13 @@
-"""``/health/live``, ``/health/ready`` and ``/metrics``: for machines that watch this one.
+"""``/health/live``, ``/health/ready`` and ``/metrics``: for load balancers and monitoring.
 
-None asks for a token: whoever probes and scrapes has none, and what is told
-names no guest. nginx keeps all three to the own network.
+None requires a token, since probes and scrapers have none, and no answer names a guest.
+nginx serves all three to the internal network only.
 
-*Live* asks whether this process can still do anything at all; failing, it is to be
-restarted. *Ready* asks whether this process serves; failing, clients go elsewhere, and what
-is open stays open. Neither counts what all processes share: while Redis or the database is
-away, a load balancer that took every process out would end what still works. That is for
-``/sse/health`` and the metrics, which tell people.
+*Live* answers whether this process can still do anything; if not, restart it. *Ready*
+answers whether this process serves; if not, send clients elsewhere, and open streams stay
+open. Neither depends on engines that all processes share: while Redis or the database is
+away, a load balancer that removed every process would end what still works. ``/sse/health``
+and the metrics report those engines, to people.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ log = logging.getLogger("health")
 
 
 class Readiness:
-    """Whether clients should be sent to this process: it has started, and does not drain."""
+    """Whether clients should be sent to this process: it has started and does not drain."""
 
     def __init__(self, serving: Serving) -> None:
         self._serving = serving
         # Under gunicorn it has started before its first request. Another server would never
-        # send that request to a process that is not ready, so asking starts it.
+        # send that request to a process that is not ready, so the probe itself starts it.
         self._start = Probe(serving.start)
         self._said: str | None = None
 
     def obstacle(self) -> str | None:
-        """Return why not, in a sentence for people, or None when ready.
+        """Return the reason for not being ready as a sentence for people, or None.
 
         Takes at most a second; switches greenlets.
         """
@@ -65,12 +65,12 @@ class Readiness:
 
 
 def create_blueprint(readiness: Readiness, metrics: Metrics) -> Blueprint:
-    """Return the blueprint that answers for this process."""
+    """Return the blueprint for this process."""
     blueprint = Blueprint("health", __name__)
 
     @blueprint.get("/health/live")
     def live() -> Response:
-        # To have come here is the proof: the event loop runs.
+        # That this code runs proves that the event loop runs.
         return _answer(jsonify(status="alive"))
 
     @blueprint.get("/health/ready")

@@ -9,7 +9,7 @@ from notifications.background import Background
 
 log = logging.getLogger("housekeeping")
 
-#: Seconds between two rounds. What is deleted is a day old and more.
+#: Seconds between two rounds. The rows to delete are a day old and more.
 INTERVAL_SECONDS = 3600.0
 
 
@@ -25,7 +25,7 @@ class Housekeeping:
         self._background.start()
 
     def stop(self) -> None:
-        """End, and let a round under way finish. Idempotent; switches greenlets."""
+        """End, after a round under way has finished. Idempotent; switches greenlets."""
         self._background.stop()
 
     def _run(self) -> None:

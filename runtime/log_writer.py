@@ -1,8 +1,8 @@
-"""Writes log lines from a thread of its own, so that nobody waits for who reads them.
+"""Writes log lines from a separate thread, so that no greenlet waits for the reader of the log.
 
-stderr is a pipe or a socket to systemd, a container's runtime or a terminal. When
-its reader stops, a write to it blocks, and with it the event loop, and every stream.
-So the process only puts a line into a bounded queue; a thread takes it from there.
+stderr is a pipe or a socket to systemd, a container's runtime or a terminal. When its reader
+stops, a write to it blocks, and with it the event loop and every stream. So the process only
+puts a line into a bounded queue, and a thread writes it.
 """
 
 from __future__ import annotations
@@ -14,43 +14,42 @@ from typing import Any
 
 from gevent.monkey import get_original
 
-#: Lines that wait for the thread. At 250 bytes a line, 2.5 MB: what a storm of
-#: reconnects says in a second or two. A guess.
+#: Lines that may wait for the thread. At 250 bytes a line, 2.5 MB: what a storm of reconnects
+#: logs in a second or two. A guess.
 MAX_WAITING_LINES = 10_000
 
-#: Seconds for which the thread gathers lines before it writes them: fifty writes a
-#: second, however many lines. Each time it wakes up, it competes with the event loop.
+#: Seconds for which the thread gathers lines before it writes them: at most fifty writes a
+#: second. Each time the thread wakes up, it competes with the event loop.
 GATHER_SECONDS = 0.02
 
-#: Lines written in one go: up to 50,000 a second.
+#: Lines written at once: up to 50,000 a second.
 _MAX_BATCH_LINES = 1000
 
-#: Bytes that the kernel takes at once, or not at all, where several processes write to
-#: one pipe (PIPE_BUF on Linux): lines of two workers do not run into each other.
+#: Bytes that the kernel writes whole or not at all if several processes write to one pipe
+#: (PIPE_BUF on Linux), so that lines of two workers do not mix.
 _PIECE_BYTES = 4096
 
-#: Seconds between two attempts, where stderr does not block but refuses.
+#: Seconds between two attempts if stderr refuses instead of blocking.
 _RETRY_SECONDS = 0.05
 
 #: Seconds that a process waits at its end for its last lines to be written.
 FLUSH_SECONDS = 2.0
 
 DescribeLoss = Callable[[int], str]
-"""From a number of lost lines to the line that tells of them."""
+"""Makes the line that reports a number of lost lines."""
 
 
 class LogWriter:
     """Writes lines to the descriptor ``fd`` without ever making the caller wait.
 
-    The thread starts with the first line, in whichever process that is: a process
-    that forks keeps its own, and its child begins with an empty queue. Beyond
-    ``max_lines`` that wait, lines are dropped and counted. When
-    writing goes on, the line that ``describe_loss`` makes says how many were lost.
+    The thread starts with the first line in a process. A process that forks keeps its thread,
+    and its child begins with an empty queue. Beyond ``max_lines``, lines are dropped and
+    counted. When writing continues, the line that ``describe_loss`` makes reports how many
+    were lost.
 
-    The thread shares no lock with the rest of the process but those inside a
-    C queue. gevent replaces locks, queues and threads by ones that switch
-    greenlets, which only works in the thread of the event loop; so everything the
-    thread uses is the original.
+    The thread shares no lock with the rest of the process except those inside a C queue. gevent
+    replaces locks, queues and threads by ones that switch greenlets, which only works in
+    the thread of the event loop. So the thread uses only the original ones.
     """
 
     def __init__(
@@ -63,7 +62,7 @@ class LogWriter:
         self.describe_loss = describe_loss
         self._fd = fd
         self._max_lines = max_lines
-        # Each is counted by one thread: the caller's, and our own.
+        # Each is counted by one thread: the caller's, and the writer's.
         self._unqueued = 0
         self._unwritten = 0
         self._queue: Any = None
@@ -75,7 +74,7 @@ class LogWriter:
         return self._unqueued + self._unwritten
 
     def write(self, line: str) -> None:
-        """Queue ``line``, or drop it where too many wait. Switches no greenlets."""
+        """Queue ``line``, or drop it if too many wait. Does not switch greenlets."""
         if self._queue is None:
             self._start()
         if self._queue.qsize() >= self._max_lines:
@@ -84,9 +83,9 @@ class LogWriter:
             self._queue.put(line)
 
     def flush(self, timeout_seconds: float = FLUSH_SECONDS) -> bool:
-        """Wait until everything queued so far is written; return whether it was.
+        """Wait until all queued lines are written; return whether they were.
 
-        Blocks the whole process: it is for its end.
+        Blocks the whole process: for use at its end.
         """
         if self._queue is None:
             return True
@@ -105,7 +104,7 @@ class LogWriter:
         )
 
     def _forget_parent(self) -> None:
-        # The parent's thread is not in the child, and writes what waits in its queue.
+        # The child does not have the parent's thread, which writes the lines in its own queue.
         self._queue = None
         self._unqueued = self._unwritten = 0
 
@@ -130,7 +129,7 @@ class LogWriter:
                     each.release()
 
     def _write(self, lines: list[str], sleep: Callable[[float], None]) -> bool:
-        """Write ``lines``; return False where there is nothing to write to any more."""
+        """Write ``lines``; return False if stderr can no longer be written to."""
         try:
             for piece in _pieces(lines):
                 rest = memoryview(piece)
@@ -138,16 +137,16 @@ class LogWriter:
                     try:
                         rest = rest[os.write(self._fd, rest) :]
                     except BlockingIOError:
-                        # Whoever started us shares a pipe that does not block.
+                        # The parent process shares a pipe that does not block.
                         sleep(_RETRY_SECONDS)
         except OSError:
-            # The reader is gone, or the disk is full. Nobody can be told.
+            # The reader is gone, or the disk is full. There is no place left to report it.
             return False
         return True
 
 
 def _pieces(lines: list[str]) -> list[bytes]:
-    """Return ``lines`` joined to pieces that the kernel takes whole; a longer line is its own."""
+    """Return ``lines`` joined into pieces that the kernel writes whole."""
     pieces = [bytearray()]
     for line in lines:
         data = line.encode("utf-8", "backslashreplace") + b"\n"
@@ -158,10 +157,10 @@ def _pieces(lines: list[str]) -> list[bytes]:
 
 
 class LineStream(io.TextIOBase):
-    """Stands in for ``sys.stderr``: what is printed goes to ``write_line``, line by line.
+    """Stands in for ``sys.stderr``: passes printed text to ``write_line``, line by line.
 
-    gevent prints the tracebacks of greenlets, and Python its last words. Printed
-    to a full pipe, they would block like any other line.
+    gevent prints the tracebacks of greenlets, and Python prints fatal errors. Printed to a full
+    pipe, they would block like any other line.
     """
 
     def __init__(self, write_line: Callable[[str], None], fd: int = 2) -> None:
@@ -170,22 +169,22 @@ class LineStream(io.TextIOBase):
         self._begun = ""
 
     def write(self, text: str) -> int:
-        """Take ``text``; a line is passed on when it is complete."""
+        """Take ``text``; pass on each line once it is complete."""
         *lines, self._begun = (self._begun + text).split("\n")
         for line in lines:
             self._write_line(line)
         return len(text)
 
     def flush(self) -> None:
-        """Pass on a line that has no end yet."""
+        """Pass on a line that has not ended yet."""
         if self._begun:
             line, self._begun = self._begun, ""
             self._write_line(line)
 
     def writable(self) -> bool:
-        """Return that it can be written to."""
+        """Return True: it can be written to."""
         return True
 
     def fileno(self) -> int:
-        """Return the descriptor that it stands for."""
+        """Return the descriptor of the stderr it replaces."""
         return self._fd

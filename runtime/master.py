@@ -1,7 +1,7 @@
-"""What gunicorn's master does for this service, beside starting workers.
+"""What gunicorn's master does for this service, besides starting workers.
 
-No worker has patched what blocks when the master imports this module: nothing here
-may import a driver of a database or of Redis.
+The master imports this module before any worker has patched blocking functions. So nothing
+here may import the driver of a database or of Redis.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from runtime.worker import StreamWorker
 
 
 class ServiceLogger(Logger):
-    """gunicorn's logger, writing in the service's form from its first line on.
+    """gunicorn's logger, in the service's format from its first line on.
 
     Not ``logconfig_dict``: that would switch the access log on again.
     """
 
     def setup(self, cfg: Config) -> None:
-        """Take gunicorn's settings, then ours."""
+        """Apply gunicorn's settings, then ours."""
         super().setup(cfg)
         logs.configure_from(Settings.load(), writer=LogWriter())
 
@@ -36,8 +36,8 @@ class ServiceLogger(Logger):
 class Master:
     """gunicorn's hooks in the master process.
 
-    ``shared_memory_dir`` is where workers share their figures; None is the system's
-    place for temporary files. ``max_open_files`` is what one worker may need.
+    Workers share their figures in ``shared_memory_dir``; None is the system's directory for
+    temporary files. ``max_open_files`` is the number that one worker may need.
     """
 
     def __init__(
@@ -48,11 +48,11 @@ class Master:
         self._max_open_files = max_open_files
 
     def prepare(self, arbiter: Arbiter) -> None:
-        """Prepare what the workers inherit, or end where so many could not work together."""
+        """Prepare what the workers inherit; exit if so many workers could not work together."""
         log = arbiter.log
         assert log is not None
         try:
-            # Those of WEB_CONCURRENCY have been checked; gunicorn's own options are not ours.
+            # WEB_CONCURRENCY has been checked with the settings; gunicorn's own options have not.
             require_redis_for(arbiter.cfg.workers, self._settings.redis_url, asked_by="--workers")
         except SettingsError as error:
             log.error("The service cannot start: %s", error)  # noqa: TRY400
@@ -75,7 +75,7 @@ class Master:
             )
 
     def limit_workers(self, arbiter: Arbiter, wanted: int, before: int | None) -> None:
-        """Refuse a further worker (SIGTTIN) that could do nothing but stand by."""
+        """Refuse a further worker (SIGTTIN) that could only stand by."""
         if before is None or wanted <= 1 or self._settings.redis_url:
             return
         assert arbiter.log is not None
@@ -86,13 +86,13 @@ class Master:
         arbiter.num_workers = 1
 
     def note_reload(self, arbiter: Arbiter) -> None:
-        """Tell the workers that they are being replaced: each serves until another can."""
+        """Tell the workers that they are being replaced: each serves until another worker can."""
         StreamWorker.shared.note_reload(arbiter.worker_age)
 
     def forget_worker(self, _arbiter: Arbiter, worker: Worker) -> None:
-        """Leave a dead worker out of the figures, even one that was killed."""
+        """Remove a dead worker from the figures, even one that was killed."""
         directory.forget_worker(int(worker.pid))
 
     def clean_up(self, _arbiter: Arbiter) -> None:
-        """Remove what ``prepare`` made; the last worker has ended."""
+        """Remove what ``prepare`` created, after the last worker has ended."""
         directory.remove()

@@ -1,4 +1,4 @@
-"""A process that serves streams: what runs in it, in which order it starts and stops.
+"""A process that serves streams: its parts, and the order in which they start and stop.
 
 ::
 
@@ -8,8 +8,8 @@
     drain:  stop relaying -> stop hearing -> send pending refreshes -> remember the database
             -> save histories -> release the lock -> close streams -> last figures
 
-The command line builds the same application and never starts it: its changes
-wait in the outbox for a process that serves.
+The command line builds the same application but never starts it: its changes wait in the
+outbox for a process that serves.
 """
 
 from __future__ import annotations
@@ -79,12 +79,14 @@ class Serving:
         self._is_awaited = False
 
     def start(self) -> None:
-        """Begin to serve. Idempotent; after an error it may be tried again.
+        """Begin to serve. Idempotent; may be tried again after an error.
 
         Raises:
-            DatabaseError: unreachable, or its schema is behind; says what to do.
-            BrokerUnusable: Redis is there, and cannot be used; says what to do.
-            StandingBy: another process serves this folder; says what to do.
+            DatabaseError: the database does not answer, or its schema is behind.
+            BrokerUnusable: Redis answers but cannot be used.
+            StandingBy: another process serves this folder.
+
+        Each error says what to do.
         """
         if not self._is_started:
             # Under other servers several first requests may come at once.
@@ -101,13 +103,13 @@ class Serving:
                 "several processes hear of each other's events only through Redis: stop the "
                 "process that serves the same folder, or set REDIS_URL for both"
             )
-        # Before the first stream: a restart must not let anyone in again.
+        # Before the first stream: a revoked token must not open one after a restart.
         self._revoked.refresh()
         self._listener.connect()
         self._sse.start()
         self._cache_refresh.start()
         self._broker.restore()
-        # The last that needs the database: should it fail, all of this is tried again.
+        # The last step that needs the database: if it fails, all steps are tried again.
         self._relay.start()
         # Before the first stream, and after the histories are restored.
         self._database_watch.start()
@@ -117,7 +119,7 @@ class Serving:
         self._housekeeping.start()
 
     def announce_end(self) -> None:
-        """Tell other processes that this one takes no streams of theirs any more."""
+        """Tell other processes that this one no longer takes their streams."""
         if self._is_started:
             self._presence.announce_end()
 
@@ -128,9 +130,9 @@ class Serving:
         return self._presence.others_serve()
 
     def drain(self) -> None:
-        """Send what is pending, then close every stream, and stop. Idempotent.
+        """Send what is pending, close every stream, and stop. Idempotent.
 
-        Returns when all is done, also when another greenlet is at it already.
+        Returns when all of it is done, even if another greenlet does it.
         """
         if not self._is_started:
             return
@@ -162,9 +164,9 @@ class Serving:
             self._lock.release()
 
     def _close_streams(self) -> None:
-        """Spread, while others take them; else late and together, since we serve until then.
+        """Close streams over time while other processes take them; otherwise late and at once.
 
-        With the memory broker another process hears alone from now on: together, too.
+        With the memory broker, another process hears the changes from now on: close at once too.
         """
         others_serve = self._lock is None and self._presence.others_serve()
         self._sse.drain(is_spread=others_serve, is_handed_over=self._is_awaited)
@@ -184,10 +186,10 @@ class Serving:
             )
 
     def _end(self, *steps: Callable[[], object]) -> None:
-        """Take ``steps``, stop what is left, and release those who wait for the end.
+        """Run ``steps``, stop the remaining parts, and release callers that wait for the end.
 
-        One step that fails is logged, and the others follow: the streams are
-        still to be sent away, and gunicorn would wait for us until it kills.
+        A step that fails is logged, and the others run: streams must still be closed, and
+        gunicorn would wait for this process until it kills it.
         """
         assert self._drained is not None
         try:
@@ -210,9 +212,9 @@ class Serving:
         return self._sse.is_draining
 
     def health(self) -> dict[str, Any]:
-        """Return /sse/health's answer; ``status`` is healthy, or ``reason`` says why not.
+        """Return /sse/health's answer; ``status`` is healthy, or ``reason`` says why it is not.
 
-        Tells of everything, the engines that all processes share included: for people and
+        Covers everything, including the engines that all processes share: for people and
         monitoring. Takes at most a second; switches greenlets.
         """
         counts = self._presence.total()

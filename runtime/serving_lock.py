@@ -1,8 +1,8 @@
-"""One process at a time serves a folder, where the history is that process's own.
+"""The serving lock: without Redis, one process at a time serves a folder.
 
-With the memory broker a second one would serve streams that hear nothing, since each
-would relay half of the changes to its own. So it stands by: it accepts no connection
-until it has the lock, which the one that serves releases before it closes its streams.
+With the memory broker the history belongs to one process. A second one would relay half of
+the changes to its own streams only. So it stands by: it accepts no connection until it has
+the lock, which the serving process releases before it closes its streams.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from pathlib import Path
 
 
 class StandingBy(Exception):
-    """Another process serves; this one may not start to until that one ends."""
+    """Another process serves; this one may start once that one ends."""
 
 
 class ServingLock:
-    """The right to serve all that lies at ``paths``, one lock file each.
+    """The right to serve all ``paths``, one lock file each.
 
-    The kernel releases a lock when its holder dies, however it dies. Beside each lock
-    lies another, ``.next``, held by the process that waits: so the holder
-    knows whether another will take over at once. Never switches greenlets.
+    The kernel releases a lock when its holder dies, in whatever way. Beside each lock is
+    another, ``.next``, which the waiting process holds, so that the holder knows whether
+    another process will take over at once. Never switches greenlets.
     """
 
     def __init__(self, paths: Sequence[Path]) -> None:
@@ -31,12 +31,12 @@ class ServingLock:
         self._places: dict[Path, int] = {}
 
     def acquire(self) -> bool:
-        """Take the lock, or wait in line for it and return False. Idempotent."""
+        """Take the lock, or queue for it and return False. Idempotent."""
         for path in self._paths:
             if path in self._held:
                 continue
             if (descriptor := _lock(path)) is None:
-                # With a part of it we would only be in others' way.
+                # Holding only some of the locks would just block other processes.
                 _release(self._held)
                 self._stand_in_line(path)
                 return False
@@ -53,7 +53,7 @@ class ServingLock:
         return False
 
     def release(self) -> None:
-        """Let another process have the lock, or our place in line for it. Idempotent."""
+        """Release the lock, or our place in the queue for it. Idempotent."""
         _release(self._held)
         _release(self._places)
 

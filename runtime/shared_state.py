@@ -1,4 +1,4 @@
-"""What gunicorn's master and its workers tell each other: a few bytes of shared memory."""
+"""A few bytes of memory that gunicorn's master and its workers share."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _REPLACED_AT, _AGE = 8, struct.Struct("q")
 
 
 class SharedState:
-    """Made before the first worker is forked, and inherited by all of them."""
+    """Created before the first worker is forked, and inherited by all workers."""
 
     def __init__(self) -> None:
         self._memory = mmap.mmap(-1, 16)
@@ -20,11 +20,11 @@ class SharedState:
         return self._memory[0] == 1
 
     def note_serving(self) -> None:
-        """Note that a worker serves."""
+        """Record that a worker serves."""
         self._memory[0] = 1
 
     def note_reload(self, last_age: int) -> None:
-        """Note that every worker up to the age ``last_age`` is being replaced."""
+        """Record that every worker up to the age ``last_age`` is being replaced."""
         _AGE.pack_into(self._memory, _REPLACED_AT, last_age)
 
     def is_replaced(self, age: int) -> bool:

@@ -1,7 +1,7 @@
 """The gunicorn worker that serves streams.
 
-gunicorn's master imports this module before any worker has patched what blocks.
-So nothing here may import a database's or Redis's driver, at the top of the file.
+gunicorn's master imports this module before any worker has patched blocking functions. So
+nothing at the top of this file may import the driver of a database or of Redis.
 """
 
 from __future__ import annotations
@@ -34,19 +34,19 @@ NOTIFY_SECONDS = 1.0
 #: Seconds between two attempts to use a database that is away.
 RETRY_SECONDS = 1.0
 
-#: Seconds between two looks at whether another process has released the lock, or
-#: waits for it. Screens are dark meanwhile.
+#: Seconds between two checks whether another process has released the lock, or waits for
+#: it. Screens are dark meanwhile.
 TAKEOVER_SECONDS = 0.02
 
-#: Seconds that a worker which is replaced waits for the other. It takes about one to
-#: start; on a busy machine, ten times that is a guess.
+#: Seconds that a worker being replaced waits for the new one, which takes about one second to
+#: start. On a busy machine it may take ten times as long: a guess.
 SUCCESSOR_SECONDS = 10.0
 
-#: Seconds between two looks at whether the last requests have been answered.
+#: Seconds between two checks whether the last requests have been answered.
 LAST_REQUESTS_SECONDS = 0.02
 
-#: Objects made and not yet released, before the youngest are looked through.
-#: Python's 700 are about ten streams.
+#: Objects created and not yet freed before the youngest generation is collected. Python's
+#: default of 700 is about ten streams.
 COLLECTOR_THRESHOLDS = (50_000, 20, 50)
 
 
@@ -56,19 +56,19 @@ class StreamWorker(BoundedWorker):
     The application it serves has ``serving`` in its ``extensions``.
     """
 
-    # This module is imported before the first worker is forked.
+    # The master imports this module before it forks the first worker.
     shared: ClassVar[SharedState] = SharedState()
 
-    #: Set once the worker is to stop; None until it serves.
+    #: Set when the worker must stop; None until it serves.
     _stopping: Event | None = None
     _is_quitting = False
 
     # -- start ----------------------------------------------------------------
 
     def patch(self) -> None:
-        """Patch what blocks, without asking for plugins."""
-        # gevent asks every package that is installed for plugins, once for each of the
-        # modules it patches: an eighth of the start, and there are none.
+        """Patch blocking functions, without a search for plugins."""
+        # gevent would search every installed package for plugins, once for each module that it
+        # patches: an eighth of the start, and there are none.
         plugins: Any = events
         ask = plugins.notify_and_call_entry_points
         plugins.notify_and_call_entry_points = plugins.notify
@@ -78,8 +78,8 @@ class StreamWorker(BoundedWorker):
             plugins.notify_and_call_entry_points = ask
 
     def load_wsgi(self) -> None:
-        """Load the application, or give up with a sentence where it cannot be used."""
-        # What is imported stays: looking through it for garbage is a sixth of the start.
+        """Load the application, or exit with one sentence if it cannot be used."""
+        # Imported objects stay: collecting garbage among them is a sixth of the start.
         gc.disable()
         try:
             super().load_wsgi()
@@ -112,11 +112,11 @@ class StreamWorker(BoundedWorker):
     def _start_serving(self) -> None:
         """Start to serve. Waits, without accepting, while another process serves the same.
 
-        A first worker that cannot use the database or its broker gives up, and the
-        master with it. Once any has served, and for one that replaces another, it
-        waits: the master would end the other workers, and all of their streams.
+        A first worker that cannot use the database or its broker exits, and the master with it. If
+        another worker has served before, or this one replaces one, it waits instead: otherwise
+        the master would end the other workers and all of their streams.
         """
-        # These bring the drivers.
+        # These import the drivers.
         from notifications.errors import BrokerUnusable
         from waiter_service.errors import DatabaseError
 
@@ -147,15 +147,15 @@ class StreamWorker(BoundedWorker):
                 sys.exit(0)
 
     def _give_up(self, sentence: str) -> Never:
-        """End with the exit code upon which the master ends, too."""
-        # The sentence says what to do; a traceback would only bury it.
+        """Exit with the code that makes the master exit too."""
+        # The sentence says what to do; a traceback would only hide it.
         self.log.error("The service cannot start: %s", sentence)
         sys.exit(Arbiter.WORKER_BOOT_ERROR)
 
     # -- end ------------------------------------------------------------------
 
     def _await_successor(self) -> None:
-        """In a reload, go on serving until the worker that replaces this one can take over."""
+        """In a reload, serve until the worker that replaces this one can take over."""
         serving = self._serving
         serving.announce_end()
         give_up_at = time.monotonic() + SUCCESSOR_SECONDS
@@ -186,15 +186,15 @@ class StreamWorker(BoundedWorker):
                 time.sleep(LAST_REQUESTS_SECONDS)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Stop: SIGTERM asks for an end in good order."""
+        """Stop: SIGTERM asks for an orderly end."""
         super().handle_exit(sig, frame)
         if self._stopping is not None:
             self._stopping.set()
 
     def handle_quit(self, sig: int, frame: FrameType | None) -> None:
         """Close everything at once: SIGINT (Ctrl-C) and SIGQUIT ask for a quick end."""
-        # Ctrl-C comes twice, from the terminal and through the master; a second
-        # SystemExit would be raised in the middle of the first one's stop.
+        # Ctrl-C arrives twice, from the terminal and through the master. A second SystemExit
+        # would be raised in the middle of the first one's stop.
         if self._is_quitting:
             return
         self._is_quitting = True
@@ -209,11 +209,11 @@ class StreamWorker(BoundedWorker):
 
 
 def _tune_collector() -> None:
-    """Look for garbage seldom, and only where there may be some.
+    """Collect garbage rarely, and only where there may be some.
 
-    What start-up has made stays for good, and an open stream is made of a dozen
-    objects without a cycle among them. To walk through all that again and
-    again was a sixth of what a connect costs.
+    Objects from the start stay for good, and an open stream consists of a dozen objects without
+    a cycle among them. Walking through all of them repeatedly was a sixth of the cost of a
+    connect.
     """
     gc.freeze()
     gc.set_threshold(*COLLECTOR_THRESHOLDS)

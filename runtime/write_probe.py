@@ -1,4 +1,4 @@
-"""Whether changes can be made, asked by making one."""
+"""Whether changes can be made, found out by making one."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from collections.abc import Callable
 from runtime.metrics.probe import NoAnswer, Probe
 from waiter_service.errors import DatabaseError
 
-#: Seconds for which an answer is given again. A write costs a sync of the disk, and every
-#: probe of every load balancer and scraper asks.
+#: Seconds for which an answer is reused. A write costs a sync of the disk, and the probe of
+#: every load balancer and scraper asks.
 KEPT_SECONDS = 10.0
 
 
 class WriteProbe:
-    """Makes a change that nobody reads, at most every ten seconds, and only when asked.
+    """Changes a row that is never read, at most every ten seconds, and only when asked.
 
-    A database may answer every question and still take no change: its disk is full, its
-    file is read-only, or the server is a replica since a failover. To ask the database for
-    such states one by one would miss the next one, so we write.
+    A database may answer every question and still take no change: its disk is full, its file is
+    read-only, or the server became a replica in a failover. Checks for single states would
+    miss the next such state, so we write.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class WriteProbe:
     def obstacle(self) -> str | None:
         """Return why no change can be made, or None. Takes at most a second; switches greenlets."""
         if self._clock() - self._asked_at >= KEPT_SECONDS:
-            # Who asks meanwhile waits for the same answer.
+            # Callers that ask meanwhile wait for the same answer.
             self._obstacle = self._find_obstacle()
             self._asked_at = self._clock()
         return self._obstacle

@@ -1,8 +1,7 @@
 """The command line, under ``flask --app app``.
 
-Each command translates: it finds what it needs in the application, calls it,
-and says in a line what became of it. What the floor refuses is one line on
-stderr and exit code 1.
+Each command finds what it needs in the application, calls it, and prints the result in a
+line. What the service refuses is one line on stderr and exit code 1.
 """
 
 from __future__ import annotations
@@ -29,18 +28,18 @@ ROLES = {
     "manager": "ID is the manager's; good for every stream.",
 }
 
-# A long shift: whoever asks for a token by hand does not want to ask again.
+# A long shift, so that a token made by hand need not be made again soon.
 DEFAULT_TOKEN_SECONDS = 12 * 3600
 
 
 def init_app(app: Flask) -> None:
-    """Offer the commands on ``app``."""
+    """Register the commands on ``app``."""
     for command in COMMANDS:
         app.cli.add_command(command)
 
 
 def _mint(role: str, subject: str, lifetime_seconds: int = DEFAULT_TOKEN_SECONDS) -> str:
-    # A token for what nobody can be called would open nothing.
+    # An id that no session, waiter or manager can have would open nothing.
     if role == Role.MANAGER:
         Actor.manager(subject)
     else:
@@ -64,7 +63,7 @@ def _add_token_command(role: str, what_id_is: str) -> None:
     @click.argument("subject", metavar="ID")
     @click.option(
         "--expires-in",
-        # A revocation is forgotten by then; the token it withdrew must have ended.
+        # A revocation is deleted after this time; the token must have expired by then.
         type=click.IntRange(1, int(KEPT_FOR.total_seconds())),
         default=DEFAULT_TOKEN_SECONDS,
         show_default=True,
@@ -124,7 +123,7 @@ def token_revoke(
 
 @click.group("db", cls=CommandGroup)
 def db() -> None:
-    """Look after the database."""
+    """Upgrade, back up and restore the database."""
 
 
 @db.command("upgrade")
@@ -218,7 +217,7 @@ def watch_stream(kind: str, subject: str, url: str | None) -> None:
 
 
 def _require_known(kind: str, subject: str) -> None:
-    """Raise what says that there is no such session or waiter; its stream would stay silent."""
+    """Raise an error if the session or waiter does not exist; its stream would stay silent."""
     inputs.identifier("ID", subject)
     queries = FloorQueries(waiter_service().database)
     try:
@@ -227,7 +226,7 @@ def _require_known(kind: str, subject: str) -> None:
         else:
             queries.waiter_floor(subject)
     except DatabaseUnavailable as error:
-        # The stream may still be served, and is what one watches during an outage.
+        # The stream may still be served, and streams are what one watches during an outage.
         click.echo(f"-- {error}", err=True)
 
 

@@ -18,7 +18,7 @@ from waiter_service.store.schema import expected_revision
 
 
 class UsePostgresTools(click.ClickException):
-    """PostgreSQL has better tools for this; names the command."""
+    """The database is PostgreSQL, which has better tools for this; names the command."""
 
     exit_code = 2
 
@@ -96,7 +96,7 @@ def _emptying(database: Database) -> str:
 
 
 def _plain_url(database: Database) -> str:
-    """Return the URL as PostgreSQL's tools understand it, without the password."""
+    """Return the URL in the form of PostgreSQL's tools, without the password."""
     url = database.url.difference_update_query(["prepare_threshold"])
     return URL.create(
         "postgresql", url.username, None, url.host, url.port, url.database, url.query
@@ -105,6 +105,6 @@ def _plain_url(database: Database) -> str:
 
 @contextmanager
 def _progress(label: str) -> Iterator[sqlite_backup.Progress]:
-    """Show a bar on a terminal, and nothing in a log."""
+    """Show a progress bar on a terminal, and nothing in a log."""
     with click.progressbar(length=100, label=label, file=sys.stderr) as bar:
         yield lambda done, total: bar.update(100 * done // total - bar.pos)

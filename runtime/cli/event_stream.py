@@ -1,4 +1,4 @@
-"""Event-stream bytes, read as a browser reads them."""
+"""Parsing an event stream as a browser does."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-# CR LF is one line end; either alone is one too.
+# CR LF is one line end; so is either alone.
 _LINE_END = re.compile(r"\r\n|\r|\n")
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event; ``id`` is what a client resumes after once it has seen this event."""
+    """One event; a client that has seen it resumes after ``id``."""
 
     type: str
     data: str
@@ -23,8 +23,8 @@ class Event:
 class EventStreamParser:
     """Turns bytes, cut anywhere, into events.
 
-    ``last_event_id`` and ``retry_ms`` are what the stream has said last;
-    ``retry_ms`` is None until it says anything.
+    ``last_event_id`` and ``retry_ms`` are the stream's latest values; ``retry_ms`` is None
+    until the stream sends one.
 
     Spec: WHATWG HTML 9.2.6, "Interpreting an event stream".
     """
@@ -32,7 +32,7 @@ class EventStreamParser:
     def __init__(self, last_event_id: str = "") -> None:
         self.last_event_id = last_event_id
         self.retry_ms: int | None = None
-        # Strips one byte order mark, and keeps a character that is cut in two.
+        # Removes one byte order mark, and keeps a character that is cut in two.
         self._decoder = codecs.getincrementaldecoder("utf-8-sig")(errors="replace")
         self._rest = ""
         self._ended_with_cr = False
@@ -70,7 +70,7 @@ class EventStreamParser:
                 self.retry_ms = int(value[:18])
 
     def _end_block(self) -> Iterator[Event]:
-        # A block that is cut off before its empty line never came, nor did its id.
+        # A block cut off before its empty line does not count, and neither does its id.
         self.last_event_id = self._id
         event_type, data = self._type or "message", self._data
         self._type, self._data = "", []

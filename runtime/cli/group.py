@@ -1,4 +1,4 @@
-"""What the command groups have in common: how they find the service, and how they fail."""
+"""What the command groups share: how they find the service, and how they report failures."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ P = TypeVar("P", WaiterPage, SessionPage)
 #: For commands that change something.
 REASON = click.option("--reason", metavar="TEXT", help="For the staff: kept in the audit.")
 
-#: For commands that have an answer in the REST API.
+#: For commands whose answer the REST API has too.
 JSON = click.option("--json", "as_json", is_flag=True, help="Print what the REST API answers.")
 
 #: For lists as JSON; as text a list is printed whole.
@@ -34,7 +34,7 @@ CURSOR = click.option("--cursor", metavar="NEXT", help="With --json: the next of
 
 
 class CommandGroup(AppGroup):
-    """Commands that run with the application, and fail in one line."""
+    """Commands that run with the application and report failures in one line."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -44,18 +44,18 @@ class CommandGroup(AppGroup):
 
 
 def waiter_service() -> WaiterService:
-    """Return the application's."""
+    """Return the application's service."""
     service: WaiterService = current_app.extensions["waiter_service"]
     return service
 
 
 def floor_queries() -> FloorQueries:
-    """Return what reads the application's database."""
+    """Return the queries on the application's database."""
     return FloorQueries(waiter_service().database)
 
 
 def all_pages(read: Callable[[str | None], P]) -> Iterator[P]:
-    """Yield each page that ``read(cursor)`` leads through."""
+    """Yield each page, following the cursors that ``read(cursor)`` returns."""
     page = read(None)
     yield page
     while page.next is not None:

@@ -1,4 +1,4 @@
-"""How a command starts: with the service's log lines, or with one sentence why not."""
+"""How a command starts: with the service's log format, or with one sentence if it cannot."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ P = ParamSpec("P")
 
 
 def as_command(create_app: Callable[P, Flask]) -> Callable[P, Flask]:
-    """Prepare the process where Flask's command line calls ``create_app``.
+    """Prepare the process if Flask's command line calls ``create_app``.
 
-    The command then logs as the service does. A wrong setting ends it with one
-    sentence: Flask loads the application before any command of ours could catch
-    the error, and ``flask --help`` would print its traceback. In any other
-    process logging stays as it is, and the caller gets the SettingsError.
+    The command then logs as the service does. A wrong setting ends it with one sentence: Flask
+    loads the application before any command of ours could catch the error, and
+    ``flask --help`` would print its traceback. In any other process logging stays as it is,
+    and the caller gets the SettingsError.
     """
 
     @wraps(create_app)

@@ -1,4 +1,4 @@
-"""``waiter``: who works here, and what they do on the floor."""
+"""``waiter``: the waiters, and what they do on the floor."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def waiter() -> None:
 @click.argument("name")
 @JSON
 def add(waiter_id: str, name: str, as_json: bool) -> None:
-    """Make a waiter known, or correct the NAME of a known one.
+    """Add a waiter, or change the NAME of an existing one.
 
     \b
     Example:

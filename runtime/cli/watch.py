@@ -22,28 +22,28 @@ import click
 
 from runtime.cli.event_stream import Event, EventStreamParser
 
-# Until the stream names its heartbeat. Afterwards: twice the heartbeat and a
-# little. A connection that is silent for longer is dead.
+# Until the stream says how often it sends a heartbeat. Afterwards: a little more than twice
+# that. A connection that is silent for longer is dead.
 FIRST_BYTE_TIMEOUT_SECONDS = 30.0
 HEARTBEAT_SECONDS = 30.0
 MIN_HEARTBEAT_SECONDS, MAX_HEARTBEAT_SECONDS = 0.05, 3600.0
 
-# Between two attempts, whatever the server asks for. Failures in a row double it.
+# Between two attempts, even if the server asks for less. Repeated failures double it.
 RETRY_SECONDS = 3.0
 MIN_RETRY_SECONDS, MAX_RETRY_SECONDS = 0.2, 60.0
-# A stream that lived for so long was a good one: the next failure is a first one.
+# A stream that lived this long was good: the next failure counts as the first.
 STEADY_SECONDS = 10.0
 
-# These ask for patience, also where our own service says them.
+# Statuses that ask for patience, also when our own service sends them.
 _PATIENCE = {http.client.REQUEST_TIMEOUT, http.client.TOO_MANY_REQUESTS}
 
 
 class Refused(Exception):
-    """The service does not let us listen, and asking again would not help."""
+    """The service refuses this stream, and trying again would not help."""
 
 
 class _TryAgain(Exception):
-    """There is no stream now; ``after_seconds`` is when to ask again, if the server said so."""
+    """There is no stream now; ``after_seconds`` is when to try again, if the server said so."""
 
     def __init__(self, why: str, after_seconds: float | None = None) -> None:
         super().__init__(why)
@@ -51,10 +51,10 @@ class _TryAgain(Exception):
 
 
 def is_address(url: str) -> bool:
-    """Tell whether one can connect to ``url``: http or https, a host, a port if any."""
+    """Return whether ``url`` can be connected to: http or https, a host, a port if any."""
     try:
         parts = urlsplit(url)
-        # Each raises ValueError where connecting would fail again and again.
+        # Each raises ValueError where connecting would always fail.
         host, _port = (parts.hostname or "").encode("idna"), parts.port
     except ValueError:
         return False
@@ -66,12 +66,12 @@ def follow(
 ) -> Iterator[str]:
     """Yield a line for each event of the stream; reconnect and resume until refused.
 
-    ``url`` must be an address; see above. ``mint`` is asked for a fresh token
-    before each attempt, ``pause`` waits for seconds between two. The caller
-    prints: in here, an error in writing would look like one of the connection.
+    ``url`` must have been checked; see above. ``mint`` makes a new token before each attempt,
+    ``pause`` waits for seconds between two. The caller prints: in here, a failed write would
+    look like a failed connection.
 
     Raises:
-        Refused: the service says that this stream is not ours, or has ended for good.
+        Refused: the service says that the stream is not ours, or has ended for good.
     """
     last_event_id, failures = "", 0
     retry_ms: int | None = None
@@ -99,7 +99,7 @@ def follow(
 def interrupt_when_unread() -> None:
     """Interrupt this process, as Ctrl-C does, once its reader is gone: ``... | head -1``.
 
-    Writing would fail then, but a quiet stream has nothing to write.
+    A write would fail then, but a quiet stream writes nothing.
     """
     main_thread = threading.get_ident()
 
@@ -155,8 +155,8 @@ def _end(payload: dict[str, Any]) -> Refused | _TryAgain:
 def _reason(response: http.client.HTTPResponse) -> Refused | _TryAgain:
     """Return why there is no stream.
 
-    Only the service's own word is final, and it speaks problem+json. Any other
-    answer comes from something in between, such as a proxy during a deploy.
+    Only the service's own answer is final, and that is problem+json. Any other answer comes
+    from something in between, such as a proxy during a deploy.
     """
     try:
         problem = json.loads(response.read(10_000))
@@ -177,7 +177,7 @@ def _media_type(response: http.client.HTTPResponse) -> str:
 
 
 def _retry_after(response: http.client.HTTPResponse) -> float | None:
-    """Return the seconds of Retry-After, a number or a date; None where it says neither."""
+    """Return the seconds of Retry-After, a number or a date; None if it is neither."""
     asked = response.headers.get("Retry-After", "")
     try:
         seconds = float(asked)
@@ -197,7 +197,7 @@ def _within(number: float, least: float, most: float) -> float:
 
 
 def _number(value: object, default: float) -> float:
-    """Return a number from outside, or ``default`` for anything that is none."""
+    """Return a number from outside, or ``default`` if it is not a number."""
     if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
         return float(value)
     return default
@@ -229,7 +229,7 @@ def _line(event_type: str, payload: dict[str, Any]) -> str:
 
 
 def _printable(text: str) -> str:
-    """Return ``text`` without what could steer this terminal."""
+    """Return ``text`` without characters that could control this terminal."""
     return "".join(char if char.isprintable() else "?" for char in text)
 
 

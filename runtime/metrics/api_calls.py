@@ -1,4 +1,4 @@
-"""How many calls there are, how they end and how long they take."""
+"""How many API calls there are, how they end and how long they take."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from werkzeug.routing import Rule
 #: Seconds: from a read out of memory up to the longest wait for a lock.
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
-#: Calls measured between two times of carrying over. Beyond it a burst is known well enough.
+#: Calls measured between two updates. A burst with more calls is known well enough.
 MAX_SAMPLES = 10_000
 
-#: What no route matches, and a method that HTTP does not have.
+#: Labels for a path that matches no route, and for a method that HTTP does not have.
 OTHER = "other"
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
-#: What every route may come to. A series that begins with its first failure hides that
+#: Statuses that every route may answer. A series that begins with its first failure hides that
 #: failure from ``rate()``.
 _FAILURES = ("500", "503")
 
@@ -28,10 +28,10 @@ _STARTED = "restaurant.started"
 
 
 class ApiCalls:
-    """Counts the calls of an app below ``/api`` and ``/sse``, but for the streams it opens.
+    """Counts an app's calls below ``/api`` and ``/sse``, without the streams it opens.
 
-    A call costs two additions; Prometheus's metrics are touched once a second. Labels
-    are routes as they are declared (``/api/orders/<orderId>``), never what a client wrote.
+    A call costs two additions; Prometheus's metrics are updated once a second. Labels are routes
+    as they are declared (``/api/orders/<orderId>``), never what a client wrote.
     """
 
     def __init__(self, app: Flask) -> None:
@@ -43,7 +43,7 @@ class ApiCalls:
         app.after_request(self._end)
 
     def declare(self, registry: CollectorRegistry) -> None:
-        """Make the metrics, in ``registry``."""
+        """Create the metrics in ``registry``."""
         self._total = Counter(
             "restaurant_api_calls",
             "Calls answered.",
@@ -68,9 +68,9 @@ class ApiCalls:
                     self._total.labels(method, rule.rule, status)
 
     def carry_over(self) -> None:
-        """Bring the metrics up to what was counted. Never switches greenlets."""
+        """Update the metrics from the counts. Never switches greenlets."""
         if not self._are_routes_named:
-            # Not before: the app gets its routes after its metrics.
+            # Not earlier: the app gets its routes after its metrics.
             self._name_the_routes()
         ended, self._ended = self._ended, Tally()
         for labels, calls in ended.items():

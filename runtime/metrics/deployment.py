@@ -1,4 +1,4 @@
-"""Figures that all processes share: what waits in the database and in Redis."""
+"""Figures that all processes share: what is pending in the database and in Redis."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from waiter_service.errors import DatabaseError
 
 
 class Outbox(Protocol):
-    """What is asked of the waiter service."""
+    """What the metrics ask of the waiter service."""
 
     def pending_count(self) -> int: ...
     def oldest_age_seconds(self) -> float: ...
 
 
 class WriteObstacle(Protocol):
-    """What is asked of the write probe."""
+    """What the metrics ask of the write probe."""
 
     def obstacle(self) -> str | None: ...
 
 
 class DeploymentCollector(Collector):
-    """Asks the moment it is scraped, whichever process that is.
+    """Asks at the moment of the scrape, in whichever process answers it.
 
-    Every process would find the same, so nothing is kept, summed or
-    refreshed. Without an answer within a second the figure is left out, and
-    the others are still told. Collecting may switch greenlets.
+    Every process would find the same, so nothing is kept, summed or refreshed. A figure without
+    an answer within a second is left out, and the others are still reported. Collecting may
+    switch greenlets.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class DeploymentCollector(Collector):
         self._refreshes = Probe(lambda: cache_refresh.refresh_stats().pending)
 
     def collect(self) -> Iterator[Metric]:
-        """Return the figures as they are now."""
+        """Return the current figures."""
         yield from self._of_the_database()
         yield GaugeMetricFamily(
             "restaurant_database_writable",

@@ -1,8 +1,7 @@
-"""Where the workers of one gunicorn keep their figures, so that any of them can tell the sum.
+"""The directory where gunicorn's workers keep their figures, so that any of them can sum them.
 
-prometheus-client's multiprocess mode: with ``PROMETHEUS_MULTIPROC_DIR`` set
-before it is imported, each process writes its metrics into files there,
-mapped into memory.
+prometheus-client's multiprocess mode: with ``PROMETHEUS_MULTIPROC_DIR`` set before it is
+imported, each process writes its metrics into files there, mapped into memory.
 """
 
 from __future__ import annotations
@@ -23,12 +22,11 @@ def is_used() -> bool:
 
 
 def prepare(parent: str | None, *, workers: int) -> None:
-    """Make an empty directory in ``parent`` for this master's workers, before the first is forked.
+    """Create an empty directory in ``parent`` for this master's workers, before it forks.
 
-    None is the system's place for temporary files. Each master has a
-    directory of its own, since two may run side by side, as in a restart by
-    SIGUSR2; what a killed one has left behind is removed. A single worker
-    needs none, and keeps its figures to itself.
+    None is the system's directory for temporary files. Each master has a directory of its own,
+    since two may run side by side, as in a restart by SIGUSR2. Directories of killed masters are
+    removed. A single worker needs none, and keeps its figures to itself.
     """
     os.environ.pop(VARIABLE, None)
     if workers == 1:
@@ -41,19 +39,19 @@ def prepare(parent: str | None, *, workers: int) -> None:
 
 
 def forget_worker(pid: int) -> None:
-    """Drop the gauges of a worker that is dead, however it died.
+    """Remove the gauges of a dead worker.
 
     Its counters stay: what it has delivered has been delivered.
     """
     if is_used():
-        # Not before it is needed: the master does well without the library.
+        # Imported only when needed: the master otherwise does not use the library.
         from prometheus_client.multiprocess import mark_process_dead
 
         mark_process_dead(pid)  # type: ignore[no-untyped-call]
 
 
 def remove() -> None:
-    """Remove the directory; the last worker has ended."""
+    """Remove the directory, after the last worker has ended."""
     if is_used():
         shutil.rmtree(os.environ.pop(VARIABLE), ignore_errors=True)
 

@@ -11,7 +11,7 @@ S = TypeVar("S", bound=str)
 
 
 class FollowedTotal:
-    """A counter that is told how far a total has come, not how much it rose."""
+    """A counter that is set to a total, not increased by a difference."""
 
     def __init__(self, counter: Counter) -> None:
         self._counter = counter
@@ -27,8 +27,8 @@ class FollowedTotal:
 class FollowedTotals:
     """The same for a counter with one label.
 
-    ``known`` are the values that are there from the start, at zero: a series
-    that begins with its first failure hides that failure from ``rate()``.
+    ``known`` values exist from the start, at zero: a series that begins with its first failure
+    hides that failure from ``rate()``.
     """
 
     def __init__(self, counter: Counter, known: Iterable[str]) -> None:

@@ -1,4 +1,4 @@
-"""Asking something that may hang, without hanging along."""
+"""Asking something that may hang, without hanging too."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from gevent.event import AsyncResult
 
 T = TypeVar("T")
 
-#: Seconds to wait for an answer. Databases and Redis answer in milliseconds; a
-#: scraper (10 s) and an orchestrator (1 s and up) must not give us up meanwhile.
+#: Seconds to wait for an answer. Databases and Redis answer in milliseconds; scrapers (10 s)
+#: and orchestrators (1 s and more) must not give up on us meanwhile.
 TIMEOUT_SECONDS = 1.0
 
 
@@ -20,12 +20,12 @@ class NoAnswer(Exception):
 
 
 class Probe(Generic[T]):
-    """Asks one question, again and again, and waits at most ``timeout_seconds`` each time.
+    """Asks one question repeatedly, and waits at most ``timeout_seconds`` each time.
 
-    ``ask`` runs in a greenlet of its own and is never interrupted: one that
-    is ended within a database call leaves its connection in no known state.
-    While it hangs, whoever asks too waits for that same answer, so a
-    database that is away gathers one greenlet, not one a second.
+    ``ask`` runs in a greenlet of its own and is never interrupted: a greenlet that is killed
+    inside a database call leaves its connection in an unknown state. While it hangs, later
+    callers wait for that same answer, so a database that is away occupies one greenlet, not
+    one more each second.
     """
 
     def __init__(self, ask: Callable[[], T], *, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
@@ -37,7 +37,7 @@ class Probe(Generic[T]):
         """Return what ``ask`` returns, or raise what it raises. Switches greenlets.
 
         Raises:
-            NoAnswer: not in time.
+            NoAnswer: it did not answer in time.
         """
         asked = self._under_way
         if asked is None:

@@ -1,4 +1,4 @@
-"""What a process takes of its machine and of its database."""
+"""What a process uses of its machine and of its database."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _OWN = Path("/proc/self")
 
 
 class ProcessFigures:
-    """Memory, open files and database connections of this process; of workers together."""
+    """Memory, open files and database connections of this process; summed over workers."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def declare(self, registry: CollectorRegistry) -> None:
-        """Make the metrics, in ``registry``."""
+        """Create the metrics in ``registry``."""
         self._memory = Gauge(
             "restaurant_memory_bytes",
             "Resident memory, of all workers.",
@@ -53,7 +53,7 @@ class ProcessFigures:
         )
 
     def carry_over(self) -> None:
-        """Look how things are. Never switches greenlets."""
+        """Read the current values. Never switches greenlets."""
         resident_pages = int((_OWN / "statm").read_bytes().split()[1])
         self._memory.set(resident_pages * _PAGE_BYTES)
         self._files.set(_open_files())
@@ -64,7 +64,7 @@ class ProcessFigures:
 
 
 def _open_files() -> int:
-    # Since Linux 6.2 the folder's size is their number: to list 10,000 of them once a
-    # second would take 3 ms each time.
+    # Since Linux 6.2 the directory's size is the number of entries. Listing 10,000 of them once
+    # a second would take 3 ms each time.
     descriptors = _OWN / "fd"
     return descriptors.stat().st_size or sum(1 for _ in descriptors.iterdir())

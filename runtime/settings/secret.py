@@ -1,4 +1,4 @@
-"""A secret that an installation makes for itself, once."""
+"""A secret that an installation creates for itself, once."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from pathlib import Path
 
 
 def read_or_create(path: Path) -> str:
-    """Return the secret kept in ``path``, making it first where there is none.
+    """Return the secret kept in ``path``; create it if there is none.
 
-    Safe between processes that start together: the secret is written whole
-    under another name and then linked, which only the first one can do; the
-    others read what that one linked. Mode 0600, in a directory made 0700.
+    Safe for processes that start together: the secret is written whole under another name and
+    then linked, which only the first process can do; the others read the one it linked.
+    Mode 0600, in a directory created with mode 0700.
 
     Raises:
-        OSError: the file or its directory cannot be read or made.
+        OSError: the file or its directory cannot be read or created.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not path.exists():
         _create(path)
     secret = path.read_text().strip()
     if not secret:
-        # A secret we did not write: a full disk's or an editor's work.
+        # Not written by us: perhaps by a full disk or an editor.
         raise OSError(0, f"{path} is empty; remove it and a new one is made")
     return secret
 

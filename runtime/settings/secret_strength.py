@@ -1,19 +1,19 @@
-"""Whether a secret that tokens are signed with could be guessed."""
+"""Whether a secret that signs tokens could be guessed."""
 
 from __future__ import annotations
 
 import re
 from itertools import pairwise
 
-#: Shorter than HMAC-SHA256's own output, a secret is the weakest part of the
-#: signature (RFC 7518, section 3.2).
+#: A secret shorter than HMAC-SHA256's own output is the weakest part of the signature
+#: (RFC 7518, section 3.2).
 MIN_BYTES = 32
 
-#: Different pairs of neighbouring characters. 16 random bytes in hexadecimal have more
-#: than 20; a word that is repeated has as many as it has letters.
+#: Different pairs of neighbouring characters. 16 random bytes in hexadecimal have more than
+#: 20; a repeated word has as many as it has letters.
 MIN_PAIRS = 16
 
-#: What tutorials and templates offer. Compared without case and punctuation.
+#: Secrets from tutorials and templates. Compared without case and punctuation.
 _WELL_KNOWN = re.compile(
     r"changeme|changethis|changeit|replaceme|replacethis|yoursecret|yoursupersecret|yourjwtsecret"
     r"|supersecret|insecure|placeholder|256bit|512bit|mysecretkey|secretkeyhere"
