@@ -12,7 +12,7 @@ The errors a caller may handle are here, all of them in ``waiter_service.errors`
 signals are in ``waiter_service.signals``.
 """
 
-from waiter_service import errors, signals
+from waiter_service import changes, errors, signals
 from waiter_service.actors import SYSTEM, Actor, ActorKind
 from waiter_service.changes import (
     Change,
@@ -120,6 +120,7 @@ __all__ = [
     "WaiterServiceError",
     "WaiterView",
     "allowed_moves",
+    "changes",
     "errors",
     "signals",
 ]

@@ -103,7 +103,8 @@ class SessionReopened(Change):
     KIND: ClassVar[str] = "session_reopened"
 
 
-_TYPES: Mapping[str, type[Change]] = {
+#: Each type, by its ``KIND``, which its rows in the outbox carry.
+TYPES: Mapping[str, type[Change]] = {
     kind.KIND: kind
     for kind in (
         RequestStatusChange,
@@ -141,7 +142,7 @@ def from_payload(kind: str, payload: Mapping[str, Any]) -> Change:
     Raises:
         LookupError, TypeError, ValueError: the row was not written by ``to_payload``.
     """
-    change_type = _TYPES[kind]
+    change_type = TYPES[kind]
     known = {field.name for field in fields(change_type)}
     values: dict[str, Any] = {key: value for key, value in payload.items() if key in known}
     values["actor"] = Actor(ActorKind(payload["actor"]["kind"]), payload["actor"]["id"])

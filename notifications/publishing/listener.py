@@ -7,6 +7,9 @@ from gevent.lock import RLock
 
 from notifications.errors import ChangeUnheard
 from notifications.events.cache_refresh import AffectedData
+from notifications.events.order_update import OrderUpdate
+from notifications.events.request_update import RequestUpdate
+from notifications.events.session_transfer import SessionTransfer
 from notifications.publishing.notification_service import NotificationService
 from notifications.refresh.service import CacheRefreshService
 from waiter_service import changes, signals
@@ -63,7 +66,7 @@ class FloorListener:
     def _on_request_status_changed(
         self, _sender: object, *, change: changes.RequestStatusChange
     ) -> None:
-        self._notifications.notify_request_update(
+        update = RequestUpdate.told(
             session_id=change.session_id,
             waiter_id=change.waiter_id,
             request_id=change.request_id,
@@ -71,9 +74,9 @@ class FloorListener:
             status=change.new,
             previous_status=change.old,
             version=change.version,
-            occurred_at=change.occurred_at,
-            key=change.id,
+            timestamp=change.occurred_at,
         )
+        self._notifications.notify(update, key=change.id)
         self._cache_refresh.trigger_status_change_refresh(
             session_id=change.session_id,
             waiter_id=change.waiter_id,
@@ -86,7 +89,7 @@ class FloorListener:
     def _on_order_status_changed(
         self, _sender: object, *, change: changes.OrderStatusChange
     ) -> None:
-        self._notifications.notify_order_update(
+        update = OrderUpdate.told(
             session_id=change.session_id,
             waiter_id=change.waiter_id,
             order_id=change.order_id,
@@ -95,9 +98,9 @@ class FloorListener:
             previous_status=change.old,
             item_count=change.item_count,
             version=change.version,
-            occurred_at=change.occurred_at,
-            key=change.id,
+            timestamp=change.occurred_at,
         )
+        self._notifications.notify(update, key=change.id)
         self._cache_refresh.trigger_status_change_refresh(
             session_id=change.session_id,
             waiter_id=change.waiter_id,
@@ -121,16 +124,16 @@ class FloorListener:
                 except BaseException:
                     self._transfers.pop(waiter_id, None)
                     raise
-        self._notifications.notify_session_transfer(
+        transfer = SessionTransfer.told(
             session_id=change.session_id,
             waiter_id=change.waiter_id,
             previous_waiter_id=change.previous_waiter_id,
             table_number=change.table_number,
             cause=change.cause,
             version=change.version,
-            occurred_at=change.occurred_at,
-            key=change.id,
+            timestamp=change.occurred_at,
         )
+        self._notifications.notify(transfer, key=change.id)
         self._cache_refresh.trigger_session_transfer_refresh(
             session_id=change.session_id,
             waiter_id=change.waiter_id,

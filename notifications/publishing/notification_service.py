@@ -62,6 +62,10 @@ class NotificationService:
         self._broker = broker
         self._clock = clock
 
+    def notify(self, event: FloorEvent, *, key: str | None = None) -> None:
+        """Send ``event`` to its audience. The functions below make events of callers' values."""
+        self._publish(event, event.audience, key)
+
     def notify_request_update(
         self,
         *,
@@ -199,7 +203,7 @@ class NotificationService:
             first = error.errors()[0]
             field = str(first["loc"][0])
             raise InvalidNotification(_CALLERS_NAMES.get(field, field), first["msg"]) from None
-        self._publish(event, event.audience, key)
+        self.notify(event, key=key)
 
     def _publish(self, event: PublishedEvent, channels: tuple[str, ...], key: str | None) -> None:
         if key is None:

@@ -72,7 +72,7 @@ def test_the_document_is_valid_for_spectral_and_lacks_nothing_it_recommends(docu
 
 
 def test_the_copy_in_docs_is_what_is_served(document):
-    assert openapi.PATH.read_text() == openapi.text(), "run: python -m api.openapi"
+    assert openapi.PATH.read_text() == openapi.text(), "run `python -m api.openapi`"
     assert document == json.loads(openapi.PATH.read_text())
 
 

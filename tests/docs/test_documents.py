@@ -21,6 +21,7 @@ from tests.support.documents import (
 )
 from tests.support.programs import REPOSITORY, find_program
 from tests.support.service_server import SECRET, copy_sqlite
+from waiter_service import changes, signals
 
 
 def name(path):
@@ -88,6 +89,17 @@ def test_no_example_escapes_the_tests():
     assert all_examples("py", "python3", "pycon", "javascript", "mjs", "jsx") == []
     for example in all_examples("", "text"):
         assert not re.search(r"^\s*(import|from) \w", example.code, re.MULTILINE), example
+
+
+def test_the_guide_for_python_lists_every_signal_with_its_change():
+    guide = (REPOSITORY / "docs" / "guide-python.md").read_text()
+    rows = [row for row in guide.splitlines() if row.startswith("| `")]
+    signal_of = {id(signal): name for name, signal in vars(signals).items()}
+    for kind, signal in signals.BY_KIND.items():
+        both = {f"`{signal_of[id(signal)]}`", f"`{changes.TYPES[kind].__name__}`"}
+        assert any(all(each in row for each in both) for row in rows), (
+            f"list {both} in docs/guide-python.md, under Hearing what happens"
+        )
 
 
 @each_document

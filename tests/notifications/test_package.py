@@ -49,8 +49,9 @@ def test_public_name_is_what_type_checkers_take_it_for(name: str) -> None:
 
 
 def test_unknown_name_is_an_attribute_error() -> None:
+    name = "desserts"
     with pytest.raises(AttributeError, match="'notifications' has no attribute 'desserts'"):
-        getattr(notifications, "dess" + "erts")
+        getattr(notifications, name)
 
 
 def test_importing_the_package_imports_nothing_else_of_anybody() -> None:
@@ -67,6 +68,11 @@ def test_importing_the_package_imports_nothing_else_of_anybody() -> None:
         timeout=30,
     )
     assert done.stdout.strip() == "{'notifications'}"
+
+
+def test_the_guide_for_python_lists_every_public_name() -> None:
+    guide = (REPOSITORY / "docs" / "guide-python.md").read_text()
+    assert [name for name in notifications.__all__ if f"`{name}`" not in guide] == []
 
 
 def test_documents_import_public_names_alone() -> None:

@@ -6,10 +6,9 @@ import itertools
 
 import pytest
 
+from notifications.events.catalogue import PUBLISHED
 from notifications.events.floor_event import FloorEvent
-from notifications.events.order_update import OrderUpdate
 from notifications.events.payload import EXAMPLE_MOMENT
-from notifications.events.request_update import RequestUpdate
 from notifications.events.session_transfer import SessionTransfer
 from notifications.principal import Principal, Role
 from waiter_service.transfer_cause import TransferCause
@@ -50,18 +49,25 @@ def transfer(*, waiter_id: str, previous_waiter_id: str) -> FloorEvent:
     )
 
 
+#: Where each event of table 7, whose waiter is anna, goes. The other ids are its example's.
+AUDIENCES = {
+    "request_update": ("session:table-7", "waiter:anna"),
+    "order_update": ("session:table-7", "waiter:anna"),
+    "session_transfer": ("session:table-7", "waiter:anna", "waiter:waiter-123"),
+}
+
+
 @pytest.mark.parametrize(
-    "event",
-    [
-        RequestUpdate.example().model_copy(update={"session_id": "table-7", "waiter_id": "anna"}),
-        OrderUpdate.example().model_copy(update={"session_id": "table-7", "waiter_id": "anna"}),
-    ],
-    ids=lambda event: event.event_type,
+    "kind",
+    [kind for kind in PUBLISHED if issubclass(kind, FloorEvent)],
+    ids=lambda kind: kind.event_type,
 )
-def test_status_change_is_heard_by_guest_and_waiter_in_charge_and_nobody_else(
-    event: FloorEvent,
-) -> None:
-    assert event.audience == ("session:table-7", "waiter:anna")
+def test_event_is_heard_by_those_it_concerns_and_nobody_else(kind: type[FloorEvent]) -> None:
+    assert kind.event_type in AUDIENCES, (
+        f"{kind.event_type} is new: add to AUDIENCES, in this file, the channels it goes to"
+    )
+    event = kind.example().model_copy(update={"session_id": "table-7", "waiter_id": "anna"})
+    assert event.audience == AUDIENCES[kind.event_type]
     assert hearers(event.audience) == {"guest 7", "anna", "manager"}
 
 
