@@ -119,7 +119,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     listener = FloorListener(notifications, cache_refresh)
     idempotency = IdempotencyStore(database)
     revocations = Revocations(database)
-    revoked = RevocationList(revocations, sse.streams.close_where)
+    revoked = RevocationList(revocations, sse.streams)
     relay = _relay(service, broker, look=revoked.refresh)
     database_watch = DatabaseWatch(Marks(database), broker, on_gone_back=revoked.start_over)
 

@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
 from notifications.events.payload import format_timestamp
 from waiter_service.inputs import (
+    ID_PATTERN,
     MAX_ID_CHARS,
     MAX_KIND_CHARS,
     MAX_NAME_CHARS,
@@ -46,7 +47,7 @@ Id = Annotated[
     Field(
         min_length=1,
         max_length=MAX_ID_CHARS,
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+        pattern=ID_PATTERN,
         examples=["table-7"],
     ),
 ]

@@ -27,7 +27,13 @@ MAX_QUANTITY = 99
 # The column is a 32-bit integer on PostgreSQL.
 MAX_VERSION = 2**31 - 1
 
-_ID = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{MAX_ID_CHARS - 1}}}", re.ASCII)
+#: The rule for ids, for patterns in schemas and for people; MAX_ID_CHARS is part of it.
+ID_PATTERN = "^[A-Za-z0-9][A-Za-z0-9._-]*$"
+ID_RULE = (
+    f"must be 1 to {MAX_ID_CHARS} letters, digits, dots, dashes and underscores, "
+    "a letter or digit first"
+)
+_ID = re.compile(ID_PATTERN.strip("^$"))
 # str.strip() without arguments would also remove control characters, which are
 # refused everywhere else in a text.
 _BLANKS = " \t\r\n"
@@ -43,18 +49,16 @@ class OrderItem:
 
 def is_identifier(value: object) -> bool:
     """Return whether ``value`` has the form of an id."""
-    return isinstance(value, str) and _ID.fullmatch(value) is not None
+    return (
+        isinstance(value, str) and len(value) <= MAX_ID_CHARS and _ID.fullmatch(value) is not None
+    )
 
 
 def identifier(field: str, value: object) -> str:
     """Return ``value`` if it has the form of an id."""
     if isinstance(value, str) and is_identifier(value):
         return value
-    raise ValidationError(
-        field,
-        f"must be 1 to {MAX_ID_CHARS} letters, digits, dots, dashes and underscores, "
-        "a letter or digit first",
-    )
+    raise ValidationError(field, ID_RULE)
 
 
 def new_identifier(prefix: str) -> str:

@@ -1,1 +1,1 @@
-"""Who somebody is: tokens, keys and revocations."""
+"""Who calls: tokens, the keys that verify them, and withdrawn access."""

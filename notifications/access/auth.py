@@ -1,9 +1,9 @@
 """From a token to a principal: the one place that knows what claims mean.
 
-Another platform's claims are one change, in :func:`principal_from_claims`.
-Tokens are made by flask-jwt-extended, and verified (algorithm, signature, times)
-by joserfc. It takes half the time that the library beneath flask-jwt-extended does,
-and verifying was a third of what a client costs that comes back after a restart.
+To accept another platform's claims, change :func:`principal_from_claims` alone.
+flask-jwt-extended makes the tokens; joserfc verifies their signatures, in half the time
+of the library beneath flask-jwt-extended. After a restart every client reconnects, and
+verifying its token was a third of the cost.
 """
 
 from __future__ import annotations
@@ -28,25 +28,26 @@ from waiter_service import inputs
 from waiter_service.errors import ValidationError
 from waiter_service.revocations import KEPT_FOR
 
-#: What the ``scope`` claim of a token says that is good for ``/sse/*`` alone.
+#: The word in a token's ``scope`` claim that makes it good for ``/sse/*`` alone.
 STREAM_SCOPE = "stream"
 
-#: Seconds a stream token is good for. It stands in a URL, so it is short;
-#: each renewal cuts the stream once, and it resumes.
+#: Seconds a stream token is good for: few, since it is part of a URL. Each renewal
+#: interrupts the stream once, and it resumes.
 STREAM_TOKEN_SECONDS = 600
 
-#: Verified tokens remembered. In a storm of reconnects each is verified once;
-#: a third of a connect's CPU was that. About 4 MB when full.
+#: Verified tokens that are remembered, so that each is verified once however often its
+#: bearer reconnects. About 4 MB when full.
 CACHED_TOKENS = 10_000
 
-#: As long as a header of a request may be; see gunicorn.conf.py.
+#: The limit on a request's header; see gunicorn.conf.py.
 MAX_TOKEN_CHARS = 8190
 
-#: A token may end no later than this from now: revocations are kept as long.
+#: A token must end within this time: revocations are kept as long.
 MAX_LIFETIME_SECONDS = KEPT_FOR.total_seconds()
 
-#: No two machines' clocks are quite the same, and a token made in this second may name
-#: a fraction of it. What has expired by our clock is refused all the same.
+#: How far ahead the clock may be that issued a token. Another machine's clock is never
+#: quite the same, and a token's times may have fractions of a second. A token that has
+#: expired by this machine's clock is refused in any case.
 LEEWAY_SECONDS = 2
 
 #: The end of the year 9999, in Unix seconds.
@@ -66,23 +67,23 @@ def bearer_token(authorization: str | None) -> str | None:
 
 
 def principal_from_claims(claims: Mapping[str, Any]) -> Principal:
-    """Return whom verified ``claims`` are about.
+    """Return the bearer that verified ``claims`` describe.
 
     Raises:
-        NotAuthenticated: a claim is missing or not what it should be.
+        NotAuthenticated: a claim is missing or malformed.
     """
     subject, role = claims.get("sub"), claims.get("role")
     if not isinstance(subject, str) or not subject:
         raise NotAuthenticated("The token names no subject.")
     try:
-        # Any subject that is let in can be named when its access is withdrawn.
+        # Only text that a revocation can store: access must be possible to withdraw.
         inputs.exact_text("sub", subject)
     except ValidationError:
         raise NotAuthenticated("The token's subject cannot be anybody's id.") from None
     if role not in list(Role):
         raise NotAuthenticated("The token's role is none of: " + ", ".join(Role) + ".")
     if claims.get("type") == "refresh":
-        # It lives for weeks, and is good for getting other tokens alone.
+        # It lasts for weeks, and its only use is to get other tokens.
         raise NotAuthenticated("The token is a refresh token.")
     token_ids = tuple(
         claims[name] for name in ("jti", "parent_jti") if isinstance(claims.get(name), str)
@@ -98,12 +99,12 @@ def principal_from_claims(claims: Mapping[str, Any]) -> Principal:
 
 
 def _scopes(scope: object) -> Sequence[str]:
-    """Return the words of a ``scope`` claim (RFC 8693, section 4.2); some send a list."""
+    """Return the words of a ``scope`` claim (RFC 8693, section 4.2), or of a list of words."""
     if scope is None:
         return ()
     if isinstance(scope, str):
         return scope.split(" ")
-    # A word that is not understood could be a limit: such a token must not count as a full one.
+    # A malformed scope may be meant to limit the token, so it must not count as a full one.
     if not isinstance(scope, list) or not all(map(_is_word, scope)):
         raise NotAuthenticated("The token's scope is no list of words.")
     return scope
@@ -114,24 +115,24 @@ def _is_word(value: object) -> bool:
 
 
 class TokenVerifier:
-    """Verifies what tokens claim, against the keys of this deployment."""
+    """Verifies tokens against the keys of this deployment."""
 
     def __init__(self, keys: TokenKeys) -> None:
         self._keyring = Keyring(keys)
         self._audience, self._issuer = keys.audience, keys.issuer
-        # A platform's tokens may have header parameters of its own, and long ones.
+        # A platform may put long header parameters of its own in its tokens.
         self._rules = jws.JWSRegistry(
             algorithms=self._keyring.algorithms, strict_check_header=False
         )
         self._rules.max_header_length = MAX_TOKEN_CHARS
 
     def claims_of(self, token: str) -> dict[str, Any]:
-        """Return what ``token`` claims, once its signature is verified, and that it is for us.
+        """Return the claims of ``token`` after verifying signature, times and addressee.
 
         Raises:
-            NotAuthenticated: it is meant for somebody else, or good at another time.
-            JoseError, ValueError, KeyError, TypeError, RecursionError: something of it is
-                not as it should be.
+            NotAuthenticated: it is meant for another service, or not valid now.
+            JoseError, ValueError, KeyError, TypeError, RecursionError: it is malformed or
+                forged.
         """
         signed = jws.extract_compact(token.encode(), registry=self._rules)
         keys = self._keyring.keys_for(signed.protected)
@@ -154,37 +155,38 @@ class TokenVerifier:
 
 
 def _require_times(claims: Mapping[str, Any], now: float) -> None:
-    """Raise ``NotAuthenticated`` unless a token with ``claims`` is good at ``now``."""
+    """Raise ``NotAuthenticated`` unless a token with ``claims`` is valid at ``now``."""
     expires_at = _moment(claims, "exp")
     if expires_at is None:
         raise NotAuthenticated("The token has no end (exp).")
     if expires_at <= now:
         raise NotAuthenticated("The token has expired.")
     if expires_at > now + MAX_LIFETIME_SECONDS + LEEWAY_SECONDS:
-        # A revocation is forgotten by then; the token it withdrew must have ended.
+        # Its revocation would be deleted before the token ends.
         raise NotAuthenticated("The token's end (exp) is more than 30 days away.")
     if any((_moment(claims, name) or 0.0) > now + LEEWAY_SECONDS for name in ("nbf", "iat")):
         raise NotAuthenticated("The token is not valid yet; compare the clocks.")
 
 
 def _moment(claims: Mapping[str, Any], name: str) -> float | None:
-    """Return a moment in Unix seconds, or None where there is none.
+    """Return a time in Unix seconds, or None where the claim is missing.
 
     Raises:
-        ValueError: it is no number, or none that a moment can be. To Python, True is 1.
+        ValueError: it is not a number, or no time has that number.
     """
     value = claims.get(name)
     if value is None:
         return None
+    # True is an int to Python.
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(name)
-    if not 0 <= value <= MAX_MOMENT:  # NaN is never within
+    if not 0 <= value <= MAX_MOMENT:  # false for NaN
         raise ValueError(name)
     return float(value)
 
 
 def init_app(app: Flask, keys: TokenKeys) -> None:
-    """Set flask-jwt-extended up on ``app``, which makes the tokens."""
+    """Set up flask-jwt-extended on ``app``, to make tokens."""
     app.config["JWT_SECRET_KEY"] = keys.secret_key
     app.config["JWT_ALGORITHM"] = "HS256"
     app.config["JWT_ENCODE_AUDIENCE"] = keys.audience
@@ -193,7 +195,7 @@ def init_app(app: Flask, keys: TokenKeys) -> None:
 
 
 class Authenticator:
-    """Verifies tokens, remembering those it has verified."""
+    """Verifies tokens, and remembers those it has verified."""
 
     def __init__(self, keys: TokenKeys, is_revoked: IsRevoked = lambda principal: False) -> None:
         self._verifier = TokenVerifier(keys)
@@ -206,7 +208,7 @@ class Authenticator:
         Raises:
             NotAuthenticated: malformed, forged, expired or revoked.
         """
-        # The digest, so that a dump of this process holds no usable token.
+        # A digest, so that a memory dump of this process holds no usable token.
         digest = hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
         principal = self._verified.get(digest)
         if principal is None:
@@ -240,10 +242,10 @@ def create_token(
 
 
 def create_stream_token(principal: Principal) -> tuple[str, datetime]:
-    """Return a token for ``principal`` that opens streams and nothing else, and its end.
+    """Return a token with which ``principal`` can only open streams, and when it ends.
 
-    It never outlives the token it is made from, and is revoked with it: also
-    with all that its bearer holds, so it is as old as that token is.
+    It ends no later than the token it is made from, and is revoked with it: by that
+    token's id, or with everything its bearer holds. For the latter it has the same ``iat``.
     """
     lifetime_seconds = min(STREAM_TOKEN_SECONDS, principal.expires_at - time.time())
     claims: dict[str, Any] = {"scope": STREAM_SCOPE, "iat": int(principal.issued_at)}

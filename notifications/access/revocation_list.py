@@ -1,79 +1,77 @@
-"""What this process knows of withdrawn access and closed sessions, and the streams it ends."""
+"""Withdrawn access and closed sessions, as this process knows them; ends their streams."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Protocol, TypeVar
 
 from notifications.channels import channel_name
 from notifications.principal import Principal, Role
-from notifications.streams.stream import CloseReason, Stream
+from notifications.streams.open_streams import OpenStreams
+from notifications.streams.stream import CloseReason
 from waiter_service.revocations import CLOSING_KEPT_FOR, KEPT_FOR, Revocation, RevokedKind
 
-#: So many ids below the newest are asked for again while no row has them: on PostgreSQL a
-#: transaction may commit after a hundred others that got later ids. Those that were
-#: rolled back stay in the question, which is why they are not more.
+#: How many missing ids below the newest are looked for again. On PostgreSQL a transaction
+#: may commit after a hundred others with later ids. Ids of transactions that were rolled
+#: back are looked for as well, which is why the number is not higher.
 WATCHED_IDS = 100
 
-#: By which kind all that a bearer holds is withdrawn. A waiter and a manager may have
-#: the same id and be two people.
+#: The kind of revocation that withdraws everything a bearer holds. A waiter and a manager
+#: may have the same id and be two people.
 _KIND_OF = {
     Role.CUSTOMER: RevokedKind.SESSION,
     Role.WAITER: RevokedKind.WAITER,
     Role.MANAGER: RevokedKind.MANAGER,
 }
 
-CloseStreams = Callable[[Callable[[Stream], bool], CloseReason], object]
-
 Key = TypeVar("Key")
 
 
 class Store(Protocol):
-    """What is asked of the database; :class:`waiter_service.revocations.Revocations` answers."""
+    """The part of :class:`waiter_service.revocations.Revocations` that is used here."""
 
     def find(self, newest: int = 0, missing: Collection[int] = ()) -> list[Revocation]: ...
     def stamp(self, ids: Sequence[int]) -> dict[int, datetime]: ...
 
 
 class RevocationList:
-    """Answers whether access still stands, from memory.
+    """Answers from memory whether access was withdrawn and whether a session is over.
 
-    :meth:`refresh`, called a few times a second, brings what is new and ends the
-    streams it concerns: at once where access was withdrawn, and at the next call
-    where a session was closed. Between the two the outbox is flushed
-    (``publishing/relay.py``), and the guests hear of the last change before their
-    streams end.
+    :meth:`refresh`, called a few times a second, reads new rows and ends the streams they
+    concern: at once if access was withdrawn, at the next call if a session was closed.
+    Between two calls ``publishing/relay.py`` flushes the outbox, so the guests hear of the
+    last change before their streams end.
     """
 
-    def __init__(self, store: Store, close_streams: CloseStreams) -> None:
+    def __init__(self, store: Store, streams: OpenStreams) -> None:
         self._store = store
-        self._close_streams = close_streams
-        # The row with the highest id. It is read again with each look: once it is gone, or
-        # another, rows were pruned or the database was restored, and all is read again.
+        self._streams = streams
+        # The row with the highest id. Each refresh reads it again: if it is gone or has
+        # changed, rows were pruned or the database was restored, and all rows are read.
         self._newest: Revocation | None = None
         # Ids below it that no row had so far.
         self._missing: frozenset[int] = frozenset()
-        # What could not be stamped yet, and when it was first seen here.
+        # Rows that could not be stamped yet, and when this process first saw each.
         self._unstamped: dict[int, datetime] = {}
-        # When access was last withdrawn, oldest first; the times before say no more.
+        # When access was last withdrawn, oldest first. Earlier times add nothing.
         self._withdrawn: OrderedDict[tuple[RevokedKind, str], datetime] = OrderedDict()
-        # The channels of closed sessions, and when, likewise. Apart, since that
-        # withdraws nobody's access, and there are thousands a day.
+        # The channels of closed sessions, and when each was closed, oldest first. Kept
+        # separately: closing withdraws no access, and there are thousands a day.
         self._over: OrderedDict[str, datetime] = OrderedDict()
-        # Those of them whose streams are to end at the next look.
+        # Those of them whose streams end at the next refresh.
         self._ending: set[str] = set()
 
     def refresh(self) -> None:
-        """Read what is new, stamp it and close the streams it concerns.
+        """Read new rows, stamp them and close the streams they concern.
 
         May switch greenlets while it reads and writes.
 
         Raises:
-            DatabaseError: nothing was read, and what is known stands; or it was read, and
-                has its effect here, but could not be stamped, which the next call tries again.
+            DatabaseError: no rows were read, and nothing changes; or they were read and
+                take effect here, but could not be stamped. The next call tries again.
         """
         self._end_closed()
         found = self._find()
@@ -89,7 +87,7 @@ class RevocationList:
             self._take(found, stamps)
 
     def _find(self) -> list[Revocation]:
-        """Read what is new; all of it, if what was newest is no longer there."""
+        """Read new rows; all rows if the newest known one is no longer there."""
         newest = self._newest
         if newest is not None:
             found = self._store.find(newest.id, self._missing)
@@ -106,8 +104,8 @@ class RevocationList:
             (each.seen_at or stamps.get(each.id) or self._unstamped[each.id], each)
             for each in found
         ]
-        reopened = self._let_go_on(found)
-        # In the order in which they are forgotten.
+        reopened = self._reopen(found)
+        # By time: that is the order in which they are forgotten.
         for seen_at, each in sorted(seen, key=lambda pair: pair[0]):
             if not each.is_closing:
                 is_withdrawn |= _note(self._withdrawn, (each.kind, each.subject), seen_at)
@@ -116,18 +114,18 @@ class RevocationList:
                 if _note(self._over, channel, seen_at):
                     self._ending.add(channel)
         if is_withdrawn:
-            self._close_streams(
+            self._streams.close_where(
                 lambda stream: self._is_hit(stream.principal), CloseReason.TOKEN_REVOKED
             )
         self._remember_place(found, stamps)
         _forget(self._withdrawn, now - KEPT_FOR)
         _forget(self._over, now - CLOSING_KEPT_FOR)
 
-    def _let_go_on(self, found: Sequence[Revocation]) -> Mapping[str, int]:
-        """Forget that sessions were closed that were reopened; return the ids of those rows.
+    def _reopen(self, found: Sequence[Revocation]) -> Mapping[str, int]:
+        """Forget the closings of reopened sessions; return each one's reopening row.
 
-        A session's closings and reopenings come in the order of their ids; the clocks
-        that stamped them may differ.
+        The ids of the rows tell the order of a session's closings and reopenings. The times
+        do not: they may come from different clocks.
         """
         reopened = {each.subject: each.id for each in found if each.kind is RevokedKind.REOPENED}
         for session_id in reopened:
@@ -142,7 +140,7 @@ class RevocationList:
         before = self._newest.id if self._newest else 0
         last = found[-1]
         if last.id >= before:
-            # As the next look will find it.
+            # As the next refresh will find it.
             self._newest = dataclasses.replace(last, seen_at=stamps.get(last.id, last.seen_at))
         newest_id = max(before, last.id)
         watched = range(max(1, newest_id - WATCHED_IDS), newest_id)
@@ -153,13 +151,15 @@ class RevocationList:
     def _end_closed(self) -> None:
         if self._ending:
             ending, self._ending = self._ending, set()
-            # A manager who looks on has nothing more to see there either.
-            self._close_streams(lambda stream: stream.channel in ending, CloseReason.SESSION_CLOSED)
+            # All streams of the session, a manager's too: nothing more happens on it.
+            self._streams.close_where(
+                lambda stream: stream.channel in ending, CloseReason.SESSION_CLOSED
+            )
 
     def start_over(self) -> None:
-        """The database went back: sessions closed since then are open again.
+        """Forget closed sessions: the database was restored, and some are open again.
 
-        What was withdrawn stays so in this process: better twice than never.
+        Withdrawn access stays withdrawn in this process, which is the safe side.
         """
         self._newest, self._missing = None, frozenset()
         self._over.clear()
@@ -170,9 +170,9 @@ class RevocationList:
         return bool(self._withdrawn) and self._is_hit(principal)
 
     def is_over(self, kind: str, channel_id: str) -> bool:
-        """Return whether nothing new follows on a channel: that of a session that was closed.
+        """Return whether a channel is that of a closed session, so that nothing follows on it.
 
-        Whoever holds its token may still read what was, at the REST API.
+        The session's guests may still read it through the REST API.
         """
         return channel_name(kind, channel_id) in self._over
 
@@ -181,13 +181,13 @@ class RevocationList:
             if (RevokedKind.TOKEN, token_id) in self._withdrawn:
                 return True
         revoked_at = self._withdrawn.get((_KIND_OF[principal.role], principal.subject))
-        # Tokens say when they were issued in whole seconds. One from the very
-        # second of the revocation is taken for older: better twice than never.
+        # Tokens say in whole seconds when they were issued. A token from the second of
+        # the revocation counts as older, which is the safe side.
         return revoked_at is not None and principal.issued_at <= revoked_at.timestamp()
 
 
 def _note(moments: OrderedDict[Key, datetime], key: Key, moment: datetime) -> bool:
-    """Put ``key`` last with its ``moment``; return False where that is known, or a later one."""
+    """Put ``key`` last with its ``moment``; return False if that or a later one is known."""
     known = moments.get(key)
     if known is not None and known >= moment:
         return False
@@ -197,6 +197,6 @@ def _note(moments: OrderedDict[Key, datetime], key: Key, moment: datetime) -> bo
 
 
 def _forget(moments: OrderedDict[Key, datetime], before: datetime) -> None:
-    # From the front, four times a second: never a walk through what stays.
+    # From the front: this runs four times a second and must not walk through the rest.
     while moments and next(iter(moments.values())) < before:
         moments.popitem(last=False)

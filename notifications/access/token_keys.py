@@ -1,4 +1,4 @@
-"""What tokens are signed and verified with, and which key fits which token."""
+"""The keys that sign and verify tokens, and which key a token is verified with."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ class UnusableKey(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class TokenKeys:
-    """The keys of a deployment, and whose tokens they are for; masked in ``repr``.
+    """The keys of a deployment, masked in ``repr``, and what every token must name.
 
-    Tokens of ours are HS256, with ``secret_key``; ``previous_secret_key`` still
-    verifies those of before a rotation. With ``public_key`` (PEM, or the text of a
-    JWKS file) the platform's own tokens are good as well: of one ``algorithm``, if it
-    is RS256 or ES256, else of whichever the keys are made for. Every token must carry
-    ``audience`` and ``issuer`` where they are given.
+    ``secret_key`` signs this service's tokens (HS256); ``previous_secret_key`` still
+    verifies tokens from before a rotation. ``public_key`` (PEM, or the text of a JWKS file)
+    verifies the platform's own tokens: only those of ``algorithm`` if that is RS256 or
+    ES256, otherwise those of each key's own algorithm. Every token must name ``audience``
+    and ``issuer`` where they are given.
     """
 
     secret_key: str = field(repr=False)
@@ -44,7 +44,7 @@ class PublicKey:
 
 
 class Keyring:
-    """Finds the keys that may have signed a token."""
+    """Finds the keys that a token may be verified with."""
 
     def __init__(self, keys: TokenKeys) -> None:
         secrets = [keys.secret_key, keys.previous_secret_key]
@@ -60,10 +60,10 @@ class Keyring:
         return ["HS256", *{each.algorithm for each in self._public}]
 
     def keys_for(self, header: Mapping[str, Any]) -> Sequence[Key]:
-        """Return the keys for a token with ``header``; none, if nobody can have signed it.
+        """Return the keys for a token with ``header``; none if no key of ours fits it.
 
-        The key follows from the algorithm, never the other way round: a public key
-        must not verify what was "signed" with it as a secret.
+        The algorithm decides which keys are tried. A public key never verifies HS256:
+        otherwise anyone could sign tokens with that key as the secret.
         """
         algorithm, kid = header.get("alg"), header.get("kid")
         if algorithm == "HS256":
@@ -80,10 +80,10 @@ class Keyring:
 def public_keys(text: str) -> list[PublicKey]:
     """Return the keys in a PEM text or in the text of a JWKS file (RFC 7517).
 
-    Of a JWKS file, keys that sign nothing we verify are passed over.
+    In a JWKS file, keys for other purposes or algorithms are skipped.
 
     Raises:
-        UnusableKey: there is none that can be used, or a private one.
+        UnusableKey: there is no usable key, or a private one.
     """
     if "PRIVATE KEY" in text:
         raise UnusableKey("the public key; the private one stays with whoever signs the tokens")
@@ -103,7 +103,7 @@ def public_keys(text: str) -> list[PublicKey]:
 
 
 def _from_pem(text: str) -> PublicKey:
-    # Here and not above: it takes 50 ms, and few deployments come this way.
+    # Imported here since it takes 50 ms, and few deployments use a PEM file.
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
     from cryptography.hazmat.primitives.serialization import load_pem_public_key

@@ -10,6 +10,8 @@ from typing import Annotated, Any, ClassVar, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer
 from pydantic.alias_generators import to_camel
 
+from waiter_service.inputs import ID_PATTERN, MAX_ID_CHARS, MAX_TABLE_NUMBER
+
 
 def format_timestamp(moment: datetime) -> str:
     """Return ``moment`` as UTC with milliseconds: ``2024-01-15T10:30:00.000Z``."""
@@ -23,9 +25,7 @@ def _aware(moment: datetime) -> datetime:
 
 
 # All strict: bytes are no id, True is no table, and a number is no moment.
-Id = Annotated[
-    str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", strict=True)
-]
+Id = Annotated[str, Field(min_length=1, max_length=MAX_ID_CHARS, pattern=ID_PATTERN, strict=True)]
 Moment = Annotated[
     datetime,
     Field(strict=True),
@@ -37,7 +37,7 @@ Moment = Annotated[
 SessionId = Annotated[Id, Field(description="The session at the table.")]
 WaiterId = Annotated[Id, Field(description="Who holds the session now.")]
 TableNumber = Annotated[
-    int, Field(ge=1, le=9999, strict=True, description="The number on the table.")
+    int, Field(ge=1, le=MAX_TABLE_NUMBER, strict=True, description="The number on the table.")
 ]
 Message = Annotated[str, Field(description="What has happened, in an English sentence.")]
 Code = Annotated[str, Field(description="Which sentence that is, for other languages.")]

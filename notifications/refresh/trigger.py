@@ -14,7 +14,7 @@ from enum import StrEnum
 from notifications.errors import InvalidNotification
 from notifications.events.cache_refresh import AffectedData
 from waiter_service.errors import shown
-from waiter_service.inputs import MAX_ID_CHARS, is_identifier
+from waiter_service.inputs import ID_RULE, is_identifier
 
 MAX_REASON_CHARS = 500
 
@@ -120,11 +120,7 @@ def checked_channels(*, at_least: int = 1, **ids: str | None) -> list[str]:
 def _identifier(field: str, value: object) -> str:
     if isinstance(value, str) and is_identifier(value):
         return value
-    raise InvalidNotification(
-        field,
-        f"must be 1 to {MAX_ID_CHARS} letters, digits, dots, dashes and underscores, "
-        f"a letter or digit first, not {shown(value)}",
-    )
+    raise InvalidNotification(field, f"{ID_RULE}, not {shown(value)}")
 
 
 def _kinds(values: Iterable[object]) -> tuple[AffectedData, ...]:

@@ -52,7 +52,7 @@ class Desk:
         self.asked: list[tuple[int, set[int]]] = []
         self.walks = 0
         self.cannot_stamp = False
-        self.list = RevocationList(self, self._close)
+        self.list = RevocationList(self, self)
 
     def commit(
         self,
@@ -89,7 +89,7 @@ class Desk:
         ]
         return {row.id: row.seen_at for row in self.rows if row.id in ids and row.seen_at}
 
-    def _close(self, condition: Callable, reason: CloseReason) -> None:
+    def close_where(self, condition: Callable, reason: CloseReason) -> None:
         self.walks += 1
         for stream in [each for each in self.streams if condition(each)]:
             self.streams.remove(stream)
