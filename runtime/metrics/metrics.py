@@ -171,7 +171,7 @@ class Metrics:
             registry=self._own,
         )
         self._refresh_triggers = self._totals(
-            "refresh_triggers", "Refreshes asked for, per target.", "priority", _PRIORITIES
+            "refresh_triggers", "Refreshes asked for, per channel.", "priority", _PRIORITIES
         )
         self._refresh_batches = self._totals(
             "refresh_batches", "Refreshes sent, each for many triggers.", "priority", _PRIORITIES
