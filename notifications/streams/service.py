@@ -198,8 +198,3 @@ class SseService:
                 stream.has_overflowed = True
             else:
                 self._delivery.deliver_to(stream, resync_event(tip))
-
-    def resync_all(self) -> None:
-        """Tell every stream to load everything again."""
-        for channel in self.streams.channels():
-            self.resync(channel, self._broker.tip(channel))

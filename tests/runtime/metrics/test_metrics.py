@@ -198,7 +198,7 @@ def test_slow_client_shows_as_the_fullest_mailbox_and_then_as_overflow(database:
 def test_lost_history_counts_once_per_open_stream(kitchen: Kitchen) -> None:
     kitchen.open()
     kitchen.open()
-    kitchen.sse.resync_all()
+    kitchen.sse.resync("session:table-7", kitchen.broker.tip("session:table-7"))
     pass_turn()
     assert kitchen.figures.value("resyncs_total", cause="history_lost") == 2
 
