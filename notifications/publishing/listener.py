@@ -13,6 +13,7 @@ from notifications.events.session_transfer import SessionTransfer
 from notifications.publishing.notification_service import NotificationService
 from notifications.refresh.service import CacheRefreshService
 from waiter_service import changes, signals
+from waiter_service.pacing import PAUSE_SECONDS
 from waiter_service.statuses import Status
 
 
@@ -23,9 +24,10 @@ class FloorListener:
     again: with its id as key an event stays single, and a refresh that is
     triggered twice is joined into one.
 
-    After each change it lets other greenlets have their turn. A flush tells of
-    a whole backlog in one go, and SQLite switches only where it has to wait: without
-    that, streams and health checks would stand still until the last change.
+    After each change it pauses, so that the loop checks its sockets and timers. A flush
+    announces a whole backlog at once, and SQLite switches greenlets only where it has to
+    wait: without the pauses, streams and health checks would stand still until the last
+    change.
     """
 
     def __init__(
@@ -156,9 +158,9 @@ class FloorListener:
         self._finish(change)
 
     def _finish(self, change: changes.Change) -> None:
-        """Note that more is pending for the session's waiter, and let other greenlets run."""
+        """Note that more is pending for the session's waiter, and pause."""
         self._transfers.pop(change.waiter_id, None)
-        gevent.sleep(0)
+        gevent.sleep(PAUSE_SECONDS)
 
     def _refresh_floor(self, change: changes.Change, reason: str) -> None:
         self._cache_refresh.trigger_general_data_refresh(

@@ -15,6 +15,7 @@ from notifications.refresh.batch import Batch
 from notifications.refresh.batch_store import BatchStore
 from notifications.refresh.trigger import Priority
 from notifications.repeated_failure import RepeatedFailure
+from waiter_service.pacing import PAUSE_SECONDS
 
 logger = logging.getLogger("notifications.cache_refresh")
 
@@ -25,7 +26,7 @@ It must be idempotent by ``batch.id`` and raise if it failed: the batch is
 sent again then, with the same id. It may switch greenlets.
 """
 
-# How many batches one round claims; other greenlets run between rounds.
+# How many batches one round claims. Between rounds the loop checks its sockets and timers.
 MAX_BATCHES_PER_ROUND = 64
 
 # Guesses: a broker that restarts is back in a second or two, and after a long outage
@@ -91,7 +92,7 @@ class RefreshSender:
         sent = 0
         while claimed := self._batches.claim_due(now, MAX_BATCHES_PER_ROUND):
             sent += self._send(claimed, now)
-            gevent.sleep(0)
+            gevent.sleep(PAUSE_SECONDS)
         return sent
 
     def send_channel(self, channel: str, now: float) -> int:

@@ -28,6 +28,7 @@ from notifications.errors import BrokerUnavailable
 from notifications.redis.connection import CONNECTION_FAILURES, RedisConnection
 from notifications.redis.keys import RedisKeys
 from notifications.redis.link import RedisLink
+from waiter_service.pacing import PAUSE_SECONDS
 
 log = logging.getLogger("notifications.redis")
 
@@ -41,7 +42,8 @@ MAX_RETRY_SECONDS = 1.0
 #: Seconds that a connection must last for the next to be made at once.
 STEADY_SECONDS = 5.0
 
-#: Messages read in one go before other greenlets get a turn. A guess: 5 ms.
+#: Messages read at once before the loop checks its other sockets and its timers. A guess:
+#: 5 ms.
 READ_SLICE = 256
 
 
@@ -197,7 +199,7 @@ class RedisSubscriber:
                 case Confirmation(name):
                     self._take_confirmation(name)
             if line.received % READ_SLICE == 0:
-                gevent.sleep(0)
+                gevent.sleep(PAUSE_SECONDS)
 
     def _take_confirmation(self, name: str) -> None:
         channel = self._keys.channel(name)

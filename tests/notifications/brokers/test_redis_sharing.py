@@ -8,14 +8,16 @@ from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 
 import gevent
+import gevent.socket
 import gevent.subprocess
 import pytest
 import redis
 
 from notifications.brokers.presence import Presence
 from notifications.brokers.redis.broker import RedisBroker
+from notifications.brokers.redis.subscriber import READ_SLICE
 from notifications.errors import BrokerUnavailable
-from notifications.events.encoding import EventId, body
+from notifications.events.encoding import EventId, StoredEvent, body
 from notifications.events.heartbeat import Heartbeat
 from tests.support.deaf_proxy import DeafProxy
 from tests.support.ear import Ear
@@ -42,6 +44,43 @@ def test_every_process_that_follows_a_channel_hears_it(start_redis_broker: Start
     for ear in ears:
         wait_in_loop(lambda ear=ear: ear.offsets(ANNA) == [1, 2, 3])
     assert len({tuple(map(str, (e.event_id for e in ear.events[ANNA]))) for ear in ears}) == 1
+
+
+def test_flood_leaves_other_sockets_their_turn(
+    start_redis_broker: StartBroker, redis_client: redis.Redis
+) -> None:
+    ours, theirs = gevent.socket.socketpair()
+
+    class Ringing(Ear):
+        def deliver(self, channel: str, event: StoredEvent) -> None:
+            super().deliver(channel, event)
+            if event.offset == 1:
+                theirs.send(b"x")
+
+    ear = Ringing()
+    broker = start_redis_broker(ear)
+    broker.subscribe(ANNA)
+    events = 10 * READ_SLICE
+
+    def read() -> int:
+        ours.recv(1)
+        return len(ear.events[ANNA])
+
+    with ours, theirs:
+        reading = gevent.spawn(read)
+        # Published at once, and so received at once.
+        redis_client.eval(
+            "for offset = 1, ARGV[1] do"
+            " redis.call('PUBLISH', KEYS[1], ARGV[2] .. '-' .. offset .. '\\n' .. ARGV[3]) end",
+            1,
+            broker.keys.live(ANNA),
+            events,
+            broker.tip(ANNA).epoch,
+            BODY,
+        )
+        wait_in_loop(lambda: len(ear.events[ANNA]) == events)
+        assert reading.get(timeout=5) <= 2 * READ_SLICE
+    assert ear.broken_promises == []
 
 
 def test_deployments_with_different_prefixes_share_nothing(

@@ -9,6 +9,7 @@ from itertools import cycle, islice, pairwise
 from pathlib import Path
 
 import gevent
+import gevent.socket
 import pytest
 from blinker import Namespace
 
@@ -426,6 +427,26 @@ def test_backlog_leaves_others_their_turn_between_two_changes(house: House) -> N
     house.service.flush()
     looking.join(timeout=5)
     assert set(range(1, 20)) <= set(seen)
+
+
+def test_backlog_leaves_sockets_their_turn_between_two_changes(house: House) -> None:
+    house.listener.disconnect()
+    another = WaiterService(house.service.database)
+    for status in ("Acknowledged", "New") * 10:
+        another.update_order_status("ord-1", status)
+    house.listener.connect()
+    ours, theirs = gevent.socket.socketpair()
+
+    def read() -> int:
+        ours.recv(1)
+        return house.broker.tip("waiter:anna").offset
+
+    with ours, theirs:
+        reading = gevent.spawn(read)
+        gevent.sleep(0.01)  # until it waits
+        theirs.sendall(b"x")
+        house.service.flush()
+        assert reading.get(timeout=5) <= 2
 
 
 def test_a_change_that_nothing_hears_stops_the_start(

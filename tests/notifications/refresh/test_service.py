@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import gevent
+import gevent.socket
 import pytest
 
 from notifications.errors import BrokerUnavailable, InvalidNotification
 from notifications.refresh.batch import Batch
 from notifications.refresh.batch_store import MemoryBatches
+from notifications.refresh.sender import MAX_BATCHES_PER_ROUND
 from notifications.refresh.service import CacheRefreshService
 
 
@@ -372,6 +374,25 @@ def test_greenlet_sends_in_time_and_is_woken_by_what_is_due_sooner(
     # Alone: not when the greenlet would have looked next, which is for the reviews.
     wait_until(lambda: screens.channels == ["waiter:anna"])
     assert MemoryBatches.clock() - started >= 0.2
+
+
+def test_many_refreshes_at_once_leave_sockets_their_turn(
+    refresh: CacheRefreshService, screens: Screens, clock: Clock
+) -> None:
+    for number in range(10 * MAX_BATCHES_PER_ROUND):
+        refresh.trigger_orders_refresh(session_id=f"guest-{number}")
+    ours, theirs = gevent.socket.socketpair()
+
+    def read() -> int:
+        ours.recv(1)
+        return len(screens.got)
+
+    with ours, theirs:
+        reading = gevent.spawn(read)
+        gevent.sleep(0.01)  # until it waits
+        theirs.sendall(b"x")
+        assert refresh.send_due(clock.now + 1) == 10 * MAX_BATCHES_PER_ROUND
+        assert reading.get(timeout=5) <= 2 * MAX_BATCHES_PER_ROUND
 
 
 def test_drain_sends_everything_and_leaves_no_greenlet(
