@@ -35,11 +35,12 @@ def code() -> dict[str, str]:
 
 
 def occurrences(word: str, text: str) -> list[str]:
-    """Return where ``word`` is in ``text``, with its endings, also as part of a name."""
+    """Return the lines of ``text`` that have ``word``, with its endings, also in a name."""
     word = word.replace(" ", "[ _-]?")
     in_words = rf"(?i:(?<![a-z]){word}(?:e?s|e?d|r|rs|ing)?(?![a-z]))"
     in_camel_case = rf"{word.capitalize()}(?=[A-Z])|(?<=[a-z]){word.capitalize()}(?![a-z])"
-    return re.findall(rf".*(?:{in_words}|{in_camel_case}).*", text)
+    pattern = re.compile(f"{in_words}|{in_camel_case}")
+    return [line for line in text.splitlines() if pattern.search(line)]
 
 
 def test_the_glossary_has_its_words():
