@@ -28,6 +28,10 @@ class FloorListener:
     announces a whole backlog at once, and SQLite switches greenlets only where it has to
     wait: without the pauses, streams and health checks would stand still until the last
     change.
+
+    Raises:
+        ChangeUnheard: a kind of change has no receiver here. Its rows, and all later ones of
+            the same session, would stay in the outbox forever.
     """
 
     def __init__(
@@ -47,18 +51,14 @@ class FloorListener:
             (signals.session_closed, self._on_session_closed),
             (signals.session_reopened, self._on_session_reopened),
         )
+        heard = [signal for signal, _ in self._receivers]
+        if unheard := [kind for kind, each in signals.BY_KIND.items() if each not in heard]:
+            raise ChangeUnheard(unheard)
 
     def connect(self) -> None:
-        """Hear the signals from now on. Idempotent.
-
-        Raises:
-            ChangeUnheard: a kind of change has no receiver. Its rows, and all later ones of
-                the same session, would stay in the outbox forever.
-        """
+        """Hear the signals from now on. Idempotent."""
         for signal, receiver in self._receivers:
             signal.connect(receiver)
-        if unheard := [kind for kind, signal in signals.BY_KIND.items() if not signal.receivers]:
-            raise ChangeUnheard(unheard)
 
     def disconnect(self) -> None:
         """Hear them no more. Idempotent."""

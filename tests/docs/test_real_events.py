@@ -60,7 +60,7 @@ def assert_described(document, channel, events):
         Draft202012Validator(message["headers"]).validate(fields)
         assert fields.keys() <= message["headers"]["properties"].keys()
         assert_published(event.type, event.data)
-    assert messages.keys() == TYPES
+    assert messages.keys() == TYPES, "run `python -m notifications.contract`"
     missing = TYPES - {event.type for event in events}
     assert not missing, f"nothing in this evening sends {missing} to a {channel}: make it happen"
 

@@ -13,6 +13,7 @@ import gevent.socket
 import pytest
 from blinker import Namespace
 
+from app import create_app
 from notifications.errors import BrokerUnavailable, ChangeUnheard
 from notifications.publishing.listener import FloorListener
 from notifications.publishing.notification_service import NotificationService
@@ -450,10 +451,11 @@ def test_backlog_leaves_sockets_their_turn_between_two_changes(house: House) -> 
 
 
 def test_a_change_that_nothing_hears_stops_the_start(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """While the application is made: gunicorn then ends, and starts no worker again and again."""
     table_merged = Namespace().signal("table-merged")
     monkeypatch.setattr(signals, "BY_KIND", {**signals.BY_KIND, "table_merged": table_merged})
 
     with pytest.raises(ChangeUnheard, match="no receiver for the change table_merged: connect"):
-        house.listener.connect()
+        create_app({"INSTANCE_DIR": str(tmp_path)})
