@@ -1,6 +1,6 @@
 """How a change reaches a screen: events, their channels, and the streams that carry them.
 
-What a program that uses the service calls is here::
+A program that uses the service imports its names from here::
 
     from notifications import MemoryBroker, NotificationService
 
@@ -11,7 +11,7 @@ What a program that uses the service calls is here::
 All errors are in ``notifications.errors``.
 
 Each name is imported when it is first used. gunicorn's master imports a few small modules of
-this package, and must load neither a database driver nor Redis's.
+this package, and must not load a database driver or the Redis client.
 """
 
 from __future__ import annotations

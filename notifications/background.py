@@ -1,4 +1,4 @@
-"""Work that goes on beside the requests, in one greenlet that is asked to end."""
+"""Work that runs beside the requests, in one greenlet that ends when asked."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 import gevent
 from gevent.event import Event as Flag
 
-#: Seconds that a round under way may take to end.
+#: Seconds that a round in progress may take to end.
 STOP_SECONDS = 5.0
 
 
 class Background:
     """Runs ``run`` in a greenlet of its own, from ``start`` to ``stop``.
 
-    ``run`` loops for as long as :meth:`wait` returns True. It is asked to end and never killed:
+    ``run`` loops for as long as :meth:`wait` returns True. It is asked to end, never killed:
     a greenlet that is killed inside a database call leaves its connection in an unknown state.
     """
 
@@ -28,7 +28,7 @@ class Background:
 
     @property
     def is_running(self) -> bool:
-        """It was started, and not stopped since."""
+        """Whether it was started, and not stopped since."""
         return self._greenlet is not None
 
     def start(self) -> None:
@@ -38,18 +38,18 @@ class Background:
             self._greenlet = gevent.spawn(self._run)
 
     def wait(self, seconds: float | None = None) -> bool:
-        """Wait for ``seconds``, or until it is woken; return False once it must end."""
+        """Wait for ``seconds``, or until :meth:`wake`; return False once ``run`` must end."""
         if not self._is_stopping:
             self._wakeup.wait(seconds)
             self._wakeup.clear()
         return not self._is_stopping
 
     def wake(self) -> None:
-        """End the wait under way, or else the next one. Never switches greenlets."""
+        """End the current wait, or the next one if there is none. Never switches greenlets."""
         self._wakeup.set()
 
     def stop(self) -> None:
-        """Ask it to end, and wait until it has. Idempotent; switches greenlets."""
+        """Ask ``run`` to end, and wait until it has. Idempotent; switches greenlets."""
         if self._greenlet is not None:
             self._is_stopping = True
             self._wakeup.set()

@@ -1,8 +1,7 @@
-"""The channels: their names, and whom each is for.
+"""The channels: their names, and the audience of each.
 
-A channel is an audience: everyone who follows one session, or one waiter. Which events go to
-which channels is said in the events' own files; who may follow a channel, in
-``Principal.may_hear``.
+A channel is everyone who follows one session, or one waiter. The events' own files say which
+event goes to which channels; ``Principal.may_hear`` says who may follow a channel.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-#: The kinds of channels, and what is heard on each, for the documents.
+#: The kinds of channels, and what each carries, for the documents.
 KINDS: Mapping[str, str] = MappingProxyType(
     {
         "session": "What the guests at a table are told.",
@@ -20,12 +19,12 @@ KINDS: Mapping[str, str] = MappingProxyType(
 
 
 def channel_name(kind: str, channel_id: str) -> str:
-    """Return the channel of one of ``KINDS``: ``session:table-7``."""
+    """Return the channel of one of ``KINDS``, such as ``session:table-7``."""
     return f"{kind}:{channel_id}"
 
 
 def channel_kind(channel: str) -> str:
-    """Return the kind of ``channel``: ``session``."""
+    """Return the kind of ``channel``, such as ``session``."""
     return channel.partition(":")[0]
 
 

@@ -4,27 +4,27 @@
 
     NotificationError
     ├── AccessError
-    │   ├── NotAuthenticated      no token, or none that is good
+    │   ├── NotAuthenticated      no token, or no good one
     │   └── NotAllowed            a good token, for something else
     │       └── SessionOver       a good token, for a session that was closed
     ├── StreamRefused             not now; ``retry_after_seconds`` says when
-    │   ├── TooManyStreams        the bearer has enough of them open
-    │   ├── TooManyOpens          the bearer opens them too fast
-    │   ├── ServerFull            this process has
-    │   ├── ServerBusy            too many arrive at once
+    │   ├── TooManyStreams        the bearer has too many streams open
+    │   ├── TooManyOpens          the bearer opens streams too fast
+    │   ├── ServerFull            this process has too many streams open
+    │   ├── ServerBusy            too many clients are connecting at once
     │   ├── ServerDraining        this process is about to stop
-    │   └── HistoryUnavailable    the broker is away
-    ├── TooManyCalls              a bearer, or an address, asks too much
+    │   └── HistoryUnavailable    the broker does not answer
+    ├── TooManyCalls              a bearer, or an address, makes too many calls
     │   └── TooManyChanges        the guests of one session change too much
     ├── InvalidNotification       a field of a notification, named by ``field``
     ├── BrokerUnavailable         the broker's store does not answer; try again
-    │   └── NotServing            no stream could hear what this process publishes
+    │   └── NotServing            no stream could receive what this process publishes
     ├── BrokerUnusable            the store answers, and an operator must act
     │   └── PrefixTaken           another deployment uses the same prefix
     └── ChangeUnheard             a kind of change has no receiver: a fault of this program
 
-None carries an HTTP status: the blueprints map them, once. ``cause``
-names in one word why a stream was not opened, as metrics do.
+No error carries an HTTP status: the blueprints map errors to statuses. ``cause``
+names in one word why a stream was not opened, as in the metrics.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ from typing import ClassVar
 
 
 class NotificationError(Exception):
-    """Base of everything this package raises on purpose."""
+    """Base of all errors that this package raises on purpose."""
 
 
 class AccessError(NotificationError):
-    """Access was refused. The message never says what exists."""
+    """Access was refused. The message never reveals what exists."""
 
     cause: ClassVar[str]
 
@@ -50,7 +50,7 @@ class NotAuthenticated(AccessError):
 
 
 class NotAllowed(AccessError):
-    """The token is good, but not for this; unknown ids look the same."""
+    """The token is good, but not for this. Unknown ids get the same error."""
 
     cause = "not_allowed"
 
@@ -59,7 +59,7 @@ class NotAllowed(AccessError):
 
 
 class SessionOver(NotAllowed):
-    """The session was closed; said only to those who may hear it."""
+    """The session was closed. Raised only for bearers who may follow it."""
 
     cause = "session_closed"
 
@@ -68,7 +68,7 @@ class SessionOver(NotAllowed):
 
 
 class StreamRefused(NotificationError):
-    """No stream was opened; worth another try after ``retry_after_seconds``."""
+    """No stream was opened. Try again after ``retry_after_seconds``."""
 
     cause: ClassVar[str]
 
@@ -78,25 +78,25 @@ class StreamRefused(NotificationError):
 
 
 class TooManyStreams(StreamRefused):
-    """The bearer has as many streams open as one may have."""
+    """The bearer has reached the limit of open streams."""
 
     cause = "too_many_streams"
 
 
 class TooManyOpens(StreamRefused):
-    """The bearer has opened as many streams in a minute as one may."""
+    """The bearer has opened too many streams in this minute."""
 
     cause = "too_many_opens"
 
 
 class ServerFull(StreamRefused):
-    """This process has as many streams open as it may have."""
+    """This process has reached its limit of open streams."""
 
     cause = "server_full"
 
 
 class ServerBusy(StreamRefused):
-    """More clients arrive at once than are let in at a time."""
+    """Too many clients are connecting at once."""
 
     cause = "server_busy"
 
@@ -108,13 +108,13 @@ class ServerDraining(StreamRefused):
 
 
 class HistoryUnavailable(StreamRefused):
-    """The broker does not answer, so where to go on from is not known."""
+    """The broker does not answer, so the events that the client missed are not known."""
 
     cause = "history_unavailable"
 
 
 class TooManyCalls(NotificationError):
-    """A bearer, or an address without a good token, asks for too much at a time."""
+    """A bearer, or an address without a good token, makes too many calls."""
 
     def __init__(self, message: str, *, retry_after_seconds: int) -> None:
         super().__init__(message)
@@ -122,7 +122,7 @@ class TooManyCalls(NotificationError):
 
 
 class TooManyChanges(TooManyCalls):
-    """The guests of one session have changed as much in a minute as they may."""
+    """The guests of one session have changed too much in this minute."""
 
 
 class InvalidNotification(NotificationError, ValueError):
@@ -139,7 +139,7 @@ class BrokerUnavailable(NotificationError):
 
 
 class NotServing(BrokerUnavailable):
-    """No stream would ever hear what this process publishes; nothing was published."""
+    """No stream would ever receive what this process publishes; nothing was published."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -154,7 +154,7 @@ class BrokerUnusable(NotificationError):
 
 
 class PrefixTaken(BrokerUnusable):
-    """Another deployment uses the prefix of ours; the message says what to do."""
+    """Another deployment uses the same prefix; the message says what to do."""
 
 
 class ChangeUnheard(NotificationError):

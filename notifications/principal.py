@@ -1,4 +1,4 @@
-"""Who is asking: the one shape every check of access works with."""
+"""The verified bearer of a token, which every check of access works with."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Role(StrEnum):
-    """What a token may say of its bearer, spelled as in its ``role`` claim."""
+    """The values of a token's ``role`` claim."""
 
     CUSTOMER = "customer"
     WAITER = "waiter"
@@ -18,11 +18,10 @@ class Role(StrEnum):
 class Principal:
     """A verified bearer. Never holds the token itself.
 
-    ``subject`` is the session's or the waiter's id; ``issued_at`` and
-    ``expires_at`` are Unix seconds; ``token_ids`` are the token's own ``jti``
-    and that of the token it was made from, by either of which it can be
-    revoked; ``is_stream_token`` marks a short-lived token that is good for
-    ``/sse/*`` alone.
+    ``subject`` is the session's or the waiter's id. ``issued_at`` and
+    ``expires_at`` are Unix seconds. ``token_ids`` are the token's own ``jti``
+    and that of the token it was made from; revoking either revokes the token.
+    ``is_stream_token`` marks a short-lived token that is good for ``/sse/*`` alone.
     """
 
     role: Role
@@ -34,14 +33,14 @@ class Principal:
 
     @property
     def key(self) -> str:
-        """One text per bearer, for counting its streams: ``waiter:anna``."""
+        """The bearer's key for counting streams and calls, such as ``waiter:anna``."""
         return f"{self.role}:{self.subject}"
 
     def may_hear(self, kind: str, channel_id: str) -> bool:
-        """Whether this bearer may follow the stream of ``kind`` (session, waiter).
+        """Return whether this bearer may follow the stream of ``kind`` (session, waiter).
 
-        A guest hears the own session, a waiter the own floor, a manager all.
-        Whether the id exists is not asked, so no answer tells.
+        A guest follows their own session, a waiter their own floor, a manager all. This
+        does not look up whether the id exists, so the answer does not reveal it.
         """
         if self.role is Role.MANAGER:
             return True

@@ -1,4 +1,4 @@
-"""A failure that comes again and again, told when it begins and when it ends."""
+"""Logs a failure that repeats: once when it begins, and once when it ends."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from contextlib import contextmanager
 class RepeatedFailure:
     """Keeps a log readable while something that is tried several times a second fails.
 
-    ``begins`` is logged with the traceback, once for each kind of exception
-    until it goes well again; then ``ends`` is. What is among ``outages``, such
-    as a server that is away, is a warning without a traceback.
+    ``begins`` is logged with the traceback, once for each kind of exception until a
+    try succeeds; then ``ends`` is logged. An exception among ``outages``, such as a
+    server that is away, is a warning without a traceback.
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class RepeatedFailure:
 
     @contextmanager
     def told(self) -> Iterator[None]:
-        """Try what is within; what it raises is logged, and goes no further."""
+        """Run the body of the ``with``. An exception of it is logged and suppressed."""
         try:
             yield
         except Exception as failure:

@@ -163,7 +163,7 @@ def _responses(operation: Operation) -> dict[int, dict[str, Any]]:
     )
     if operation.body is not None:
         responses[413] = refusal("The body is too large.")
-        responses[415] = refusal("The body is not said to be JSON.")
+        responses[415] = refusal("The Content-Type of the body is not JSON.")
         responses[422] = refusal("Some fields may not be so; it names each.", FieldsProblem)
     if operation.is_paged:
         responses[422] = refusal("A parameter of the query may not be so.", FieldsProblem)

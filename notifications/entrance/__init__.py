@@ -1,1 +1,1 @@
-"""The way in over HTTP: who is let in to a stream, and what is answered otherwise."""
+"""The way in over HTTP: which requests get a stream, and what the others are answered."""

@@ -1,4 +1,4 @@
-"""``/sse``: streams, tokens for browsers, and health. The way in to a stream.
+"""The routes below ``/sse``: streams, tokens for browsers, and health.
 
 A stream is a response whose body is a generator, under any WSGI server. Under gunicorn
 the stream takes over the connection once it is live (``HandoverResponse``).
@@ -32,15 +32,15 @@ from notifications.streams.socket_outlet import prepare_socket
 #: The cookie that carries a stream token for a browser's own EventSource.
 COOKIE = "sse_token"
 
-#: Its name over https. Browsers accept such a name over https only, so an attacker on
-#: the network cannot replace the cookie.
+#: The name of that cookie over https. Browsers accept a name with this prefix over https only,
+#: so an attacker on the network cannot replace the cookie.
 SECURE_COOKIE = f"__Secure-{COOKIE}"
 
 Health = Callable[[], dict[str, Any]]
 
 
 def create_blueprint(entrance: StreamEntrance, health: Health) -> Blueprint:
-    """Return the blueprint of ``entrance``; ``health`` makes /sse/health's answer."""
+    """Return the blueprint of ``entrance``. ``health`` returns the answer of /sse/health."""
     blueprint = Blueprint("sse", __name__, url_prefix="/sse", static_folder="../static")
 
     def stream(kind: str, channel_id: str) -> Response:
@@ -56,7 +56,7 @@ def create_blueprint(entrance: StreamEntrance, health: Health) -> Blueprint:
             entrance.note_refusal(asked, refusal)
             if not entrance.refuses_in_band(asked):
                 raise
-            # As an iterator: a stream has no length.
+            # An iterator: with a list, Flask would compute a Content-Length, and a stream has none.
             return Response(iter([refusal_block(refusal)]), headers=STREAM_HEADERS)
 
     def open_stream(asked: StreamRequest) -> Response:
@@ -67,13 +67,14 @@ def create_blueprint(entrance: StreamEntrance, health: Health) -> Blueprint:
         body = entrance.open(asked, handover)
         if (sock := own_socket(request.environ)) is not None:
             try:
-                # Only now: the connection of a refused stream may carry others.
+                # Only after the stream was admitted: a refusal keeps its connection open for
+                # the next request.
                 prepare_socket(sock, write_timeout_seconds=entrance.write_deadline_seconds)
             except OSError:
                 body.close()
                 raise
-        # Everything the stream needs is in its body: no request context is
-        # kept alive for the hours it lasts.
+        # Everything the stream needs is in its body, so no request context is
+        # kept alive for the hours that the stream lasts.
         blocks = body if handover is None else HandoverResponse(body, handover.sock)
         return Response(blocks, headers=STREAM_HEADERS, direct_passthrough=True)
 
@@ -101,7 +102,7 @@ def create_blueprint(entrance: StreamEntrance, health: Health) -> Blueprint:
         response.set_cookie(
             _cookie_name(),
             made.token,
-            # One cookie per stream: two streams in one browser are of two bearers.
+            # One cookie per stream, since two streams in one browser may have two bearers.
             path=request.script_root + made.path,
             max_age=lifetime_seconds,
             httponly=True,
@@ -141,7 +142,7 @@ def _cookie_name() -> str:
 
 
 def _wanted_stream() -> str | None:
-    """Return the path that the body names as ``stream``, below where the service is."""
+    """Return the path that the body names as ``stream``, without the prefix of the service."""
     if not (raw := request.get_data()):
         return None
     try:
@@ -150,16 +151,16 @@ def _wanted_stream() -> str | None:
         body = None
     if not isinstance(body, dict) or not isinstance(body.get("stream"), str | None):
         raise BadRequest('The body must be a JSON object such as {"stream": "/sse/waiter/anna"}.')
-    # A page under a path of its host knows the stream by that path.
+    # If the service is below a path of its host, a page names the stream with that path.
     stream: str | None = body.get("stream")
     return None if stream is None else stream.removeprefix(request.script_root)
 
 
 class HandedOver(BrokenPipeError):
-    """Tells gunicorn to write nothing more: the connection is no longer its own, or is lost.
+    """Tells gunicorn to write nothing more, because the stream has its connection or it is lost.
 
-    Its async workers take EPIPE as "the client is gone": they log at debug level, and
-    close their socket, which holds no descriptor any more once it is handed over.
+    gunicorn's async workers read EPIPE as "the client is gone". They log it at debug level
+    and close their socket, which has no descriptor any more after a handover.
     """
 
     def __init__(self) -> None:
@@ -167,7 +168,7 @@ class HandedOver(BrokenPipeError):
 
 
 class HandoverResponse:
-    """What gunicorn iterates over, where the stream may take the socket from it."""
+    """The body that gunicorn iterates over. The stream may take the socket from it."""
 
     def __init__(self, body: StreamBody, sock: socket.socket) -> None:
         self._body = body
@@ -175,7 +176,7 @@ class HandoverResponse:
 
     def __iter__(self) -> Iterator[bytes]:
         try:
-            # Head and greeting are two writes of gunicorn's, and one packet.
+            # gunicorn sends head and greeting in two writes; this joins them into one packet.
             _set_cork(self._sock, True)
             yield next(self._body)
             _set_cork(self._sock, False)
@@ -191,9 +192,9 @@ class HandoverResponse:
 
 
 def own_socket(environ: Mapping[str, Any]) -> socket.socket | None:
-    """Return the socket that a request has to itself, or None.
+    """Return the socket that carries only this request, or None.
 
-    It must be gunicorn's, and carry HTTP/1: HTTP/2 lets many requests share one.
+    It must be gunicorn's, and carry HTTP/1: with HTTP/2 many requests share a socket.
     """
     sock: socket.socket | None = environ.get("gunicorn.socket")
     is_http1 = environ.get("SERVER_PROTOCOL") in ("HTTP/1.1", "HTTP/1.0")
@@ -203,12 +204,13 @@ def own_socket(environ: Mapping[str, Any]) -> socket.socket | None:
 def handover_of(environ: Mapping[str, Any]) -> Handover | None:
     """Return the socket of a request that can be handed over, or None.
 
-    It must be the request's own, and plain, since TLS lives in the server's socket object.
+    It must carry only this request. It must not be TLS, because TLS lives in the server's
+    socket object.
     """
     sock = own_socket(environ)
     if sock is None or isinstance(sock, ssl.SSLSocket):
         return None
-    # HTTP/1.0 knows no chunks: there, the end of the connection is the end.
+    # HTTP/1.0 has no chunks: there, the end of the connection ends the body.
     return Handover(sock, is_chunked=environ["SERVER_PROTOCOL"] == "HTTP/1.1")
 
 

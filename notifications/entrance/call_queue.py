@@ -12,20 +12,20 @@ from gevent.lock import BoundedSemaphore
 from notifications.errors import TooManyCalls
 from waiter_service.pacing import PAUSE_SECONDS
 
-#: Calls of one bearer that are carried out at once. Those of others are carried out
-#: in between, so it decides how long they wait: each call holds the worker for some
-#: milliseconds at a time. A guess; it is also more than one screen ever needs.
+#: Calls of one bearer that run at once. The calls of other bearers run in between, so this
+#: decides how long they wait: each call holds the worker for some milliseconds at a time.
+#: A guess; it is also more than one screen ever needs.
 CALLS_AT_ONCE = 2
 
-#: Further ones wait, so many at most, and so many seconds. A guess.
+#: How many further calls may wait, and for how many seconds. A guess.
 MAX_WAITING_CALLS = 100
 MAX_WAIT_SECONDS = 10.0
 
 
 class CallQueue:
-    """Carries out only so many calls of one bearer at a time; the others wait in line.
+    """Runs only a few calls of one bearer at a time; the others wait in line.
 
-    The calls of other bearers come in between, however many one bearer sends at once.
+    The calls of other bearers run in between, however many calls one bearer sends at once.
     """
 
     def __init__(self, at_once: int = CALLS_AT_ONCE) -> None:
@@ -34,10 +34,10 @@ class CallQueue:
 
     @contextmanager
     def turn(self, key: str) -> Iterator[None]:
-        """Wait for a turn of the bearer ``key``, and keep it. May switch greenlets.
+        """Wait for a turn of the bearer ``key``, and hold it. May switch greenlets.
 
         Raises:
-            TooManyCalls: too many wait already, or it took too long.
+            TooManyCalls: too many calls wait already, or the turn did not come in time.
         """
         line = self._lines.get(key)
         if line is None:
@@ -49,8 +49,8 @@ class CallQueue:
             if not line.semaphore.acquire(timeout=MAX_WAIT_SECONDS):
                 raise _too_many_at_once()
             try:
-                # Many calls may arrive together. Without this the worker would carry them
-                # all out before it looks at anything that others send.
+                # Many calls may arrive together. Without this yield the worker would run them
+                # all before it reads anything that other clients send.
                 gevent.sleep(PAUSE_SECONDS)
                 yield
             finally:

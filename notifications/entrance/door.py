@@ -1,10 +1,10 @@
-"""A shortcut to a stream: at the connection, before gunicorn makes a request of it.
+"""A shortcut to a stream: answer at the connection, before gunicorn parses a request.
 
-Most of the CPU that a connecting client costs goes into a request, a WSGI environment
-and Flask's way around them, and after an outage clients do nothing but connect. So the
-worker shows each new connection to the door first. The door answers a plain request
-for a stream on its socket: it hands the stream over, or refuses it in-band. It leaves
-everything else, and every refusal by a status, to gunicorn and the blueprint.
+Most of the CPU that a connecting client costs goes into gunicorn's request, the WSGI
+environment and Flask, and after an outage all that clients do is connect. So the worker
+shows each new connection to the door first. The door answers a plain request for a
+stream on its socket: it hands the stream over, or refuses it in-band. It leaves
+everything else, and every refusal with a status, to gunicorn and the blueprint.
 
 Nothing depends on the door: without it (``SSE_FAST_CONNECT=0``) every stream comes
 through the blueprint. ``docs/decisions/0006-a-short-way-to-a-stream.md`` has the figures.
@@ -35,9 +35,9 @@ class StreamDoor:
     def answer(self, sock: socket.socket, address: Any) -> bool:
         """Serve the new connection ``sock`` if it begins with a plain request for a stream.
 
-        Return whether the connection needs nothing more; if it does, gunicorn has all
-        of the request still to read. Switches greenlets, and waits for the client's
-        first bytes as long as the socket's timeout says.
+        Return whether the connection was served. If not, gunicorn can still read the whole
+        request. Switches greenlets, and waits for the client's first bytes as long as the
+        socket's timeout says.
         """
         if isinstance(sock, ssl.SSLSocket):
             return False
@@ -54,7 +54,7 @@ class StreamDoor:
             return False
         except StreamRefused as refusal:
             return request.refuse(sock, refusal)
-        # The body notes a client that is gone or does not read.
+        # The body notices when the client is gone or does not read.
         with closing(body), suppress(OSError):
             request.take(sock)
             start = response_head()
@@ -62,6 +62,6 @@ class StreamDoor:
                 sock.sendall(start + Frame(block).chunk)
                 start = b""
             if not body.is_handed_over:
-                # It was closed before it was live, and its client has been told.
+                # The stream was closed before it was live, and its client has been told.
                 sock.sendall(LAST_CHUNK)
         return True

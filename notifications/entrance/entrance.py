@@ -1,4 +1,4 @@
-"""Who may open a stream. Both ways in ask the same object.
+"""Decides who may open a stream. The blueprint and the door both ask it.
 
 ::
 
@@ -46,16 +46,16 @@ STREAM_HEADERS = {
 #: The path of a stream: a kind of channel, and an id.
 STREAM_PATH = rf"/sse/({'|'.join(KINDS)})/([A-Za-z0-9._-]+)"
 
-#: The kind of a bearer's own stream. A manager has none, and may follow all.
+#: The kind of a bearer's own stream. A manager has none of their own, and may follow all.
 _OWN_KIND = {Role.CUSTOMER: "session", Role.WAITER: "waiter"}
 
 IsOver = Callable[[str, str], bool]
-"""Tells of a kind and an id whether it was closed, so that nothing follows on its channel."""
+"""Returns whether the session or waiter was closed, so that its channel stays silent."""
 
 
 @dataclass(frozen=True, slots=True)
 class StreamRequest:
-    """What a client that asks for a stream has sent.
+    """What a client sends to ask for a stream.
 
     ``bearer_token`` comes from the Authorization header, ``bare_token`` from the
     query or a cookie. ``client`` is for the log. ``peer`` is the address at the
@@ -77,7 +77,7 @@ class StreamRequest:
 
 @dataclass(frozen=True, slots=True)
 class StreamPass:
-    """A token that opens streams and nothing else, its end, and the path it is meant for."""
+    """A token that opens streams and nothing else, when it ends, and the path it is for."""
 
     token: str = field(repr=False)
     ends_at: datetime
@@ -85,7 +85,7 @@ class StreamPass:
 
 
 class StreamEntrance:
-    """Opens streams of ``sse`` for clients that may hear them; an error says why not."""
+    """Opens streams of ``sse`` for clients that may follow them; an error says why not."""
 
     def __init__(
         self,
@@ -103,12 +103,12 @@ class StreamEntrance:
         self._is_over = is_over
 
     def admit(self, asked: StreamRequest) -> Principal:
-        """Return the bearer, if they may hear the stream they ask for.
+        """Return the bearer, if they may follow the stream that the request names.
 
         Raises:
             NotAuthenticated: there is no token, or it is not good.
             NotAllowed: the token is for another stream, or the session was closed.
-            TooManyOpens: they open too many streams within a minute.
+            TooManyOpens: the bearer opens too many streams within a minute.
         """
         principal = self._bearer(asked)
         self._rates.count_open(principal)
@@ -116,13 +116,13 @@ class StreamEntrance:
         return principal
 
     def open(self, asked: StreamRequest, handover: Handover | None) -> StreamBody:
-        """Return the body of the stream that was asked for. May switch greenlets.
+        """Return the body of the stream that the request names. May switch greenlets.
 
         Raises:
-            AccessError: as ``admit`` does.
-            StreamRefused: not now.
+            AccessError: as :meth:`admit` does.
+            StreamRefused: the stream cannot be opened at the moment.
         """
-        # First: what follows is most of the CPU that a connect costs.
+        # Wait for the turn first: the checks below are most of the CPU that a connect costs.
         self._sse.admission.wait_for_turn()
         return self._sse.open(
             asked.kind,
@@ -134,15 +134,15 @@ class StreamEntrance:
         )
 
     def trust(self, peers: Iterable[str]) -> None:
-        """Believe what these peers, and no others, say of the client and of refusals."""
+        """Believe only these peers about the client's address and about refusals."""
         self._trusted_peers = TrustedPeers(peers)
 
     def client_of(self, peer: str | None, forwarded_for: str | None) -> str:
-        """Return the client's address: the peer's, or what a proxy of ours says it is."""
+        """Return the client's address: the peer's, or the one that a trusted proxy names."""
         return self._trusted_peers.client_of(peer, forwarded_for)
 
     def refuses_in_band(self, asked: StreamRequest) -> bool:
-        """Tell whether the client is refused by a stream that says so, not by a status."""
+        """Return whether a refusal goes to the client inside a stream, not as a status."""
         is_status_asked = asked.refusals == "status" and self._trusted_peers.include(asked.peer)
         return accepts_event_stream(asked.accept) and not is_status_asked
 
@@ -157,25 +157,25 @@ class StreamEntrance:
         log.info("stream refused", extra={"fields": fields})
 
     def note_failure(self, address: str) -> None:
-        """Count that a client came from ``address`` without a good token.
+        """Count a request from ``address`` without a good token.
 
         Raises:
-            TooManyCalls: too many did within a minute.
+            TooManyCalls: there were too many from this address within a minute.
         """
         self._rates.count_failure(address)
 
     def full_bearer(
         self, bearer_token: str | None, address: str, *, is_change: bool = False
     ) -> Principal:
-        """Return the bearer of a full token, and count a call of theirs.
+        """Return the bearer of a full token, and count the call.
 
         A call without a good token is counted by the ``address`` it comes from.
 
         Raises:
-            NotAuthenticated: no token, or none that is good.
+            NotAuthenticated: there is no token, or it is not good.
             NotAllowed: it is a stream token.
-            TooManyCalls: the bearer, or the address, calls too often within a minute.
-            TooManyChanges: guests change too much within a minute.
+            TooManyCalls: the bearer, or the address, makes too many calls within a minute.
+            TooManyChanges: the guests of a session change too much within a minute.
         """
         try:
             if bearer_token is None:
@@ -194,11 +194,11 @@ class StreamEntrance:
     def exchange(self, principal: Principal, path: str | None = None) -> StreamPass:
         """Return a short-lived token of ``principal`` for the stream at ``path``.
 
-        By default that is their own stream; ``/sse`` for those who have none.
+        ``path`` is their own stream by default, and ``/sse`` for a bearer who has none.
         Needs an app context.
 
         Raises:
-            NotAllowed: that stream is not theirs, is over, or does not exist.
+            NotAllowed: that stream is not theirs, has ended, or does not exist.
         """
         if path is None and principal.role in _OWN_KIND:
             path = f"/sse/{_OWN_KIND[principal.role]}/{principal.subject}"
@@ -217,8 +217,8 @@ class StreamEntrance:
             raise NotAuthenticated("A token is required.")
         principal = self._authenticator.authenticate(asked.bare_token)
         if not principal.is_stream_token:
-            # Query strings end up in logs and histories: what stands there must
-            # be short-lived and good for nothing else.
+            # Query strings end up in logs and histories, so a token in one must be
+            # short-lived and good for nothing else.
             raise NotAuthenticated(
                 "Only a stream token may be sent this way; POST /sse/token makes one."
             )

@@ -1,9 +1,9 @@
-"""Refusals inside a stream: a stream that says ``closing`` at once, and when to come back.
+"""Refusals inside a stream: a stream that at once sends ``closing`` with the time to wait.
 
-Clients that follow the specification never return from an error status, and
-429 and 503 are only about now. So a client that accepts an event stream is
-answered with one. A proxy of ours asks for the status instead, with
-``X-Refusals: status``: it can try another instance.
+By the specification, browsers never reconnect after an error status, but 429 and 503
+are temporary. So a client that accepts an event stream gets the refusal in one. A
+trusted proxy asks for the status instead, with ``X-Refusals: status``, because it can
+try another instance.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _EVENT_STREAM = "text/event-stream"
 
 
 def accepts_event_stream(accept: str | None) -> bool:
-    """Tell whether an ``Accept`` header names event streams; ``*/*`` does not."""
+    """Return whether an ``Accept`` header names event streams; ``*/*`` does not."""
     for media_range in (accept or "").lower().split(","):
         name, *parameters = (part.strip() for part in media_range.split(";"))
         if name == _EVENT_STREAM:
@@ -27,10 +27,10 @@ def accepts_event_stream(accept: str | None) -> bool:
 
 
 def refusal_block(refused: StreamRefused) -> bytes:
-    """Return the one block of a stream that is refused.
+    """Return the only block of a stream that is refused.
 
-    The time to wait is spread over twice what the refusal names, so that those
-    who were refused together do not return together.
+    The time to wait is between one and two times ``retry_after_seconds``, so that clients
+    refused together do not return together.
     """
     floor_ms = 1000 * refused.retry_after_seconds
     wait_ms = random.randint(floor_ms, 2 * floor_ms)  # noqa: S311 - jitter keeps no secret

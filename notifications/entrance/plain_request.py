@@ -1,7 +1,7 @@
-"""A plain request for a stream, seen on its connection before gunicorn reads it.
+"""A plain request for a stream, recognised on its connection before gunicorn reads it.
 
-It can be answered right there. Everything out of the ordinary stays unread, for
-gunicorn and the blueprint, which can answer anything.
+It can be answered right there. Every other request stays unread, for gunicorn and the
+blueprint, which can answer anything.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ from notifications.errors import StreamRefused
 from notifications.events.encoding import Frame
 from notifications.streams.socket_outlet import LAST_CHUNK, prepare_socket
 
-#: Connections that do not begin like this are not looked at further.
+#: A connection that does not begin like this is left to gunicorn at once.
 _BEGINNING = b"GET /sse/"
 
-#: Nothing percent-encoded, and nothing to normalise. The query may hold what a target
+#: Nothing percent-encoded, and nothing to normalise. The query may hold what a request target
 #: may (RFC 3986, section 2: printable ASCII), but no fragment.
 _TARGET = re.compile(rf"{STREAM_PATH}(?:\?([\x21-\x22\x24-\x7e]*))?".encode("ascii"))
 
-#: For what only Flask can answer: another origin, a body, a change of protocol. And for
-#: what may contradict X-Forwarded-Proto, which gunicorn checks.
+#: Headers that only Flask can answer: another origin, a body, a change of protocol. Also
+#: those that may contradict X-Forwarded-Proto, which gunicorn checks.
 _HEADERS_FOR_FLASK = frozenset(
     {
         b"ORIGIN",
@@ -53,26 +53,26 @@ _HEADERS_FOR_FLASK = frozenset(
     }
 )
 
-#: gunicorn's limits on a request, as gunicorn.conf.py has them.
+#: gunicorn's limits on a request, as set in gunicorn.conf.py.
 _LIMITS = {
     "limit_request_line": 4094,
     "limit_request_fields": 64,
     "limit_request_field_size": 8190,
 }
 
-#: Bytes of a request's head; a longer one is left to gunicorn, and to its limits.
+#: Bytes of a request's head. A longer head is left to gunicorn and its limits.
 _MAX_HEAD_BYTES = 4000
 
-#: Parameters in a query; ours takes two.
+#: Parameters in a query; our clients send at most two.
 _MAX_PARAMETERS = 10
 
 ClientOf = Callable[[str | None, str | None], str]
-"""From the peer's address and ``X-Forwarded-For`` to the client's address."""
+"""Returns the client's address, given the peer's and the ``X-Forwarded-For`` header."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlainRequest:
-    """What a client asks for, still unread on its connection."""
+    """A plain request for a stream, still unread on its connection."""
 
     asked: StreamRequest
     _head_bytes: int
@@ -80,7 +80,7 @@ class PlainRequest:
 
     @classmethod
     def peek(cls, sock: socket.socket, address: Any, entrance: StreamEntrance) -> Self | None:
-        """Return the request that ``sock`` begins with, or None if that is no plain one.
+        """Return the request that ``sock`` begins with, or None if it is not a plain one.
 
         Waits for the client's first bytes as long as the socket's timeout says.
 
@@ -92,12 +92,12 @@ class PlainRequest:
         return None if asked is None else cls(asked, len(head), entrance)
 
     def take(self, sock: socket.socket) -> None:
-        """Read the request from ``sock``, which is then to be answered."""
+        """Read the request from ``sock``. The caller must then answer it."""
         sock.recv(self._head_bytes)
         prepare_socket(sock, write_timeout_seconds=self._entrance.write_deadline_seconds)
 
     def refuse(self, sock: socket.socket, refusal: StreamRefused) -> bool:
-        """Refuse in-band; return whether this client is refused that way at all."""
+        """Refuse inside a stream. Return False if this client is not refused that way."""
         if not self._entrance.refuses_in_band(self.asked):
             return False
         self._entrance.note_refusal(self.asked, refusal)
@@ -109,19 +109,19 @@ class PlainRequest:
 
 
 def response_head() -> bytes:
-    """Return the head of the answer to the request that this greenlet works for."""
+    """Return the head of the answer to this greenlet's request."""
     ending = f"{request_id.HEADER}: {request_id.current()}\r\n\r\n"
     return _beginning_of_head(int(time.time())) + ending.encode("ascii")
 
 
 @lru_cache(maxsize=1)
 def _beginning_of_head(now_seconds: int) -> bytes:
-    """Return what many clients share within one second."""
+    """Return the part of the head that many clients share within one second."""
     lines = [
         "HTTP/1.1 200 OK",
         "Server: gunicorn",
         f"Date: {formatdate(now_seconds, usegmt=True)}",
-        # It carries nothing else once the stream has ended.
+        # The connection carries no other request after the stream.
         "Connection: close",
         "Transfer-Encoding: chunked",
         *(f"{name}: {value}" for name, value in STREAM_HEADERS.items()),
@@ -130,7 +130,7 @@ def _beginning_of_head(now_seconds: int) -> bytes:
 
 
 def _stream_request(head: bytes, address: Any, client_of: ClientOf) -> StreamRequest | None:
-    """Return the plain request for a stream that ``head`` is, or None."""
+    """Return the plain request for a stream that ``head`` holds, or None."""
     if not head.startswith(_BEGINNING):
         return None
     try:
@@ -143,7 +143,7 @@ def _stream_request(head: bytes, address: Any, client_of: ClientOf) -> StreamReq
     headers = {name.upper(): value for name, value in request["headers"]}
     if len(headers) != len(request["headers"]) or not _HEADERS_FOR_FLASK.isdisjoint(headers):
         return None
-    # A proxy may set SCRIPT_NAME in a header, and name the path it has in front of ours.
+    # A proxy may set SCRIPT_NAME in a header, to name the path at which it has the service.
     if any(b"_" in name for name in headers):
         return None
     if headers.get(b"X-FORWARDED-PREFIX", b"").startswith(b"/sse"):
@@ -151,7 +151,7 @@ def _stream_request(head: bytes, address: Any, client_of: ClientOf) -> StreamReq
     query: dict[str, str] = {}
     if target[3]:
         try:
-            # As Flask does it: the first of a name counts, even one without a value.
+            # As in Flask, the first parameter of a name counts, even one without a value.
             pairs = parse_qsl(
                 target[3].decode("ascii"),
                 keep_blank_values=True,

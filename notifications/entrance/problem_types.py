@@ -1,6 +1,6 @@
-"""What can be wrong with an HTTP request: one code for each kind, with its page to read.
+"""What can be wrong with an HTTP request: one code for each kind, and a page about it.
 
-The table is the only place that names a code, its status and its words. ``problems.py``
+This table is the only place that names a code, its status and its words. ``problems.py``
 makes answers of it and serves the pages; ``docs/problems.md`` lists them.
 """
 
@@ -16,7 +16,7 @@ from notifications.entrance import request_id
 
 
 class ProblemCode(StrEnum):
-    """The ``code`` of a problem document, as it is spelled on the wire."""
+    """The ``code`` of a problem document, as spelled on the wire."""
 
     BAD_REQUEST = "bad_request"
     BODY_NOT_JSON = "body_not_json"
@@ -69,7 +69,7 @@ class ProblemCode(StrEnum):
 class ProblemType:
     """A kind of problem, in words for developers.
 
-    ``statuses`` are those it comes with, the usual one first; empty: any.
+    ``statuses`` are those it comes with, the usual one first. Empty means any.
     """
 
     statuses: tuple[int, ...]
@@ -87,7 +87,7 @@ TYPES: Mapping[ProblemCode, ProblemType] = MappingProxyType(
             (400,), "Bad request", "The request cannot be understood.", "Do what `detail` says."
         ),
         ProblemCode.BODY_NOT_JSON: ProblemType(
-            (400,), "Body is not JSON", "The body is no JSON in UTF-8.", "Send a JSON object."
+            (400,), "Body is not JSON", "The body is not JSON in UTF-8.", "Send a JSON object."
         ),
         ProblemCode.IF_MATCH_NOT_SUPPORTED: ProblemType(
             (400,),
@@ -122,8 +122,8 @@ TYPES: Mapping[ProblemCode, ProblemType] = MappingProxyType(
         ProblemCode.NOT_ALLOWED: ProblemType(
             (403,),
             "Not allowed",
-            "The token is good, but never for this.",
-            "Use the token of somebody who may do it.",
+            "The token is good, but its bearer may not do this.",
+            "Use a token whose bearer may do it.",
         ),
         ProblemCode.JOIN_CODE_INVALID: ProblemType(
             (404,),
@@ -134,8 +134,8 @@ TYPES: Mapping[ProblemCode, ProblemType] = MappingProxyType(
         ProblemCode.NOT_FOUND: ProblemType(
             (404,),
             "Not found",
-            "It does not exist, or it is not yours. Both look alike.",
-            "Read what is yours again, and go on from there.",
+            "It does not exist, or it is not yours. The answer is the same for both.",
+            "Load your data again and continue from there.",
         ),
         ProblemCode.UNKNOWN_PATH: ProblemType(
             (404,),
@@ -147,130 +147,133 @@ TYPES: Mapping[ProblemCode, ProblemType] = MappingProxyType(
             (405,),
             "Method not allowed",
             "The path is right, the method is not.",
-            "Use one of those in the `Allow` header.",
+            "Use a method that the `Allow` header lists.",
         ),
         ProblemCode.REQUEST_TIMEOUT: ProblemType(
             (408,), "Request timeout", "The body did not arrive in time.", "Send it again."
         ),
         ProblemCode.ID_TAKEN: ProblemType(
             (409,),
-            "Made before",
-            "What was made with this Idempotency-Key is over by now.",
-            "Send a new key for a new thing.",
+            "Already made",
+            "The session, order or request made with this Idempotency-Key has ended.",
+            "Send a new key to make a new one.",
         ),
         ProblemCode.IDEMPOTENCY_KEY_BUSY: ProblemType(
             (409,),
             "Idempotency-Key is in use",
-            "The first call with this Idempotency-Key has not been answered yet.",
+            "The first call with this Idempotency-Key is still being answered.",
             _LATER,
         ),
         ProblemCode.IDEMPOTENCY_KEY_REUSED: ProblemType(
             (409,),
             "Idempotency-Key was used for something else",
-            "The key came before with another path or body.",
+            "An earlier call sent this key with another path or body.",
             "Send a new key.",
         ),
         ProblemCode.ILLEGAL_TRANSITION: ProblemType(
             (409,),
             "Illegal move",
-            "There is no such move from `currentStatus` for this caller.",
+            "This caller may not move it from `currentStatus` to that status.",
             "Choose one of `allowed`.",
         ),
         ProblemCode.ORDERS_UNFINISHED: ProblemType(
             (409,),
             "Orders are unfinished",
-            "The session was to be closed and has unfinished orders; `orderIds` names them.",
+            "The session cannot be closed while it has unfinished orders; `orderIds` names them.",
             "Finish them, or close with `force` and a `reason`.",
         ),
         ProblemCode.SESSION_CLOSED: ProblemType(
             (409, 403),
             "Session is closed",
-            "The guests have left. 409 answers a change, 403 a guest's stream.",
+            "The guests have left. 409 is the answer to a change, 403 to a guest's stream.",
             "Stop asking for this session.",
         ),
         ProblemCode.TABLE_OCCUPIED: ProblemType(
             (409,),
             "Table is occupied",
-            "Guests sit at `tableNumber` already.",
+            "There are guests at `tableNumber` already.",
             "Close their session first, or choose another table.",
         ),
         ProblemCode.TOO_MANY_ORDER_LINES: ProblemType(
             (409,),
             "Too many order lines",
-            "The table has as many order lines unfinished as it may.",
+            "The table has reached its limit of unfinished order lines.",
             "Wait until some are finished.",
         ),
         ProblemCode.TOO_MANY_ORDERS: ProblemType(
             (409,),
             "Too many orders",
-            "The table has as many orders unfinished as it may.",
+            "The table has reached its limit of unfinished orders.",
             "Wait until some are finished.",
         ),
         ProblemCode.TOO_MANY_REQUESTS: ProblemType(
             (409, 429),
             "Too many requests",
-            "409: the table has as many requests unfinished as it may. "
+            "409: the table has reached its limit of unfinished requests. "
             "429, from the proxy: too many HTTP requests came from one address.",
             "409: wait until some are finished. 429: wait as long as Retry-After says.",
         ),
         ProblemCode.TOO_MANY_SESSIONS: ProblemType(
             (409,),
             "Too many sessions",
-            "The waiter has as many tables on the floor as one may open.",
+            "The waiter has reached the limit of open tables.",
             "Close some, then try again.",
         ),
         ProblemCode.TRANSFER_REFUSED: ProblemType(
             (409,),
             "Transfer was refused",
-            "Nothing was transferred; `refused` names each session in the way, and why.",
-            "Transfer without those.",
+            "Nothing was transferred; `refused` names each session that cannot be, and why.",
+            "Transfer the others without them.",
         ),
         ProblemCode.VERSION_CONFLICT: ProblemType(
             (409,),
-            "Somebody was first",
-            "It has been changed since the `expectedVersion`.",
+            "Version conflict",
+            "It has changed since the `expectedVersion`.",
             "Read it again, then decide.",
         ),
         ProblemCode.BODY_TOO_LARGE: ProblemType(
-            (413,), "Body is too large", "A body may have 64 KB.", "Send less."
+            (413,), "Body is too large", "A body may have up to 64 KB.", "Send less."
         ),
         ProblemCode.UNSUPPORTED_MEDIA_TYPE: ProblemType(
             (415,),
             "Unsupported media type",
-            "The body is not said to be JSON.",
+            "The Content-Type of the body is not JSON.",
             "Send `Content-Type: application/json`.",
         ),
         ProblemCode.INVALID_FIELDS: ProblemType(
             (422,),
             "Invalid fields",
-            "Fields, parameters or headers hold what they may not; `errors` names each.",
+            "Fields, parameters or headers have invalid values; `errors` names each.",
             "Correct them.",
         ),
         ProblemCode.TOO_MANY_CALLS: ProblemType(
             (429,),
             "Too many calls",
-            "The caller asks too much within a minute, or at once.",
+            "The caller made too many calls within a minute, or at once.",
             _LATER,
         ),
         ProblemCode.TOO_MANY_CHANGES: ProblemType(
             (429,),
             "Too many changes",
-            "The guests of one table order, request and cancel too much within a minute.",
+            "The guests of one table ordered, requested and cancelled too often within a minute.",
             _LATER,
         ),
         ProblemCode.TOO_MANY_OPENS: ProblemType(
-            (429,), "Too many streams opened", "The bearer opens streams too fast.", _LATER
+            (429,),
+            "Too many streams opened",
+            "The bearer opened too many streams within a minute.",
+            _LATER,
         ),
         ProblemCode.TOO_MANY_STREAMS: ProblemType(
             (429,),
             "Too many streams",
-            "The bearer has as many streams open as one may have.",
+            "The bearer has reached its limit of open streams.",
             "Close one, then try again.",
         ),
         ProblemCode.HTTP_ERROR: ProblemType(
             (),
             "HTTP error",
-            "The request is refused for a reason that has no code of its own.",
+            "The request was refused for a reason without a code of its own.",
             "Look at `status` and `detail`.",
         ),
         ProblemCode.INTERNAL_ERROR: ProblemType(
@@ -282,13 +285,13 @@ TYPES: Mapping[ProblemCode, ProblemType] = MappingProxyType(
         ProblemCode.NO_ANSWER: ProblemType(
             (502, 504, 503),
             "No answer",
-            "The proxy got no answer from the service. What was asked for may have been done.",
-            "Try again; a POST with the same Idempotency-Key.",
+            "The proxy got no answer from the service. It may still have carried the request out.",
+            "Try again. Repeat a POST with the same Idempotency-Key.",
         ),
         ProblemCode.BROKER_UNUSABLE: ProblemType(
             (503,),
             "Redis cannot be used",
-            "The service cannot work with its Redis as it is set up.",
+            "The service cannot use Redis with its current setup.",
             _OPERATOR,
         ),
         ProblemCode.DATABASE_UNAVAILABLE: ProblemType(
@@ -297,17 +300,17 @@ TYPES: Mapping[ProblemCode, ProblemType] = MappingProxyType(
         ProblemCode.HISTORY_UNAVAILABLE: ProblemType(
             (503,),
             "History is not available",
-            "Redis does not answer, so a stream does not know where to go on.",
+            "Redis does not answer, so a stream cannot know which events it missed.",
             _LATER,
         ),
         ProblemCode.NOT_READY: ProblemType(
             (503,),
             "Not ready",
-            "This process does not serve yet, or no longer.",
+            "This process is starting or stopping.",
             "Send requests to another instance.",
         ),
         ProblemCode.SERVER_BUSY: ProblemType(
-            (503,), "Server is busy", "Too many clients arrive at once.", _LATER
+            (503,), "Server is busy", "Too many clients are connecting at once.", _LATER
         ),
         ProblemCode.SERVER_DRAINING: ProblemType(
             (503,), "Server is stopping", "This process is about to stop.", _LATER
@@ -315,31 +318,31 @@ TYPES: Mapping[ProblemCode, ProblemType] = MappingProxyType(
         ProblemCode.SERVER_FULL: ProblemType(
             (503,),
             "Server is full",
-            "This process has as many streams or connections as it may have.",
+            "This process has reached its limit of streams or connections.",
             _LATER,
         ),
         ProblemCode.STANDING_BY: ProblemType(
             (503,),
             "Standing by",
-            "Another process serves, and this one waits to take over.",
-            "Send requests to the other one.",
+            "Another process serves. This one waits to take over.",
+            "Send requests to the other process.",
         ),
         ProblemCode.UNAVAILABLE: ProblemType(
-            (503,), "Unavailable", "No instance behind the proxy takes the stream.", _LATER
+            (503,), "Unavailable", "No instance behind the proxy accepts the stream.", _LATER
         ),
     }
 )
 
 
 def path_of(code: str) -> str:
-    """Return the path of the page about ``code``, below where the service is."""
+    """Return the path of the page about ``code``, without the prefix of the service."""
     return f"/api/problems/{code}"
 
 
 def document(
     code: ProblemCode, detail: str, *, status: int, below: str = "", **members: Any
 ) -> dict[str, Any]:
-    """Return a problem document; ``below`` is the path that the service is below, if any."""
+    """Return a problem document. ``below`` is the path prefix of the service, if it has one."""
     if (current := request_id.current()) is not None:
         members["requestId"] = current
     return {

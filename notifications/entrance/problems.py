@@ -1,6 +1,6 @@
 """Errors as ``application/problem+json`` (RFC 9457), in one shape for all of HTTP.
 
-Each has a ``code`` for programs and a ``type``, the address of a page about it; both
+Each has a ``code`` for programs and a ``type``, the address of a page about it. Both
 come from ``notifications/entrance/problem_types.py``.
 """
 
@@ -32,10 +32,11 @@ from waiter_service.errors import DatabaseError
 
 log = logging.getLogger(__name__)
 
-# A database that restarts or fails over is away for seconds. A guess.
+# Seconds after which to try again: a database that restarts or fails over is away for
+# seconds. A guess.
 DATABASE_RETRY_SECONDS = 5
 
-#: The codes of what Flask and werkzeug refuse.
+#: The codes of the errors that Flask and werkzeug raise.
 _BY_STATUS: Mapping[int, ProblemCode] = MappingProxyType(
     {
         400: ProblemCode.BAD_REQUEST,
@@ -57,9 +58,9 @@ def problem(
     retry_after_seconds: int | None = None,
     **members: Any,
 ) -> Response:
-    """Return a problem as the answer to the request; ``members`` are as on the wire.
+    """Return a problem document as a response; ``members`` are spelled as on the wire.
 
-    ``status`` is the code's usual one by default.
+    ``status`` is the usual status of the code by default.
     """
     status = TYPES[code].statuses[0] if status is None else status
     response = Response(
@@ -84,7 +85,7 @@ def _not_allowed(error: NotAllowed) -> Response:
 
 
 def _session_over(error: SessionOver) -> Response:
-    # The code of a stream's `closing`: a client that was away learns the same.
+    # The code that the stream's `closing` event has, so that a client that missed it gets the same.
     return problem(ProblemCode.SESSION_CLOSED, str(error), status=403)
 
 
@@ -118,7 +119,7 @@ def _database_failed(error: DatabaseError) -> Response:
     )
 
 
-#: What both ``/sse`` and ``/api`` may raise.
+#: The errors that both ``/sse`` and ``/api`` may raise.
 HANDLERS: Mapping[type[Exception], Callable[[Any], Response]] = MappingProxyType(
     {
         NotAuthenticated: _not_authenticated,
@@ -135,7 +136,7 @@ HANDLERS: Mapping[type[Exception], Callable[[Any], Response]] = MappingProxyType
 def init_app(app: Flask) -> None:
     """Answer every error with a problem document, and serve the page of each problem.
 
-    Covers what any part of HTTP may raise; a blueprint adds only the errors of its own.
+    Covers the errors that any route may raise; a blueprint adds only its own.
     Every request gets an id, and every answer names it.
     """
 
@@ -171,7 +172,7 @@ def init_app(app: Flask) -> None:
             ProblemCode.INTERNAL_ERROR, "Something went wrong. The error has been logged."
         )
 
-    # On the app: the page must be there also where the API cannot start.
+    # On the app, not on the API's blueprint: the pages must exist even where the API cannot start.
     @app.get(path_of("<code>"))
     def problem_page(code: str) -> Response:
         if code not in TYPES:

@@ -1,7 +1,7 @@
-"""How much one bearer, or one address without a good token, may ask of a worker.
+"""How often one bearer, or one address without a good token, may call a worker per minute.
 
-Kept in each worker's memory: it protects the worker, so it must not wait for
-Redis. Both ways in to a stream and the REST API ask the same object.
+The counts are in each worker's memory: they protect the worker, so counting must not
+wait for Redis. Both ways in to a stream and the REST API share the same object.
 """
 
 from __future__ import annotations
@@ -20,28 +20,28 @@ from limits.strategies import FixedWindowRateLimiter
 from notifications.errors import TooManyCalls, TooManyChanges, TooManyOpens
 from notifications.principal import Principal, Role
 
-#: Bearers that are counted, and as many addresses. Beyond, the one whose minute began first
-#: is forgotten: addresses can be made up, memory cannot. About 4 MB each when full.
+#: How many bearers, and how many addresses, are counted. Beyond this number, the oldest count
+#: is dropped: an attacker can invent addresses, but memory is limited. About 4 MB each when full.
 MAX_COUNTED = 20_000
 
 
 @dataclass(frozen=True, slots=True)
 class RateLimits:
-    """What is let through in a minute, per worker; 0 lets everything through.
+    """Limits per minute and worker; 0 means no limit.
 
     Args:
         guest_calls: calls by the guests of one session, all of them together.
-        guest_changes: those of them that are to change something, all at once or one by
-            one. Each adds up to two events to the waiter's history, an update and a
-            refresh, so this decides how fast one table can push out what the waiter's
-            sleeping phone has yet to get. A guess: three for each of 20 guests.
+        guest_changes: how many of those calls may change something; they may come all at
+            once. Each adds up to two events to the waiter's history, an update and a
+            refresh, so this decides how fast one table can push out events that the
+            waiter's sleeping phone has not received. A guess: three for each of 20 guests.
         staff_calls: calls by one waiter, manager or program.
-        stream_opens: streams opened by one bearer. After a restart all that a bearer
-            had open come back at once, and more than once if it fails.
+        stream_opens: streams opened by one bearer. After a restart all streams of a bearer
+            come back at once, and several times if the first try fails.
         failures: calls without a good token from one address.
         failed_joins: wrong join codes from one address, which a whole dining room may
-            share; right codes always count as right. Guessing is hopeless at any rate,
-            at 60 bits. A guess: the typing errors of some tables.
+            share. Right codes are never refused. Join codes have 60 bits, so guessing is
+            hopeless at any rate. A guess: the typing errors of some tables.
     """
 
     guest_calls: int = 1200
@@ -53,15 +53,15 @@ class RateLimits:
 
     @classmethod
     def none(cls) -> RateLimits:
-        """Return limits that let everything through."""
+        """Return limits that never refuse."""
         return cls(0, 0, 0, 0, 0, 0)
 
 
 class MinuteWindows(Storage):
-    """Counts by key, each from its first count on for as long as its window lasts.
+    """Counts by key. Each count begins with the key's first call and ends with its window.
 
-    The library's own memory starts a timer with a walk through all keys at every
-    hundredth of a second in which something is counted, and has no bound.
+    The memory of the ``limits`` library has no bound, and starts a timer that walks through
+    all keys in every hundredth of a second in which it counts.
     """
 
     STORAGE_SCHEME = None
@@ -69,7 +69,7 @@ class MinuteWindows(Storage):
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
         self._clock = clock
-        # Count and end, in the order in which they began.
+        # Each key's count and when it ends, oldest first.
         self._windows: OrderedDict[str, tuple[int, float]] = OrderedDict()
 
     @property
@@ -116,7 +116,7 @@ class MinuteWindows(Storage):
 
 
 class Rates:
-    """Counts what is asked, and refuses what is too much. Never switches greenlets."""
+    """Counts calls, and refuses those over the limit. Never switches greenlets."""
 
     def __init__(self, limits: RateLimits, clock: Callable[[], float] = time.monotonic) -> None:
         bearers, addresses = _Table(clock), _Table(clock)
@@ -156,17 +156,16 @@ class Rates:
         """Count a call by ``principal``.
 
         Raises:
-            TooManyCalls: they have made as many in this minute as they may.
+            TooManyCalls: the bearer has reached the limit of this minute.
         """
         rate = self._guest_calls if principal.role is Role.CUSTOMER else self._staff_calls
         rate.count(principal.key)
 
     def count_change(self, principal: Principal) -> None:
-        """Count a call by ``principal`` that is to change something; staff may as they like.
+        """Count a call by ``principal`` that may change something. Staff have no limit here.
 
         Raises:
-            TooManyChanges: the guests of the session have made as many in this minute
-                as they may.
+            TooManyChanges: the guests of the session have reached the limit of this minute.
         """
         if principal.role is Role.CUSTOMER:
             self._guest_changes.count(principal.key)
@@ -175,7 +174,7 @@ class Rates:
         """Count a stream that ``principal`` opens.
 
         Raises:
-            TooManyOpens: they have opened as many in this minute as they may.
+            TooManyOpens: the bearer has reached the limit of this minute.
         """
         self._opens.count(principal.key)
 
@@ -183,7 +182,7 @@ class Rates:
         """Count a call from ``address`` without a good token.
 
         Raises:
-            TooManyCalls: there were as many in this minute as there may be.
+            TooManyCalls: the address has reached the limit of this minute.
         """
         self._failures.count(network_of(address))
 
@@ -191,15 +190,15 @@ class Rates:
         """Count a wrong join code from ``address``.
 
         Raises:
-            TooManyCalls: there were as many in this minute as there may be.
+            TooManyCalls: the address has reached the limit of this minute.
         """
         self._failed_joins.count(network_of(address))
 
 
 class _Table:
-    """Counts of one kind of key. A kind that can be made up has a table of its own.
+    """The counts of one kind of key. Addresses have a table of their own.
 
-    Otherwise made-up keys would push out those that cannot be made up.
+    Otherwise invented addresses would push out the counts of real bearers.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -208,7 +207,7 @@ class _Table:
         self._limiter = FixedWindowRateLimiter(self._windows)
 
     def hit(self, item: RateLimitItemPerMinute, key: str) -> int:
-        """Count ``key``. Return 0, or the seconds after which it may be tried again."""
+        """Count ``key``. Return 0, or over the limit the seconds after which to try again."""
         if self._limiter.hit(item, key):
             return 0
         left = self._windows.get_expiry(item.key_for(key)) - self._clock()
@@ -216,7 +215,7 @@ class _Table:
 
 
 class _Rate:
-    """So many of one kind in a minute by each key of a table; ``amount`` 0 is no limit."""
+    """One limit: ``amount`` per minute for each key of a table. 0 means no limit."""
 
     def __init__(
         self,
@@ -232,7 +231,7 @@ class _Rate:
         self._message = message
 
     def count(self, key: str) -> None:
-        """Count one by ``key``, or raise the rate's error."""
+        """Count one call by ``key``, or raise the limit's error."""
         if self._item is None:
             return
         if wait_seconds := self._table.hit(self._item, key):
@@ -241,7 +240,7 @@ class _Rate:
 
 
 def network_of(address: str) -> str:
-    """Return what counts as one address: of IPv6 a client has a whole /64 to itself."""
+    """Return the key of an address. An IPv6 client has a whole /64, so that counts as one."""
     try:
         parsed = ip_address(address)
     except ValueError:

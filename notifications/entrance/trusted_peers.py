@@ -1,4 +1,4 @@
-"""The peers that we trust: our own proxies, which say who the client is."""
+"""Which peers we trust to name the client's address: our own proxies."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from ipaddress import ip_address, ip_network
 
 _ADDRESS = re.compile(r"[0-9A-Fa-f.:]{2,45}")
 
-#: Some proxies add the port, which a client changes with each connection.
+#: Some proxies add the port, which differs with each connection.
 _WITH_PORT = re.compile(r"(?:\[([0-9A-Fa-f.:]+)\]|([0-9.]+))(?::[0-9]{1,5})?")
 
 
 class TrustedPeers:
-    """Addresses and networks, as gunicorn's ``forwarded_allow_ips`` lists them.
+    """Addresses and networks, in the format of gunicorn's ``forwarded_allow_ips``.
 
-    ``*`` is any peer. A peer without an address came through a socket file; it is
-    trusted, as by gunicorn.
+    ``*`` is any peer. A peer without an address came through a Unix socket; it is
+    trusted, as gunicorn does.
 
     Raises:
-        ValueError: something is neither an address nor a network.
+        ValueError: an entry is neither an address nor a network.
     """
 
     def __init__(self, peers: Iterable[str] = ("127.0.0.1", "::1")) -> None:
@@ -28,7 +28,7 @@ class TrustedPeers:
         self._networks = [ip_network(peer, strict=False) for peer in named - {"*"}]
 
     def include(self, peer: str | None) -> bool:
-        """Tell whether ``peer``, an address or None or empty, is one of them."""
+        """Return whether ``peer``, an address or empty or None, is trusted."""
         if not peer or self._is_any:
             return True
         try:
@@ -38,10 +38,10 @@ class TrustedPeers:
         return any(address in network for network in self._networks)
 
     def client_of(self, peer: str | None, forwarded_for: str | None) -> str:
-        """Return the address that ``X-Forwarded-For`` ends in, if ``peer`` is one of them.
+        """Return the last address in ``X-Forwarded-For`` if ``peer`` is trusted.
 
-        Otherwise return ``peer``: an address that the client can choose limits no one,
-        and says nothing in a log.
+        Otherwise return ``peer``: if clients could choose their address, limits by address
+        would not hold, and logs would be wrong.
         """
         named = (forwarded_for or "").rpartition(",")[2].strip()
         if with_port := _WITH_PORT.fullmatch(named):
