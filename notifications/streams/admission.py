@@ -1,8 +1,8 @@
-"""Whether one more stream may open now: how many may be open, and how fast they open.
+"""Decides whether one more stream may open now: how many may be open, and how fast they open.
 
-After an outage all clients come back at once. Let in together, they would hold up
-everything else until the last of them is served. So in a storm each waits for a turn,
-and the number of turns follows how late the event loop is.
+After an outage all clients come back at once. If all were let in together, they would
+hold up everything else until the last of them is served. So in a storm each client waits
+for a turn, and the number of turns depends on how late the event loop is.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from gevent.event import AsyncResult
 
 from notifications.errors import ServerBusy, ServerDraining, ServerFull, TooManyStreams
 
-#: Seconds after which a refused client may try again. A guess: long enough
-#: to thin a crowd out, short enough that a screen is not stale for long.
+#: Seconds after which a refused client may try again. A guess: long enough to
+#: spread a crowd, short enough that a screen is not stale for long.
 RETRY_AFTER_SECONDS = 5
 
-#: Seconds a client may be kept waiting for its turn. Longer, and browsers
-#: and proxies would give up first.
+#: Seconds that a client may wait for its turn. If it waited longer, browsers
+#: and proxies would time out first.
 MAX_WAIT_SECONDS = 5.0
 
 #: Seconds between two batches of turns.
 BATCH_SECONDS = 0.01
 
-#: Seconds that the loop may be late. No bearer may delay others by more than 0.1 s,
-#: and the loop is never late by more than this and one batch.
+#: Seconds that the loop may be late. A bearer must not delay others by more than 0.1 s,
+#: and the loop is late by this and one batch at most.
 MAX_LAG_SECONDS = 0.025
 
-#: Turns in a batch: at first, at least, and how many more each time the loop was in time.
-#: A core opens 60 to 80 streams in a hundredth of a second.
+#: Turns in a batch: the first size, the least, and the step by which it grows whenever the
+#: loop was on time. A core opens 60 to 80 streams in a hundredth of a second.
 FIRST_BATCH = 50
 MIN_BATCH = 5
 BATCH_STEP = 10
@@ -41,14 +41,14 @@ BATCH_STEP = 10
 
 @dataclass(frozen=True, slots=True)
 class StreamLimits:
-    """How many streams a process may have open, and one bearer in that process."""
+    """How many streams a process may have open, and how many of them one bearer."""
 
     max_streams: int = 10_000
     max_streams_per_principal: int = 1000
 
 
 class Admission:
-    """Counts the open streams, and hands out turns to open one, first come, first served.
+    """Counts the open streams, and gives out turns to open one, first come, first served.
 
     Owns a greenlet while clients wait.
     """
@@ -60,7 +60,7 @@ class Admission:
         self._open_by_principal: Counter[str] = Counter()
         self._taken = 0
         self._batch_at = 0.0
-        # With the moment until which each waits.
+        # Each with the moment until which it waits.
         self._waiting: deque[tuple[float, AsyncResult[None]]] = deque()
         self._greenlet: gevent.Greenlet[..., Any] | None = None
         self.is_closed = False
@@ -72,7 +72,7 @@ class Admission:
 
         Raises:
             ServerBusy: the turn would come too late.
-            ServerDraining: there are no turns any more.
+            ServerDraining: the process opens no more streams.
         """
         if self.is_closed:
             raise _draining()
@@ -121,8 +121,8 @@ class Admission:
             self._waiting.popleft()[1].set_exception(_draining())
 
     def _is_turn_free(self) -> bool:
-        # The time at which the loop began what it does now. Asking costs no system call,
-        # and all that becomes ready together counts as one batch, however long it takes.
+        # The time at which the loop began its current round. Reading it costs no system call,
+        # and all connections that become ready together count as one batch, however long it takes.
         now = gevent.get_hub().loop.now()
         if abs(now - self._batch_at) >= BATCH_SECONDS:
             self._batch_at, self._taken = now, 0

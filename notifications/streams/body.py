@@ -1,10 +1,10 @@
-"""The response body of one stream: greeting, replay, then live.
+"""The response body of one stream: greeting, replay, then live events.
 
-A client resumes without gap and without repetition. The stream is registered before
-the history is read, so what is published meanwhile waits in its mailbox. Then, until
-the history has nothing more: empty the mailbox, read a page, send it. Everything older
-than that read is in the page, everything newer in the mailbox; when the stream goes
-live it keeps only the newer. So a replay may be longer than any mailbox.
+A client resumes without gaps or repetitions. The stream subscribes before the history is
+read, so events published in the meantime wait in its mailbox. The replay then repeats:
+empty the mailbox, read a page of the history, send the page. Events older than the read
+are in the page, newer ones in the mailbox. When a page is empty the stream goes live and
+keeps only the newer events. So a replay may be longer than any mailbox.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ PAGE_EVENTS = 256
 
 @dataclass(frozen=True, slots=True)
 class Handover:
-    """A socket that may be taken over from the server, and how it is framed."""
+    """A socket that may be taken over from the server, and whether its body is chunked."""
 
     sock: socket.socket
     is_chunked: bool
@@ -45,7 +45,7 @@ class Handover:
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """Where a stream begins: its greeting, its place, and what was read there."""
+    """The start of a stream: its greeting, its place in the history, and the first page."""
 
     stream: Stream
     greeting: bytes
@@ -62,9 +62,9 @@ def begin(
     is_return: bool,
     heartbeat_seconds: float,
 ) -> Opening:
-    """Subscribe ``stream`` and find its place, before anything is answered.
+    """Subscribe ``stream`` and find its place, before the response begins.
 
-    ``is_return`` says that the client named a place; one that makes no sense
+    ``is_return`` says that the client sent an event id. An id that cannot be parsed
     (``last_event_id`` None) is a gap like any other.
 
     Raises:
@@ -89,9 +89,9 @@ def begin(
     )
     greeting = block(
         connection,
-        # A fresh client gets its place right away, so that it loses nothing
-        # if it is cut off before its first event. One that resumes has its
-        # id, and one with a gap must not get one before it heard the resync.
+        # A new client gets its place right away, so that it loses nothing
+        # if it is cut off before its first event. A client that resumes has an
+        # id, and one with a gap must not get an id before it got the resync.
         event_id=None if is_return else place,
         retry_ms=random.randint(*RETRY_MS),  # noqa: S311 - jitter keeps no secret
     )
@@ -109,13 +109,13 @@ def resync_event(tip: EventId) -> StoredEvent:
 
 
 class StreamBody:
-    """The blocks of one response, in order: greeting, replay and, unless handed over, live.
+    """The blocks of one response, in order: greeting, replay and, unless handed over, live events.
 
     Iteration ends when the stream is closed, or when it is handed over: then its
-    outlet owns the socket, and the caller writes nothing more. Iteration raises
-    ``OSError`` where the client is gone or does not read; the stream is closed by then.
+    outlet owns the socket, and the caller must write nothing more. Iteration raises
+    ``OSError`` if the client is gone or does not read; the stream is closed by then.
 
-    A class rather than a bare generator, since ``close()`` of a generator
+    This is a class and not a bare generator, because ``close()`` of a generator
     that never started runs none of its code, and the stream would leak.
     """
 
@@ -127,7 +127,7 @@ class StreamBody:
         stats: StreamStats,
         handover: Handover | None,
     ) -> None:
-        #: Whether the stream lives on outside of this response.
+        #: Whether the stream continues without this response.
         self.is_handed_over = False
         self._stream = opening.stream
         self._broker = broker
@@ -162,8 +162,8 @@ class StreamBody:
     def _over_the_socket(
         self, opening: Opening, handover: Handover
     ) -> Generator[bytes, None, None]:
-        # With the first block the caller sends the response's head; from there on the
-        # bytes are ours.
+        # With the first block the server sends the response's head. After it,
+        # only this method writes to the socket.
         yield opening.greeting
         stream, sock = self._stream, handover.sock
         try:
@@ -182,7 +182,7 @@ class StreamBody:
             stream.outlet.flush()
 
     def _replay(self, opening: Opening) -> Iterator[bytes]:
-        """Yield what the client missed, then make the stream live.
+        """Yield the events that the client missed, then make the stream live.
 
         If the stream is closed meanwhile, its ``closing`` event is yielded instead.
         Switches greenlets only while it yields or reads, so nothing can be published
@@ -206,8 +206,8 @@ class StreamBody:
                 stream.begin_buffering()
                 page = self._broker.read(stream.channel, place, PAGE_EVENTS)
             except BrokerUnavailable:
-                # The greeting is out, so this cannot be refused any more. The
-                # client comes back, from the last id it has.
+                # The greeting is out, so an error status is no longer possible. The
+                # client comes back with the last id it has.
                 self._streams.close(stream, CloseReason.FAILED)
         reason = stream.close_reason
         if reason is not None and (last := reason.closing_frame()) is not None:

@@ -1,4 +1,4 @@
-"""From the broker into the mailboxes, and from the mailboxes out, once per turn of the loop."""
+"""Puts events from the broker into mailboxes, and writes mailboxes out once per loop turn."""
 
 from __future__ import annotations
 
@@ -14,16 +14,15 @@ from notifications.streams.stream import CloseReason, Stream
 
 log = logging.getLogger("notifications.streams")
 
-#: Streams written to before the event loop gets a turn for others: a few
-#: milliseconds' worth of writes.
+#: Streams written to before the event loop runs other work: a few milliseconds of writes.
 FLUSH_SLICE = 500
 
 
 class Delivery:
-    """Fills mailboxes and flushes, in one go per turn of the event loop.
+    """Fills mailboxes, and flushes all of them together in the next turn of the event loop.
 
-    However many events a turn brings, each stream's are written together.
-    Nothing here switches greenlets.
+    However many events a turn brings, the events of each stream are written together.
+    No method switches greenlets.
     """
 
     def __init__(
@@ -36,7 +35,7 @@ class Delivery:
         self._streams = streams
         self._max_pending_events = max_pending_events
         self._stats = stats or StreamStats()
-        # Streams whose mailbox is no longer empty, each once.
+        # Streams with events in their mailbox that wait for a flush, each once.
         self._dirty: list[Stream] = []
         self._is_flush_scheduled = False
 
@@ -73,11 +72,11 @@ class Delivery:
     def _overflow(self, stream: Stream, event: StoredEvent) -> None:
         self._stats.overflows += 1
         if stream.is_replaying:
-            # The replay reads on in the history, where the event is too.
+            # The replay keeps reading the history, which holds the event too.
             stream.has_overflowed = True
             return
-        # A burst within one turn fills the mailbox of the fastest reader:
-        # only one that also takes nothing now is slow.
+        # A burst within one turn fills the mailbox of the fastest reader too.
+        # The client is slow only if it takes nothing in this flush either.
         self._flush(stream)
         if stream.is_closed:
             return
@@ -102,7 +101,7 @@ class Delivery:
             try:
                 stream.outlet.flush()
             except Exception:
-                # One stream's trouble must not reach the others, nor the publisher.
+                # A failure of one stream must not reach the other streams or the publisher.
                 log.exception("stream %s could not be written", stream.connection_id)
                 self._streams.close(stream, CloseReason.FAILED)
 

@@ -1,4 +1,4 @@
-"""How long events take from the floor to the streams: a sample, cheaply taken."""
+"""Measures how long events take from the floor to the streams, from a cheap sample."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from datetime import datetime
 
 from notifications.events.encoding import StoredEvent
 
-#: Events looked at per call of :meth:`DeliveryLatency.take`. With a call a
-#: second these are 1,500 between two scrapes: enough for the slowest percent.
+#: Events sampled per call of :meth:`DeliveryLatency.take`. With one call per
+#: second this is 1,500 between two scrapes: enough for the slowest percent.
 MAX_SAMPLES = 100
 
-#: Events kept between two calls. Beyond it a burst is known well enough.
+#: Events kept between two calls. A burst of more is described well enough by these.
 MAX_EVENTS = 10_000
 
 _TIMESTAMP = b'"timestamp":"'
@@ -21,16 +21,16 @@ _TIMESTAMP_LENGTH = len("2024-01-15T10:30:00.000Z")
 
 
 class DeliveryLatency:
-    """Measures from when something happened until it was written to its streams.
+    """Measures from the moment of a change until its event was written to its streams.
 
-    On the way of an event this costs one ``append`` per event and channel,
-    however many streams follow it, and one look at the clock per turn of the
-    event loop; the arithmetic waits for :meth:`take`.
+    This adds one ``append`` per event and channel to the delivery, however many streams
+    follow the channel, and one look at the clock per turn of the event loop. The
+    arithmetic waits for :meth:`take`.
 
-    The end is that of the turn's flush: the last stream that could take the
-    event has it. A client that is behind has its own figures (the mailbox,
-    the deadline), and so has a replay, whose age is the client's absence.
-    ``clock`` gives Unix seconds.
+    The measurement ends with the turn's flush: every stream that could take the event has
+    it by then. Clients that are behind have their own figures (the mailbox, the deadline).
+    Replays are not measured, because their events are as old as the client's absence.
+    ``clock`` returns Unix seconds.
     """
 
     __slots__ = ("_clock", "_count", "_turns", "_unwritten")
@@ -48,15 +48,15 @@ class DeliveryLatency:
             self._unwritten.append(event)
 
     def written(self) -> None:
-        """Note that everything expected so far has been written."""
+        """Note that all events expected so far have been written."""
         if self._unwritten:
             self._turns.append((self._clock(), self._unwritten))
             self._unwritten = []
 
     def take(self) -> list[float]:
-        """Return the seconds that a random sample of what was written took, and forget all of it.
+        """Return the latencies of a random sample of the written events in seconds, and forget all.
 
-        Where clocks of machines disagree, less than nothing counts as nothing.
+        If the clocks of two machines disagree, a negative latency counts as 0.
         """
         turns, self._turns = self._turns, []
         self._count = len(self._unwritten)
@@ -73,8 +73,8 @@ class DeliveryLatency:
 def happened_at(event: StoredEvent) -> float | None:
     """Return the Unix seconds of ``event``'s timestamp: the change's, or a refresh's sending.
 
-    Read from its bytes, which every broker keeps; None where they hold none.
-    In JSON's strings quotes are escaped, so no guest's text can look like the key.
+    Reads it from the event's bytes, which every broker keeps. Returns None if they hold none.
+    JSON escapes quotes in strings, so no guest's text can look like the key.
     """
     start = event.chunk.rfind(_TIMESTAMP)
     if start < 0:

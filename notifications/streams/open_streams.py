@@ -1,4 +1,4 @@
-"""The open streams of this process: found by channel, group and expiry, and closed here."""
+"""The open streams of this process, found by channel, group and expiry, and closed here."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ log = logging.getLogger("notifications.streams")
 class OpenStreams:
     """Holds the open streams of one process, and closes them.
 
-    Streams are spread over ``groups``, so that heartbeats to many of them come a few
-    at a time instead of in one burst. Nothing here switches greenlets.
+    Streams are spread over ``groups``, so that each heartbeat goes to a few streams at a
+    time instead of all in one burst. No method switches greenlets.
     """
 
     def __init__(
@@ -34,13 +34,13 @@ class OpenStreams:
         self._admission = admission or Admission()
         self._stats = stats or StreamStats()
         self._by_channel: dict[str, list[Stream]] = {}
-        # By the minute their tokens expire in: to look at each of ten thousand
-        # streams four times a second took 2 % of a core, and delayed everything else.
+        # Streams by the minute in which their tokens expire. Checking each of ten thousand
+        # streams four times a second took 2 % of a core and delayed everything else.
         self._by_last_minute: dict[int, set[Stream]] = {}
         self._groups: list[set[Stream]] = [set() for _ in range(max(1, groups))]
         self._counts = dict.fromkeys(KINDS, 0)
 
-    # -- finding them -----------------------------------------------------------
+    # -- finding streams --------------------------------------------------------
 
     def __iter__(self) -> Iterator[Stream]:
         """Iterate over a copy: closing a stream changes the original."""
@@ -55,15 +55,15 @@ class OpenStreams:
         return dict(self._counts)
 
     def on_channel(self, channel: str) -> list[Stream]:
-        """Return the streams of ``channel``: the list itself, so copy it to change it."""
+        """Return the streams of ``channel``: the list itself, so copy it before changing it."""
         return self._by_channel.get(channel, [])
 
     def group(self, number: int) -> list[Stream]:
-        """Return the streams of one group; numbers go on forever, and groups repeat."""
+        """Return the streams of one group. ``number`` counts on forever, and the groups repeat."""
         return list(self._groups[number % len(self._groups)])
 
     def share(self, number: int, of: int) -> list[Stream]:
-        """Return the streams of one of ``of`` shares; each stream is in one of them."""
+        """Return the streams of one of ``of`` shares. Each stream is in exactly one share."""
         return [stream for group in self._groups[number % of :: of] for stream in group]
 
     def expired(self, now: float) -> list[Stream]:
@@ -75,13 +75,13 @@ class OpenStreams:
         ]
         return [stream for streams in due for stream in streams if stream.expires_at <= now]
 
-    # -- their beginning and their end ------------------------------------------
+    # -- opening and closing ----------------------------------------------------
 
     def add(self, stream: Stream) -> None:
-        """Count ``stream`` in and hold it.
+        """Count and hold ``stream``.
 
         Raises:
-            StreamRefused: it must not open; it is not held.
+            StreamRefused: the stream must not open; it is not held.
         """
         self._admission.enter(stream.principal.key)
         self._by_channel.setdefault(stream.channel, []).append(stream)
@@ -90,12 +90,12 @@ class OpenStreams:
         self._counts[channel_kind(stream.channel)] += 1
 
     def discard(self, stream: Stream) -> None:
-        """Forget a stream that could not be opened. Nothing happens if it was closed first."""
+        """Forget a stream that could not be opened. Does nothing if it was closed first."""
         if not stream.is_closed:
             self._remove(stream)
 
     def close(self, stream: Stream, reason: CloseReason) -> None:
-        """End ``stream``; its client is told why, if it can be told. Idempotent."""
+        """End ``stream`` and tell its client why, if the client can be told. Idempotent."""
         if stream.is_closed:
             return
         stream.close_reason = reason
@@ -135,7 +135,7 @@ class OpenStreams:
             self._broker.unsubscribe(stream.channel)
 
     def _group_of(self, stream: Stream) -> set[Stream]:
-        # Objects lie 16 bytes or more apart; without the shift only every
+        # Objects are 16 bytes or more apart. Without the shift only every
         # sixteenth group would be used.
         return self._groups[(id(stream) >> 4) % len(self._groups)]
 

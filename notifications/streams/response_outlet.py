@@ -1,9 +1,9 @@
-"""Brings a stream to its client through the WSGI server, chunk by chunk.
+"""Writes a live stream to its client through the WSGI server, chunk by chunk.
 
-For every server and connection that cannot be handed over: TLS or
-HTTP/2 ended in gunicorn, Flask's development server, the test client. All
-streams live in one event loop, so a server with threads must be monkey-patched
-before it starts, as ``wsgi.py`` does: ``flask --app wsgi run``.
+For every server and connection that cannot be handed over: gunicorn with TLS or
+HTTP/2, Flask's development server, the test client. All streams live in one event
+loop, so a server with threads must be monkey-patched before it starts, as ``wsgi.py``
+does: ``flask --app wsgi run``.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from gevent.event import Event as Wakeup
 from notifications.events.encoding import Frame, StoredEvent
 from notifications.streams.stream import Stream
 
-#: Events that may be on their way to the response's greenlet. Only a burst
-#: within one turn, before it can run, ever puts more than a mailbox there. A
-#: guess: longer than any honest burst, and they are shared with other streams.
+#: Events that may wait for the response's greenlet. Only a burst within one turn, before
+#: the greenlet can run, ever adds more than one mailbox. A guess: longer than any honest
+#: burst. The events are shared with other streams, so they cost little memory.
 READY_EVENTS = 4096
 
 
 class ResponseOutlet:
-    """Wakes the greenlet that iterates over the response. Methods never switch."""
+    """Wakes the greenlet that iterates over the response. Methods never switch greenlets."""
 
     __slots__ = ("_is_ended", "_notice", "_ready", "_stream", "_wakeup", "blocked_since")
 
@@ -36,18 +36,18 @@ class ResponseOutlet:
         self.blocked_since: float | None = None
 
     def flush(self) -> None:
-        """Empty the mailbox for the response's greenlet, unless that is busy writing."""
+        """Pass the mailbox to the response's greenlet, unless that is busy writing."""
         if self.blocked_since is None and len(self._ready) < READY_EVENTS:
             self._ready += self._stream.take()
         self._wakeup.set()
 
     def send(self, frame: Frame) -> None:
-        """Let ``frame`` follow what waits; a newer one replaces it."""
+        """Queue ``frame`` after the waiting events. A newer frame replaces it."""
         self._notice = frame
         self._wakeup.set()
 
     def close(self, last: Frame | None, *, abort: bool) -> None:
-        """End the response after what waits and ``last``."""
+        """End the response after the waiting events and ``last``."""
         if abort:
             self._ready.clear()
             self._stream.pending = None
@@ -56,7 +56,7 @@ class ResponseOutlet:
         self._wakeup.set()
 
     def chunks(self) -> Iterator[bytes]:
-        """Yield what is to be written until the stream is closed; waits in between."""
+        """Yield the bytes to write until the stream is closed; waits in between."""
         while True:
             self._wakeup.clear()
             ready, self._ready = self._ready, []

@@ -1,4 +1,4 @@
-"""The streams of this process: open, deliver, drain, count."""
+"""The streams of this process: open them, deliver to them, drain and count them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from notifications.streams.upkeep import TICK_SECONDS, Upkeep
 
 log = logging.getLogger("notifications.streams")
 
-#: A token without end still ends its stream: twelve hours, longer than a shift.
+#: A token without an expiry still ends its stream: after twelve hours, longer than a shift.
 MAX_STREAM_SECONDS = 12 * 3600.0
 
 
@@ -33,8 +33,8 @@ MAX_STREAM_SECONDS = 12 * 3600.0
 class StreamOptions:
     """How streams behave. Units are in the names.
 
-    ``max_pending_events`` is what may wait for one client that does not read,
-    ``write_deadline_seconds`` how long it may take nothing at all.
+    ``max_pending_events`` is how many events may wait for one client that does not read,
+    ``write_deadline_seconds`` how long a client may take nothing at all.
     """
 
     heartbeat_seconds: float = 30.0
@@ -71,16 +71,16 @@ class SseService:
             write_deadline_seconds=self.options.write_deadline_seconds,
         )
 
-    # -- life -----------------------------------------------------------------
+    # -- starting and stopping ------------------------------------------------
 
     def start(self) -> None:
-        """Begin to serve: take what the broker delivers, and keep the streams up. Idempotent."""
+        """Begin to serve: receive events from the broker and run the upkeep. Idempotent."""
         if not self._upkeep.is_running and not self.is_draining:
             self._upkeep.start()
             self._broker.start(self)
 
     def stop(self) -> None:
-        """Close what is open, at once, and stop. Idempotent; switches greenlets."""
+        """Close all streams at once, and stop. Idempotent; switches greenlets."""
         self.refuse_new_streams()
         self.streams.close_where(lambda stream: True, CloseReason.DRAINING)
         if self._upkeep.is_running:
@@ -92,12 +92,12 @@ class SseService:
         self.admission.close()
 
     def drain(self, *, is_spread: bool, is_handed_over: bool = False) -> None:
-        """Open no more streams and close all: together, or spread over ``drain_seconds``.
+        """Open no more streams and close all: at once, or spread over ``drain_seconds``.
 
-        Spread where others take them, so that those do not all arrive at once.
-        ``is_handed_over`` says that another process takes them all together. Either
-        way their clients come back at once; without, they wait until one has started.
-        Switches greenlets.
+        Spread the closing if other processes take the streams, so that not all clients arrive
+        there at once. ``is_handed_over`` says that another process takes all of them at once.
+        In both cases the clients come back immediately; otherwise they wait until a new
+        process has started. Switches greenlets.
         """
         is_handed_over = is_handed_over or is_spread
         reason = CloseReason.HANDED_OVER if is_handed_over else CloseReason.DRAINING
@@ -109,7 +109,7 @@ class SseService:
         for index, stream in enumerate(streams):
             due = started + drain_seconds * index / len(streams)
             if (wait_seconds := due - time.monotonic()) > 0:
-                # At least a tick at a time: thousands need no timer each.
+                # Sleep at least a tick at a time: thousands of streams need no timer each.
                 gevent.sleep(max(wait_seconds, TICK_SECONDS / 10))
             self.streams.close(stream, reason)
 
@@ -132,11 +132,11 @@ class SseService:
     ) -> StreamBody:
         """Open a stream of ``kind`` (session, waiter) and return its response body.
 
-        The caller has checked that ``principal`` may hear it: the body carries
-        everything on the channel. Switches greenlets while the broker is asked.
+        The caller must have checked that ``principal`` may follow it: the body carries
+        every event of the channel. Switches greenlets while it reads the history.
 
         Raises:
-            StreamRefused: over a limit, draining, or the broker is away.
+            StreamRefused: a limit is reached, the process drains, or the broker is away.
         """
         now = time.time()
         stream = Stream(
@@ -175,17 +175,17 @@ class SseService:
         return self.streams.counts
 
     def events_sent(self) -> int:
-        """Return how many events were ever written to streams. Walks all of them."""
+        """Return how many events were written to streams in total. Walks all open streams."""
         return self.stats.events_sent + sum(stream.events_sent for stream in self.streams)
 
     def fullest_mailbox(self) -> int:
-        """Return how many events wait where most do. Walks all streams."""
+        """Return how many events wait in the fullest mailbox. Walks all open streams."""
         return max((stream.depth for stream in self.streams), default=0)
 
-    # -- what the broker feeds: the Sink --------------------------------------
+    # -- calls from the broker: the Sink --------------------------------------
 
     def deliver(self, channel: str, event: StoredEvent) -> None:
-        """Bring ``event`` to every stream on ``channel``."""
+        """Put ``event`` into every stream on ``channel``."""
         self._delivery.deliver(channel, event)
 
     def resync(self, channel: str, tip: EventId) -> None:
@@ -194,7 +194,7 @@ class SseService:
         for stream in list(self.streams.on_channel(channel)):
             self.stats.resyncs["history_lost"] += 1
             if stream.is_replaying:
-                # It reads the history again, and finds the gap by itself.
+                # The replay reads the history again, and finds the gap by itself.
                 stream.has_overflowed = True
             else:
                 self._delivery.deliver_to(stream, resync_event(tip))

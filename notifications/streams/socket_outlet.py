@@ -1,11 +1,10 @@
 """Writes a live stream straight to its socket, without a greenlet.
 
-A stream that has caught up only waits, and a greenlet that waits costs twelve
-kilobytes under gunicorn: its stacks, the parsed request, the response. So once the
-body has sent the greeting and the replay, it *hands over*: this outlet takes the
-socket's descriptor, and the server forgets the connection. From then on the event
-loop itself writes ready-framed bytes, and calls back only when the socket can be
-written again or the client went away.
+A live stream only waits, and under gunicorn a greenlet that waits costs twelve
+kilobytes: its stacks, the parsed request, the response. So once the body has sent the
+greeting and the replay, it *hands over*: this outlet takes the socket's descriptor, and
+the server forgets the connection. From then on the event loop itself writes framed
+bytes, and calls back only when the socket can be written again or the client is gone.
 
 ``docs/decisions/0001-handing-over-the-socket.md`` weighs the alternatives.
 """
@@ -24,15 +23,15 @@ from notifications.events.encoding import Frame
 from notifications.streams.open_streams import OpenStreams
 from notifications.streams.stream import CloseReason, Stream
 
-#: Bytes the kernel may hold for one client; it doubles this. By default it would take
-#: megabytes before a stalled reader is noticed.
+#: Bytes that the kernel may hold for one client; the kernel doubles this number. With its
+#: default, megabytes would pile up before a stalled reader is noticed.
 SEND_BUFFER_BYTES = 64 * 1024
 
 #: Milliseconds that sent bytes may stay unacknowledged before the kernel
-#: gives the connection up: a phone out of reach sends no FIN.
+#: closes the connection: a phone out of reach sends no FIN.
 UNACKNOWLEDGED_MS = 60_000
 
-#: What a client may send on a stream is thrown away, this much at a time.
+#: Bytes read at a time of what a client sends on a stream. They are thrown away.
 _READ_BYTES = 4096
 
 _READ, _WRITE = 1, 2  # libev's EV_READ and EV_WRITE
@@ -44,7 +43,7 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER: on, zero seconds
 class SocketOutlet:
     """The outlet of a stream that was handed over.
 
-    It closes the stream when the client went away. No method switches greenlets.
+    It closes the stream when the client is gone. No method switches greenlets.
     """
 
     __slots__ = (
@@ -72,16 +71,16 @@ class SocketOutlet:
         self._rest = b""
         self._writer: Any = None
         self.blocked_since: float | None = None
-        # Not a duplicate: when the server closes its own, the kernel would keep
-        # that one's entry in epoll, since the file stays open. The first event
-        # on such an entry makes libev register every open socket again: 18
-        # ms with 5,000 streams, for each client that hangs up.
+        # The descriptor itself, not a duplicate. When the server closes its own, a duplicate
+        # keeps the file open, so the kernel keeps the closed descriptor's entry in epoll. The
+        # first event on that entry makes libev register every open socket again: 18 ms with
+        # 5,000 streams, for each client that hangs up.
         self._fd = sock.detach()
         self._reader: Any = gevent.get_hub().loop.io(self._fd, _READ)
         self._reader.start(self._on_readable)
 
     def flush(self) -> None:
-        """Write the whole mailbox at once; what the kernel does not take waits."""
+        """Write the whole mailbox at once. Bytes that the kernel does not take wait."""
         if self._can_write:
             frames = self._stream.take()
             if len(frames) == 1:
@@ -90,7 +89,7 @@ class SocketOutlet:
                 self._write(b"".join([self._framed(frame) for frame in frames]))
 
     def send(self, frame: Frame) -> None:
-        """Write ``frame``, unless the client is behind anyway."""
+        """Write ``frame``, unless bytes still wait for the client."""
         if self._can_write:
             self._write(self._framed(frame))
 
@@ -129,7 +128,7 @@ class SocketOutlet:
                 self._writer.start(self._on_writable)
 
     def _on_writable(self) -> None:
-        # The deadline counts from the last byte taken: slow is not stalled.
+        # The deadline counts from the last byte taken: a slow client is not stalled.
         rest, self._rest, self.blocked_since = self._rest, b"", None
         self._write(rest)
         if self._can_write:
@@ -171,9 +170,9 @@ class SocketOutlet:
 
 
 def prepare_socket(sock: socket.socket, *, write_timeout_seconds: float) -> None:
-    """Bound what a client can hold up: kernel memory, time, and the server's writes."""
+    """Bound what one client can hold up: kernel memory, time, and the server's writes."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
     if sock.family in (socket.AF_INET, socket.AF_INET6):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED_MS)
-    # gunicorn's gevent worker makes client sockets blocking without limit.
+    # gunicorn's gevent worker makes client sockets blocking, without a timeout.
     sock.settimeout(write_timeout_seconds)

@@ -1,7 +1,7 @@
 """One open event stream: its mailbox and its end.
 
-A stream knows neither sockets nor brokers. Delivery puts events into its mailbox;
-its *outlet* takes them out and brings them to the client.
+A stream knows nothing of sockets and brokers. Delivery puts events into its mailbox;
+its *outlet* takes them out and writes them to the client.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from notifications.principal import Principal
 class _Ending:
     code: str
     sentence: str
-    #: Whether the client is told to come back; None: it is not told at all,
-    #: since it is gone or does not read.
+    #: Whether the client should come back. None: it is not told at all,
+    #: because it is gone or does not read.
     reconnect: bool | None
-    #: Milliseconds after which, at least and at most; None leaves it to the client.
+    #: The least and the most milliseconds to wait before coming back. None leaves it to the client.
     reconnect_ms: tuple[int, int] | None = None
 
 
 class CloseReason(Enum):
-    """Why a stream ended. ``code`` is what clients, logs and metrics name it.
+    """Why a stream ended. ``code`` is its name for clients, logs and metrics.
 
-    A restart has two reasons of one code, since a client that may come back at once need
-    not wait for a process to start.
+    A restart has two reasons with one code, because a client that may come back immediately
+    need not wait for a process to start.
     """
 
     CLIENT_GONE = _Ending("client_gone", "the client went away", None)
@@ -40,10 +40,10 @@ class CloseReason(Enum):
     TOKEN_EXPIRED = _Ending("token_expired", "the token expired: come back with another", True)
     TOKEN_REVOKED = _Ending("token_revoked", "access was withdrawn", False)
     SESSION_CLOSED = _Ending("session_closed", "the session was closed", False)
-    # Nothing listens for half a second; a client that comes then is refused and waits longer.
+    # For half a second no process listens; a client that comes then is refused and waits longer.
     # Within another second all of 2,000 are back.
     DRAINING = _Ending("draining", "the server is restarting: come back", True, (600, 1200))
-    # Another process serves. Not 0: if it does not, browsers would try too often.
+    # Another process serves. Not 0, because if that process fails, browsers would try too often.
     HANDED_OVER = _Ending("draining", "the server is restarting: come back", True, (200, 500))
     FAILED = _Ending("failed", "the server could not go on: come back", True)
 
@@ -54,21 +54,21 @@ class CloseReason(Enum):
 
     @property
     def sentence(self) -> str:
-        """The reason for people."""
+        """The reason as a sentence for people."""
         return self.value.sentence
 
     @property
     def reconnect(self) -> bool | None:
-        """Whether the client should come back; None where it cannot be told."""
+        """Whether the client should come back; None if it cannot be told."""
         return self.value.reconnect
 
     @property
     def is_stuck(self) -> bool:
-        """Whether the client was too slow: what the kernel holds for it is dropped."""
+        """Whether the client was too slow: the bytes that the kernel holds for it are dropped."""
         return self in (CloseReason.MAILBOX_FULL, CloseReason.WRITE_STALLED)
 
     def closing_frame(self) -> Frame | None:
-        """Return the ``closing`` event, or None where the client would not hear it."""
+        """Return the ``closing`` event, or None if the client would not receive it."""
         if self.reconnect is None:
             return None
         wait_ms = None
@@ -84,21 +84,21 @@ class CloseReason(Enum):
 
 
 class Outlet(Protocol):
-    """Brings a stream's bytes to its client. No method switches greenlets."""
+    """Writes a stream's bytes to its client. No method switches greenlets."""
 
-    #: Moment (``time.monotonic``) since which the client takes nothing, or None.
+    #: The moment (``time.monotonic``) since which the client takes nothing, or None.
     blocked_since: float | None
 
     def flush(self) -> None:
-        """Take what the mailbox holds and bring it on its way."""
+        """Take all events from the mailbox and write them."""
 
     def send(self, frame: Frame) -> None:
-        """Bring an unnumbered frame (a heartbeat) on its way, unless others wait."""
+        """Write an unnumbered frame (a heartbeat), unless bytes or events wait."""
 
     def close(self, last: Frame | None, *, abort: bool) -> None:
         """Send ``last`` if the client reads, and end the response.
 
-        ``abort`` drops what the kernel still holds for a client that does
+        ``abort`` drops the bytes that the kernel still holds for a client that does
         not read. Idempotent.
         """
 
@@ -106,7 +106,7 @@ class Outlet(Protocol):
 class Stream:
     """The mailbox of one client, from its opening to its end.
 
-    Most streams are quiet, so an empty mailbox is None and the whole stream a handful
+    Most streams are quiet, so an empty mailbox is None and the whole stream is a handful
     of slots.
     """
 
@@ -150,7 +150,7 @@ class Stream:
 
     @property
     def is_closed(self) -> bool:
-        """Whether the stream has ended; it never opens again."""
+        """Whether the stream has ended. It never opens again."""
         return self.close_reason is not None
 
     @property
@@ -169,7 +169,7 @@ class Stream:
         return {"fields": {**known, **more}}
 
     def offer(self, event: StoredEvent, max_pending: int) -> bool:
-        """Put ``event`` into the mailbox; return False where it is full."""
+        """Put ``event`` into the mailbox; return False if it is full."""
         pending = self.pending
         if pending is None:
             self.pending = [event]
@@ -180,7 +180,7 @@ class Stream:
         return True
 
     def take(self) -> list[StoredEvent]:
-        """Empty the mailbox and return what it held, oldest first."""
+        """Empty the mailbox and return its events, oldest first."""
         pending, self.pending = self.pending, None
         if not pending:
             return []
@@ -188,12 +188,12 @@ class Stream:
         return pending
 
     def begin_buffering(self) -> None:
-        """Forget what was heard: the history is about to be read, and holds it."""
+        """Empty the mailbox: the history is about to be read, and holds its events."""
         self.pending = None
         self.has_overflowed = False
 
     def go_live(self, position: EventId) -> None:
-        """Go on from ``position``: keep of the mailbox only what came after it."""
+        """Continue live from ``position``: keep only the mailbox's events that came after it."""
         fresh = [
             event
             for event in self.pending or ()

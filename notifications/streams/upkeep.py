@@ -1,6 +1,6 @@
-"""What every stream needs periodically: heartbeats, and an end once it expires or stalls.
+"""Periodic work on every stream: heartbeats, and closing streams that expired or stalled.
 
-One greenlet for all of them. A timer each would cost every quiet stream
+One greenlet does it for all of them. A timer per stream would cost every quiet stream
 kilobytes and every connect microseconds.
 """
 
@@ -22,12 +22,12 @@ from notifications.streams.stream import CloseReason
 log = logging.getLogger("notifications.streams")
 
 TICKS_PER_SECOND = 4
-#: Seconds between two rounds; how late an expired token may end its stream.
+#: Seconds between two rounds; an expired token ends its stream at most this late.
 TICK_SECONDS = 1 / TICKS_PER_SECOND
 
 
 class Upkeep:
-    """Goes round the streams of one process, and has its broker forget what is old."""
+    """Visits the streams of one process in rounds, and lets its broker drop old histories."""
 
     def __init__(
         self,
@@ -48,15 +48,15 @@ class Upkeep:
 
     @property
     def is_running(self) -> bool:
-        """Whether it was started and not stopped since."""
+        """Whether it was started, and not stopped since."""
         return self._background.is_running
 
     def start(self) -> None:
-        """Begin to go round. Idempotent."""
+        """Begin the rounds. Idempotent."""
         self._background.start()
 
     def stop(self) -> None:
-        """End. Idempotent; switches greenlets."""
+        """End the rounds. Idempotent; switches greenlets."""
         self._background.stop()
 
     def _run(self) -> None:
@@ -84,7 +84,7 @@ class Upkeep:
             self._streams.close(stream, CloseReason.TOKEN_EXPIRED)
 
     def _end_stalled(self, tick: int, monotonic_now: float) -> None:
-        # A second more does no harm here, so each tick looks at a share of the streams.
+        # One second of delay does no harm, so each tick looks at a share of the streams.
         stalled_before = monotonic_now - self._write_deadline_seconds
         for stream in self._streams.share(tick, TICKS_PER_SECOND):
             if (
@@ -96,7 +96,7 @@ class Upkeep:
 
     def _tell_lost_histories(self) -> None:
         if lost := self._stats.histories_lost - self._histories_told:
-            # One line a second: a Redis that lost its data loses all of them.
+            # One line a second: a Redis that lost its data loses all histories.
             self._histories_told += lost
             log.warning(
                 "histories were lost; their streams load everything again",
