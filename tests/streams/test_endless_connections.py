@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -35,16 +36,16 @@ def server(
 
 @pytest.fixture
 def clients(server: ServiceServer) -> Iterator[Callable[..., list[socket.socket]]]:
-    """Connect a number of clients that all send the same and then say nothing."""
+    """Connect a number of clients that each send something and then nothing more."""
     with ExitStack() as stack:
 
-        def connect(number: int, sent: bytes = b"") -> list[socket.socket]:
+        def connect(number: int, sent: Callable[[], bytes] | bytes = b"") -> list[socket.socket]:
             wires = []
             for _ in range(number):
                 wire = socket.create_connection(("127.0.0.1", server.port), timeout=10)
                 stack.enter_context(wire)
                 with suppress(ConnectionError):
-                    wire.sendall(sent)
+                    wire.sendall(sent() if callable(sent) else sent)
                 wires.append(wire)
             return wires
 
@@ -71,10 +72,11 @@ def ended(server: ServiceServer, cause: str) -> float:
 
 
 def post(server: ServiceServer, *headers: str, body: str = "") -> bytes:
+    """Return a call by a bearer of its own: the calls of one bearer wait for each other."""
     lines = [
         "POST /api/sessions HTTP/1.1",
         "Host: house",
-        f"Authorization: Bearer {server.token('waiter', 'anna')}",
+        f"Authorization: Bearer {server.token('waiter', uuid.uuid4().hex)}",
         "Content-Type: application/json",
         *headers,
         "",
@@ -125,7 +127,7 @@ def test_a_head_that_comes_a_byte_at_a_time_ends_its_connection(server, clients)
 )
 def test_a_body_that_does_not_come_is_answered_408(server, clients, headers, body) -> None:
     before = ended(server, "slow_body")
-    for wire in clients(15, post(server, *headers, body=body)):
+    for wire in clients(15, lambda: post(server, *headers, body=body)):
         answer = rest_of(wire)
         assert b"HTTP/1.1 408 " in answer
         assert b"\r\nConnection: close\r\n" in answer
@@ -181,8 +183,7 @@ def test_a_head_that_is_too_large_is_answered_431(server) -> None:
 
 
 def test_health_is_told_while_all_places_are_taken(server, clients) -> None:
-    slow = post(server, "Content-Length: 100")
-    waiting = clients(20, slow)
+    waiting = clients(20, lambda: post(server, "Content-Length: 100"))
     wait_until(lambda: connections(server.worker_pids[0], server.port) == 20)
     clients(60)  # silent, in the places that are kept
 
@@ -198,7 +199,7 @@ def test_health_is_told_while_all_places_are_taken(server, clients) -> None:
 def test_anybody_else_is_told_503_while_all_places_are_taken(server, clients) -> None:
     before = ended(server, "full")
     token = server.token("waiter", "anna")
-    clients(20, post(server, "Content-Length: 100"))
+    clients(20, lambda: post(server, "Content-Length: 100"))
     wait_until(lambda: connections(server.worker_pids[0], server.port) == 20)
 
     call = exchange(server.url, b"GET /api/sessions HTTP/1.1\r\nHost: house\r\n\r\n")
@@ -216,6 +217,6 @@ def test_anybody_else_is_told_503_while_all_places_are_taken(server, clients) ->
     assert stream.status == 200
     assert b"event: closing" in stream.body
     assert b"server_full" in stream.body
-    wait_until(lambda: is_forgotten(server), 10)
+    wait_until(lambda: is_forgotten(server))
     assert ended(server, "full") == before + 2
     assert server.get("/api/openapi.json").status_code == 200
