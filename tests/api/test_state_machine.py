@@ -291,12 +291,13 @@ class Floor(RuleBasedStateMachine):
 
 
 @pytest.mark.timeout(600)  # a failure is made smaller before it is shown
-def test_the_api_keeps_to_the_contract_whatever_happens(seeded_sqlite):
+@pytest.mark.parametrize("games", [4, pytest.param(15, marks=pytest.mark.long)])
+def test_the_api_keeps_to_the_contract_whatever_happens(seeded_sqlite, games):
     Floor.seeded = seeded_sqlite
     run_state_machine_as_test(
         Floor,
         settings=settings(
-            max_examples=15,
+            max_examples=games,
             stateful_step_count=120,
             deadline=None,
             derandomize=True,

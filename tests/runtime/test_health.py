@@ -40,6 +40,7 @@ def unhealthy_reason(server: ServiceServer) -> str:
     return str(response.json().get("reason", ""))
 
 
+@pytest.mark.long
 @pytest.mark.postgres
 def test_it_stays_ready_while_the_database_is_away_and_says_what_is_wrong(
     start_server: Callable[..., ServiceServer],

@@ -129,6 +129,7 @@ def test_a_session_closed_since_the_backup_is_open_again_for_its_guests(
     assert server.listen_session("table-5").status == 200
 
 
+@pytest.mark.long
 @pytest.mark.redis
 def test_with_redis_the_streams_of_all_processes_are_resynced_once(
     start_server: StartServer, redis_server: RedisServer, seeded_sqlite: Path

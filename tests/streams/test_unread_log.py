@@ -86,6 +86,7 @@ def test_requests_streams_and_the_master_go_on(unread: UnreadLog) -> None:
     server.stop()  # within its deadline, and in peace
 
 
+@pytest.mark.long
 def test_what_was_lost_is_counted_and_told_when_somebody_reads_again(unread: UnreadLog) -> None:
     server = unread.server
     server.start()

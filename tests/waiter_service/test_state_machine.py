@@ -236,7 +236,8 @@ class Floor(RuleBasedStateMachine):
                 assert self.tickets[ticket.id] == (session_id, ticket.status, ticket.version)
 
 
-def test_the_rules_hold_whatever_happens(tmp_path):
+@pytest.mark.parametrize("games", [8, pytest.param(25, marks=pytest.mark.long)])
+def test_the_rules_hold_whatever_happens(tmp_path, games):
     Floor.migrated = tmp_path / "migrated.db"
     database = Database(f"sqlite:///{Floor.migrated}")
     database.upgrade()
@@ -244,7 +245,7 @@ def test_the_rules_hold_whatever_happens(tmp_path):
     run_state_machine_as_test(
         Floor,
         settings=settings(
-            max_examples=25,
+            max_examples=games,
             stateful_step_count=25,
             deadline=None,
             suppress_health_check=list(HealthCheck),

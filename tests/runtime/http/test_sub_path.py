@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.support.service_server import ServiceServer
+from tests.support.service_server import ServiceServer, copy_sqlite
 
 PREFIX = {"X-Forwarded-Prefix": "/restaurant"}
 
 
-@pytest.fixture
-def server(start_server):
-    return start_server(DEMO="public")
+@pytest.fixture(scope="module")
+def server(
+    seeded_sqlite: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ServiceServer]:
+    """One server for all of them: they only ask."""
+    directory = tmp_path_factory.mktemp("server")
+    server = ServiceServer(directory, copy_sqlite(seeded_sqlite, directory), DEMO="public")
+    server.start()
+    yield server
+    server.close()
 
 
 def test_every_address_in_an_answer_is_below_the_path(server: ServiceServer) -> None:
