@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from flask import Flask
+from flask import Blueprint, Flask
 from flask_cors import CORS
 
 from api.blueprint import create_blueprint as create_api_blueprint
@@ -76,37 +76,19 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
         SettingsError: a setting is missing or wrong; says which and what to do.
     """
     settings = Settings.load(overrides=config)
-
     app = Flask(__name__, static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
-    app.config.update(config or {})
-    # Answers keep the order they are written in, as the documents show them.
-    app.json.sort_keys = False  # type: ignore[attr-defined]  # DefaultJSONProvider's
-    # First: what those below take belongs to a call.
-    api_calls = ApiCalls(app)
-    problems.init_app(app)
-    response_headers.init_app(app)
-    sub_path.init_app(app)
-    keys = _token_keys(settings)
-    auth.init_app(app, keys)
-    if settings.cors_origins:
-        CORS(
-            app,
-            origins=list(settings.cors_origins),
-            supports_credentials=True,
-            # What a front end from elsewhere must be able to read of an answer.
-            expose_headers=["Retry-After", "Location", "Idempotent-Replayed", request_id.HEADER],
-        )
+    api_calls = ApiCalls(app)  # first, so that it times everything a request passes
+    _set_up_http(app, settings, config or {})
 
+    # What happens on the floor
     database = _database(settings)
-    rules = HouseRules(
-        max_open_sessions=settings.max_open_sessions,
-        max_open_requests=settings.max_open_requests,
-        max_orders=settings.max_orders,
-        max_order_lines=settings.max_order_lines,
-        require_paid=settings.require_paid,
-    )
+    rules = _house_rules(settings)
     service = WaiterService(database, rules=rules)
+    queries = FloorQueries(database, rules=rules)
+    idempotency = IdempotencyStore(database)
+    revocations = Revocations(database)
+
+    # How a change reaches a screen
     backend = _backend(settings, database)
     broker = backend.broker
     sse = SseService(broker, _stream_options(settings))
@@ -117,8 +99,6 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
         require_listeners=broker.require_listeners,
     )
     listener = FloorListener(notifications, cache_refresh)
-    idempotency = IdempotencyStore(database)
-    revocations = Revocations(database)
     revoked = RevocationList(revocations, sse.streams)
     relay = _relay(service, broker, look=revoked.refresh)
     database_watch = DatabaseWatch(Marks(database), broker, on_gone_back=revoked.start_over)
@@ -128,6 +108,16 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
         relay.committed(changes)
 
     service.on_commit = on_commit
+
+    # Who is let in
+    keys = _token_keys(settings)
+    auth.init_app(app, keys)
+    rates = Rates(_rate_limits(settings))
+    authenticator = Authenticator(keys, revoked.is_revoked)
+    entrance = StreamEntrance(sse, authenticator, is_over=revoked.is_over, rates=rates)
+    desk = JoinDesk(_join_codes(settings, database), revocations, rates, settings.join_url)
+
+    # One serving process
     writes = WriteProbe(database.write_probe)
     connections = ConnectionStats()
     metrics = Metrics(
@@ -156,23 +146,14 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
         writes=writes,
         lock=None if broker.is_shared else _serving_lock(settings, database),
     )
-    authenticator = Authenticator(keys, revoked.is_revoked)
-    rates = Rates(_rate_limits(settings))
-    entrance = StreamEntrance(sse, authenticator, is_over=revoked.is_over, rates=rates)
-    streams = create_blueprint(entrance, serving.health)
-    desk = JoinDesk(_join_codes(settings, database), revocations, rates, settings.join_url)
-    services = Services(service, FloorQueries(database, rules=rules), Cursors(broker), desk)
-    floor = create_api_blueprint(services, idempotency, entrance)
-    for blueprint in (streams, floor):
-        # Not of the whole app: a process that cannot start must still tell its health.
-        blueprint.before_request(serving.start)
-        app.register_blueprint(blueprint)
-    app.register_error_handler(
-        StandingBy, lambda error: problems.problem(ProblemCode.STANDING_BY, str(error))
-    )
+
+    # What is served
+    services = Services(service, queries, Cursors(broker), desk)
+    _serve(app, serving, create_blueprint(entrance, serving.health))
+    _serve(app, serving, create_api_blueprint(services, idempotency, entrance))
     app.register_blueprint(create_health_blueprint(Readiness(serving), metrics))
     if settings.demo:
-        # Not above: nobody who does not ask for the demo shall even import it.
+        # Imported here: the demo is never part of a process that does not ask for it.
         from demo.blueprint import create_blueprint as create_demo_blueprint
 
         app.register_blueprint(
@@ -196,6 +177,36 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     return app
 
 
+def _set_up_http(app: Flask, settings: Settings, config: Mapping[str, Any]) -> None:
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+    app.config.update(config)
+    # Answers keep the order they are written in, as the documents show them.
+    app.json.sort_keys = False  # type: ignore[attr-defined]  # DefaultJSONProvider's
+    problems.init_app(app)
+    response_headers.init_app(app)
+    sub_path.init_app(app)
+    if settings.cors_origins:
+        CORS(
+            app,
+            origins=list(settings.cors_origins),
+            supports_credentials=True,
+            # The headers that a front end on another origin needs to read.
+            expose_headers=["Retry-After", "Location", "Idempotent-Replayed", request_id.HEADER],
+        )
+
+
+def _serve(app: Flask, serving: Serving, blueprint: Blueprint) -> None:
+    """Serve ``blueprint``, and start ``serving`` with its first request.
+
+    Other requests do not start it: a process that cannot start must still report its health.
+    """
+    blueprint.before_request(serving.start)
+    blueprint.register_error_handler(
+        StandingBy, lambda error: problems.problem(ProblemCode.STANDING_BY, str(error))
+    )
+    app.register_blueprint(blueprint)
+
+
 def _database(settings: Settings) -> Database:
     try:
         return Database(settings.database_url, schema=settings.database_schema)
@@ -206,6 +217,16 @@ def _database(settings: Settings) -> Database:
             f"DATABASE_URL is {without_password(settings.database_url)!r}, but must be "
             f"a database's URL that can be used: {error}"
         ) from None
+
+
+def _house_rules(settings: Settings) -> HouseRules:
+    return HouseRules(
+        max_open_sessions=settings.max_open_sessions,
+        max_open_requests=settings.max_open_requests,
+        max_orders=settings.max_orders,
+        max_order_lines=settings.max_order_lines,
+        require_paid=settings.require_paid,
+    )
 
 
 def _join_codes(settings: Settings, database: Database) -> JoinCodes:
