@@ -83,10 +83,10 @@ def test_a_body_that_holds_no_code_is_said_to(nobody, body):
 def test_a_code_serves_as_many_guests_as_may_join(tmp_path, seeded_sqlite):
     app = open_app(tmp_path, copy_sqlite(seeded_sqlite, tmp_path), MAX_GUESTS=2)
     anna, nobody = Caller.who_is(app, "waiter", "anna"), Caller(app, None)
-    code = anna.post(JOIN_CODE).json["joinCode"]
+    code = anna.post(JOIN_CODE).get_json()["joinCode"]
     assert [join(nobody, code).status_code for _ in range(3)] == [200, 200, 404]
     assert anna.get(JOIN_CODE).status_code == 404
-    assert join(nobody, anna.post(JOIN_CODE).json["joinCode"]).status_code == 200
+    assert join(nobody, anna.post(JOIN_CODE).get_json()["joinCode"]).status_code == 200
     close_app(app)
 
 
@@ -122,7 +122,7 @@ def test_a_qr_code_is_drawn_of_the_page_to_join_by(tmp_path, seeded_sqlite):
     url = "https://app.example.com/join#{code}"
     app = open_app(tmp_path, copy_sqlite(seeded_sqlite, tmp_path), JOIN_URL=url)
     anna = Caller.who_is(app, "waiter", "anna")
-    opened = anna.post("/api/sessions", {"tableNumber": 3}).json
+    opened = anna.post("/api/sessions", {"tableNumber": 3}).get_json()
     assert opened["joinUrl"] == f"https://app.example.com/join#{opened['joinCode']}"
 
     drawn = anna.get(f"/api/sessions/{opened['session']['id']}/join-code.svg")

@@ -1,5 +1,7 @@
 """Waiters and sessions are listed, and managers add waiters."""
 
+from typing import Any
+
 import pytest
 
 from waiter_service.reading.pages import encode_cursor
@@ -32,7 +34,7 @@ def test_a_listed_session_is_what_reading_it_shows(manager):
 
 
 def test_a_table_that_is_not_theirs_looks_free_to_a_waiter(anna):
-    nothing = {"sessions": [], "next": None}
+    nothing: dict[str, Any] = {"sessions": [], "next": None}
     assert anna.get("/api/sessions?table=9").json == nothing
     assert anna.get("/api/sessions?table=10").json == nothing
 

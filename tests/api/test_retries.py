@@ -223,7 +223,7 @@ def test_transfers_and_closings_heed_a_key_as_well(anna):
     assert [each["id"] for each in again.json["moved"]] == ["table-5"]
 
     other = {"Idempotency-Key": "another"}
-    body = {"force": True, "reason": "gone"}
-    first = anna.post("/api/sessions/table-7/close", body, headers=other)
+    forced = {"force": True, "reason": "gone"}
+    first = anna.post("/api/sessions/table-7/close", forced, headers=other)
     assert first.status_code == 200
-    assert anna.post("/api/sessions/table-7/close", body, headers=other).json == first.json
+    assert anna.post("/api/sessions/table-7/close", forced, headers=other).json == first.json

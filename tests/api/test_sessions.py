@@ -259,7 +259,8 @@ def test_no_answer_is_larger_than_a_megabyte(app, anna, service):
             if number > 4:
                 service.update_order_status(order.id, "Cancelled")
     for path in ("/api/sessions/table-5?limit=500", "/api/waiters/anna/floor"):
-        seen, cursor = set(), ""
+        seen = set()
+        cursor: str | None = ""
         while cursor is not None:
             joint = "&" if "?" in path else "?"
             answer = anna.get(f"{path}{joint}cursor={cursor}" if cursor else path)

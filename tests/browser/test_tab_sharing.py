@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from playwright.sync_api import BrowserContext
@@ -114,7 +115,7 @@ def test_other_tables_and_other_browsers_have_streams_of_their_own(
 
 @pytest.mark.parametrize("options", [{"locks": False}, {"share": False}])
 def test_where_tabs_cannot_share_each_has_its_own_stream(
-    server: ServiceServer, context: BrowserContext, options: dict[str, object]
+    server: ServiceServer, context: BrowserContext, options: dict[str, Any]
 ) -> None:
     tabs = [Follower(context, server, **options) for _ in range(2)]
     change(server, 3)

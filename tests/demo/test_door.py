@@ -11,16 +11,17 @@ from demo.blueprint import create_blueprint
 PATHS = ["/demo", "/demo/", "/demo/static/page.js"]
 
 
-def status(path: str, *, peer: str, is_public: bool = False, **headers: str) -> int:
+def status(
+    path: str, *, peer: str, is_public: bool = False, headers: dict[str, str] | None = None
+) -> int:
     app = Flask(__name__)
     app.register_blueprint(create_blueprint(lambda _id: None, is_public=is_public))
     # The page itself needs the whole application; what refuses comes before it.
     app.add_url_rule("/sse/static/<filename>", "sse.static", lambda filename: "")
     app.config["JWT_SECRET_KEY"] = "a secret of the tests, and of nothing else"
     JWTManager(app)
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
     with app.test_client().get(
-        path, headers=named, environ_overrides={"REMOTE_ADDR": peer}
+        path, headers=headers, environ_overrides={"REMOTE_ADDR": peer}
     ) as answer:
         return answer.status_code
 
@@ -40,11 +41,12 @@ def test_others_are_not(path: str, peer: str) -> None:
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize(
-    "header", ["Forwarded", "X_Forwarded_For", "x_forwarded_proto", "X_Forwarded_Anything"]
+    "header", ["Forwarded", "X-Forwarded-For", "x-forwarded-proto", "X-Forwarded-Anything"]
 )
 def test_whoever_comes_through_a_proxy_is_not(path: str, header: str) -> None:
-    assert status(path, peer="127.0.0.1", **{header: "127.0.0.1"}) == 403
-    assert status(path, peer="127.0.0.1", is_public=True, **{header: "127.0.0.1"}) == 200
+    headers = {header: "127.0.0.1"}
+    assert status(path, peer="127.0.0.1", headers=headers) == 403
+    assert status(path, peer="127.0.0.1", is_public=True, headers=headers) == 200
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -63,7 +65,7 @@ def test_whoever_comes_through_a_proxy_is_not(path: str, header: str) -> None:
 def test_a_name_that_was_pointed_at_this_machine_is_not(
     path: str, host: str, expected: int
 ) -> None:
-    assert status(path, peer="127.0.0.1", Host=host) == expected
+    assert status(path, peer="127.0.0.1", headers={"Host": host}) == expected
 
 
 @pytest.mark.parametrize(("setting", "forwarded"), [("1", 403), ("public", 200), ("0", 404)])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from tests.api.calling import close_app, open_app
@@ -69,14 +71,15 @@ def test_database_of_others_is_refused_unless_forced(app, service):
     assert [each.id for each in waiters] == ["anna", "ben"]
 
 
+def was_told_to_load_all(stream):
+    refreshes = stream.of_type("cache_refresh")
+    return any(event.data["affectedData"] == ["all"] for event in refreshes)
+
+
 def test_open_screens_load_everything_again(server):
     anna = server.listen_waiter("anna")
     guest = server.listen_session("table-7")
     assert flask(server, "demo", "reset").returncode == 0
 
     for stream in (anna, guest):
-        wait_until(
-            lambda stream=stream: any(
-                event.data["affectedData"] == ["all"] for event in stream.of_type("cache_refresh")
-            )
-        )
+        wait_until(partial(was_told_to_load_all, stream))

@@ -36,6 +36,7 @@ from tests.support.waiting import wait_until
 from waiter_service import Database, WaiterService
 from waiter_service.errors import DatabaseUnavailable
 from waiter_service.queries import FloorQueries
+from waiter_service.views import OrderView, RequestView
 
 CLIENTS = 200
 OUTAGE_SECONDS = 30.0
@@ -151,9 +152,7 @@ class Chaos:
         for status in ORDER_LIFE:
             self._insist(
                 f"PATCH order of {table} to {status}",
-                lambda status=status: self._call(
-                    "PATCH", f"/api/orders/{order['id']}", status=status
-                ),
+                partial(self._call, "PATCH", f"/api/orders/{order['id']}", status=status),
             )
 
     def _serve_by_script(self, table: str) -> None:
@@ -164,7 +163,7 @@ class Chaos:
         for status in REQUEST_LIFE:
             self._insist(
                 f"update_request_status at {table} to {status}",
-                lambda status=status: self._script.update_request_status(request.id, status),
+                partial(self._script.update_request_status, request.id, status),
             )
 
     def _change_shifts(self) -> None:
@@ -172,8 +171,10 @@ class Chaos:
         for number in range(1, WAITERS + 1):
             self._insist(
                 f"transfer to waiter-{number}",
-                lambda number=number: self._script.transfer_sessions(
-                    to_waiter_id=f"waiter-{number}", session_ids=[f"chaos-{TABLES}"]
+                partial(
+                    self._script.transfer_sessions,
+                    to_waiter_id=f"waiter-{number}",
+                    session_ids=[f"chaos-{TABLES}"],
                 ),
             )
             self._rest(1.0)
@@ -289,9 +290,10 @@ class Chaos:
                 held = {each.session.id for each in queries.waiter_floor(client.who).sessions}
                 if client.tables != held:
                     wrong.append(f"{client.who} shows {client.tables}, but holds {held}")
-            things = [
-                thing for id_ in held for thing in (*tables[id_].requests, *tables[id_].orders)
-            ]
+            things: list[RequestView | OrderView] = []
+            for id_ in held:
+                things += tables[id_].requests
+                things += tables[id_].orders
             for thing in things:
                 shown = client.versions.get(thing.id)
                 # What was over before a waiter looked is not on the floor any more.

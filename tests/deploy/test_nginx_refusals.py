@@ -10,7 +10,7 @@ import pytest
 from tests.deploy.conftest import MakeNginx
 from tests.support.nginx_server import NginxServer
 from tests.support.service_server import ServiceServer
-from tests.support.sse_parser import SseParser
+from tests.support.sse_parser import SseEvent, SseParser
 from tests.support.strange_instance import StrangeInstance
 from tests.support.tls_sse_client import Http2SseClient, TlsSseClient
 from tests.support.waiting import wait_until
@@ -32,13 +32,14 @@ def refusal(nginx: NginxServer, path: str = STREAM, **headers: str) -> dict[str,
     assert answer.headers["Access-Control-Allow-Credentials"] == "true"
     assert answer.headers["Cache-Control"] == "no-store, no-transform"
     assert answer.headers["Strict-Transport-Security"].startswith("max-age=")
-    events, retries = [], []
+    events: list[SseEvent] = []
+    retries: list[int] = []
     SseParser(events.append, retries.append).feed(answer.content)
     (event,) = events
     assert event.type == "closing"
     assert event.data["reconnect"] is True
     assert retries == [event.data["reconnectInMs"]]
-    return event.data
+    return dict(event.data)
 
 
 def test_refusal_of_all_instances_is_told_in_band_and_logged_as_it_was(
@@ -136,7 +137,7 @@ def test_full_service_refuses_through_nginx_in_its_own_words(
     for kind, protocol in ((Http2SseClient, "h2"), (TlsSseClient, "http/1.1")):
         with kind(url, tls=nginx.tls(protocol), token=anna) as client:
             told = client.next("closing").data
-            wait_until(lambda client=client: client.has_ended)
+            client.wait_ended()
         assert told["code"] == "too_many_streams"
         assert told["reason"].startswith("There are 1 streams open with this access")
     assert nginx.get(STREAM, token=anna).status_code == 429

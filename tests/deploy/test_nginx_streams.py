@@ -27,7 +27,7 @@ def listen() -> Iterator[Listen]:
         def open_streams(
             nginx: NginxServer, path: str = "/sse/waiter/anna", **kwargs: object
         ) -> list[SseClient]:
-            clients = [
+            clients: list[SseClient] = [
                 kind(nginx.url + path, tls=nginx.tls(protocol), **kwargs)
                 for kind, protocol in ((Http2SseClient, "h2"), (TlsSseClient, "http/1.1"))
             ]

@@ -6,12 +6,13 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 from itertools import count
 from pathlib import Path
 
 import pytest
 
-from notifications.refresh.batch import Priority
+from notifications.refresh.trigger import Priority
 from tests.support.deployment import Deployment
 from tests.support.metrics import Figures
 from tests.support.nginx_server import NginxServer
@@ -163,11 +164,14 @@ def test_refreshes_of_changes_through_several_workers_are_joined(
         path = f"/api/orders/{order_id}"
         deployment.call("PATCH", path, "waiter", table.waiter_id, json={"status": "InProgress"})
 
+    def has_loaded_all(client: SseClient, known: int) -> bool:
+        return orders <= ids_to_load(client, known)
+
     started = time.monotonic()
     with ThreadPoolExecutor() as together:
         list(together.map(begin, orders))
     for client, known in zip(table.streams, before, strict=True):
-        wait_until(lambda client=client, known=known: orders <= ids_to_load(client, known))
+        wait_until(partial(has_loaded_all, client, known))
         refreshes = client.of_type("cache_refresh")[known:]
         # One for each quiet time that it took, however long the machine made that.
         took = refreshes[-1].received_at - started

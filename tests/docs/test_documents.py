@@ -122,11 +122,12 @@ def test_every_command_exists_and_takes_these_words(path):
 
 def assert_understood(words, where):
     """Assert that click would take the words, without doing what they say."""
-    group = click.Group(commands={command.name: command for command in cli.COMMANDS})
-    context, command = click.Context(group), group
+    group = click.Group(commands=cli.COMMANDS)
+    context = click.Context(group)
+    command: click.Command | None = group
     while isinstance(command, click.Group) and words and not words[0].startswith("-"):
         command, words = command.get_command(context, words[0]), words[1:]
-        assert command is not None, where
+    assert command is not None, where
     if words == ["--help"] or isinstance(command, click.Group):
         return
     try:

@@ -42,14 +42,14 @@ def test_first_evening_begins_on_an_empty_database_and_ends_with_a_call(tmp_path
         named["$SESSION"] = opened["Session"]
         assert opened["Session"] in said["session list"]
 
-        joined = Caller(app, None).post("/api/join", {"code": opened["Join code"]}).json
+        joined = Caller(app, None).post("/api/join", {"code": opened["Join code"]}).get_json()
         assert joined["session"]["id"] == opened["Session"]
         guest = Caller(app, joined["token"])
         path = f"/api/sessions/{opened['Session']}/requests"
         assert guest.post(path, {"kind": "water"}).status_code == 201
 
         anna = Caller(app, run(commands[4]).strip())
-        [table] = anna.get("/api/waiters/anna/floor").json["sessions"]
+        [table] = anna.get("/api/waiters/anna/floor").get_json()["sessions"]
         assert [request["kind"] for request in table["requests"]] == ["water"]
         for command in commands[5:]:
             run(command)

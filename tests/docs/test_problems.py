@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from notifications import errors
 from notifications.entrance.problem_types import TYPES, ProblemCode, path_of
@@ -21,7 +22,7 @@ def sources() -> Iterator[Path]:
         yield from (REPOSITORY / package).rglob("*.py")
 
 
-def causes(base: type) -> Iterator[str]:
+def causes(base: type[Any]) -> Iterator[str]:
     for each in base.__subclasses__():
         yield each.cause
         yield from causes(each)

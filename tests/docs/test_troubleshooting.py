@@ -1,10 +1,10 @@
 """What the operator is told to look for can really be found."""
 
 import ast
-import importlib.util
 import re
 from pathlib import Path
 
+import gunicorn
 import yaml
 
 from notifications.entrance.problem_types import ProblemCode
@@ -105,8 +105,8 @@ def log_lines():
                 texts = [each.value for each in node.args if isinstance(each, ast.Constant)]
                 yield from ((logger, text) for text in texts[:1])
             elif isinstance(node, ast.Call) and ast.unparse(node.func) == "RepeatedFailure":
-                said = [each for each in node.keywords if each.arg in ("begins", "ends")]
-                yield from ((logger, each.value.value) for each in said)
+                said = [each.value for each in node.keywords if each.arg in ("begins", "ends")]
+                yield from ((logger, ast.literal_eval(each)) for each in said)
 
 
 def is_logger(node):
@@ -120,7 +120,7 @@ def logger_of(call):
 
 def gunicorns_own_texts():
     """Return all that gunicorn, with our master and worker, could log."""
-    package = Path(importlib.util.find_spec("gunicorn").origin).parent
+    package = Path(gunicorn.__file__).parent
     runtime = REPOSITORY / "runtime"
     sources = [package / "arbiter.py", runtime / "master.py", runtime / "worker.py"]
     return "".join(source.read_text() for source in sources)

@@ -140,7 +140,7 @@ def test_without_its_tables_it_is_alive_and_says_what_it_cannot(
     if status != 200:
         assert answer.content_type == "application/problem+json"
     if path == "/health/ready":
-        assert "db upgrade" in answer.json["detail"]
+        assert "db upgrade" in answer.get_json()["detail"]
     close_app(app)
 
 
@@ -156,6 +156,6 @@ def test_process_that_has_started_is_ready_until_it_drains_and_each_change_is_lo
         for _ in range(2):
             answer = client.get("/health/ready")
             assert answer.status_code == 503
-            assert answer.json["detail"] == "this process is about to stop"
+            assert answer.get_json()["detail"] == "this process is about to stop"
     assert caplog.messages == ["not ready"]
     close_app(app)

@@ -60,7 +60,12 @@ def test_lines_are_written_in_order_and_whole(pipe):
 def test_writing_goes_on_while_nobody_reads_and_what_is_lost_is_told(pipe):
     writer = LogWriter(pipe.writer, describe_loss="{} lost".format, max_lines=50)
     # More than the pipe holds (64 KB), the thread has in its hands, and the queue.
-    wait_until(lambda: fill(writer, 10) or writer.dropped > 0)
+
+    def loses_lines():
+        fill(writer, 10)
+        return writer.dropped > 0
+
+    wait_until(loses_lines)
     lost = writer.dropped
     wait_until(lambda: " lost" in pipe.text())
     assert f"{lost} lost" in pipe.text().splitlines()

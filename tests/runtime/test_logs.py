@@ -16,7 +16,7 @@ from notifications.entrance import request_id
 from runtime import logs
 
 TOKEN = jwt.encode({"sub": "anna"}, "x" * 32, algorithm="HS256")
-UNSIGNED = jwt.encode({"sub": "anna"}, None, algorithm="none")
+UNSIGNED = jwt.encode({"sub": "anna"}, "", algorithm="none")
 
 
 @pytest.fixture(autouse=True)

@@ -5,8 +5,10 @@ from pathlib import Path
 __file__ = str(Path("gunicorn.conf.py").resolve())
 exec(Path(__file__).read_text())  # noqa: S102 - as gunicorn does
 
+from runtime.worker import StreamWorker  # noqa: E402 - its folder is on the path now
 
-class ImpatientWorker(StreamWorker):  # noqa: F821 - of the configuration
+
+class ImpatientWorker(StreamWorker):
     """A worker that waits for nobody."""
 
     body_seconds = 1.0

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import time
+from functools import partial
 
-from notifications.refresh.batch import Priority
+from notifications.refresh.trigger import Priority
 from tests.support.shared_server import SharedServer
 from tests.support.sse_client import SseClient
+from tests.support.sse_parser import SseEvent
 from tests.support.tables import Table
 from tests.support.waiting import wait_until
 
@@ -19,6 +21,10 @@ def wait_for_updates(client: SseClient, number: int) -> None:
         30,
         lambda: f"{len(client.of_type('order_update'))} updates",
     )
+
+
+def is_refreshed_since(client: SseClient, update: SseEvent) -> bool:
+    return client.of_type("cache_refresh")[-1].received_at > update.received_at
 
 
 def assert_each_once_in_order(client: SseClient, number: int) -> None:
@@ -35,9 +41,7 @@ def test_three_hundred_rapid_changes_are_as_many_updates_and_few_refreshes(table
         last = client.of_type("order_update")[-1]
         client.next("cache_refresh")
         wait_until(
-            lambda client=client, last=last: (
-                client.of_type("cache_refresh")[-1].received_at > last.received_at
-            ),
+            partial(is_refreshed_since, client, last),
             message="no refresh after the last update",
         )
         assert_each_once_in_order(client, 300)

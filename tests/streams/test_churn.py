@@ -10,6 +10,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -125,9 +126,9 @@ def test_churn_ends_with_gauges_at_zero_and_memory_flat(
             final = changes + 1
             for churner in churners:
                 wait_until(
-                    lambda churner=churner: is_up_to_date(churner, final),
+                    partial(is_up_to_date, churner, final),
                     20,
-                    lambda churner=churner: f"up to date is {final}, not {churner}",
+                    partial("up to date is {}, not {}".format, final, churner),
                 )
                 churner.leave(crowd)
     finally:

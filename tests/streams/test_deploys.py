@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from tests.support.crowd import Crowd, Member
 from tests.support.service_server import ServiceServer
@@ -29,8 +30,8 @@ def places(
     """
     paths = [f"/sse/session/guest-{n}" for n in range(number - 2)]
     paths = ["/sse/session/table-7", "/sse/waiter/anna", *paths]
-    ids = [member.last_event_id for member in members] or [None] * number
-    found = []
+    ids: list[str | None] = [member.last_event_id for member in members] or [None] * number
+    found: list[tuple[str, str, str | None]] = []
     for path, last_event_id in zip(paths, ids, strict=True):
         _, _, kind, subject = path.split("/")
         role = "customer" if kind == "session" else "waiter"
@@ -40,6 +41,10 @@ def places(
 
 def statuses(*visits: Member) -> list[str]:
     return [event.data["status"] for member in visits for event in member.of_type("order_update")]
+
+
+def have_heard(number: int, *visits: Member) -> bool:
+    return len(statuses(*visits)) >= number
 
 
 def assert_sent_away(members: Sequence[Member], *, back_in_ms: tuple[int, int]) -> None:
@@ -100,7 +105,7 @@ def test_thousand_streams_that_nobody_takes_over_are_sent_away_together_and_resu
         server.service.update_order_status("ord-1", "Complete")
         expected = ["Acknowledged", "InProgress", "Complete"]
         for before, after in zip(members[:2], again[:2], strict=True):
-            wait_until(lambda before=before, after=after: len(statuses(before, after)) >= 3, 10)
+            wait_until(partial(have_heard, 3, before, after), 10)
             assert statuses(before, after) == expected
             assert after.events[0].data["resumed"] is True
         others = {event.type for member in again[2:] for event in member.events}
@@ -136,7 +141,7 @@ def test_reload_serves_until_the_new_worker_takes_over_and_nothing_is_lost(
         server.service.update_order_status("ord-1", "Delivered")
         expected = ["Acknowledged", "InProgress", "Complete", "Delivered"]
         for before, after in zip(members[:2], again[:2], strict=True):
-            wait_until(lambda before=before, after=after: len(statuses(before, after)) >= 4, 10)
+            wait_until(partial(have_heard, 4, before, after), 10)
             assert statuses(before, after) == expected
             assert after.events[0].data["resumed"] is True
         assert server.open_streams() == 40

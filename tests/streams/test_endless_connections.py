@@ -106,7 +106,7 @@ def test_a_head_that_comes_a_byte_at_a_time_ends_its_connection(server, clients)
         sent = sent[1:]
         wire.settimeout(0.05)
         try:
-            return wire.recv(1) == b""
+            return bool(wire.recv(1) == b"")
         except TimeoutError:
             return False
         except ConnectionError:
@@ -143,7 +143,7 @@ def test_a_body_that_comes_a_byte_at_a_time_is_answered_408(server, clients) -> 
         wire.sendall(b" ")
         wire.settimeout(0.05)
         try:
-            return wire.recv(65_536).startswith(b"HTTP/1.1 408 ")
+            return bool(wire.recv(65_536).startswith(b"HTTP/1.1 408 "))
         except TimeoutError:
             return False
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from tests.support.command_line import flask
 from tests.support.shared_server import SharedServer
-from tests.support.sse_client import SseEvent
+from tests.support.sse_parser import SseEvent
 from tests.support.tables import Table
 
 

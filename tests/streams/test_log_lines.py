@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -16,7 +16,7 @@ from tests.support.waiting import wait_until
 @pytest.fixture(params=["text", "json"])
 def server(
     request: pytest.FixtureRequest, start_own: Callable[..., ServiceServer]
-) -> Iterator[ServiceServer]:
+) -> ServiceServer:
     return start_own(LOG_FORMAT=request.param, LOG_LEVEL="DEBUG")
 
 

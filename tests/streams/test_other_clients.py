@@ -54,7 +54,7 @@ def through_requests_sse(url: str, headers: dict[str, str]) -> Iterator[Iterator
 def through_sseclient(url: str, headers: dict[str, str]) -> Iterator[Iterator[Heard]]:
     with requests.get(url, headers=headers, stream=True, timeout=10) as response:
         assert response.status_code == 200
-        client = sseclient.SSEClient(response)
+        client = sseclient.SSEClient(iter(response))
         yield (Heard(event.event, event.data, event.id or "") for event in client.events())
 
 

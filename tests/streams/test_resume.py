@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -83,10 +84,14 @@ def test_replay_that_is_longer_than_mailbox_and_page_is_whole(table: Table) -> N
 def test_each_of_many_short_visits_goes_on_where_the_last_one_ended(table: Table) -> None:
     place, seen = None, []
     observer = table.listen_guest()
+
+    def have_come(number: int) -> bool:
+        return len(observer.of_type("order_update")) == number
+
     for visit in range(10):
         client = listen_guest(table, last_event_id=place)
         table.toggle_order(3)
-        wait_until(lambda visit=visit: len(observer.of_type("order_update")) == 3 * (visit + 1))
+        wait_until(partial(have_come, 3 * (visit + 1)))
         # Cut off somewhere in between: what was not read comes next time.
         client.next("order_update")
         client.close()

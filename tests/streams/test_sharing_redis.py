@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -80,9 +81,13 @@ def test_running_service_says_that_another_has_its_prefix(
     server = start_own(REDIS_URL=redis_server.url)
     with redis_server.client() as client:
         client.hset("restaurant:{deployment}:mark", "deployment", "another")
-        health = wait_until(
-            lambda: (answer := server.get("/sse/health")).status_code == 503 and answer.json(), 10
-        )
+
+        def unhealthy() -> dict[str, Any] | None:
+            answer = server.get("/sse/health")
+            return answer.json() if answer.status_code == 503 else None
+
+        health = wait_until(unhealthy, 10)
+        assert health is not None
         assert "another deployment" in health["reason"]
         change_the_order(server, "Acknowledged")
         client.delete("restaurant:{deployment}:mark")
@@ -145,7 +150,7 @@ def test_health_tells_the_refreshes_of_every_worker(
         assert report["sent"] == 2
         return dict(report)
 
-    both = [wait_until(lambda server=server: refreshes(server)) for server in (first, second)]
+    both = [wait_until(partial(refreshes, server)) for server in (first, second)]
     assert both[0] == both[1]
     assert both[0]["triggers"] == 4
     assert both[0]["byPriority"]["high"] == {"triggers": 2, "sent": 2}

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -34,6 +35,10 @@ def curl(house: SharedServer, table: Table) -> subprocess.Popen[bytes]:
     )
 
 
+def has_heard_more(member: Member, before: int) -> bool:
+    return len(member.of_type("order_update")) > before
+
+
 def latencies_ms(table: Table, members: list[Member]) -> list[float]:
     """Change the order through the API, and measure until each reader has heard of it."""
     token = table.house.token("waiter", table.waiter_id)
@@ -48,9 +53,7 @@ def latencies_ms(table: Table, members: list[Member]) -> list[float]:
         )
         assert answer.ok, answer.text
         for member, before in zip(members, heard_before, strict=True):
-            wait_until(
-                lambda member=member, before=before: len(member.of_type("order_update")) > before
-            )
+            wait_until(partial(has_heard_more, member, before))
             found.append((member.of_type("order_update")[before].received_at - changed_at) * 1000)
     return found
 

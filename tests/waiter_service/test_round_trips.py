@@ -2,6 +2,7 @@
 
 from collections.abc import Generator
 from contextlib import contextmanager
+from typing import Any
 
 import psycopg
 import pytest
@@ -17,7 +18,7 @@ def counted(monkeypatch):
     waits = []
     wait = psycopg.Connection.wait
 
-    def counting(steps) -> Generator:
+    def counting(steps: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
         try:
             state = next(steps)
             while True:

@@ -36,6 +36,7 @@ from waiter_service.errors import (
     TableOccupied,
     VersionConflict,
 )
+from waiter_service.views import OrderView, RequestView
 
 WAITERS = ("anna", "ben")
 TABLES = st.integers(1, 3)
@@ -232,7 +233,8 @@ class Floor(RuleBasedStateMachine):
         for session_id in self.held:
             snapshot = self.queries.session_snapshot(session_id)
             assert snapshot.session.is_open is (session_id not in self.closed)
-            for ticket in (*snapshot.requests, *snapshot.orders):
+            tickets: list[RequestView | OrderView] = [*snapshot.requests, *snapshot.orders]
+            for ticket in tickets:
                 assert self.tickets[ticket.id] == (session_id, ticket.status, ticket.version)
 
 

@@ -1,3 +1,5 @@
+from typing import cast
+
 import pytest
 
 from waiter_service import ActorKind, OrderStatus, RequestStatus, allowed_moves
@@ -50,7 +52,7 @@ def test_orders_move_as_specified():
 
 def test_an_actor_kind_may_be_spelled_as_text_and_means_the_same():
     for kind in ActorKind:
-        assert allowed_moves(OrderStatus.COMPLETE, str(kind)) == allowed_moves(
+        assert allowed_moves(OrderStatus.COMPLETE, cast("ActorKind", str(kind))) == allowed_moves(
             OrderStatus.COMPLETE, kind
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import gevent
 import gevent.socket
@@ -117,7 +118,7 @@ def make_broker(
         start = request.getfixturevalue("start_redis_broker")
         return lambda **limits: start(ear, HistoryLimits(**limits))
 
-    def start_memory(**limits: float) -> MemoryBroker:
+    def start_memory(**limits: Any) -> MemoryBroker:
         broker = MemoryBroker(HistoryLimits(**limits), clock=clock)
         broker.start(ear)
         return broker

@@ -7,6 +7,7 @@ import random
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -124,8 +125,12 @@ class Deployment:
         killed = {pid for server in self.servers for pid in server.worker_pids}
         for pid in killed:
             os.kill(pid, signal.SIGKILL)
+
+        def have_been_missed(server: ServiceServer) -> bool:
+            return not killed & set(server.worker_pids)
+
         for server in self.servers:
-            wait_until(lambda server=server: not killed & set(server.worker_pids))
+            wait_until(partial(have_been_missed, server))
 
     def wait_for(self, condition: Callable[[Screen], object], timeout: float = 20.0) -> None:
         """Wait until it holds for every screen; those that are cut off come back."""
@@ -138,11 +143,11 @@ class Deployment:
         wait_until(holds, timeout, lambda: f"{sum(map(bool, map(condition, self.screens)))} so far")
 
     def wait_until_ready(self) -> None:
+        def is_ready(server: ServiceServer) -> bool:
+            return server.has_all_workers() and server.get("/health/ready").ok
+
         for server in self.servers:
-            wait_until(
-                lambda server=server: server.has_all_workers() and server.get("/health/ready").ok,
-                20,
-            )
+            wait_until(partial(is_ready, server), 20)
 
     def wait_until_up_to_date(self) -> None:
         """Wait until the order's present version is on every screen."""
@@ -195,14 +200,20 @@ def test_change_made_by_a_script_reaches_every_screen_once_and_in_order(
         screen.assert_gapless()
 
 
+def is_unhealthy(server: ServiceServer) -> bool:
+    return server.get("/sse/health").status_code == 503
+
+
 def test_streams_of_all_workers_are_counted_by_each(deployment: Deployment) -> None:
     half = SCREENS_PER_INSTANCE
     expected = {"sessions": half, "waiters": half, "total": 2 * half}
+
+    def assert_all_are_counted(server: ServiceServer) -> bool:
+        assert server.get("/sse/health").json()["activeConnections"] == expected
+        return True
+
     for server in deployment.servers:
-        wait_until(
-            lambda server=server: server.get("/sse/health").json()["activeConnections"] == expected,
-            message=lambda server=server: server.get("/sse/health").text,
-        )
+        wait_until(partial(assert_all_are_counted, server))
 
 
 def test_workers_may_die_in_the_middle_of_everything(deployment: Deployment) -> None:
@@ -237,7 +248,7 @@ def test_redis_that_hangs_fails_no_change_and_costs_no_resync(
     redis_server.freeze()
     versions = deployment.toggle_order(10)
     for server in deployment.servers:
-        wait_until(lambda server=server: server.get("/sse/health").status_code == 503)
+        wait_until(partial(is_unhealthy, server))
     redis_server.thaw()
     deployment.wait_until_up_to_date()
     for screen in deployment.screens:
@@ -254,7 +265,7 @@ def test_what_changes_while_redis_is_away_arrives_when_it_is_back(
     deployment.wait_until_up_to_date()
     redis_server.stop()
     for server in deployment.servers:
-        wait_until(lambda server=server: server.get("/sse/health").status_code == 503)
+        wait_until(partial(is_unhealthy, server))
         assert server.get("/health/live").status_code == 200
         assert "Redis" in server.get("/sse/health").json()["reason"]
     deployment.toggle_order(10)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 import redis
@@ -47,8 +48,12 @@ def test_streams_of_all_processes_are_summed(
     start_redis_broker: StartBroker, start_presence: StartPresence
 ) -> None:
     presences = [start_presence(start_redis_broker(Ear()), session=2, waiter=1) for _ in range(3)]
+
+    def counts_all(presence: Presence) -> bool:
+        return presence.total() == {"session": 6, "waiter": 3}
+
     for presence in presences:
-        wait_in_loop(lambda presence=presence: presence.total() == {"session": 6, "waiter": 3})
+        wait_in_loop(partial(counts_all, presence))
 
 
 @pytest.mark.redis

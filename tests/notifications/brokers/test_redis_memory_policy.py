@@ -22,14 +22,15 @@ StartBroker = Callable[..., RedisBroker]
 @pytest.fixture
 def set_memory(redis_client: redis.Redis) -> Iterator[Callable[..., None]]:
     """Set Redis's policy and limit; afterwards they are as before."""
-    before = {name: redis_client.config_get(name)[name] for name in ("maxmemory-policy",)}
+    policy_before = redis_client.config_get("maxmemory-policy")["maxmemory-policy"]
+    assert policy_before is not None
 
     def set_memory(*, policy: str, limit_bytes: int = 0) -> None:
         redis_client.config_set("maxmemory-policy", policy)
         redis_client.config_set("maxmemory", limit_bytes)
 
     yield set_memory
-    set_memory(policy=before["maxmemory-policy"])
+    set_memory(policy=policy_before)
     redis_client.config_resetstat()
 
 

@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
+from functools import partial
 
 import gevent
 import gevent.socket
@@ -41,8 +42,12 @@ def test_every_process_that_follows_a_channel_hears_it(start_redis_broker: Start
         broker.subscribe(ANNA)
     for number, broker in enumerate(brokers):
         broker.publish([ANNA], BODY, key=f"key-{number}")
+
+    def has_heard_all(ear: Ear) -> bool:
+        return ear.offsets(ANNA) == [1, 2, 3]
+
     for ear in ears:
-        wait_in_loop(lambda ear=ear: ear.offsets(ANNA) == [1, 2, 3])
+        wait_in_loop(partial(has_heard_all, ear))
     assert len({tuple(map(str, (e.event_id for e in ear.events[ANNA]))) for ear in ears}) == 1
 
 

@@ -17,7 +17,8 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from notifications.access import auth
-from notifications.access.auth import Authenticator, TokenKeys, create_token
+from notifications.access.auth import Authenticator, create_token
+from notifications.access.token_keys import TokenKeys
 from notifications.brokers.memory.broker import MemoryBroker
 from notifications.entrance import problems
 from notifications.entrance.blueprint import create_blueprint
@@ -89,7 +90,7 @@ def site(build: Callable[..., Site]) -> Site:
 def greeting(answer: TestResponse) -> dict[str, Any]:
     """Return the data of a stream's first event, and hang up."""
     assert answer.status_code == 200
-    first = next(iter(answer.response)).decode()
+    first = next(answer.iter_encoded()).decode()
     answer.close()
     data: dict[str, Any] = json.loads(first.split("data: ")[1].split("\n")[0])
     return data

@@ -12,7 +12,8 @@ import gevent.socket
 import jwt
 import pytest
 
-from notifications.access.auth import Authenticator, TokenKeys
+from notifications.access.auth import Authenticator
+from notifications.access.token_keys import TokenKeys
 from notifications.brokers.memory.broker import MemoryBroker
 from notifications.entrance.door import StreamDoor
 from notifications.entrance.entrance import StreamEntrance

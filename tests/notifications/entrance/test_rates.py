@@ -76,7 +76,9 @@ def test_one_table_needs_seven_minutes_to_push_out_a_waiters_history() -> None:
     rates.count_change(GUEST)
     clock.now += 50
     asleep_since, events = clock.now, 0
-    while events < Settings.variables()["SSE_HISTORY_EVENTS"]:
+    history_events = Settings.variables()["SSE_HISTORY_EVENTS"]
+    assert isinstance(history_events, int)
+    while events < history_events:
         try:
             rates.count_change(GUEST)
         except TooManyChanges as refused:

@@ -38,8 +38,13 @@ def test_streams_are_counted_by_kind() -> None:
 
 
 def test_broker_is_left_with_the_last_stream_of_a_channel_and_nothing_stays_behind() -> None:
-    broker, events = MemoryBroker(), []
-    broker.unsubscribe = events.append  # type: ignore[method-assign]
+    events: list[str] = []
+
+    class ListeningBroker(MemoryBroker):
+        def unsubscribe(self, channel: str) -> None:
+            events.append(channel)
+
+    broker = ListeningBroker()
     open_streams = OpenStreams(broker)
     first, last = make_stream(), make_stream()
     open_streams.add(first)

@@ -147,13 +147,15 @@ def test_aborting_drops_what_waits(
 def test_time_of_a_write_under_way_can_be_seen(
     stream: Stream, outlet: ResponseOutlet, response: Response
 ) -> None:
-    assert outlet.blocked_since is None
+    blocked_since = outlet.blocked_since
+    assert blocked_since is None
     response.hold()
     before = time.monotonic()
     outlet.send(NOTICE)
     wait_in_loop(lambda: response.chunks)
-    assert outlet.blocked_since is not None
-    assert before <= outlet.blocked_since <= time.monotonic()
+    blocked_since = outlet.blocked_since
+    assert blocked_since is not None
+    assert before <= blocked_since <= time.monotonic()
 
     response.go_on()
     wait_in_loop(lambda: outlet.blocked_since is None)

@@ -13,7 +13,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from itertools import count
+from operator import eq
 from typing import Any
 
 import gevent
@@ -157,6 +159,8 @@ def play(
             handover=Handover(server, is_chunked=False) if over_the_socket else None,
         )
         [stream] = list(sse.streams)
+        writer: gevent.Greenlet[..., None]
+        reader: gevent.Greenlet[..., None]
         if over_the_socket:
             writer = gevent.spawn(hand_over, opened, server, timing)
             reader = gevent.spawn(read_all, client, received)
@@ -266,15 +270,15 @@ def test_client_sees_every_event_once_whenever_it_is_published(
     name: str, burst: int, way: str
 ) -> None:
     scenario, over_the_socket = SCENARIOS[name], way == "over the socket"
+    points: list[str] = []
     for index in range(MANY):
-        seen, newest = play(
-            scenario, lambda at, index=index: at == index, burst, over_the_socket=over_the_socket
-        )
-        if index >= len(seen.points):
+        seen, newest = play(scenario, partial(eq, index), burst, over_the_socket=over_the_socket)
+        points = seen.points
+        if index >= len(points):
             break
-        assert_right(seen, newest, scenario, f"published {seen.points[index]}, point {index}")
+        assert_right(seen, newest, scenario, f"published {points[index]}, point {index}")
     else:
-        pytest.fail(f"it never ends: {seen.points}")
+        pytest.fail(f"it never ends: {points}")
     assert index > 5, "hardly anything was tried"
 
 
@@ -301,7 +305,7 @@ def test_history_trimmed_under_a_replay_is_one_resync(way: str) -> None:
     for index in range(MANY):
         seen, newest = play(
             scenario,
-            lambda at, index=index: at == index,
+            partial(eq, index),
             PAGE_EVENTS * 3,
             over_the_socket=way == "over the socket",
         )

@@ -329,6 +329,8 @@ def test_watch_ends_when_nobody_reads_it_any_more(server):
         stderr=subprocess.PIPE,
         text=True,
     )
+    assert watching.stdout is not None
+    assert watching.stderr is not None
     assert "listening to table-7" in watching.stdout.readline()
     watching.stdout.close()
 

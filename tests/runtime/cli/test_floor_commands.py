@@ -64,8 +64,9 @@ def test_guests_join_by_the_code_of_a_table_that_was_opened(run: Run, app: Flask
 
     joined = Caller(app, None).post("/api/join", {"code": named["Join code"]})
     assert joined.status_code == 200
-    assert joined.json["session"]["id"] == named["Session"]
-    assert joined.json["session"]["tableNumber"] == 5
+    session = joined.get_json()["session"]
+    assert session["id"] == named["Session"]
+    assert session["tableNumber"] == 5
 
 
 def test_a_session_is_closed_reopened_and_listed(run: Run, open_table: str) -> None:
@@ -119,9 +120,9 @@ def test_json_is_what_the_api_answers(run: Run, manager: Caller, open_table: str
     assert reopened == manager.post(f"/api/sessions/{open_table}/reopen").json
 
     seated = json.loads(run("session", "open", "6", "ben", "--json").stdout)
-    answered = manager.post("/api/sessions", {"tableNumber": 7, "waiterId": "ben"}).json
+    answered = manager.post("/api/sessions", {"tableNumber": 7, "waiterId": "ben"}).get_json()
     assert seated.keys() == answered.keys()
-    code = manager.get(f"/api/sessions/{seated['session']['id']}/join-code").json
+    code = manager.get(f"/api/sessions/{seated['session']['id']}/join-code").get_json()
     assert seated["joinCode"] == code["joinCode"]
 
 

@@ -93,6 +93,9 @@ def test_killed_workers_gauges_vanish_and_its_counters_stay(tmp_path: Path) -> N
         )
 
     with start(2, "lives") as living, start(3, "is killed") as killed:
+        assert living.stdin is not None
+        assert living.stdout is not None
+        assert killed.stdout is not None
         assert living.stdout.readline() == killed.stdout.readline() == b"ready\n"
         killed.wait(10)
         metrics_directory.forget_worker(killed.pid)

@@ -1,7 +1,10 @@
+from typing import cast
+
 import pytest
 
 from waiter_service import (
     Actor,
+    ActorKind,
     HouseRules,
     SessionClosed,
     SessionOpened,
@@ -128,7 +131,9 @@ def test_a_waiter_opens_tables_for_themself_alone(service):
 
 def test_an_actors_kind_given_as_text_gives_no_more_rights(service):
     with pytest.raises(NotPermitted):
-        service.update_request_status("req-1", "Cancelled", actor=Actor("guest", "table-5"))
+        service.update_request_status(
+            "req-1", "Cancelled", actor=Actor(cast("ActorKind", "guest"), "table-5")
+        )
 
 
 def test_after_a_transfer_the_previous_waiter_is_a_stranger(service):

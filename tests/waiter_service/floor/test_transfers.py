@@ -212,7 +212,7 @@ def test_a_closed_table_with_orders_left_may_be_named(service):
 def test_a_large_transfer_lets_others_have_their_turn(service, monkeypatch):
     for table in range(100, 200):
         service.open_session(table, "anna")
-    pauses = []
+    pauses: list[float] = []
     monkeypatch.setattr(time, "sleep", pauses.append)
     result = service.transfer_sessions(to_waiter_id="ben", from_waiter_id="anna")
     assert len(result.moved) >= 100

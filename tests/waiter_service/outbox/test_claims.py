@@ -145,7 +145,7 @@ def test_one_that_was_stopped_for_a_while_leaves_alone_what_others_have_taken(
         service.create_request("table-5", kind)
     first, second = make_service(relay=True), make_service(relay=True)
     listener = listen()
-    second_did = []
+    second_did: list[int] = []
 
     def be_stopped(change):
         if not second_did:

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from waiter_service import Actor, signals
+from waiter_service.changes import Change
 
 
 @pytest.fixture
@@ -119,7 +120,14 @@ def test_what_fails_again_and_again_is_tried_ever_more_rarely_and_other_tables_g
     service.update_request_status("req-1", "InProgress")
     tries = []
     listener = listen()
-    listener.refuse = lambda change: change.session_id == "table-7" and not tries.append(clock.now)
+
+    def refuse(change):
+        if change.session_id != "table-7":
+            return False
+        tries.append(clock.now)
+        return True
+
+    listener.refuse = refuse
     started = clock.now
     for second in range(100):
         relay.create_request("table-5", f"kind {second}")
@@ -141,7 +149,14 @@ def test_what_fails_again_and_again_is_tried_ever_more_rarely_and_other_tables_g
 def test_a_failing_session_is_not_tried_again_by_every_other_change(relay, listen):
     tries = []
     listener = listen()
-    listener.refuse = lambda change: change.session_id == "table-7" and not tries.append(change)
+
+    def refuse(change):
+        if change.session_id != "table-7":
+            return False
+        tries.append(change)
+        return True
+
+    listener.refuse = refuse
     relay.update_request_status("req-1", "Acknowledged")
     for _ in range(5):
         relay.update_request_status("req-1", "Acknowledged")
@@ -197,7 +212,7 @@ def test_a_hook_that_raises_does_not_fail_the_change(service, relay, listener, c
 
 
 def test_the_hook_gets_the_changes_of_one_commit_and_none_for_a_no_op(service):
-    calls = []
+    calls: list[list[Change]] = []
     service.on_commit = calls.append
     service.transfer_sessions(from_waiter_id="anna", to_waiter_id="ben")
     service.transfer_sessions(from_waiter_id="anna", to_waiter_id="ben")

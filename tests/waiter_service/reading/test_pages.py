@@ -176,9 +176,13 @@ def test_a_page_reads_no_more_than_it_shows(service, queries, clock, monkeypatch
     thousands_of_orders(service, clock, 2000)
     read = []
     view = paced
-    monkeypatch.setattr(
-        pages, "paced", lambda items, *more: (read.append(each) or each for each in view(items))
-    )
+
+    def reading(items, *more):
+        for each in view(items):
+            read.append(each)
+            yield each
+
+    monkeypatch.setattr(pages, "paced", reading)
     page = queries.session_snapshot("table-5", limit=50)
     assert (len(page.orders), page.next is None) == (50, False)
     assert len(read) <= 60

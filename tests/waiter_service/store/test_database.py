@@ -72,14 +72,12 @@ def test_processes_may_upgrade_at_once(empty, empty_database_url, run_python):
 
 
 def test_a_failed_migration_leaves_nothing_half_done(empty, monkeypatch):
-    from waiter_service.store import database as module
-
-    def upgrade(connection, schema):
+    def upgrade(connection, name):
         connection.execute(text("CREATE TABLE half_done (id INTEGER)"))
         raise RuntimeError
 
     with monkeypatch.context() as patch:
-        patch.setattr(module.tables, "upgrade", upgrade)
+        patch.setattr(schema, "upgrade", upgrade)
         with pytest.raises(RuntimeError):
             empty.upgrade()
     empty.upgrade()

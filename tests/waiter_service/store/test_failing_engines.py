@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -188,7 +189,7 @@ database.dispose()
     ("program", "message"), [(READ_ONLY, "readonly database"), (FULL, "disk I/O error")]
 )
 def test_a_file_that_takes_no_changes_is_no_error_of_the_callers(
-    seeded_sqlite: Path, run_python: Callable, program: str, message: str
+    seeded_sqlite: Path, run_python: Callable[..., Any], program: str, message: str
 ) -> None:
     # Not below pytest's own directory, which only we may enter.
     with tempfile.TemporaryDirectory() as directory:
