@@ -2,6 +2,7 @@
 
 import threading
 import time
+from functools import partial
 
 import pytest
 from flask import Flask
@@ -21,6 +22,7 @@ from notifications.errors import BrokerUnavailable
 from notifications.events.encoding import EventId
 from notifications.streams.service import SseService
 from tests.api.calling import Caller
+from tests.support.sse_client import SseClient
 from tests.support.waiting import wait_until
 from waiter_service import FloorQueries, IdempotencyStore, WaiterService, signals
 from waiter_service.join_codes import JoinCodes
@@ -103,7 +105,9 @@ def test_what_happens_right_after_the_reading_follows_the_cursor(
 
     table = snapshot["sessions"][-1] if "sessions" in snapshot else snapshot
     assert table["orders"][0]["status"] == "New"
-    followed = broker.read(channel, EventId.parse(snapshot["cursor"]), 10)
+    cursor = EventId.parse(snapshot["cursor"])
+    assert cursor is not None
+    followed = broker.read(channel, cursor, 10)
     assert not followed.is_gap
     assert [b"data: Acknowledged" in each.block for each in followed.events] == [True]
 
@@ -274,14 +278,18 @@ class Observer:
         self.load = lambda: server.get(path, token=token).json()
         self.listen = server.listen_session if kind == "guest" else server.listen_waiter
         self.snapshots = []
-        self.stream = None
+        self.stream: SseClient
 
     def run(self, pause_seconds):
         self.snapshots = [self.load() for _ in range(LOADS)]
         time.sleep(pause_seconds)
         self.stream = self.listen(self.subject, last_event_id=self.snapshots[-1]["cursor"])
 
-    def shows(self):
+    def shows(self, versions_and_statuses):
+        """Tell whether these are on the screen."""
+        return self.shown() == versions_and_statuses
+
+    def shown(self):
         """Return what is on the screen: the snapshot, and over it what is newer."""
         shown = versions(self.snapshots[-1])
         for thing, told in updates(self.stream).items():
@@ -301,7 +309,7 @@ def versions(snapshot):
 
 def updates(stream, after=0):
     """Return each thing's versions and statuses, in the order the stream told them."""
-    told = {}
+    told: dict[str, list[tuple[int, str]]] = {}
     for event in list(stream.events):
         if event.type in ("request_update", "order_update") and offset(event.id) > after:
             thing = event.data.get("requestId") or event.data["orderId"]
@@ -340,7 +348,7 @@ def test_snapshot_and_stream_together_miss_nothing_while_everything_changes(busy
 
     final = versions(recorder.load())
     for observer in (recorder, *observers):
-        wait_until(lambda o=observer: o.shows() == final, 10, "the screen is behind")
+        wait_until(partial(observer.shows, final), 10, "the screen is behind")
         assert observer.stream.events[0].data["resumed"] is True
         assert_no_gap(observer.snapshots[-1], updates(observer.stream))
         for event in observer.stream.of_type("cache_refresh"):

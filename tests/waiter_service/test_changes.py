@@ -45,7 +45,7 @@ KINDS = [
 @st.composite
 def any_change(draw):
     kind = draw(st.sampled_from(KINDS))
-    return kind(**{field.name: draw(VALUES[field.type]) for field in fields(kind)})
+    return kind(**{field.name: draw(VALUES[str(field.type)]) for field in fields(kind)})
 
 
 @given(any_change())
@@ -101,7 +101,7 @@ def test_a_cause_from_a_newer_process_says_nothing():
 
 def test_a_change_is_frozen_and_holds_nothing_else():
     with pytest.raises(FrozenInstanceError):
-        opened().version = 2
+        opened().version = 2  # type: ignore[misc]
     assert not hasattr(opened(), "__dict__")
 
 
@@ -111,8 +111,9 @@ def test_every_kind_of_change_is_read_back_and_has_a_documented_signal(kind):
     assert kind.KIND in signals.BY_KIND, (
         f"add a signal for {kind.__name__} to waiter_service/signals.py, and to BY_KIND there"
     )
-    assert "WaiterService" in signals.BY_KIND[kind.KIND].__doc__
-    assert kind.__name__ in signals.BY_KIND[kind.KIND].__doc__
+    documented = signals.BY_KIND[kind.KIND].__doc__ or ""
+    assert "WaiterService" in documented
+    assert kind.__name__ in documented
 
 
 def test_no_two_kinds_of_changes_share_a_signal():

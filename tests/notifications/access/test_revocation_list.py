@@ -6,12 +6,13 @@ import dataclasses
 from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from notifications.access.revocation_list import RevocationList
 from notifications.principal import Principal, Role
+from notifications.streams.open_streams import OpenStreams
 from notifications.streams.stream import CloseReason
 from waiter_service.errors import DatabaseUnavailable
 from waiter_service.revocations import CLOSING_KEPT_FOR, KEPT_FOR, Revocation, RevokedKind
@@ -52,7 +53,7 @@ class Desk:
         self.asked: list[tuple[int, set[int]]] = []
         self.walks = 0
         self.cannot_stamp = False
-        self.list = RevocationList(self, self)
+        self.list = RevocationList(self, cast("OpenStreams", self))
 
     def commit(
         self,
@@ -89,7 +90,7 @@ class Desk:
         ]
         return {row.id: row.seen_at for row in self.rows if row.id in ids and row.seen_at}
 
-    def close_where(self, condition: Callable, reason: CloseReason) -> None:
+    def close_where(self, condition: Callable[[Any], object], reason: CloseReason) -> None:
         self.walks += 1
         for stream in [each for each in self.streams if condition(each)]:
             self.streams.remove(stream)
