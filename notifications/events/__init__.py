@@ -4,7 +4,8 @@ An event's file holds its payload with the meaning of each key, its sentence wit
 ``params`` for other languages, who hears it, what screens load again after it, and an example.
 Schemas, documents, metrics and the JavaScript module follow from it.
 
-To add an event: write its file beside the others, run ``python -m notifications.contract``,
-and run the tests, which name whatever is still missing. ``payload`` has what the files build on,
+To add an event: write its file beside the others, send it in ``publishing/listener.py``, run
+``python -m notifications.contract`` and ``python -m api.openapi``, and run the tests, which name
+what is still missing. ``payload`` has what the files build on,
 ``catalogue`` finds them, ``encoding`` makes their bytes.
 """
