@@ -7,7 +7,8 @@ from typing import Any
 
 import gevent
 
-from notifications.events.encoding import Frame, StoredEvent
+from notifications.events.encoding import EventId, Frame, StoredEvent
+from notifications.streams.body import resync_event
 from notifications.streams.open_streams import OpenStreams
 from notifications.streams.stats import StreamStats
 from notifications.streams.stream import CloseReason, Stream
@@ -19,7 +20,7 @@ FLUSH_SLICE = 500
 
 
 class Delivery:
-    """Fills mailboxes, and flushes all of them together in the next turn of the event loop.
+    """The broker's sink. Fills mailboxes, and flushes all of them together in the next turn.
 
     However many events a turn brings, the events of each stream are written together.
     No method switches greenlets.
@@ -45,9 +46,16 @@ class Delivery:
             self._stats.latency.expect(event)
             self._put(streams, event)
 
-    def deliver_to(self, stream: Stream, event: StoredEvent) -> None:
-        """Put ``event`` into the mailbox of ``stream`` alone."""
-        self._put([stream], event)
+    def resync(self, channel: str, tip: EventId) -> None:
+        """Tell every stream on ``channel`` to load everything again."""
+        self._stats.histories_lost += 1
+        for stream in list(self._streams.on_channel(channel)):
+            self._stats.resyncs["history_lost"] += 1
+            if stream.is_replaying:
+                # It reads the history again, and finds the gap there.
+                stream.has_overflowed = True
+            else:
+                self._put([stream], resync_event(tip))
 
     def beat(self, streams: list[Stream], heartbeat: Frame) -> None:
         """Send ``heartbeat`` to each stream that is live and has nothing waiting."""

@@ -1,4 +1,4 @@
-"""The streams of this process: open them, deliver to them, drain and count them."""
+"""The streams of this process: open them, drain and count them."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import gevent
 from notifications.brokers.base import Broker
 from notifications.channels import channel_name
 from notifications.errors import BrokerUnavailable, HistoryUnavailable
-from notifications.events.encoding import EventId, StoredEvent
+from notifications.events.encoding import EventId
 from notifications.principal import Principal
 from notifications.streams.admission import RETRY_AFTER_SECONDS, Admission, StreamLimits
-from notifications.streams.body import Handover, StreamBody, begin, resync_event
+from notifications.streams.body import Handover, StreamBody, begin
 from notifications.streams.delivery import Delivery
 from notifications.streams.open_streams import OpenStreams
 from notifications.streams.stats import StreamStats
@@ -45,7 +45,7 @@ class StreamOptions:
 
 
 class SseService:
-    """The streams of one process; the sink of its broker."""
+    """The streams of one process."""
 
     def __init__(self, broker: Broker, options: StreamOptions | None = None) -> None:
         self.options = options or StreamOptions()
@@ -58,14 +58,14 @@ class SseService:
             self.stats,
             groups=round(self.options.heartbeat_seconds / TICK_SECONDS),
         )
-        self._delivery = Delivery(
+        self.delivery = Delivery(
             self.streams,
             max_pending_events=self.options.max_pending_events,
             stats=self.stats,
         )
         self._upkeep = Upkeep(
             self.streams,
-            self._delivery,
+            self.delivery,
             broker,
             self.stats,
             write_deadline_seconds=self.options.write_deadline_seconds,
@@ -77,7 +77,7 @@ class SseService:
         """Begin to serve: receive events from the broker and run the upkeep. Idempotent."""
         if not self._upkeep.is_running and not self.is_draining:
             self._upkeep.start()
-            self._broker.start(self)
+            self._broker.start(self.delivery)
 
     def stop(self) -> None:
         """Close all streams at once, and stop. Idempotent; switches greenlets."""
@@ -181,20 +181,3 @@ class SseService:
     def fullest_mailbox(self) -> int:
         """Return how many events wait in the fullest mailbox. Walks all open streams."""
         return max((stream.depth for stream in self.streams), default=0)
-
-    # -- calls from the broker: the Sink --------------------------------------
-
-    def deliver(self, channel: str, event: StoredEvent) -> None:
-        """Put ``event`` into every stream on ``channel``."""
-        self._delivery.deliver(channel, event)
-
-    def resync(self, channel: str, tip: EventId) -> None:
-        """Tell every stream on ``channel`` to load everything again."""
-        self.stats.histories_lost += 1
-        for stream in list(self.streams.on_channel(channel)):
-            self.stats.resyncs["history_lost"] += 1
-            if stream.is_replaying:
-                # The replay reads the history again, and finds the gap by itself.
-                stream.has_overflowed = True
-            else:
-                self._delivery.deliver_to(stream, resync_event(tip))

@@ -273,8 +273,8 @@ class MemoryBroker(Broker):
     def restore(self) -> None:
         """Continue with the history of the process before this one, if it left one.
 
-        Nothing was published here before. Streams that are open already have ids of epochs
-        that end here, so the caller tells them to resync.
+        Nothing was published here before. The caller opens streams only afterwards: ids that
+        were given out earlier belong to epochs that end here.
         """
         self._is_owner = True
         saved = None if self._history_path is None else history_file.take(self._history_path)

@@ -8,7 +8,7 @@ from itertools import count
 import gevent
 import pytest
 
-from notifications.events.encoding import Frame
+from notifications.events.encoding import EventId, Frame
 from notifications.streams.delivery import FLUSH_SLICE, Delivery
 from notifications.streams.stream import CloseReason
 from tests.support.streams import (
@@ -107,12 +107,15 @@ def test_replay_that_is_overtaken_reads_again_and_is_not_closed(wing: Wing) -> N
     assert stream.depth == 256
 
 
-def test_event_for_one_stream_reaches_it_alone(wing: Wing) -> None:
-    first, second = wing.open(), wing.open()
-    stream = wing.streams.on_channel("waiter:anna")[0]
-    wing.delivery.deliver_to(stream, make_event(7))
+def test_lost_history_is_told_to_the_live_and_read_again_by_those_that_replay(wing: Wing) -> None:
+    live, other = wing.open(), wing.open("waiter:ben")
+    replaying = make_stream(is_live=False)
+    wing.streams.add(replaying)
+    wing.delivery.resync("waiter:anna", EventId("next", 7))
     pass_turn()
-    assert (first.offsets, second.offsets) == ([7], [])
+    assert (live.offsets, other.offsets) == ([7], [])
+    assert replaying.has_overflowed
+    assert replaying.depth == 0
 
 
 def test_outlet_that_fails_costs_its_own_stream_alone(

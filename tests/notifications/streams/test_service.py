@@ -259,7 +259,7 @@ def test_history_that_fails_in_the_middle_tells_the_client_to_come_back(house: H
 
 def test_lost_history_is_told_to_live_streams_once(house: House) -> None:
     clients = [house.listen(), house.listen()]
-    house.sse.resync(CHANNEL, house.broker.tip(CHANNEL))
+    house.broker.begin_again("a restored database", instead_of=None)
     wait_in_loop(lambda: all(len(client.types) == 2 for client in clients))
     for client in clients:
         assert client.events[1][0] == "cache_refresh"

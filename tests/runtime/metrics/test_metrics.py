@@ -36,7 +36,7 @@ class Kitchen:
     def __init__(self, database: Database, *, max_pending_events: int = 256) -> None:
         self.broker = MemoryBroker()
         self.sse = SseService(self.broker, StreamOptions(max_pending_events=max_pending_events))
-        self.broker.start(self.sse)
+        self.broker.start(self.sse.delivery)
         self.notifications = NotificationService(self.broker)
         self.cache_refresh = CacheRefreshService(self.notifications.publish_refresh)
         self.dropped_log_lines = 0
@@ -198,7 +198,7 @@ def test_slow_client_shows_as_the_fullest_mailbox_and_then_as_overflow(database:
 def test_lost_history_counts_once_per_open_stream(kitchen: Kitchen) -> None:
     kitchen.open()
     kitchen.open()
-    kitchen.sse.resync("session:table-7", kitchen.broker.tip("session:table-7"))
+    kitchen.broker.begin_again("a restored database", instead_of=None)
     pass_turn()
     assert kitchen.figures.value("resyncs_total", cause="history_lost") == 2
 
