@@ -49,14 +49,14 @@ class UnknownParameterProblem(Problem):
 
 
 class FieldsProblem(Problem):
-    """Understood, but something in it may not be so."""
+    """The call is understood, but some fields are invalid."""
 
     code: Literal["invalid_fields"]
     errors: list[FieldError] = Field(min_length=1)
 
 
 class StatusConflictProblem(Problem):
-    """It cannot be moved so: no such move, or somebody else was first."""
+    """The move is not allowed, or somebody else changed it first."""
 
     code: Literal["illegal_transition", "version_conflict"]
     current_status: str
@@ -73,7 +73,7 @@ class SessionClosedProblem(Problem):
 
 
 class TableOccupiedProblem(Problem):
-    """Somebody sits there; ``sessionId`` is null if the caller has no business with it."""
+    """Guests already sit there; ``sessionId`` is null if the caller may not see the session."""
 
     code: Literal["table_occupied"]
     table_number: TableNumber
@@ -81,7 +81,7 @@ class TableOccupiedProblem(Problem):
 
 
 class TooManySessionsProblem(Problem):
-    """The waiter has as many tables as one may open."""
+    """The waiter already has as many tables as one waiter may open."""
 
     code: Literal["too_many_sessions"]
     waiter_id: Id
@@ -89,7 +89,7 @@ class TooManySessionsProblem(Problem):
 
 
 class TooMuchUnfinishedProblem(Problem):
-    """The guests have as much unfinished as they may."""
+    """The guests already have as much unfinished as they may."""
 
     code: Literal["too_many_requests", "too_many_orders", "too_many_order_lines"]
     session_id: Id
@@ -97,7 +97,7 @@ class TooMuchUnfinishedProblem(Problem):
 
 
 class OrdersUnfinishedProblem(Problem):
-    """Orders are unfinished, and it was not forced."""
+    """Orders are unfinished, and the closing was not forced."""
 
     code: Literal["orders_unfinished"]
     session_id: Id
@@ -105,7 +105,7 @@ class OrdersUnfinishedProblem(Problem):
 
 
 class RefusedSession(BaseModel):
-    """A session that stands in the way of a transfer, and why."""
+    """A session that cannot be transferred, and why."""
 
     model_config = ConfigDict(alias_generator=to_camel)
 
@@ -114,7 +114,7 @@ class RefusedSession(BaseModel):
 
 
 class TransferRefusedProblem(Problem):
-    """Nothing was transferred, because of these."""
+    """Nothing was transferred, because these sessions cannot be."""
 
     code: Literal["transfer_refused"]
     refused: list[RefusedSession] = Field(min_length=1)

@@ -27,7 +27,7 @@ from waiter_service.views import OrderView, RequestView, SessionView, TransferRe
 
 _ALLOWED = "Where the caller may move it now: the buttons to show. Usual moves first, undo last."
 
-_NEXT = "Hand it back as ?cursor=<next> for the page that follows; null: this is the last."
+_NEXT = "Send it as ?cursor=<next> to get the next page; null on the last page."
 
 
 class Resource(BaseModel):
@@ -50,7 +50,7 @@ def parts_of(view: Any) -> dict[str, Any]:
 
 
 class SessionFields(Resource):
-    """What tells of a session itself; ``closedAt`` is null while guests are there."""
+    """A session itself; ``closedAt`` is null while guests are there."""
 
     id: Id
     table_number: TableNumber
@@ -130,7 +130,7 @@ class Request(Ticket):
 
 
 class OrderItem(Resource):
-    """So many of a dish."""
+    """A dish, and how many of it."""
 
     name: DishName
     quantity: Quantity
@@ -157,7 +157,7 @@ def _may_move(actor: Actor, session_is_open: bool) -> bool:
 
 
 class TableCode(Resource):
-    """What guests join a table by. It is for them alone: show it, and keep it nowhere."""
+    """The code that guests join a table by. It is for them alone: show it, never store it."""
 
     join_code: str = Field(examples=["7K3M-Q9XT-0VHB"])
     join_code_expires_at: Timestamp
@@ -167,7 +167,7 @@ class TableCode(Resource):
 class SeatedSession(Resource):
     """A session just opened, and what its guests join it by.
 
-    A retry of what has been closed since is answered without a code.
+    If the session has been closed since, a retry is answered without a code.
     """
 
     session: Session
@@ -186,7 +186,7 @@ class SeatedSession(Resource):
 
 
 class JoinedSession(Resource):
-    """What a guest who has joined acts and follows with."""
+    """What a guest gets on joining: the session, and a token of their own."""
 
     session: Session
     token: str = Field(description="This guest's own; it goes into Authorization: Bearer.")

@@ -11,8 +11,8 @@ from waiter_service.pacing import paced
 from waiter_service.queries import SessionSnapshot, WaiterFloor
 
 _CURSOR = (
-    "Open the stream with ?lastEventId=<cursor>: it goes on where this ends, without a gap. "
-    "What this shows already may come once more; drop what is not newer by its version."
+    "Open the stream with ?lastEventId=<cursor>: it continues where this ends, without a gap. "
+    "Something that this already shows may come again; drop it if its version is not higher."
 )
 
 
@@ -35,13 +35,13 @@ class Table(SessionFields):
 
 
 class TableSnapshot(Table):
-    """A session, what is open in it and was finished last, and where its stream goes on."""
+    """A session, what is open in it and was finished last, and where its stream continues."""
 
     taken_at: Timestamp = Field(description="By the server's clock: for ages.")
     cursor: str = Field(description=_CURSOR, examples=["k3f9a1-42"])
     next: str | None = Field(
-        description="Hand it back as ?cursor=<next> for what was finished before, newest first; "
-        "null: this is the last of it."
+        description="Send it as ?cursor=<next> to get what was finished earlier, newest first; "
+        "null if there is no more."
     )
 
     @classmethod
@@ -53,7 +53,7 @@ class TableSnapshot(Table):
 
 
 class Floor(Resource):
-    """A waiter's sessions by table, what is open in each, and where the stream goes on.
+    """A waiter's sessions by table, what is open in each, and where the stream continues.
 
     A session that was closed stays as long as orders in it are unfinished. A Completed
     request stays until somebody says Done, so that it can be undone.
@@ -65,8 +65,8 @@ class Floor(Resource):
     taken_at: Timestamp = Field(description="By the server's clock: for ages.")
     cursor: str = Field(description=_CURSOR, examples=["k3f9a1-42"])
     next: str | None = Field(
-        description="Hand it back as ?cursor=<next> for the rest of a very full floor, which may "
-        "go on in the last of these sessions; null, as nearly always: this is all."
+        description="Send it as ?cursor=<next> to get the rest of a very full floor, which may "
+        "continue the last of these sessions; usually null: this is all."
     )
 
     @classmethod

@@ -28,8 +28,7 @@ What happens on the floor of a restaurant: guests sit down, ask for something an
 waiters handle it and hand tables over.
 
 Guests act in their own session, waiters on their own floor, managers anywhere. What does not
-exist and what is not yours are answered alike, with 404. What only staff may do at all is
-answered with 403 to guests.
+exist and what is not yours get the same answer, 404. Guests get 403 for what only staff may do.
 
 Screens read a snapshot once and then follow `/sse/...?lastEventId=<cursor>`. `asyncapi.yaml` and
 `events.md` say more about the streams.

@@ -49,14 +49,14 @@ _PAGE_PARAMETERS = (
     {
         "name": "limit",
         "in": "query",
-        "description": "How many entries one answer is to have; of a session's, how many "
-        "that are finished.",
+        "description": "How many entries an answer has at most; for a session, how many "
+        "finished ones.",
         "schema": {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT},
     },
     {
         "name": "cursor",
         "in": "query",
-        "description": "The `next` of an answer: for the page that follows.",
+        "description": "The `next` of an answer, to get the next page.",
         "schema": {"type": "string", "maxLength": MAX_CURSOR_CHARS},
     },
 )
@@ -147,7 +147,7 @@ def _responses(operation: Operation) -> dict[int, dict[str, Any]]:
     if operation.is_public:
         responses[429] = refusal("Too many were refused.", headers=RETRY_AFTER)
     else:
-        responses[401] = refusal("No token, or none that is good.")
+        responses[401] = refusal("The token is missing or not valid.")
         responses[403] = refusal(
             "For staff only, or a token for streams only."
             if operation.staff_only
@@ -156,17 +156,17 @@ def _responses(operation: Operation) -> dict[int, dict[str, Any]]:
     if "{" in operation.path or operation.body is not None:
         responses[404] = refusal("There is no such thing, or it is not yours.")
     responses[400] = refusal(
-        "The query has what is not documented, or there is an If-Match header."
-        + (" Or the body is no JSON." if operation.body is not None else ""),
+        "The query has an undocumented parameter, or there is an If-Match header."
+        + (" Or the body is not JSON." if operation.body is not None else ""),
         UnknownParameterProblem,
         Problem,
     )
     if operation.body is not None:
         responses[413] = refusal("The body is too large.")
         responses[415] = refusal("The Content-Type of the body is not JSON.")
-        responses[422] = refusal("Some fields may not be so; it names each.", FieldsProblem)
+        responses[422] = refusal("Some fields are invalid; `errors` names each.", FieldsProblem)
     if operation.is_paged:
-        responses[422] = refusal("A parameter of the query may not be so.", FieldsProblem)
+        responses[422] = refusal("A parameter of the query is invalid.", FieldsProblem)
     if operation.conflicts or operation.is_retried_safely:
         responses[409] = _conflict(operation)
     responses[429] = refusal("Too many calls within a minute, or at once.", headers=RETRY_AFTER)
@@ -182,7 +182,7 @@ def _conflict(operation: Operation) -> dict[str, Any]:
     if operation.is_retried_safely:
         description += (
             f" Or the first call with this {HEADER} is still under way (then with Retry-After), "
-            "was another, or has made what is over by now."
+            "was a different call, or made something that has ended."
         )
     return refusal(
         description.strip(),

@@ -1,4 +1,4 @@
-"""What tells of the service itself, in the OpenAPI document: health, metrics, documents."""
+"""Health, metrics and documents in the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class RefreshCounts(Resource):
 
 
 class CacheRefreshHealth(Resource):
-    """How `cache_refresh` is doing in the whole deployment."""
+    """The work of `cache_refresh` in the whole deployment."""
 
     pending: int | None = Field(description="Batches that wait; null while Redis is away.")
     triggers: int
@@ -105,13 +105,13 @@ def paths() -> dict[str, Any]:
         "/health/live": _get(
             "read_liveness",
             "Read whether the process runs",
-            "A process that does not answer is to be restarted.",
+            "Restart a process that does not answer.",
             {"200": _answer("It runs.", Liveness)},
         ),
         "/health/ready": _get(
             "read_readiness",
             "Read whether the process serves",
-            "Without it, clients are to be sent to another process.",
+            "If it does not, send clients to another process.",
             {
                 "200": _answer("It serves.", Readiness),
                 "503": refusal("It has not started, or is about to stop; `detail` says why."),
@@ -130,7 +130,7 @@ def paths() -> dict[str, Any]:
             {
                 "200": openapi,
                 "400": refusal(
-                    "The query has what is not documented, or there is an If-Match header.",
+                    "The query has an undocumented parameter, or there is an If-Match header.",
                     UnknownParameterProblem,
                     Problem,
                 ),

@@ -43,8 +43,8 @@ class JoinTable(Body):
 def join_table(services: Services, call: Call[JoinTable]) -> Answer:
     """Join a table by its code, and get a token of one's own.
 
-    Wrong, ended and used-up codes are answered alike. An address that sends too many of
-    them is told to wait; a right code from there is taken all the same.
+    Wrong, ended and used-up codes get the same answer. An address that sends too many of
+    them is told to wait; a right code from there is still accepted.
     """
     return Answer.of(200, services.desk.join(call.body.code, call.address))
 
@@ -59,7 +59,7 @@ def join_table(services: Services, call: Call[JoinTable]) -> Answer:
     tag=TAG,
 )
 def make_join_code(services: Services, call: Call[None], session_id: str) -> Answer:
-    """Make another code for a table; the one before ends. Who has joined stays."""
+    """Make a new code for a table; the previous one ends. Guests who have joined stay."""
     return Answer.of(201, services.desk.make_code(session_id, call.actor))
 
 

@@ -40,7 +40,7 @@ class CloseSession(Body):
 
 
 class ReopenSession(Body):
-    """They have not left."""
+    """The guests have not left."""
 
     reason: Words | None = Field(default=None, description="Kept in the audit.")
 
@@ -118,7 +118,7 @@ def list_sessions(services: Services, call: Call[None]) -> Answer:
 def read_session(services: Services, call: Call[None], session_id: str) -> Answer:
     """Read a session, open or closed, with its requests and orders.
 
-    All that are open, and those that were finished last.
+    All that are open, and the latest that are finished.
     """
     cursor, snapshot = services.cursors.read(
         "session",
@@ -143,9 +143,9 @@ def read_session(services: Services, call: Call[None], session_id: str) -> Answe
 def close_session(services: Services, call: Call[CloseSession | None], session_id: str) -> Answer:
     """Close a session; closing again changes nothing.
 
-    Nothing new can be asked for in it then; staff may still move on what
-    is left, such as an order to be paid. With orders unfinished it is refused,
-    unless forced: it then stays on its waiter's floor until they are finished.
+    Guests can then ask for nothing new; staff may still finish what is left, such as an
+    order to be paid. Closing is refused while orders are unfinished, unless it is forced:
+    the session then stays on its waiter's floor until they are finished.
     """
     reason, force = (call.body.reason, call.body.force) if call.body else (None, False)
     result = services.waiter_service.close_session(

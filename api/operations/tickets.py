@@ -36,7 +36,7 @@ class CreateRequest(Body):
 
 
 class OrderLine(Body):
-    """So many of a dish."""
+    """A dish, and how many of it."""
 
     name: DishName
     quantity: Quantity
@@ -54,19 +54,19 @@ class ChangeStatus(Body):
 
     expected_version: ExpectedVersion | None = Field(
         default=None,
-        description="The version you saw: the move is refused if it is no longer that one.",
+        description="The version you saw: the move is refused if the version has changed since.",
     )
     reason: Words | None = Field(default=None, description="Kept in the audit.")
 
 
 class ChangeRequestStatus(ChangeStatus):
-    """Move a request on."""
+    """Move a request to another status."""
 
     status: AnyRequestStatus
 
 
 class ChangeOrderStatus(ChangeStatus):
-    """Move an order on."""
+    """Move an order to another status."""
 
     status: AnyOrderStatus
 
@@ -81,8 +81,8 @@ class ChangeOrderStatus(ChangeStatus):
 def create_request(services: Services, call: Call[CreateRequest], session_id: str) -> Answer:
     """Ask for something, such as water or the bill.
 
-    200 and the open request if there is one of the kind already, 201 and
-    a new one otherwise.
+    Answers 200 with the open request if there is already one of this kind, otherwise
+    201 with a new one.
     """
     chosen_id = call.chosen_id("request")
     try:
@@ -132,7 +132,7 @@ def place_order(services: Services, call: Call[PlaceOrder], session_id: str) -> 
 def change_request_status(
     services: Services, call: Call[ChangeRequestStatus], request_id: str
 ) -> Answer:
-    """Move a request on; the status it has already is no change.
+    """Move a request to another status; its present status is no change.
 
     Any spelling of a status is understood: in_progress, in-progress, InProgress.
     """
@@ -154,7 +154,7 @@ def change_request_status(
     conflicts=(StatusConflictProblem, SessionClosedProblem),
 )
 def change_order_status(services: Services, call: Call[ChangeOrderStatus], order_id: str) -> Answer:
-    """Move an order on; the status it has already is no change.
+    """Move an order to another status; its present status is no change.
 
     Any spelling of a status is understood: in_progress, in-progress, InProgress.
     """

@@ -88,7 +88,7 @@ def read_analytics(services: Services, call: Call[None], waiter_id: str) -> Answ
     staff_only=True,
 )
 def transfer_sessions(services: Services, call: Call[TransferSessions], waiter_id: str) -> Answer:
-    """Hand a waiter's sessions over to another: all that are asked for, or none.
+    """Hand a waiter's sessions over to another: all that are named, or none.
 
     Requests and orders go with them, unchanged. Repeating a finished
     transfer changes nothing.
