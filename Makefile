@@ -20,6 +20,7 @@ help: ## List these targets
 
 .PHONY: run
 run: $(VENV)/.runtime ## Run the service on 127.0.0.1:$PORT (8000), with demo data unless DEMO=0
+	@$(BIN)/python -m runtime.http.port
 	@$(BIN)/flask --app app db upgrade
 	@[ "$(DEMO)" = 0 ] || $(BIN)/flask --app app demo seed
 	@[ "$(DEMO)" = 0 ] || echo "Demo page: http://127.0.0.1:$(PORT)/demo   (Ctrl-C stops the service)"

@@ -6,6 +6,7 @@ here may import the driver of a database or of Redis.
 
 from __future__ import annotations
 
+import os
 import resource
 import sys
 
@@ -15,10 +16,15 @@ from gunicorn.glogging import Logger
 from gunicorn.workers.base import Worker
 
 from runtime import logs
+from runtime.http.port import require_port
 from runtime.log_writer import LogWriter
 from runtime.metrics import directory
 from runtime.settings import Settings, SettingsError, require_redis_for
 from runtime.worker import StreamWorker
+
+#: Seconds for which a port may stay in use: a worker whose master was killed ends within
+#: a second or two. A guess.
+PORT_PATIENCE_SECONDS = 5.0
 
 
 class ServiceLogger(Logger):
@@ -48,12 +54,13 @@ class Master:
         self._max_open_files = max_open_files
 
     def prepare(self, arbiter: Arbiter) -> None:
-        """Prepare what the workers inherit; exit if so many workers could not work together."""
+        """Prepare what the workers inherit; exit if they could not work together or listen."""
         log = arbiter.log
         assert log is not None
         try:
             # WEB_CONCURRENCY has been checked with the settings; gunicorn's own options have not.
             require_redis_for(arbiter.cfg.workers, self._settings.redis_url, asked_by="--workers")
+            _require_ports(arbiter)
         except SettingsError as error:
             log.error("The service cannot start: %s", error)  # noqa: TRY400
             if arbiter.pidfile is not None:
@@ -96,3 +103,16 @@ class Master:
     def clean_up(self, _arbiter: Arbiter) -> None:
         """Remove what ``prepare`` created, after the last worker has ended."""
         directory.remove()
+
+
+def _require_ports(arbiter: Arbiter) -> None:
+    """Check the ports that gunicorn is about to listen on.
+
+    Without this it would write five times, in its own words, that one is in use.
+    """
+    if arbiter.cfg.reuse_port or not {"GUNICORN_FD", "LISTEN_FDS"}.isdisjoint(os.environ):
+        # A former master or systemd listens already, for us.
+        return
+    for address in arbiter.cfg.address:
+        if isinstance(address, tuple):
+            require_port(address[0], address[1], patience_seconds=PORT_PATIENCE_SECONDS)

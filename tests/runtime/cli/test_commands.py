@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -130,6 +131,20 @@ def test_run_without_the_demo_seeds_nothing(make_run, checkout):
     assert "/demo" not in log.read_text()
     database.dispose()
     end(process, 10, signal.SIGTERM)
+
+
+def test_run_on_a_port_in_use_says_so_and_does_nothing_else(checkout):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = make(checkout, "run", "--assume-old=.venv/.runtime", PORT=str(port))
+
+    assert result.returncode != 0
+    sentence, *rest = result.stderr.splitlines()
+    assert sentence.startswith(f"The service cannot start: port {port} of 127.0.0.1 is in use")
+    assert "PORT=" in sentence
+    assert all(line.startswith("make: ") for line in rest)
+    assert result.stdout == ""
+    assert not (checkout / "instance" / "restaurant.db").exists()
 
 
 def test_ctrl_c_stops_quietly(make_run):
