@@ -7,7 +7,9 @@ import os
 import re
 import signal
 import socket
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -39,6 +41,23 @@ class UnreadLog:
         except BlockingIOError:
             pass
         return self.text
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Read all the while, as fast as it is written."""
+        done = threading.Event()
+
+        def read() -> None:
+            while not done.is_set():
+                self.read()
+
+        reader = threading.Thread(target=read)
+        reader.start()
+        try:
+            yield
+        finally:
+            done.set()
+            reader.join()
 
     def fill(self) -> None:
         """Have it write many times what the pipe takes."""
@@ -99,11 +118,12 @@ def test_what_was_lost_is_counted_and_told_when_somebody_reads_again(unread: Unr
     wait_until(loses_lines, 60)
     lost = Figures.of(server).value("log_lines_dropped_total")
 
-    wait_until(lambda: "log lines dropped" in unread.read())
-    [told] = re.findall(r"log lines dropped lines=(\d+) pid=\d+ instance=", unread.text)
-    assert int(told) >= lost
-    # The last lines come out at the end, too.
-    os.kill(server.pid, signal.SIGTERM)
-    wait_until(lambda: "Shutting down: Master" in unread.read(), 15)
-    assert "Worker exiting" in unread.text
+    with unread.reading():
+        wait_until(lambda: "log lines dropped" in unread.text)
+        [told] = re.findall(r"log lines dropped lines=(\d+) pid=\d+ instance=", unread.text)
+        assert int(told) >= lost
+        # The last lines come out at the end, too.
+        os.kill(server.pid, signal.SIGTERM)
+        wait_until(lambda: "Shutting down: Master" in unread.text, 15)
+    assert "Worker exiting" in unread.read()
     assert server.wait_exit() == 0
