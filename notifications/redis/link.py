@@ -11,7 +11,6 @@ way. See docs/decisions/0011-one-link-per-redis-server.md.
 from __future__ import annotations
 
 import logging
-import random
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -22,6 +21,7 @@ import redis
 from gevent.event import AsyncResult, Event
 
 from notifications.errors import BrokerUnavailable
+from notifications.redis.backoff import Backoff
 from notifications.redis.checks import RedisChecks
 from notifications.redis.connection import (
     CONNECTION_FAILURES,
@@ -36,11 +36,6 @@ from notifications.redis.script import Call
 from notifications.redis.server import RedisUnidentified
 
 log = logging.getLogger("notifications.redis")
-
-#: Seconds until the next attempt to connect: the first at once, then doubled up to the
-#: last, and jittered, so that workers do not all come together.
-FIRST_RETRY_SECONDS = 0.05
-MAX_RETRY_SECONDS = 1.0
 
 #: How long a caller waits if everything else fails: both timeouts, twice.
 ANSWER_SECONDS = 4 * TIMEOUT_SECONDS
@@ -185,7 +180,7 @@ class RedisLink:
     # -- the one greenlet that owns the connection ------------------------------
 
     def _run(self) -> None:
-        pause_seconds = 0.0
+        backoff = Backoff()
         while True:
             self._connection = self._new_connection()
             self._runner = ScriptRunner(self._connection)
@@ -194,7 +189,7 @@ class RedisLink:
                 self._connection.open()
                 self._checks.begin(self._runner)
                 is_open = True
-                pause_seconds = 0.0
+                backoff.reset()
                 self._gain()
                 self._serve()
             except CONNECTION_FAILURES as error:
@@ -210,8 +205,7 @@ class RedisLink:
                 self._lose(error)
             finally:
                 self._connection.close()
-            gevent.sleep(pause_seconds * random.uniform(0.5, 1))  # noqa: S311 - jitter
-            pause_seconds = min(max(2 * pause_seconds, FIRST_RETRY_SECONDS), MAX_RETRY_SECONDS)
+            backoff.pause()
 
     def _serve(self) -> None:
         while True:

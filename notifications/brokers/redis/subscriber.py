@@ -12,7 +12,6 @@ the connection.
 from __future__ import annotations
 
 import logging
-import random
 import time
 from collections.abc import Callable
 from typing import Any
@@ -25,6 +24,7 @@ from notifications.brokers.redis.history import RedisHistory
 from notifications.brokers.redis.probe import RedisProbe
 from notifications.brokers.redis.pubsub import Confirmation, Message, RedisPubSub
 from notifications.errors import BrokerUnavailable
+from notifications.redis.backoff import Backoff
 from notifications.redis.connection import CONNECTION_FAILURES, RedisConnection
 from notifications.redis.keys import RedisKeys
 from notifications.redis.link import RedisLink
@@ -34,10 +34,6 @@ log = logging.getLogger("notifications.redis")
 
 #: Seconds a stream that opens waits for Redis to confirm its subscription.
 SUBSCRIBE_SECONDS = 2.0
-
-#: Seconds until the next connection after one that failed, doubled up to the last.
-FIRST_RETRY_SECONDS = 0.05
-MAX_RETRY_SECONDS = 1.0
 
 #: Seconds that a connection must last for the next to be made at once.
 STEADY_SECONDS = 5.0
@@ -149,12 +145,11 @@ class RedisSubscriber:
     # -- the greenlet that keeps the connection -----------------------------------
 
     def _run(self) -> None:
-        pause_seconds = 0.0
+        backoff = Backoff()
         while True:
             # The link finds out when Redis is back; we need not try as well.
             self._link.wait_until_up()
-            gevent.sleep(pause_seconds * random.uniform(0.5, 1))  # noqa: S311 - jitter
-            pause_seconds = min(max(2 * pause_seconds, FIRST_RETRY_SECONDS), MAX_RETRY_SECONDS)
+            backoff.pause()
             started = time.monotonic()
             self._connection = self._new_connection()
             helpers: list[gevent.Greenlet[..., Any]] = []
@@ -180,7 +175,7 @@ class RedisSubscriber:
                 gevent.killall(helpers)
                 self._feed.lose()
             if time.monotonic() - started > STEADY_SECONDS:
-                pause_seconds = 0.0
+                backoff.reset()
 
     def _listen(self, line: RedisPubSub) -> None:
         for channel in self._feed.channels():

@@ -158,7 +158,7 @@ def test_session_costs_what_the_readme_says(
     start_redis_broker: StartBroker, ear: Ear, redis_client: redis.Redis
 ) -> None:
     said = re.search(
-        r"costs (\S+) KB of Redis before its first event, (\S+) KB with 12 events of 300 bytes, "
+        r"takes (\S+) KB of Redis before its first event, (\S+) KB with 12 events of 300 bytes, "
         r"(\S+) KB with 20 of 400, and (\S+) KB more for each worker that follows it",
         " ".join((REPOSITORY / "README.md").read_text().split()),
     )
