@@ -35,7 +35,7 @@ from runtime.housekeeping import Housekeeping
 from runtime.metrics.metrics import Metrics
 from runtime.serving_lock import ServingLock, StandingBy
 from runtime.write_probe import WriteProbe
-from waiter_service import Database
+from waiter_service import Database, __version__
 
 log = logging.getLogger("serving")
 
@@ -235,6 +235,7 @@ class Serving:
                 "status": "down" if cannot_change else "up",
             },
             "cacheRefresh": self._cache_refresh.refresh_stats().of_all(counts).to_dict(),
+            "version": __version__,
         }
         reasons = [] if broker.is_up else [f"broker: {broker.detail}"]
         if cannot_change:

@@ -65,6 +65,9 @@ from waiter_service.views import (
     WaiterView,
 )
 
+#: The release. ``CHANGELOG.md`` tells what each release brought.
+__version__ = "1.0.0"
+
 __all__ = [
     "SYSTEM",
     "Actor",

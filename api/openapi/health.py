@@ -65,6 +65,7 @@ class Health(Resource):
     broker: BrokerHealth
     database: DatabaseHealth
     cache_refresh: CacheRefreshHealth
+    version: str = Field(description="The release that answers.")
 
 
 class IllHealth(Health):

@@ -18,7 +18,7 @@ from runtime.cli.group import CommandGroup, waiter_service
 from runtime.cli.sessions import session
 from runtime.cli.waiters import waiter
 from runtime.settings import Settings
-from waiter_service import Actor, FloorQueries, inputs
+from waiter_service import Actor, FloorQueries, __version__, inputs
 from waiter_service.errors import DatabaseUnavailable, Missing, WaiterServiceError
 from waiter_service.revocations import KEPT_FOR, Revocations, RevokedKind
 
@@ -230,4 +230,10 @@ def _require_known(kind: str, subject: str) -> None:
         click.echo(f"-- {error}", err=True)
 
 
-COMMANDS = (token, db, demo, waiter, session, watch_stream)
+@click.command("version")
+def version() -> None:
+    """Print the release of the service."""
+    click.echo(__version__)
+
+
+COMMANDS = (token, db, demo, waiter, session, watch_stream, version)

@@ -35,7 +35,7 @@ from runtime.metrics import directory
 from runtime.metrics.connection_stats import CAUSES, ConnectionStats
 from runtime.metrics.deployment import DeploymentCollector, WriteObstacle
 from runtime.metrics.followed_total import FollowedTotal, FollowedTotals
-from waiter_service import WaiterService
+from waiter_service import WaiterService, __version__
 
 log = logging.getLogger("notifications.metrics")
 
@@ -181,6 +181,8 @@ class Metrics:
         )
 
     def _declare_process_metrics(self) -> None:
+        build = self._gauge("build_info", "1 for the release that is served.", "livemax", "version")
+        build.labels(__version__).set(1)
         self._workers = self._gauge("workers", "Workers that serve.", "livesum")
         self._broker_up = self._gauge(
             "broker_up", "1 while every worker reaches the broker, else 0.", "livemin"

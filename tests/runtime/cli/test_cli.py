@@ -17,7 +17,7 @@ from app import create_app
 from tests.support.programs import REPOSITORY, end
 from tests.support.service_server import SECRET, copy_sqlite
 from tests.support.waiting import wait_until
-from waiter_service import Database
+from waiter_service import Database, __version__
 from waiter_service.store.models import RevocationRow
 
 Run = Callable[..., Result]
@@ -53,6 +53,10 @@ def test_token_prints_a_token_alone(run, role):
     assert (claims["sub"], claims["role"]) == ("anna", role)
     assert 0 < claims["exp"] - time.time() <= 60
     assert result.stdout.count("\n") == 1
+
+
+def test_version_prints_the_release_and_nothing_else(run: Run) -> None:
+    assert run("version").stdout == f"{__version__}\n"
 
 
 def test_a_token_of_the_command_line_opens_a_stream(server):

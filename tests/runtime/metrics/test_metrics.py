@@ -27,7 +27,7 @@ from tests.support.service_server import ServiceServer, copy_sqlite
 from tests.support.sse_client import SseRefused
 from tests.support.streams import RecordingOutlet, make_stream, pass_turn, wait_in_loop
 from tests.support.waiting import wait_until
-from waiter_service import Database, WaiterService
+from waiter_service import Database, WaiterService, __version__
 
 
 class Kitchen:
@@ -168,6 +168,10 @@ def test_replays_and_resyncs_are_counted(server: ServiceServer) -> None:
 def test_every_cause_of_a_refusal_starts_at_zero(kitchen: Kitchen, cause: str) -> None:
     """A series that begins with its first refusal has no rise for an alert to see."""
     assert kitchen.figures.value("streams_refused_total", cause=cause) == 0
+
+
+def test_page_names_the_release(kitchen: Kitchen) -> None:
+    assert kitchen.figures.value("build_info", version=__version__) == 1
 
 
 def test_page_names_no_guest_and_no_waiter(kitchen: Kitchen) -> None:
