@@ -1,4 +1,4 @@
-"""Events for guests and waiters: validated, put into words, sent to their audience."""
+"""Validates events for guests and waiters, words them, and sends them to their audience."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from waiter_service.transfer_cause import TransferCause
 
 log = logging.getLogger("notifications.events")
 
-#: Characters of a key; brokers take no more.
+#: Characters of a key; brokers accept no more.
 MAX_KEY_CHARS = 80
 
 _NO_REASON = "Data has changed"
 
-#: Fields of events that callers know by another name.
+#: Fields of events that have another name in the callers' arguments.
 _CALLERS_NAMES = {"timestamp": "occurred_at"}
 
 S = TypeVar("S", bound=Status)
@@ -46,24 +46,24 @@ def _now() -> datetime:
 class NotificationService:
     """Tells guests and waiters what happened.
 
-    The ``notify_*`` functions need no database and can be called by hand:
-    each sends one event to its audience, and raises ``InvalidNotification``,
-    naming the field, before anything is sent. With a broker that may block
-    they may switch greenlets, and raise ``BrokerUnavailable``.
+    The ``notify_*`` functions need no database and can be called by hand. Each sends one
+    event to its audience. It raises ``InvalidNotification``, which names the field, before
+    anything is sent. With a broker that may block, the functions may switch greenlets and
+    raise ``BrokerUnavailable``.
 
-    ``key``, of up to 80 characters, makes a repeated call harmless: one key is
-    one event. Without it each call is an event of its own. ``occurred_at`` is
-    aware, and now by default.
+    ``key``, of up to 80 characters, makes a repeated call harmless: calls with the same key
+    send one event. Without a key each call sends an event of its own. ``occurred_at`` must
+    be aware; it is the current time by default.
     """
 
     def __init__(self, broker: Broker, *, clock: Callable[[], datetime] = _now) -> None:
-        #: Events sent since the process started, by type; a repeated call counts again.
+        #: Events sent since the process started, by type. A repeated call counts again.
         self.published: Counter[str] = Counter()
         self._broker = broker
         self._clock = clock
 
     def notify(self, event: FloorEvent, *, key: str | None = None) -> None:
-        """Send ``event`` to its audience. The functions below make events of callers' values."""
+        """Send ``event`` to its audience. The functions below make events from callers' values."""
         self._publish(event, event.audience, key)
 
     def notify_request_update(
@@ -79,7 +79,7 @@ class NotificationService:
         occurred_at: datetime | None = None,
         key: str | None = None,
     ) -> None:
-        """Tell guest and waiter where a request stands."""
+        """Tell guest and waiter the new status of a request."""
         self._send(
             RequestUpdate.told,
             key,
@@ -107,7 +107,7 @@ class NotificationService:
         occurred_at: datetime | None = None,
         key: str | None = None,
     ) -> None:
-        """Tell guest and waiter where an order stands; ``item_count`` is for the sentence."""
+        """Tell guest and waiter the new status of an order; ``item_count`` is for the sentence."""
         if item_count is not None and (type(item_count) is not int or item_count < 0):
             raise InvalidNotification("item_count", "must be a whole number of 0 or more")
         self._send(
@@ -136,7 +136,7 @@ class NotificationService:
         occurred_at: datetime | None = None,
         key: str | None = None,
     ) -> None:
-        """Tell guest, new and previous waiter that a session changed hands.
+        """Tell guest, new and previous waiter that a session was transferred.
 
         ``cause`` is for the sentence: shift_change, break, section_change, workload or other.
         """
@@ -164,7 +164,7 @@ class NotificationService:
     ) -> None:
         """Tell a session and/or a waiter, at once, to load ``affected_data`` again.
 
-        What may wait belongs to ``CacheRefreshService``, which joins triggers.
+        For refreshes that may wait, use ``CacheRefreshService``, which joins triggers.
         """
         channels = checked_channels(session_id=session_id, waiter_id=waiter_id)
         refresh = Trigger.checked(
@@ -175,7 +175,7 @@ class NotificationService:
         )
 
     def publish_refresh(self, channel: str, batch: Batch) -> None:
-        """Send one batch of refreshes; its id is the key."""
+        """Send one batch of refreshes. Its id is the key."""
         self._publish_refresh(
             (channel,), batch.affected_data, batch.affected_ids, batch.reason, f"refresh:{batch.id}"
         )

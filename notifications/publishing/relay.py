@@ -1,4 +1,4 @@
-"""Relaying: what keeps the outbox flowing in a process that serves streams."""
+"""The relay: announces committed changes from the outbox, in each process that serves streams."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from waiter_service import Change, WaiterService
 
 log = logging.getLogger("notifications.outbox")
 
-#: Seconds between two looks at the outbox. What another process changed is on
-#: the screens within a second, with room to spare for a slow database.
+#: Seconds between two looks at the outbox. A change by another process is on the screens
+#: within a second, with some margin for a slow database.
 POLL_SECONDS = 0.25
 
-#: Sessions announced at a time with a shared broker. Their commands travel together; with
-#: more, each would only take longer.
+#: Sessions announced at a time with a shared broker. Their commands travel together, so
+#: with more sessions each would only take longer.
 MAX_SIDE_BY_SIDE = 8
 
-#: Pending changes beyond which callers that commit more yield, and the seconds for which
-#: each does at most. Without it an overloaded core commits as fast as ever and
-#: never catches up: changes are on the screens seconds later.
+#: Pending changes beyond which callers that commit more yield, and for how many seconds each
+#: yields at most. Without this an overloaded core commits as fast as ever and
+#: never catches up, so changes reach the screens seconds late.
 MAX_BEHIND = MAX_SIDE_BY_SIDE
 YIELD_SECONDS = 0.05
 
@@ -36,8 +36,8 @@ class Relay(ABC):
     """Flushes the outbox on a timer, in a greenlet of its own, and whenever it is woken.
 
     ``look`` looks for withdrawn access and is called every ``POLL_SECONDS``. A flush follows
-    each time, so what was committed before the things it sees has been announced when
-    it is called again.
+    each call. So when ``look`` finds that access was withdrawn, the changes committed before
+    that are announced before it is called again.
     """
 
     def __init__(self, service: WaiterService, *, look: Callable[[], None]) -> None:
@@ -64,9 +64,9 @@ class Relay(ABC):
             self._background.start()
 
     def stop(self) -> None:
-        """Relay no more, and leave what is committed later to others. Idempotent.
+        """Stop relaying, and leave later changes to other processes. Idempotent.
 
-        Switches greenlets: what is being announced reaches every receiver first.
+        Switches greenlets: changes that are being announced reach every receiver first.
         """
         if self._background.is_running:
             self._background.stop()
@@ -78,7 +78,7 @@ class Relay(ABC):
         self._background.wake()
 
     def committed(self, changes: Sequence[Change]) -> None:
-        """See to it that ``changes``, just committed by this process, are announced.
+        """Announce ``changes``, which this process has just committed.
 
         While relaying pauses they wait in the outbox.
         """
@@ -93,11 +93,11 @@ class Relay(ABC):
 
     @abstractmethod
     def _begin(self) -> None:
-        """Have the service relay."""
+        """Tell the service that this process relays."""
 
     def _run(self) -> None:
         while self._background.wait(max(0.0, self._next_look_at - time.monotonic())):
-            # Apart: a failure of one must not keep the other from being tried.
+            # Separately: if one fails, the other is still tried.
             if self._is_time_to_look():
                 with self._look_failure.told():
                     self._look()
@@ -105,7 +105,7 @@ class Relay(ABC):
                 self._flush()
 
     def _is_time_to_look(self) -> bool:
-        # On the timer alone: a busy floor wakes the relay hundreds of times a second.
+        # Only on the timer, because a busy floor wakes the relay hundreds of times a second.
         if (now := time.monotonic()) < self._next_look_at:
             return False
         self._next_look_at = now + POLL_SECONDS
@@ -121,9 +121,8 @@ class Relay(ABC):
 class ExclusiveRelay(Relay):
     """The relay of the only serving process, which keeps the histories in its memory.
 
-    Changes are announced by the greenlet that has committed them. The serving lock sees to
-    it that no other process relays: what a process that is gone had claimed may be
-    announced at once.
+    The greenlet that commits a change announces it. The serving lock ensures that no other
+    process relays, so rows that a dead process had claimed may be announced at once.
     """
 
     def _announce(self, changes: Sequence[Change]) -> None:
@@ -136,20 +135,20 @@ class ExclusiveRelay(Relay):
 class SharedRelay(Relay):
     """The relay of one of many processes, with a broker on a server that may be slow or away.
 
-    A status change must not wait for that server, so changes are announced in
-    the relay's own greenlet, those of different sessions side by side. While the broker is
-    away, relaying pauses and changes wait in the outbox: otherwise each would be tried
-    and logged again, several times a second, for as long as that lasts.
+    A status change must not wait for that server. So the relay's own greenlet announces
+    changes, those of different sessions side by side. While the broker is away, relaying
+    pauses and changes wait in the outbox: otherwise each would be tried and logged
+    several times a second until the broker is back.
     """
 
     def __init__(self, service: WaiterService, broker: Broker, *, look: Callable[[], None]) -> None:
         super().__init__(service, look=look)
         self._broker = broker
-        # Committed by this process, and still to be announced by the greenlet.
+        # Changes that this process has committed and the greenlet has not yet announced.
         self._committed: list[Change] = []
 
     def _announce(self, changes: Sequence[Change]) -> None:
-        """Have the greenlet announce ``changes``; yield for a moment while too many are pending."""
+        """Let the greenlet announce ``changes``; yield for a moment while too many are pending."""
         self._committed.extend(changes)
         self._background.wake()
         give_up_at = time.monotonic() + YIELD_SECONDS
@@ -182,9 +181,9 @@ class SharedRelay(Relay):
 
 
 def side_by_side(tasks: Sequence[Callable[[], None]]) -> None:
-    """Run ``tasks``, several at a time, each in a greenlet; raise what the first to fail raised.
+    """Run ``tasks``, several at a time, each in a greenlet; raise the first exception of a task.
 
-    All have ended by then, unless the caller was killed: then they end by themselves.
+    All tasks have ended by then. If the caller is killed, they continue and end by themselves.
     """
     if len(tasks) == 1:
         tasks[0]()
@@ -199,7 +198,7 @@ def side_by_side(tasks: Sequence[Callable[[], None]]) -> None:
 
 
 def _failure_of(task: Callable[[], None]) -> Exception | None:
-    # gevent prints what a greenlet raises; side_by_side raises it to its caller instead.
+    # gevent prints the exceptions of greenlets, so side_by_side raises them to its caller instead.
     try:
         task()
     except Exception as error:  # noqa: BLE001 - raised again by side_by_side

@@ -1,6 +1,6 @@
-/** What a feed needs of its surroundings: a page, a worker, or Node.js. */
+/** The parts of the environment that a feed uses: a page, a worker, or Node.js. */
 
-/** Return it; what there is not, `document` in a worker say, is undefined. */
+/** Return the environment; a missing part, such as `document` in a worker, is undefined. */
 export function surroundings() {
   const { EventSource, BroadcastChannel, document, navigator } = globalThis;
   return {
@@ -27,16 +27,16 @@ export function absolute(url) {
   }
 }
 
-/** Report an error of the app's own without stopping for it. */
+/** Report an error in the app's code without stopping. */
 export function report(error) {
   (globalThis.reportError ?? console.error)(error);
 }
 
 /**
- * Return a clock in ms that counts a device's sleep, never goes back, and does not
- * care whether the device's time is right.
+ * Return a clock in ms that counts a device's sleep, never goes back, and works
+ * even if the device's time is wrong.
  *
- * The monotonic clock stands still while many a phone sleeps; the wall clock may be
+ * The monotonic clock stops while many phones sleep, and the wall clock may be
  * set. The faster of the two counts: a wall clock that is set forward looks like
  * sleep, which costs one needless reconnect at most.
  */

@@ -1,9 +1,9 @@
 /**
- * One event stream, kept alive.
+ * One event stream, kept open.
  *
  * Wraps the browser's own EventSource, which gives up for good at any answer
- * but 200, does not notice a connection gone silent, and cannot send an
- * Authorization header. Knows nothing of tabs, nor of what events mean.
+ * but 200, does not notice a silent connection, and cannot send an
+ * Authorization header. Knows nothing of tabs and of what events mean.
  */
 
 import { bounded } from "./bounds.js";
@@ -14,18 +14,18 @@ import { StreamTokens } from "./stream-tokens.js";
 const OPENING_MS = 15_000;
 // The server asks browsers to come back after 2 to 5 s (its `retry:` field).
 const BROWSER_RETRY_MS = 5_000;
-// By how much heartbeats may be late on a poor network. A guess.
+// How late heartbeats may be on a poor network. A guess.
 const SLACK_MS = 5_000;
-// A stream that lived this long was a good one: its loss is left to the browser first,
-// and the time at which the service asks to come back is taken at its word.
+// After a stream that lived this long, the browser tries first to reconnect, and the
+// service's time to come back is used without extra delay.
 const GOOD_MS = 10_000;
-// One that lived this long makes up for all failures before it. Shorter, and a
-// connection that comes and goes would be tried at full speed forever.
+// A stream that lived this long clears all failures before it. If this were shorter,
+// a connection that comes and goes would be tried at full speed forever.
 const STEADY_MS = 60_000;
 const FIRST_PAUSE_MS = 2_000;
 const LONGEST_PAUSE_MS = 30_000;
-// Attempts that need not wait for a pause, since somebody looks, the network is back or
-// the app asks: so many within a minute, and no more. Guesses.
+// Attempts without a pause, because a person looks, the network is back or the app asks.
+// Only so many are made within a minute. Guesses.
 const MAX_HURRIES = 10;
 const HURRIES_WITHIN_MS = 60_000;
 const SHORTEST_RENEWAL_MS = 1_000;
@@ -35,24 +35,24 @@ export class EventStream {
   #env;
   #tokens;
   #source = null;
-  #attempt = new AbortController(); // the newest one; each aborts the one before
+  #attempt = new AbortController(); // the current attempt; a new one aborts it
   #timer; // waits for a sign of life, or for the next attempt
   #renewal;
   #isPausing = false;
-  #isRejected = false; // by an answer that EventSource hides
-  #signAt = 0; // when something was last heard, or an attempt began
-  #trustMs = OPENING_MS; // for how long after that a look is not worth a new stream
+  #isRejected = false; // EventSource got an answer that it does not show
+  #signAt = 0; // when something last arrived, or an attempt began
+  #trustMs = OPENING_MS; // for how long after that a wake-up opens no new stream
   #silenceMs = OPENING_MS;
   #liveSince = null;
   #failures = 0;
-  #hurries = []; // when attempts were made without a pause
+  #hurries = []; // the times of attempts without a pause
 
   /**
    * Options: `url` and `tokenUrl`, absolute; `getToken()`; `types`, the event
    * types to listen for; `position()`, the id to resume after, if any;
-   * `onMessage(type, data, id)`, where data that is no JSON is text;
-   * `onState(state, detail)`; `env`, the surroundings, replaceable in tests. From
-   * within the functions it may be started and stopped.
+   * `onMessage(type, data, id)`, where data that is not JSON is text;
+   * `onState(state, detail)`; `env`, the environment, replaceable in tests. The
+   * callbacks may start and stop the stream.
    */
   constructor(options) {
     this.#options = options;
@@ -60,27 +60,27 @@ export class EventStream {
     this.#tokens = new StreamTokens(options);
   }
 
-  /** Open it now, whatever happened before; or soon, where that was asked for too often. */
+  /** Open it now; or soon, if that was asked for too often. Forgets earlier failures. */
   start() {
     this.#failures = 0;
     this.#isRejected = false;
     this.#hurry();
   }
 
-  /** Somebody looks, or the network is back: open it now, unless it is surely there. */
+  /** A person looks, or the network is back: open it now, unless it is certainly open. */
   wake() {
     const isFresh = this.#env.now() - this.#signAt < this.#trustMs;
     if (this.#isPausing || !isFresh) this.#hurry();
   }
 
-  /** The network is gone; trust that, but not forever: some systems say so wrongly. */
+  /** The network is gone. Still try later, because some systems report this wrongly. */
   loseNetwork() {
     this.#close();
-    this.#failures ||= 1; // the next attempt, should it fail, is no first one
+    this.#failures ||= 1; // if the next attempt fails, it is not the first failure
     this.#pause("offline", StreamError.found("no_network"), LONGEST_PAUSE_MS);
   }
 
-  /** Close it, say nothing, and forget the token: the next start may follow another login. */
+  /** Close it without a callback, and forget the token: the next start may follow a new login. */
   stop() {
     this.#close();
     this.#tokens.forget();
@@ -113,7 +113,7 @@ export class EventStream {
     }
   }
 
-  /** Start an attempt that ends in time; the one before is over. */
+  /** Start an attempt with a time limit; the one before is aborted. */
   #begin() {
     this.#attempt.abort();
     this.#attempt = new AbortController();
@@ -133,14 +133,14 @@ export class EventStream {
   }
 
   /**
-   * EventSource hides the answer that it rejects. So the attempt after that one is
-   * made by a fetch, which tells "not yours" from "later", and costs no request more.
+   * EventSource hides the answer that it rejects. So the next attempt is made with
+   * fetch, which can tell "not yours" from "later", and costs no extra request.
    */
   async #askWhy(address, signal) {
     const headers = { Accept: "text/event-stream" };
     const answer = await this.#env.fetch(address, { headers, signal, cache: "no-store" });
     if (answer.status === 401) {
-      // Of the stream's token; of the login, whoever gives out these tokens says so.
+      // Only the stream's token was rejected. A bad login is reported when a token is renewed.
       this.#tokens.forget();
       throw StreamError.found("unreachable", "the stream's token was rejected");
     }
@@ -173,7 +173,7 @@ export class EventStream {
     }
     this.#failAfter(this.#silenceMs);
     this.#options.onMessage(type, payload, lastEventId);
-    if (source !== this.#source) return; // stopped from within
+    if (source !== this.#source) return; // a callback stopped it
     if (type === "connection") this.#say("live");
     if (type === "closing") this.#fail(StreamError.closing(fields));
   }
@@ -185,8 +185,8 @@ export class EventStream {
     if (this.#isRejected) {
       this.#fail(StreamError.found("unreachable", "the stream was rejected"));
     } else if (isGood && !this.#failures) {
-      // The browser comes back by itself when the server's `retry:` has it,
-      // with Last-Event-ID. Where that fails as well, it is our turn.
+      // The browser reconnects by itself after the server's `retry:` time,
+      // with Last-Event-ID. If that fails as well, this module tries.
       this.#liveSince = null;
       this.#failures = 1;
       this.#trustMs = this.#silenceMs = BROWSER_RETRY_MS + OPENING_MS;
@@ -198,13 +198,13 @@ export class EventStream {
     }
   }
 
-  /** Stop where it is final; else try again after a pause that grows with each failure. */
+  /** Stop if the error is final; else try again after a pause that grows with each failure. */
   #fail(error) {
     const isGood = this.#forgive() > GOOD_MS;
     const state = this.#failures ? "offline" : "connecting";
     this.#close();
     if (error.isFinal) return this.#say("refused", detailOf(error));
-    // Full jitter: the tablets of a restaurant, cut off at once, come back one by one.
+    // Full jitter: the tablets of a restaurant, cut off together, come back one by one.
     const spreadMs = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** this.#failures);
     const isOnTime = error.isTimed && (isGood || !this.#failures);
     if (!(error.isTimed && isGood)) this.#failures += 1;
@@ -232,7 +232,7 @@ export class EventStream {
     this.#isPausing = false;
   }
 
-  /** Go over to a stream with a fresh token, before the server ends this one. */
+  /** Change to a stream with a fresh token, before the server ends this one. */
   #renewAt(moment) {
     this.#env.clearTimeout(this.#renewal);
     const waitMs = Math.max(SHORTEST_RENEWAL_MS, moment - this.#env.now());
@@ -246,14 +246,14 @@ export class EventStream {
       if (!signal.aborted) this.#open();
     } catch (error) {
       if (signal.aborted) return;
-      // The stream is still good: only a refusal ends it.
+      // The stream still works: only a refusal ends it.
       if (error?.isFinal) return this.#fail(error);
       const waitMs = (1 + this.#env.random()) * (LONGEST_PAUSE_MS / 2);
       this.#renewAt(this.#env.now() + Math.max(waitMs, error?.waitMs ?? 0));
     }
   }
 
-  /** Return for how long the stream has been live; long enough, and failures are forgotten. */
+  /** Return how long the stream has been live. If it was long enough, forget earlier failures. */
   #forgive() {
     const livedMs = this.#liveSince === null ? 0 : this.#env.now() - this.#liveSince;
     if (livedMs > STEADY_MS) this.#failures = 0;
@@ -277,7 +277,7 @@ function parsed(data) {
   }
 }
 
-/** A captive portal answers 200 as well. */
+/** A captive portal also answers 200. */
 function isEventStream(answer) {
   const type = answer.headers?.get("Content-Type") ?? "text/event-stream";
   return type.toLowerCase().startsWith("text/event-stream");

@@ -126,16 +126,16 @@ export interface EventPayloads {
 }
 // end: events
 
-/** What `onEvent` is called with; `type` tells which `data` it is. */
+/** The arguments of `onEvent`; `type` determines the type of `data`. */
 export type EventArguments = {
   [T in keyof EventPayloads]: [type: T, data: EventPayloads[T], id: string];
 }[keyof EventPayloads];
 
 /**
  * - `connecting`: opening, or lost a moment ago
- * - `live`: what is shown is true
- * - `offline`: the server cannot be reached; it keeps trying
- * - `refused`: trying is no use; stopped until `reconnect()`
+ * - `live`: the screen is up to date
+ * - `offline`: the server cannot be reached; the feed keeps trying
+ * - `refused`: trying again is of no use; stopped until `reconnect()`
  */
 export type State = "connecting" | "live" | "offline" | "refused";
 
@@ -143,32 +143,32 @@ export interface StateDetail {
   /**
    * A closing code of the server (`session_closed`, `token_revoked`, `draining`, `server_full`,
    * ...), `http_` and a status (`http_403`), or one of `connection_lost`, `silence`,
-   * `unreachable`, `no_network`, `asleep` (the page was frozen, or is not shown), `hurried` (too
-   * many attempts were asked for). Absent while all is well.
+   * `unreachable`, `no_network`, `asleep` (the page was frozen, or is hidden), `hurried` (too
+   * many attempts in a short time). Absent if nothing is wrong.
    */
   code?: string;
-  /** The same, as an English sentence for people. */
+  /** The same as an English sentence for people. */
   reason?: string;
-  /** The same, as the browser or the server put it; for logs. */
+  /** The same in the words of the browser or the server, for logs. */
   technical?: string;
   /** When the next attempt is due, counted from this call. */
   retryInMs?: number;
 }
 
-/** What the module needs of its surroundings; it does without a `document`, `window` or `locks`. */
+/** What the module uses of its environment. `document`, `window` and `locks` may be missing. */
 export interface Environment {
   EventSource: unknown;
   BroadcastChannel: unknown;
-  /** Of which visibility, freezing and resuming are heard. */
+  /** Source of the events for visibility, freezing and resuming. */
   document: unknown;
-  /** Of which going on- and offline, hiding and showing are heard. */
+  /** Source of the events for going online and offline, hiding and showing. */
   window: unknown;
   /** Web Locks; without them, tabs do not share. */
   locks: unknown;
   fetch: unknown;
   setTimeout: unknown;
   clearTimeout: unknown;
-  /** Milliseconds, rising, counting sleep. */
+  /** Milliseconds that never go back and include the time a device sleeps. */
   now: () => number;
   /** From 0 to 1. */
   random: () => number;
@@ -176,56 +176,56 @@ export interface Environment {
 
 export interface Options {
   /**
-   * `/sse/session/{id}` or `/sse/waiter/{id}`; may be of another origin. Absolute where there
-   * is no page it could be relative to.
+   * `/sse/session/{id}` or `/sse/waiter/{id}`; may be of another origin. Must be absolute
+   * where there is no page, as in Node.js.
    */
   url: string;
-  /** Where short-lived stream tokens are had. Default: `../token`, seen from `url`. */
+  /** Where to get short-lived stream tokens. Default: `../token`, relative to `url`. */
   tokenUrl?: string;
   /**
-   * Returns the app's own, full token, renewed if need be. Called at every start, and
-   * before a stream token runs out. Where the service itself rejects it, the feed is
-   * `refused`; where it throws, tried again later.
+   * Returns the app's own, full token, renewed if necessary. Called at every start, and
+   * before a stream token expires. If the service rejects the token, the feed is
+   * `refused`. If this function throws, it is called again later.
    */
   getToken(): string | Promise<string>;
-  /** Go on after this id: a snapshot's `cursor`. Default: from now on. */
+  /** Continue after this id: a snapshot's `cursor`. Default: from now on. */
   lastEventId?: string;
-  /** An event that is news: no duplicate, no older version than one seen before. */
+  /** Called with each new event: no duplicates, and no versions older than one seen before. */
   onEvent?(...event: EventArguments): void;
   /** What to load again; no ids means all of that kind. `["all"]`: events may be missing. */
   onRefresh?(affectedData: AffectedData[], affectedIds: string[]): void;
   onState?(state: State, detail: StateDetail): void;
   /**
-   * Every message as it came, heartbeats and duplicates included; for logs. `data` that is no
-   * JSON is a string, and comes here alone.
+   * Called with every message, heartbeats and duplicates included; for logs. `data` that is not
+   * JSON is a string, and only this callback gets it.
    */
   onRaw?(type: string, data: unknown, id: string): void;
-  /** Event types to hear besides the server's own. Default: none. */
+  /** Event types to listen for besides the server's own. Default: none. */
   types?: string[];
   /**
    * Whether the tabs of this browser that follow the same `url`, for the same `types`, share
-   * one connection; they can on https and localhost alone. Default: true. It is opened with
-   * one tab's login, so close the feed at a logout. Where tabs cannot share, one that is
-   * hidden closes its stream, and resumes when it is shown.
+   * one connection; this works only on https and localhost. Default: true. The connection is
+   * opened with one tab's login, so close the feed at a logout. Where tabs cannot share, a
+   * hidden tab closes its stream, and resumes when it is shown.
    */
   share?: boolean;
-  /** Replacements for the browser's things: an `EventSource` for Node.js, a clock for tests. */
+  /** Replacements for parts of the browser: an `EventSource` for Node.js, a clock for tests. */
   env?: Partial<Environment>;
 }
 
 export interface Feed {
-  /** As last told; `closed` after `close()`, which tells nothing. */
+  /** The state last given to `onState`; `closed` after `close()`, which calls nothing. */
   readonly state: State | "closed";
-  /** Where it stands; a feed that is given this goes on from here. */
+  /** The id of the last event; a new feed that is given this continues after it. */
   readonly lastEventId: string | undefined;
-  /** Try again now; the way back from `refused`, after a new login. */
+  /** Try again now. After `refused` and a new login, this is how to start again. */
   reconnect(): void;
-  /** End it for good; calls nothing back any more. */
+  /** End the feed for good; no callback is called any more. */
   close(): void;
 }
 
 /**
- * Follow one stream. Calls nothing back before it has returned; from within its callbacks
- * the feed may be closed and reconnected.
+ * Follow one stream. No callback is called before this function has returned. Callbacks
+ * may close and reconnect the feed.
  */
 export function connect(options: Options): Feed;

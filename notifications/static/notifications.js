@@ -7,18 +7,18 @@
  *   const feed = connect({
  *     url: "/sse/waiter/anna",
  *     getToken: () => login.token(),          // the app's own, full token
- *     lastEventId: snapshot.cursor,           // go on exactly where the snapshot ends
+  *     lastEventId: snapshot.cursor,           // continue exactly where the snapshot ends
  *     onEvent: (type, data, id) => floor.apply(type, data),
  *     onRefresh: (affectedData, affectedIds) => floor.reload(affectedData),
  *     onState: (state, detail) => badge.show(state, detail.reason),
  *   });                                       // later: feed.close()
  *
- * Each event arrives once, in order, whatever the network does; where the
- * server's history does not reach back far enough, `onRefresh(["all"], [])`
- * says so. States: `connecting`; `live`; `offline`, where the server cannot
- * be reached (it keeps trying); `refused`, where trying is no use (it stops,
- * until `feed.reconnect()`). The tabs of a browser share one connection, on
- * https and localhost.
+  * Each event arrives once and in order, whatever the network does. If the
+  * server's history does not reach back far enough, `onRefresh(["all"], [])`
+  * is called. States: `connecting`; `live`; `offline`: the server cannot be
+  * reached (the feed keeps trying); `refused`: trying again is of no use (the
+  * feed stops until `feed.reconnect()`). The tabs of a browser share one
+  * connection, on https and localhost.
  */
 
 import { absolute, report, surroundings } from "./environment.js";
@@ -26,15 +26,15 @@ import { EventStream } from "./event-stream.js";
 import { reasonFor } from "./reasons.js";
 import { TabSharing } from "./tab-sharing.js";
 
-// About the connection itself; EventSource needs each type by name.
+// Events about the connection itself; EventSource needs each type by name.
 const OWN_TYPES = ["closing", "connection", "heartbeat"];
 const EVENT_TYPES = ["cache_refresh", "order_update", "request_update", "session_transfer"];
-// Requests and orders whose newest version is kept: more than a busy month's. A guess.
+// Requests and orders whose newest version is kept: more than in a busy month. A guess.
 const MAX_VERSIONS = 10_000;
 
 /**
- * Follow one stream. The options are described in `notifications.d.ts`;
- * none of them is called back before this has returned.
+ * Follow one stream. `notifications.d.ts` describes the options. No callback is
+ * called before this function has returned.
  */
 export function connect(options) {
   return new Feed(options);
@@ -43,15 +43,15 @@ export function connect(options) {
 class Feed {
   #options;
   #stream;
-  #tabs = null; // null: this tab keeps to itself
+  #tabs = null; // null: this tab does not share
   #document; // undefined in a worker
   #isShareable;
   #ended = new AbortController();
   #isAsleep = false;
-  #isInStep = false; // the tab that leads has said where it stands
+  #isInStep = false; // the leading tab has told its position
   #state = "connecting";
   #detail = {};
-  #told; // the state last told, with its detail
+  #told; // the last state given to onState, with its detail
   #lastEventId;
   #versions = new Map();
 
@@ -73,7 +73,7 @@ class Feed {
       env,
     });
     if (options.share !== false && this.#isShareable) {
-      // A leader hears the types it asked for, and no others.
+      // A leader listens only for the types that it asked for.
       const name = ["notifications", url.href, ...[...(options.types ?? [])].sort()].join(" ");
       this.#tabs = new TabSharing(name, {
         onLead: () => this.#stream.start(),
@@ -92,18 +92,18 @@ class Feed {
     return this.#state;
   }
 
-  /** Where it stands; a feed that is given this goes on from here. */
+  /** The id of the last event; a new feed that is given this continues after it. */
   get lastEventId() {
     return this.#lastEventId;
   }
 
-  /** Try again now; the way back from `refused`, after a new login. */
+  /** Try again now. After `refused` and a new login, this is how to start again. */
   reconnect() {
     this.#leave();
     this.#join({ urgent: true });
   }
 
-  /** End it for good; calls nothing back any more. */
+  /** End the feed for good; no callback is called any more. */
   close() {
     this.#ended.abort();
     this.#leave();
@@ -141,8 +141,8 @@ class Feed {
   }
 
   /**
-   * Whether this tab is to hold no connection, since nobody sees it. Only where tabs
-   * cannot share one: the six that HTTP/1.1 has are soon used up.
+   * Whether this tab should close its connection because it is hidden. Only if tabs cannot
+   * share a connection: HTTP/1.1 allows six, which are soon used up.
    */
   get #isToSleep() {
     return !this.#isShareable && this.#document?.visibilityState === "hidden";
@@ -174,7 +174,7 @@ class Feed {
     return this.#tabs === null || this.#tabs.isLeading;
   }
 
-  /** From our own stream: the other tabs first, so that no callback of ours delays them. */
+  /** From our own stream. The other tabs come first, so that our callbacks do not delay them. */
   #take(type, data, id) {
     if (type === "connection") this.#lastEventId ||= id;
     this.#tabs?.publish({ type, data, id });
@@ -182,14 +182,14 @@ class Feed {
   }
 
   #enter(state, detail) {
-    // The refusal is of our token; another tab's may be better. Leave before
-    // it is told: the app may reconnect from within.
+    // Our token was refused; another tab's may be better. Leave before
+    // calling back, because the app may reconnect in the callback.
     if (state === "refused") this.#leave();
     this.#show(state, detail);
     if (state !== "refused") this.#publishState();
   }
 
-  /** Another tab took us for dead, and leads now. */
+  /** Another tab found that this one does not answer, and leads now. */
   #fallBack() {
     this.#stream.stop();
     this.#isInStep = false;
@@ -206,8 +206,8 @@ class Feed {
   }
 
   /**
-   * From the tab that leads. An event that comes before it has said where it
-   * stands may follow others that we have missed; taking it would hide them.
+   * From the leading tab. An event that comes before the leader has told its
+   * position may follow others that we have missed; taking it would hide them.
    */
   #follow({ type, data, id, state, detail, position }) {
     if (type) return void (this.#isInStep && this.#hear(type, data, id));
@@ -221,11 +221,11 @@ class Feed {
   #hear(type, data, id) {
     this.#tell("onRaw", type, data, id);
     if (OWN_TYPES.includes(type)) return;
-    const fields = Object(data); // of data that is no JSON: none
+    const fields = Object(data); // without fields if the data is not JSON
     const isRefresh = type === "cache_refresh";
     const affectedData = listIn(fields.affectedData, ["all"]);
-    // "All" answers a position the server could not go on from, so its own id
-    // proves nothing; and a reload too many is cheaper than a change missed.
+    // "All" is sent when the server cannot continue from our position, so its own id
+    // proves nothing; and an unneeded reload is cheaper than a missed change.
     const isResync = isRefresh && affectedData.includes("all");
     if (!isResync && isUpTo(id, this.#lastEventId)) return;
     this.#lastEventId = id || this.#lastEventId;
@@ -234,7 +234,7 @@ class Feed {
     else if (fields === data && this.#isNews(type, data)) this.#tell("onEvent", type, data, id);
   }
 
-  /** Versions are forgotten, too: after a restore the server counts on from lower ones. */
+  /** Also forgets versions: after a restore the server counts on from lower ones. */
   #startOver() {
     this.#versions.clear();
     this.#tell("onRefresh", ["all"], []);
@@ -244,7 +244,7 @@ class Feed {
     if (!Number.isFinite(version)) return true;
     const thing = `${type} ${requestId ?? orderId ?? sessionId}`;
     if (version <= this.#versions.get(thing)) return false;
-    this.#versions.delete(thing); // to the end: the map's order is that of use
+    this.#versions.delete(thing); // moves it to the end: the map is ordered by last use
     this.#versions.set(thing, version);
     if (this.#versions.size > MAX_VERSIONS) {
       const [oldest] = this.#versions.keys();
@@ -263,7 +263,7 @@ class Feed {
     this.#tell("onState", state, detail);
   }
 
-  /** A callback that throws is reported, and costs nobody else anything. */
+  /** A callback that throws is reported, and does not stop the others. */
   #tell(name, ...args) {
     if (this.#ended.signal.aborted) return;
     try {
@@ -274,7 +274,7 @@ class Feed {
   }
 }
 
-/** Whether `id` lies at or before `position`; ids are `epoch-offset`, comparable within an epoch. */
+/** Whether `id` is at or before `position`; ids are `epoch-offset`, comparable within an epoch. */
 function isUpTo(id, position) {
   if (!id || !position) return false;
   const [epoch, offset] = id.split("-");

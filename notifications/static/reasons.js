@@ -1,18 +1,18 @@
-/** Why a feed is not live, in words for the person who looks at the screen. */
+/** Why a feed is not live, in sentences for the person who looks at the screen. */
 
 const AWAY = "The service cannot be reached at the moment.";
 const BUSY = "The service is busy at the moment.";
 const SIGN_IN = "Please sign in again.";
 
 const REASONS = {
-  // What we find by ourselves.
+  // Found by this module.
   asleep: "Live updates were paused while the page was not shown.",
   connection_lost: "The connection was lost.",
   hurried: "There were too many attempts to connect in a short time.",
   no_network: "This device has no network.",
   silence: "The connection was lost.",
   unreachable: AWAY,
-  // What the service says.
+  // Sent by the service.
   draining: "The service is restarting.",
   failed: AWAY,
   history_unavailable: AWAY,
@@ -26,14 +26,14 @@ const REASONS = {
   too_many_requests: BUSY,
   too_many_streams: "Too many screens are open with this sign-in. Please close one.",
   unavailable: AWAY,
-  // Refused for good.
+  // Refused until a new login.
   http_401: SIGN_IN,
   http_403: "This sign-in does not give access to this page.",
   http_404: "There is nothing here to follow.",
   http_410: "There is nothing here to follow any more.",
 };
 
-/** Return the sentence for `code`; where we have none, `said`, the server's own. */
+/** Return the sentence for `code`; without one, `said`, the server's own sentence. */
 export function reasonFor(code, said) {
   return REASONS[code] ?? (typeof said === "string" && said ? said : AWAY);
 }

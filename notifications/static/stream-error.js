@@ -1,30 +1,30 @@
-/** Why there is no stream, and what to make of it. */
+/** Why there is no stream, and what to do about it. */
 
 import { bounded, retryAfterMs } from "./bounds.js";
 import { reasonFor } from "./reasons.js";
 
-// From our service: trying again changes nothing about these.
+// From our service: a new attempt would get the same answer.
 const FINAL_STATUSES = [401, 403, 404, 410];
-// Ends that a client which was away learns of by a refusal; they keep their codes.
+// Reasons for which streams end. A client that was away gets the same codes as a refusal.
 const ENDINGS = ["session_closed", "token_revoked"];
 
 export class StreamError extends Error {
   /**
    * `code` is for programs, `message` for people, `technical` for logs. `waitMs`:
    * how long to wait at least. `isTimed`: the service has said exactly when to come
-   * back, spread over its clients. `isFinal`: trying is no use.
+   * back, and spreads its clients. `isFinal`: a new attempt is of no use.
    */
   constructor(code, message, { technical, waitMs = 0, isTimed = false, isFinal = false } = {}) {
     super(message);
     Object.assign(this, { code, technical, waitMs, isTimed, isFinal });
   }
 
-  /** One that we found by ourselves. */
+  /** An error that this module found. */
   static found(code, technical) {
     return new StreamError(code, reasonFor(code), { technical });
   }
 
-  /** Of an answer that is not 200. Only our service's own word is final: problem+json. */
+  /** An answer that is not 200. Only an answer of our service (problem+json) is final. */
   static async answered(answer) {
     const type = answer.headers.get("Content-Type") ?? "";
     const isOurs = /^application\/problem\+json\b/i.test(type);
@@ -38,7 +38,7 @@ export class StreamError extends Error {
     });
   }
 
-  /** Of a `closing` event's data, whatever that is. */
+  /** The data of a `closing` event, which may be anything. */
   static closing({ code, reason, reconnect, reconnectInMs }) {
     const isTimed = reconnectInMs !== undefined && reconnectInMs !== null;
     return new StreamError(String(code ?? "closed"), reasonFor(code, reason), {
@@ -49,7 +49,7 @@ export class StreamError extends Error {
     });
   }
 
-  /** Of whatever was thrown on the way to a stream. */
+  /** Any exception on the way to a stream. */
   static thrown(error) {
     if (error instanceof StreamError) return error;
     return StreamError.found("unreachable", String(error?.message ?? error));

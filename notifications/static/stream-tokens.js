@@ -1,10 +1,10 @@
-/** The short-lived tokens that open streams: EventSource cannot send the app's own. */
+/** The short-lived tokens that open streams: EventSource cannot send the app's own token. */
 
 import { bounded } from "./bounds.js";
 import { StreamError } from "./stream-error.js";
 
 // With a fifth of a ten-minute token left, the server may be away for two
-// minutes before it costs us the stream.
+// minutes before the stream ends.
 const RENEW_AT = 0.8;
 
 export class StreamTokens {
@@ -18,18 +18,18 @@ export class StreamTokens {
     this.#env = env;
   }
 
-  /** When the newest one is to be renewed. */
+  /** When the current token should be renewed. */
   get staleAt() {
     return this.#token?.staleAt ?? -Infinity;
   }
 
-  /** Return one that is good for a while; throws a StreamError, or what fetch does. */
+  /** Return a token that is good for a while; throws a StreamError, or what fetch throws. */
   async fresh(signal) {
     if (this.#env.now() >= this.staleAt) await this.renew(signal);
     return this.#token.text;
   }
 
-  /** Fetch another. The service's refusal is final: it has looked at the stream as well. */
+  /** Fetch a new token. A refusal by the service is final: it has checked the stream too. */
   async renew(signal) {
     const { url, tokenUrl } = this.#options;
     const askedAt = this.#env.now();
@@ -42,12 +42,12 @@ export class StreamTokens {
     if (!answer.ok) throw await StreamError.answered(answer);
     const { token, expiresIn } = Object(await answer.json());
     if (typeof token !== "string" || !token) throw new Error("the answer holds no token");
-    if (signal.aborted) return; // another login's may be here already
+    if (signal.aborted) return; // the token of another login may be here already
     const lifeMs = 1_000 * bounded("expiresInSeconds", expiresIn);
     this.#token = { text: token, staleAt: askedAt + RENEW_AT * lifeMs };
   }
 
-  /** The next one may be of another login. */
+  /** Drop the token: the next one may be of another login. */
   forget() {
     this.#token = null;
   }
@@ -57,13 +57,13 @@ export class StreamTokens {
       return await this.#options.getToken();
     } catch (error) {
       const failed = StreamError.thrown(error);
-      if (error?.message) failed.message = error.message; // the app's words for its people
+      if (error?.message) failed.message = error.message; // the app's own sentence for people
       throw failed;
     }
   }
 }
 
-/** The stream's path as the service knows it; undefined where a proxy renames it. */
+/** The stream's path as the service knows it; undefined if a proxy renames it. */
 function streamIn(url) {
   const { pathname } = new URL(url);
   const start = pathname.lastIndexOf("/sse/");

@@ -1,16 +1,16 @@
 /**
- * One of a browser's tabs leads, the others listen to it.
+ * One of a browser's tabs leads, and the others listen to it.
  *
- * The tab that holds a Web Lock leads; the browser hands the lock on when that
- * tab closes. A tab that was frozen keeps its lock and answers nobody, so a
- * listener that gets no answer steals it. Two may lead for a moment: what they
- * publish must bear being heard twice. Knows nothing of streams.
+ * The tab that holds a Web Lock leads; the browser passes the lock on when that
+ * tab closes. A frozen tab keeps its lock and does not answer, so a listener
+ * that gets no answer steals it. Two tabs may lead for a moment, so receiving
+ * their messages twice must be harmless. Knows nothing of streams.
  */
 
-// Silence after which a listener asks whether its leader is still there.
+// Silence after which a listener asks whether its leader still answers.
 const ASK_AFTER_MS = 20_000;
 // Messages between tabs take milliseconds, but a slow tablet may be busy
-// drawing. A guess; too short only costs a change of leader.
+// drawing. A guess; if it is too short, the leader changes needlessly.
 const ANSWER_WITHIN_MS = 3_000;
 
 export class TabSharing {
@@ -19,18 +19,19 @@ export class TabSharing {
   #env;
   #channel = null;
   #timer;
-  #place; // in the queue for the lock, or holding it
+  #place; // in the queue for the lock, or with the lock
   #abdicate = null; // gives the lock back; null while another leads
 
-  /** Whether this browser can; Web Locks exist only on https and localhost. */
+  /** Whether this browser supports it; Web Locks exist only on https and localhost. */
   static isSupported({ BroadcastChannel, locks }) {
     return Boolean(BroadcastChannel && locks);
   }
 
   /**
-   * Tabs with the same `name` share. Options: `onLead()`, `onFollow()`, called
-   * when this tab's part changes; `onAsked(urgent)`, called in the leader, which
-   * must publish something; `onMessage(message)`, what the leader published.
+   * Tabs with the same `name` share. Options: `onLead()` and `onFollow()`, called
+   * when this tab begins to lead or to follow; `onAsked(urgent)`, called in the
+   * leader, which must publish something; `onMessage(message)`, called in the others
+   * with what the leader published.
    */
   constructor(name, options) {
     this.#name = name;
@@ -42,13 +43,13 @@ export class TabSharing {
     return this.#abdicate !== null;
   }
 
-  /** `urgent`: somebody is looking. */
+  /** `urgent`: a person is looking at this tab. */
   join(urgent) {
     this.#place = new AbortController();
     try {
       this.#channel = new this.#env.BroadcastChannel(this.#name);
     } catch {
-      // Where a site may store nothing, say: this tab is on its own.
+      // Not allowed, for example where a site may store nothing: this tab does not share.
       return void this.#lead(this.#place);
     }
     this.#channel.onmessage = ({ data }) => this.#receive(data);
@@ -64,15 +65,15 @@ export class TabSharing {
     this.#channel = this.#abdicate = null;
   }
 
-  /** Tell the others, while this tab leads; `message` must be cloneable. */
+  /** Send to the other tabs, if this tab leads; `message` must be cloneable. */
   publish(message) {
     if (this.isLeading) this.#channel?.postMessage({ message });
   }
 
-  /** Make the leader speak, or take its place. */
+  /** Ask the leader to publish; take its place if it does not. */
   ask(urgent = false) {
     this.#channel?.postMessage({ ask: true, urgent });
-    // Jitter, so that of several listeners one moves and the others hear it.
+    // Jitter, so that one of several listeners moves first and the others hear it.
     const waitMs = ANSWER_WITHIN_MS * (1 + this.#env.random() / 2);
     this.#wait(waitMs, () => this.#hold({ steal: true }));
   }
@@ -91,19 +92,19 @@ export class TabSharing {
     if (!this.isLeading) this.#timer = this.#env.setTimeout(then, delayMs);
   }
 
-  /** Queue for the lock, or steal it; lead while we have it. */
+  /** Queue for the lock, or steal it; lead while this tab has it. */
   async #hold({ steal = false } = {}) {
     this.#place?.abort();
     const place = (this.#place = new AbortController());
-    const how = steal ? { steal } : { signal: place.signal }; // both at once are refused
+    const how = steal ? { steal } : { signal: place.signal }; // browsers reject both at once
     try {
       await this.#env.locks.request(this.#name, how, () => this.#lead(place));
     } catch (error) {
-      // No locks after all, in a sandboxed frame say: this tab is on its own.
+      // No locks, for example in a sandboxed frame: this tab does not share.
       if (error.name !== "AbortError") return void this.#lead(place);
     }
-    if (place.signal.aborted) return; // given up by ourselves
-    this.#abdicate = null; // stolen: they took us for dead
+    if (place.signal.aborted) return; // this tab gave it up
+    this.#abdicate = null; // stolen: another tab got no answer from this one
     this.#options.onFollow();
     this.#hold();
     this.ask();
