@@ -1,1 +1,1 @@
-"""A small restaurant to try things on. Nothing outside the command line and DEMO=1 imports it."""
+"""A small restaurant to try things on. Only the command line and DEMO=1 import it."""

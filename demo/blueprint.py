@@ -1,6 +1,6 @@
-"""The demo page: a guest's phone, two waiters' floors and what travels between them.
+"""The demo page: a guest's phone, two waiters' floors, and the events sent to them.
 
-Registered only where ``DEMO`` is set: it hands tokens to whoever opens it.
+Registered only where ``DEMO`` is set, because everyone who opens the page gets tokens.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from notifications.entrance.problems import problem
 from notifications.principal import Role
 
 JoinCodeOf = Callable[[str], str | None]
-"""From a session's id to the code its guests join by; None where nobody can join."""
+"""Returns the join code of a session, given its id; None if its guests cannot join."""
 
-# A long shift: whoever leaves the page open over lunch finds it alive.
+# A long shift: a page that stays open over lunch still works.
 TOKEN_SECONDS = 12 * 3600
 
-# The page holds tokens: nothing from elsewhere runs in it, and no other page frames
-# it. Its one inline script is the import map, which needs the answer's nonce.
+# The page holds tokens, so nothing from other hosts may run in it, and no other page may
+# frame it. Its one inline script is the import map, which needs the answer's nonce.
 _POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "worker-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
@@ -33,7 +33,7 @@ _POLICY = (
 
 
 def create_blueprint(join_code_of: JoinCodeOf, *, is_public: bool) -> Blueprint:
-    """Return the demo's blueprint; unless ``is_public``, it answers this machine alone."""
+    """Return the demo's blueprint. Unless ``is_public``, it answers only this machine."""
     blueprint = Blueprint(
         "demo",
         __name__,
@@ -46,7 +46,7 @@ def create_blueprint(join_code_of: JoinCodeOf, *, is_public: bool) -> Blueprint:
 
     @blueprint.get("", strict_slashes=False)
     def page() -> Response:
-        """Return the page, with the guest's join code and the waiters' tokens on it."""
+        """Return the page, with the guest's join code and the waiters' tokens in it."""
         screens = {
             "guest": {"id": "table-7", "joinCode": join_code_of("table-7")},
             "anna": {"id": "anna", "name": "Anna", "token": _token(Role.WAITER, "anna")},
@@ -58,7 +58,7 @@ def create_blueprint(join_code_of: JoinCodeOf, *, is_public: bool) -> Blueprint:
         response.headers["Content-Security-Policy"] = (
             f"{_POLICY}; script-src 'self' 'nonce-{nonce}'"
         )
-        # For browsers that do not know the policy's frame-ancestors.
+        # For browsers that do not support the policy's frame-ancestors.
         response.headers["X-Frame-Options"] = "DENY"
         response.headers["Referrer-Policy"] = "no-referrer"
         return response
@@ -67,12 +67,12 @@ def create_blueprint(join_code_of: JoinCodeOf, *, is_public: bool) -> Blueprint:
 
 
 def _refuse_from_elsewhere() -> Response | None:
-    # A proxy on this machine connects from here too, for whoever is behind it.
+    # A proxy on this machine also connects from here, for clients elsewhere.
     is_forwarded = any(
         name.lower() == "forwarded" or name.lower().startswith("x-forwarded-")
         for name in request.headers.keys()  # noqa: SIM118 - no mapping: its items are pairs
     )
-    # A page of somebody else's whose name was pointed at this machine names itself as host.
+    # A foreign page may point its own host name at this machine; its requests name that host.
     is_own_name = _is_this_machine(urlsplit(f"//{request.host}").hostname)
     if _is_loopback(request.remote_addr) and is_own_name and not is_forwarded:
         return None

@@ -1,4 +1,4 @@
-"""Putting the demo restaurant back to its beginning."""
+"""Puts the demo restaurant back to its beginning."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from waiter_service.store.models import (
     WaiterRow,
 )
 
-# In the order of their references. Revoked tokens stay revoked.
+# Ordered so that a table comes before the tables it refers to. Revoked tokens stay revoked.
 _FLOOR = (OutboxRow, IdempotencyRow, JoinCodeRow, OrderRow, RequestRow, SessionRow, WaiterRow)
 
 
 def is_demo(service: WaiterService) -> bool:
-    """Tell whether nobody works here but the demo's waiters, at the demo's tables."""
+    """Return whether only the demo's waiters work here, at the demo's tables."""
     with service.database.reading() as orm:
         waiters = set(orm.scalars(select(WaiterRow.id).limit(len(WAITERS) + 1)))
         known = set(orm.scalars(select(SessionRow.id).where(SessionRow.id.in_(SESSIONS))))
@@ -32,7 +32,7 @@ def is_demo(service: WaiterService) -> bool:
 
 
 def reset(service: WaiterService) -> None:
-    """Remove everything that has happened, and seed again; open screens load everything.
+    """Remove all data and seed again; open screens load everything.
 
     The tables, guests and waiters of a restaurant that is not the demo's are lost.
     """
@@ -44,6 +44,6 @@ def reset(service: WaiterService) -> None:
     seed(service)
     with service.database.writing() as orm:
         orm.execute(delete(AuditRow).where(AuditRow.id <= last_change))
-        # Last: a process that serves takes it for a database that was restored, and
-        # tells every screen to load everything. By now there is something to load.
+        # Last: serving processes take this for a restored database, and tell every screen
+        # to load everything. The new data must exist by then.
         orm.execute(delete(MarkRow))

@@ -1,18 +1,18 @@
-/** The REST API, as one signed-in person speaks it. */
+/** The REST API, called with one signed-in person's token. */
 
-// A guess: longer than any answer takes, shorter than people believe in a button.
+// A guess: longer than any answer takes, shorter than people wait after pressing a button.
 const ANSWER_WITHIN_MS = 10_000;
 
 // The service may be below a path of its host: this file is at ROOT/demo/static/.
 const ROOT = new URL("../..", import.meta.url).pathname;
 
-/** Where `path`, such as "/api/sessions", is on this host. */
+/** Return the address on this host of a `path` such as "/api/sessions". */
 export const located = (path) => ROOT + path.slice(1);
 
-// Trying again changes nothing about these.
+// A new attempt would get the same answer.
 const FINAL_STATUSES = [401, 403, 404];
 
-/** What the service itself says against a call, with the fields of its problem document. */
+/** The service's refusal of a call, with the fields of its problem document. */
 export class Problem extends Error {
   constructor(status, document) {
     super(document.detail ?? document.title ?? `The server answered ${status}.`);
@@ -20,16 +20,16 @@ export class Problem extends Error {
   }
 }
 
-/** A key for `post`: sent again with the same one, a thing is done once. */
+/** Return a key for `post`: calls with the same key are carried out once. */
 export function newKey() {
   // Not crypto.randomUUID(): a phone may have opened the page over plain http.
   return [...crypto.getRandomValues(new Uint32Array(4))].join("-");
 }
 
 /**
- * Each call answers {status, document}, or throws: a Problem, or what kept the service away.
- * Only JSON counts as the service's word. A captive portal answers everything with 200 and
- * a page of its own, and a call that got that answer has never left the restaurant.
+ * Each call answers {status, document}, or throws: a Problem, or the error that kept the
+ * call from the service. Only JSON counts as an answer of the service: a captive portal
+ * answers every call with 200 and a page of its own, and does not pass the call on.
  */
 export class Api {
   #token;
@@ -59,7 +59,7 @@ export class Api {
         ...headers,
       },
       body: JSON.stringify(body),
-      redirect: "error", // to a login page, say: the service redirects nobody
+      redirect: "error", // to a login page, for example: the service never redirects
       signal: AbortSignal.timeout(ANSWER_WITHIN_MS),
     });
     const [type] = (answer.headers.get("Content-Type") ?? "").split(";");

@@ -1,13 +1,13 @@
-/** Tickets as people see them: a card each, with its moves, and why the last one failed. */
+/** Tickets on the screen: a card each, with its moves, and why the last move failed. */
 
 import { copyOf, part, renderList, setText } from "./render.js";
 import { isSettling } from "./steady.js";
 import { titleOf } from "./words.js";
 
 /**
- * Show `tickets` in `list`. Of each ticket, `movesOf` tells the moves as
- * [status, label], `isBusy` whether one is on its way, `refusalOf` why the last
- * failed, or ""; `move(ticket, status)` is called when one is pressed, and
+ * Show `tickets` in `list`. For a ticket, `movesOf` returns the moves as
+ * [status, label], `isBusy` whether a move is being sent, `refusalOf` why the last
+ * failed, or ""; `move(ticket, status)` is called when a move is pressed, and
  * `update(card, ticket)` draws the rest.
  */
 export function renderCards(list, tickets, { movesOf, isBusy, refusalOf, move, update }) {
@@ -42,7 +42,7 @@ function createButton() {
   return button;
 }
 
-/** The title is for ears: eyes see the card around it. */
+/** The title is for screen readers: sighted people see the card around it. */
 function renderRefusal(element, title, sentence) {
   const isNews = element.hidden && sentence;
   element.hidden = !sentence;

@@ -1,4 +1,4 @@
-/** Two soft notes. Browsers allow sound only after a tap, so `enable` wants one. */
+/** Two soft notes. Browsers allow sound only after a tap, so call `enable` from one. */
 export class Chime {
   #audio = null;
   isOn = false;

@@ -1,4 +1,4 @@
-/** A waiter's phone: what waits at which table, for how long, and what to do about it. */
+/** A waiter's phone: what waits at which table, for how long, and what can be done about it. */
 
 import { Chime } from "./chime.js";
 import { Handover } from "./handover.js";
@@ -8,10 +8,10 @@ import { Screen } from "./screen.js";
 import { ticketsOf } from "./tickets.js";
 import { counted, formatAge, sentenceOf, STATUS_LABELS, titleOf, WAITER_MOVES } from "./words.js";
 
-// After two minutes a guest looks round for the waiter, after five they are cross. A guess.
+// Guests look round for the waiter after two minutes, and are cross after five. A guess.
 const LATE_SECONDS = 120;
 const TOO_LATE_SECONDS = 300;
-// The tables of one handover come in one piece; those of two do not. A guess.
+// The tables of one handover arrive together; those of two do not. A guess.
 const HANDOVER_MS = 500;
 const FINISHED = new Set(["Completed", "Delivered"]);
 const GONE = new Set(["Done", "Cancelled", "Paid", "Rejected"]);
@@ -26,10 +26,10 @@ export class FloorScreen extends Screen {
   #known = null; // keys of the tickets of the last snapshot; null before the first
   #unseen = new Set();
   #clockAheadMs = 0;
-  #arrived = []; // tables of the newest handover to us
+  #arrived = []; // tables of the newest handover to this waiter
   #arrivedAt = 0;
 
-  /** `colleague` {id, name} takes over; `onUnseen()` hears when `unseenCount` may have changed. */
+  /** `colleague` is {id, name}; `onUnseen()` is called when `unseenCount` may have changed. */
   constructor(root, me, log, { colleague, onUnseen }) {
     super(root, me, log);
     this.streamPath = `/sse/waiter/${me.id}`;
@@ -53,7 +53,7 @@ export class FloorScreen extends Screen {
     return this.#unseen.size;
   }
 
-  /** A very full floor goes on in further pages, perhaps within its last table. */
+  /** A very full floor has more pages; a page may end within a table. */
   async complete(snapshot) {
     let { next } = snapshot;
     while (next) {
@@ -72,7 +72,7 @@ export class FloorScreen extends Screen {
     if (this.#known === null) this.#loadFigures();
     const isFresh = ({ key }) => this.#known !== null && !this.#known.has(key);
     const fresh = this.#waiting.filter(isFresh);
-    // The finished ones too: what is taken back is no new call.
+    // Include finished tickets: one that is taken back is not a new call.
     this.#known = new Set(this.tickets.all.map(({ key }) => key));
     if (fresh.length === 0) return;
     for (const { key } of fresh) this.#unseen.add(key);
@@ -156,7 +156,7 @@ export class FloorScreen extends Screen {
     setText(part(this.root, "sleep"), isAsleep ? "Wake the phone" : "Put phone to sleep");
     part(this.root, "dark").hidden = !isAsleep;
     for (const name of ["bar", "scroll"]) this.root.querySelector(`.${name}`).inert = isAsleep;
-    // The bar cannot be heard any more.
+    // The bar is gone and can no longer be read out.
     setText(part(this.root, "news"), isAsleep ? "The phone is asleep" : "The phone is awake");
     this.render();
   }
@@ -180,7 +180,7 @@ export class FloorScreen extends Screen {
     if (focused) this.#keepFocus(focused.dataset.key);
   }
 
-  /** A waiter goes to a table, not to a ticket: the one that has waited longest comes first. */
+  /** A waiter goes to a table, not to a ticket: the table that has waited longest comes first. */
   #renderGroups(waiting) {
     const byTable = Map.groupBy(waiting, ({ tableNumber }) => tableNumber);
     const groups = [...byTable].map(([table, tickets]) => ({ key: String(table), tickets }));
@@ -241,7 +241,7 @@ export class FloorScreen extends Screen {
     }
   }
 
-  /** A card that moved to the other list took the focus with it; bring it back. */
+  /** A card that moved to the other list took the focus along; bring it back. */
   #keepFocus(key) {
     if (document.activeElement !== document.body) return;
     this.focusCard(this.#cardOf(key) ?? this.root);

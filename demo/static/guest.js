@@ -1,4 +1,4 @@
-/** The guest's phone: ask for something, order, and see what becomes of it. */
+/** The guest's phone: ask for something, order, and follow what happens to it. */
 
 import { newKey } from "./api.js";
 import { copyOf, part, renderList, setText } from "./render.js";
@@ -11,7 +11,7 @@ import {
 
 const DISHES = ["Margherita", "Green salad", "Lemonade"];
 const NAMES = { anna: "Anna", ben: "Ben" };
-// A guest wants to see what is coming, not all that ever came.
+// A guest wants to see current tickets, not everything ever ordered.
 const MAX_SETTLED = 2;
 const SETTLED = new Set(["Done", "Cancelled", "Paid", "Rejected"]);
 
@@ -21,7 +21,7 @@ export class GuestScreen extends Screen {
   #waiter = "your waiter";
   #counts = new Map(DISHES.map((dish) => [dish, 0]));
   #unsent;
-  #orderKey = null; // of what is chosen, once somebody has tried to order it
+  #orderKey = null; // of the chosen dishes, once the guest has tried to order them
 
   constructor(root, me, log) {
     super(root, me, log);
@@ -51,7 +51,7 @@ export class GuestScreen extends Screen {
     this.#tableNumber = snapshot.tableNumber;
     this.#greet(snapshot.waiterId);
     this.tickets.replace(ticketsOf(snapshot));
-    // Its answer was lost, and not the call.
+    // Only the answer was lost; the call arrived.
     for (const { kind, status } of this.tickets.all) {
       if (!SETTLED.has(status)) this.#unsent.forget(kind);
     }
@@ -71,7 +71,7 @@ export class GuestScreen extends Screen {
     this.#waiter = NAMES[waiterId] ?? waiterId;
   }
 
-  /** What could not be sent stays on the screen until it is, or nobody wants it any more. */
+  /** What could not be sent stays on the screen until it is sent or dismissed. */
   #send(key, title, action) {
     const again = () => this.#send(key, title, action);
     return this.attempt(
@@ -95,7 +95,7 @@ export class GuestScreen extends Screen {
   async #order() {
     const chosen = [...this.#counts].filter(([, quantity]) => quantity > 0);
     const items = chosen.map(([name, quantity]) => ({ name, quantity }));
-    // Where the answer was lost, the order may have been placed all the same.
+    // If only the answer was lost, the order may have been placed.
     this.#orderKey ??= newKey();
     const path = `/api/sessions/${this.id}/orders`;
     const { document: order } = await this.api.post(path, { items }, this.#orderKey);
@@ -107,7 +107,7 @@ export class GuestScreen extends Screen {
     menu.querySelector("summary").focus();
   }
 
-  /** A screen that is behind: what it offers may be too late by then, and the answer says so. */
+  /** Let the screen fall behind. A move that it offers may be too late; the answer says so. */
   #togglePause() {
     const isPaused = !this.phone.isAsleep;
     setText(part(this.root, "pause"), isPaused ? "Resume live updates" : "Pause live updates");
@@ -158,7 +158,7 @@ export class GuestScreen extends Screen {
   }
 }
 
-/** A bar of stages; on a side track (on hold, cancelled) it is not shown. */
+/** A bar of stages. It is hidden for the statuses outside them (on hold, cancelled). */
 function renderStages(bar, { type, status }) {
   const stages = STAGES[type];
   const reached = stages.indexOf(status);

@@ -1,9 +1,9 @@
-/** A handover that waits for a moment, so that it can be taken back. */
+/** A handover that waits for a moment, so that it can be undone. */
 
 import { part, setText } from "./render.js";
 
 // Long enough to notice a slip. A guess. A waiter cannot take tables back from a
-// colleague, so the service hears of it only afterwards.
+// colleague, so the service is told only afterwards.
 const UNDO_MS = 6_000;
 
 export class Handover {
@@ -11,7 +11,7 @@ export class Handover {
   #onChange;
   #timer = null;
 
-  /** `onChange()` is called when it begins and when it ends. */
+  /** `onChange()` is called when the wait begins and when it ends. */
   constructor(root, onChange) {
     this.#root = root;
     this.#onChange = onChange;
@@ -22,7 +22,7 @@ export class Handover {
     return this.#timer !== null;
   }
 
-  /** Say `what` is about to happen; unless it is undone, `act` then. */
+  /** Show `what` is about to happen. Unless it is undone, call `act` afterwards. */
   begin(what, act) {
     setText(part(this.#root, "undo-what"), what);
     setText(part(this.#root, "news"), `${what} Undo is possible for ${UNDO_MS / 1_000} seconds.`);

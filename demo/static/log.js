@@ -1,4 +1,4 @@
-/** What the server sent, as it came, and where the connection was lost; newest on top. */
+/** The messages of the server as they came, and lost connections; newest on top. */
 
 import { copyOf, part, setText } from "./render.js";
 import { STATUS_LABELS } from "./words.js";
@@ -8,7 +8,7 @@ const MAX_LINES = 200;
 export class Log {
   #lines;
 
-  /** Heartbeats and refreshes are many and say little: they are shown where somebody asks. */
+  /** Heartbeats and refreshes are many and say little, so they are shown only on request. */
   constructor(root) {
     this.#lines = part(root, "lines");
     const beats = part(root, "beats");
@@ -17,7 +17,7 @@ export class Log {
     refreshes.onchange = () => this.#lines.classList.toggle("with-refreshes", refreshes.checked);
   }
 
-  /** Return the function that writes down one person's messages. */
+  /** Return the function that logs one person's messages. */
   for(name) {
     return (type, data, id) => {
       const line = copyOf("line");
@@ -35,7 +35,7 @@ export class Log {
   }
 }
 
-/** "Table 7: New → Acknowledged" of a change; of anything else the sentence that came with it. */
+/** Return "Table 7: New → Acknowledged" for a change, and an event's own sentence otherwise. */
 function gistOf({ tableNumber, previousStatus, status, message, reason }) {
   if (!status) return message ?? reason ?? "";
   const now = STATUS_LABELS[status] ?? status;

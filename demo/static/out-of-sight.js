@@ -1,21 +1,21 @@
-/** A notice of the new calls that are scrolled out of sight; a press on it brings the first. */
+/** A notice of the new calls that are scrolled out of sight; pressing it shows the first. */
 
 import { setText } from "./render.js";
 
-// Of a card: what is less in sight is easily overlooked. A guess.
+// The part of a card that must be visible; with less it is easily overlooked. A guess.
 const IN_SIGHT = 0.6;
-// On a phone the page goes on below what stays at its edges.
+// On a phone, bars cover the page at its edges.
 const EDGES = "-72px 0px";
 
 export class OutOfSight {
   #notice;
-  #hidden = new Map(); // a card that cannot be seen to the words for it
-  #words = new Map(); // the same, of all new ones
+  #hidden = new Map(); // from a card that is out of sight to its words
+  #words = new Map(); // the same for all new cards
   #observer = new IntersectionObserver((entries) => this.#see(entries), {
     threshold: IN_SIGHT, rootMargin: EDGES,
   });
 
-  /** `bring(card)` moves the focus to it. */
+  /** `bring(card)` moves the focus to the card. */
   constructor(notice, bring) {
     this.#notice = notice;
     notice.onclick = () => {
@@ -25,7 +25,7 @@ export class OutOfSight {
     };
   }
 
-  /** The new cards, each with the words for it. */
+  /** Watch the new cards, each with its words. */
   watch(words) {
     for (const card of this.#words.keys()) {
       if (words.has(card)) continue;

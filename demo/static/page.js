@@ -1,4 +1,4 @@
-/** The demo: three people's screens and what the server tells them, on one page. */
+/** The demo: three people's screens and the server's messages to them, on one page. */
 
 import { FloorScreen } from "./floor.js";
 import { GuestScreen } from "./guest.js";

@@ -1,9 +1,9 @@
 /**
  * A phone that can be put to sleep, though it is only a part of a page.
  *
- * Stands in for `document` and `window` towards `notifications.js`: it passes
- * on what happens to the real page, and tells of a freeze and a resume of its
- * own, as a browser does when its phone is locked and unlocked.
+ * `notifications.js` gets it in place of `document` and `window`. It passes on the
+ * events of the real page, and sends freeze and resume events of its own, as a
+ * browser does when its phone is locked and unlocked.
  */
 export class Phone extends EventTarget {
   #isAsleep = false;

@@ -1,4 +1,4 @@
-/** Why the last move of a ticket failed, for as long as that says anything about it. */
+/** Why the last move of a ticket failed, for as long as that is still true. */
 
 import { Problem } from "./api.js";
 import { sentenceOf } from "./words.js";
@@ -12,18 +12,18 @@ export class Refusals {
     this.#byKey.set(ticket.key, { sentence: sentenceOf(error), version, isProblem });
   }
 
-  /** The sentence; "" where there is none, or the ticket has moved on since. */
+  /** Return the sentence, or "" if there is none or the ticket has changed since. */
   of({ key, version }) {
     const refusal = this.#byKey.get(key);
     return refusal && version <= refusal.version ? refusal.sentence : "";
   }
 
-  /** It is being tried again. */
+  /** The move is being tried again. */
   forget({ key }) {
     this.#byKey.delete(key);
   }
 
-  /** The server is back: that it was away is no news any more. */
+  /** The server is back: forget the moves that failed because it was away. */
   forgetLost() {
     for (const [key, { isProblem }] of this.#byKey) if (!isProblem) this.#byKey.delete(key);
   }

@@ -6,7 +6,7 @@ export const part = (root, name) => root.querySelector(`[data-part="${name}"]`);
 /** A copy of the element in `<template id="...">`. */
 export const copyOf = (id) => document.getElementById(id).content.firstElementChild.cloneNode(true);
 
-/** Set the text, unless it is there already: screen readers announce what is set. */
+/** Set the text, unless it is there already: screen readers read out what is set. */
 export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
@@ -16,7 +16,7 @@ export function renderList(list, items, create, update) {
   const keys = new Set(items.map((item) => item.key));
   const present = new Map();
   for (const element of [...list.children]) {
-    // Gone first: moving an element costs it the focus, removing its neighbour does not.
+    // Remove old items first: moving an element loses its focus, removing its neighbour does not.
     if (keys.has(element.dataset.key)) present.set(element.dataset.key, element);
     else element.remove();
   }

@@ -1,4 +1,4 @@
-/** Says that the connection is lost, when the next attempt is due, and makes one at a press. */
+/** Shows that the connection is lost and when the next attempt is due; a press tries now. */
 
 import { part, setText } from "./render.js";
 
@@ -15,7 +15,7 @@ export class Retry {
     };
   }
 
-  /** `retryInMs` is undefined where nobody knows. */
+  /** `retryInMs` is undefined if the time is not known. */
   show(reason, retryInMs) {
     this.#reason = reason;
     this.#dueAt = retryInMs === undefined ? null : Date.now() + retryInMs;
@@ -25,7 +25,7 @@ export class Retry {
     this.#render();
   }
 
-  /** The attempt is under way; until it ends the button stays where it is, with its focus. */
+  /** An attempt is being made; until it ends the button stays where it is, with its focus. */
   try() {
     clearInterval(this.#timer);
     this.#dueAt = Date.now();

@@ -1,6 +1,6 @@
 /**
- * One person's screen: a snapshot, a stream that goes on where it ends, and
- * the tickets both tell of. The guest's and the waiters' build on it.
+ * One person's screen: a snapshot, a stream that continues where the snapshot ends,
+ * and the tickets of both. The guest's and the waiters' screens build on it.
  */
 
 import { connect } from "notifications";
@@ -16,12 +16,12 @@ import { Tickets } from "./tickets.js";
 import { counted, endSentence, LINK_WORDS, sentenceOf } from "./words.js";
 
 // Between two attempts to load the first snapshot; doubled with each, up to the longest,
-// and spread, so that many screens do not ask in step.
+// and spread, so that many screens do not ask at the same time.
 const FIRST_PAUSE_MS = 2_000;
 const LONGEST_PAUSE_MS = 30_000;
 const TOAST_MS = 6_000;
-// The button under the thumb has just changed its meaning: a double tap must
-// not do both. 500 ms is what desktops allow a double click to take.
+// The button under the thumb has just changed its meaning, and a double tap must
+// not press both. Desktops allow 500 ms for a double click.
 const DOUBLE_TAP_MS = 500;
 const UNREACHABLE = "The service cannot be reached.";
 const LOST_WORDS = { connecting: "lost", offline: "offline", refused: "ended", live: "back" };
@@ -47,8 +47,8 @@ export class Screen {
   #retry;
 
   /**
-   * `me`: {id, token}, or {id, joinCode} of somebody who is yet to get a token; the code is
-   * null where nobody can join. `log(type, data, id)` hears every message.
+   * `me`: {id, token}, or {id, joinCode} of a guest without a token yet; the code is
+   * null if guests cannot join. `log(type, data, id)` gets every message.
    */
   constructor(root, me, log) {
     this.root = root;
@@ -63,7 +63,7 @@ export class Screen {
     part(root, "again").onclick = () => location.reload();
   }
 
-  /** Load the snapshot, and follow the stream from its cursor on. */
+  /** Load the snapshot, and follow the stream from its cursor. */
   async start(failures = 0) {
     clearTimeout(this.#startTimer);
     if (this.#joinCode === null) return this.#showState("refused", { code: "session_closed" });
@@ -89,14 +89,14 @@ export class Screen {
     }
   }
 
-  /** At the press of a button. */
+  /** Called when a button is pressed. */
   #tryNow() {
     this.#retry.try();
     if (this.#feed) this.#feed.reconnect();
     else this.start();
   }
 
-  /** Exchange the join code for a token; once, for each of them is another guest. */
+  /** Exchange the join code for a token; only once, because each exchange is another guest. */
   async #signIn() {
     if (this.#token) return;
     const { document: joined } = await this.api.post("/api/join", { code: this.#joinCode });
@@ -104,13 +104,13 @@ export class Screen {
     this.api = new Api(joined.token);
   }
 
-  /** What the server says to load again; figures are the waiters' affair. */
+  /** Load again what the server names. Figures are only for waiters. */
   refresh(affectedData) {
     this.#startsOver ||= affectedData.includes("all");
     if (affectedData.some((kind) => SNAPSHOT_DATA.has(kind))) this.reload();
   }
 
-  /** Load the snapshot again; asked for while one is on its way, once more after it. */
+  /** Load the snapshot again. If one is being loaded, load once more after it. */
   async reload() {
     this.#isStale = true;
     this.#loading ??= (async () => {
@@ -127,7 +127,7 @@ export class Screen {
 
   async #load() {
     this.#isStale = false;
-    // Not before: a snapshot that was on its way may still tell of what is gone.
+    // Not earlier: a snapshot that was being loaded may still have data from before the loss.
     if (this.#startsOver) this.tickets.forgetVersions();
     this.#startsOver = false;
     try {
@@ -151,7 +151,7 @@ export class Screen {
     } else if (this.tickets.apply(data)) {
       this.hearUpdate(data);
     } else {
-      // Until then nobody knows what it is about.
+      // Until then it is not known what the update is about.
       this.reload().then(() => this.hearUpdate(data));
     }
     const caughtUp = this.#catchUp.add();
@@ -159,7 +159,7 @@ export class Screen {
     this.render();
   }
 
-  /** Somebody may want to say more of an update than its ticket shows. */
+  /** A subclass may say more about an update than its ticket shows. */
   hearUpdate() {}
 
   #showState(state, { code, reason, retryInMs }) {
@@ -180,7 +180,7 @@ export class Screen {
     if (this.#isStale) this.reload();
   }
 
-  /** The server cannot tell of a loss: we do, and of the end of it. */
+  /** The server cannot report a lost connection, so this page logs its beginning and end. */
   #logState(state, code, reason) {
     if (state === this.#loggedState || (state === "connecting" && !code)) return;
     const word = code === "asleep" ? "paused" : LOST_WORDS[state];
@@ -189,7 +189,7 @@ export class Screen {
     this.#loggedState = state;
   }
 
-  /** Show a sentence at the foot of the screen for a moment; screen readers read it. */
+  /** Show a sentence at the foot of the screen for a moment; screen readers read it out. */
   say(sentence) {
     const toast = part(this.root, "toast");
     clearTimeout(this.#toastTimer);
@@ -198,8 +198,8 @@ export class Screen {
   }
 
   /**
-   * Do what a button asks for, once however often it is tapped. `key` is the
-   * button's; `explain(error)` tells why it could not be done.
+   * Do what a button asks for, once however often it is tapped. `key` identifies the
+   * button; `explain(error)` says why it failed.
    */
   async attempt(key, action, explain = (error) => this.say(sentenceOf(error))) {
     if (this.#busy.has(key)) return;
@@ -229,7 +229,7 @@ export class Screen {
     if (this.#feed?.state === "offline" && !this.phone.isAsleep) this.#feed.reconnect();
   }
 
-  /** Move a ticket; a refusal is shown on it, and what it tells of the ticket. */
+  /** Move a ticket. A refusal is shown on it, and updates it. */
   move(ticket, status) {
     const { key, type, id, version: expectedVersion } = ticket;
     const patch = async () => {
@@ -245,7 +245,7 @@ export class Screen {
     });
   }
 
-  /** Move the focus to a card; whoever presses on has not seen it yet. */
+  /** Move the focus to a card. Its button waits a moment, so that a second press does nothing. */
   focusCard(card) {
     const button = card?.querySelector(".moves button");
     if (!button) return;
@@ -253,7 +253,7 @@ export class Screen {
     button.focus();
   }
 
-  /** Show `tickets` in `list`, each with the `movesOf` it; `update(card, ticket)` draws the rest. */
+  /** Show `tickets` in `list`, each with its `movesOf`; `update(card, ticket)` draws the rest. */
   renderTickets(list, tickets, movesOf, update) {
     renderCards(list, tickets, {
       movesOf,

@@ -1,26 +1,26 @@
 /**
- * Keeps a quick second tap, or key press, from acting on what has just come under it.
+ * Keeps a quick second tap, or key press, from acting on a button that has just moved under it.
  *
  * When a ticket leaves a list, the next one moves to its place. A button of a ticket that has
- * just appeared, moved, changed its label or been given the focus does nothing for a moment:
- * whoever presses it then has not read it.
+ * just appeared, moved, changed its label or been given the focus does nothing for a moment,
+ * because the person who presses it has not read it yet.
  */
 
 // Desktops allow 500 ms for the second click of a double click.
 const SETTLE_MS = 500;
-// More than the little way a card moves as it fades in.
+// More than a card moves while it fades in.
 const MOVED_PX = 12;
 const CHANGES = {
   childList: true, subtree: true, characterData: true, attributeFilter: ["hidden", "open", "data-shown"],
 };
 
-/** Whether a press on `button` would come too early. */
+/** Return whether a press on `button` would come too early. */
 export const isSettling = (button) => "settling" in button.dataset;
 
 export class Steady {
   #root;
   #onSettled;
-  #seen = new WeakMap(); // a button to where it was and what it said
+  #seen = new WeakMap(); // from a button to its place and label
   #timers = new WeakMap();
   #isUnderWay = false;
 
@@ -54,10 +54,10 @@ export class Steady {
       const place = button.getBoundingClientRect().top + scrolled;
       const seen = this.#seen.get(button);
       const isSame = seen?.label === button.ariaLabel && Math.abs(seen.place - place) < MOVED_PX;
-      if (isSame) continue; // the place it was first seen at: many small moves are a big one
+      if (isSame) continue; // keep the first place, so that many small moves add up
       this.#seen.set(button, { place, label: button.ariaLabel });
       if (this.#isUnderWay) this.hold(button);
     }
-    this.#isUnderWay ||= buttons.length > 0; // the first ones come from under no finger
+    this.#isUnderWay ||= buttons.length > 0; // when the first appear, no finger is on a button
   }
 }

@@ -1,4 +1,4 @@
-/** On a phone there is room for one screen: the one that the address names. */
+/** A phone has room for one screen: the one that the address names. */
 
 export function showOneScreen(tabs) {
   const links = [...tabs.querySelectorAll("a")];
@@ -12,7 +12,7 @@ export function showOneScreen(tabs) {
     }
     window.scrollTo(0, 0);
   };
-  // What sticks above the tabs has to know how high they are, whatever the size of the text.
+  // Elements that stick above the tabs need their height, which depends on the text size.
   new ResizeObserver(() => {
     document.documentElement.style.setProperty("--tabs-height", `${tabs.offsetHeight}px`);
   }).observe(tabs);

@@ -1,20 +1,20 @@
 /**
- * The requests and orders on one screen: a snapshot, kept true by events.
+ * The requests and orders on one screen: a snapshot, kept up to date by events.
  *
- * Versions decide: a snapshot may be overtaken by events while it travels, and
- * an event may tell what a snapshot already holds.
+ * The higher version wins: events may overtake a snapshot while it is loaded, and
+ * an event may repeat what a snapshot already holds.
  */
 
 const keyOf = (type, id) => `${type} ${id}`;
 const isAhead = (ours, theirs) => !ours.isVoid && ours.version >= theirs.version;
 const newer = (ours, theirs) => (ours && isAhead(ours, theirs) ? ours : theirs);
 
-/** A request or an order, as the API answers it. */
+/** Make a ticket of a request or an order from the API. */
 export const ticketOf = (type, tableNumber, data) => ({
   ...data, type, tableNumber, key: keyOf(type, data.id),
 });
 
-/** The tickets of a table, as a snapshot has it. */
+/** Return the tickets of a table in a snapshot. */
 export const ticketsOf = ({ tableNumber, requests, orders }) => [
   ...requests.map((request) => ticketOf("request", tableNumber, request)),
   ...orders.map((order) => ticketOf("order", tableNumber, order)),
@@ -28,7 +28,7 @@ export class Tickets {
     return [...this.#byKey.values()].sort((a, b) => a.createdAt.localeCompare(b.createdAt));
   }
 
-  /** Show these and no others; what events have told since is kept. */
+  /** Show only these tickets; changes from newer events are kept. */
   replace(tickets) {
     const known = this.#byKey;
     this.#byKey = new Map();
@@ -37,7 +37,7 @@ export class Tickets {
     }
   }
 
-  /** Whatever comes next is newer: after a restore the server counts on from lower versions. */
+  /** Take the next data as newer: after a restore the server counts on from lower versions. */
   forgetVersions() {
     for (const ticket of this.#byKey.values()) ticket.isVoid = true;
   }
@@ -46,7 +46,7 @@ export class Tickets {
     this.#byKey.set(ticket.key, newer(this.#byKey.get(ticket.key), ticket));
   }
 
-  /** Take in what is newer than ours; false: there is none of that key, or no more. */
+  /** Apply `news` if newer; return false if there is no such ticket, or no longer. */
   update(key, news) {
     const ticket = this.#byKey.get(key);
     if (ticket && !isAhead(ticket, news)) {
@@ -55,11 +55,11 @@ export class Tickets {
     return Boolean(ticket);
   }
 
-  /** Take in a request_update or order_update; false: only a snapshot can tell more. */
+  /** Apply a request_update or order_update; return false if only a snapshot can say more. */
   apply({ requestId, orderId, status, version, timestamp }) {
     if (!version) return false;
     const key = requestId ? keyOf("request", requestId) : keyOf("order", orderId);
-    // What is allowed from here on, the snapshot that follows will say.
+    // The snapshot that follows says which moves are allowed now.
     return this.update(key, { status, version, updatedAt: timestamp, allowed: undefined });
   }
 

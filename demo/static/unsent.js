@@ -1,4 +1,4 @@
-/** Calls and orders that have not reached the service, with a button to try each again. */
+/** Calls and orders that did not reach the service, with a button to try each again. */
 
 import { copyOf, part, renderList, setText } from "./render.js";
 
@@ -9,8 +9,8 @@ export class Unsent {
   #byKey = new Map();
 
   /**
-   * `isBusy(key)` tells whether one is on its way; `takeFocus()` is called where the button
-   * that had the focus is gone.
+   * `isBusy(key)` returns whether the item is being sent; `takeFocus()` is called when the
+   * button that had the focus is gone.
    */
   constructor(list, { isBusy, takeFocus }) {
     this.#list = list;
@@ -18,13 +18,13 @@ export class Unsent {
     this.#takeFocus = takeFocus;
   }
 
-  /** Say why `title` was not sent; `again()` is called when somebody wants to try again. */
+  /** Show why `title` was not sent; `again()` is called to try again. */
   add(key, title, why, again) {
     this.#byKey.set(key, { key, title, why: `${title}: not sent. ${why}`, again });
     this.render();
   }
 
-  /** It is being tried again. */
+  /** The item is being sent again. */
   wait(key) {
     const item = this.#byKey.get(key);
     if (item) item.why = `${item.title}: sending again.`;

@@ -1,10 +1,10 @@
-/** What people read, and which moves the screens offer. The server decides which are legal. */
+/** The texts on the screens, and which moves they offer. The server decides which are legal. */
 
 import { Problem } from "./api.js";
 
 export const KINDS = { water: "Water", bill: "The bill", waiter: "Waiter", napkins: "Napkins" };
 
-/** How the connection is, by the feed's state, or by the code where that says more. */
+/** The state of the connection: by the feed's state, or by the code if that says more. */
 export const LINK_WORDS = {
   connecting: "Connecting",
   live: "Live",
@@ -32,7 +32,7 @@ export const STATUS_LABELS = {
   Rejected: "Rejected",
 };
 
-/** For waiters: [status, label], what is usual first. */
+/** For waiters: [status, label], the usual move first. */
 export const WAITER_MOVES = {
   request: {
     New: [["Acknowledged", "Acknowledge"], ["OnHold", "Later"]],
@@ -52,7 +52,7 @@ export const WAITER_MOVES = {
 
 const CANCEL = [["Cancelled", "Cancel"]];
 
-/** For guests, likewise. */
+/** For guests, in the same form. */
 export const GUEST_MOVES = {
   request: {
     New: CANCEL, Acknowledged: CANCEL, OnHold: CANCEL, Completed: [["Done", "Thank you"]],
@@ -60,7 +60,7 @@ export const GUEST_MOVES = {
   order: { New: CANCEL },
 };
 
-/** What a guest reads under a ticket; `waiter` is a name. */
+/** The sentence that a guest reads under a ticket; `waiter` is a name. */
 export function guestSentence({ type, status }, waiter) {
   const sentences = {
     request: {
@@ -86,23 +86,23 @@ export function guestSentence({ type, status }, waiter) {
   return sentences[type][status] ?? status;
 }
 
-/** The stages a guest sees a ticket pass. */
+/** The stages of a ticket that a guest sees. */
 export const STAGES = {
   request: ["New", "Acknowledged", "InProgress", "Completed"],
   order: ["New", "Acknowledged", "InProgress", "Complete", "Delivered"],
 };
 
-/** An order is told from another by its dishes. */
+/** An order is recognised by its dishes. */
 export function titleOf({ kind, items }) {
   if (kind) return KINDS[kind] ?? kind;
   const dishes = items.map(({ name, quantity }) => (quantity > 1 ? `${quantity} × ${name}` : name));
   return dishes.join(", ");
 }
 
-/** Why a screen follows nothing any more. */
+/** Why a screen has stopped for good. */
 export const endSentence = (code, reason) => ENDINGS[code] ?? reason ?? "";
 
-/** Why something could not be done, in words for the person who tried it. */
+/** Why something failed, as a sentence for the person who tried it. */
 export function sentenceOf(error) {
   if (!(error instanceof Problem)) return "No connection. Please try again.";
   const { currentStatus, requestedStatus, allowed = [] } = error.document;
