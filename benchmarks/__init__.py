@@ -1,1 +1,1 @@
-"""Our notification service beside its peers: one load generator, one run, one table."""
+"""Compares our notification service with its peers: one load generator, one run, one table."""

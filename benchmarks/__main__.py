@@ -68,7 +68,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def installed(wanted: list[Server]) -> list[Server]:
-    """Install the servers; return those that could be, and say why the others could not."""
+    """Install the servers. Return those that were installed, and report why the others failed."""
     ready = []
     for server in wanted:
         say(f"installing {server.label}")
@@ -82,14 +82,14 @@ def installed(wanted: list[Server]) -> list[Server]:
 
 
 def plot(source: Path, target: Path) -> None:
-    """Draw ``source`` with matplotlib, which lives in an environment of its own."""
+    """Draw ``source`` with matplotlib, which is installed in an environment of its own."""
     place = install.venv("plot", HERE / "plot_requirements.txt")
     install.run([place / "python", HERE / "plot.py", source, target])
     say(f"plot: {target}")
 
 
 def main() -> int:
-    """Do what the command line asks; return the exit code: 1 when something failed."""
+    """Do what the command line asks. Return the exit code: 1 if something failed."""
     arguments = parse_arguments()
     if arguments.show:
         print(table.markdown(json.loads(arguments.show.read_text())))
@@ -113,7 +113,7 @@ def main() -> int:
     target = arguments.output or (LATEST if is_full else RESULTS / "partial.json")
 
     def keep(outcomes: Sequence[Outcome]) -> None:
-        # Bit by bit: a run that is cut short after half an hour leaves something.
+        # After each server: a run that is interrupted after half an hour leaves its results.
         results.save(results.collect(outcomes, plan, limits), target)
 
     outcomes = run(servers, plan, arguments.scenarios or list(SCENARIOS), on_outcome=keep)

@@ -1,4 +1,4 @@
-"""Redis and PostgreSQL for the servers that need one: throw-away, on loopback."""
+"""Temporary Redis and PostgreSQL servers on loopback, for the servers that need one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def install_redis() -> None:
 
 
 def launch_redis(server: Server) -> str:
-    """Start a Redis that writes nothing to disk, as one of ``server``'s; return its URL."""
+    """Start a Redis without persistence as a process of ``server``; return its URL."""
     port = processes.free_port()
     process = server.spawn(
         "/usr/bin/redis-server",
@@ -30,7 +30,7 @@ def launch_redis(server: Server) -> str:
 
 
 def postgres_programs() -> Path | None:
-    """Return the directory of PostgreSQL's server programs, the newest version's."""
+    """Return the directory of PostgreSQL's server programs, of the newest version."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     return found[-1].parent if found else None
 
@@ -42,9 +42,9 @@ def install_postgres() -> None:
 
 
 def launch_postgres(server: Server) -> str:
-    """Start a fresh PostgreSQL as one of ``server``'s; return its URL.
+    """Start a new PostgreSQL as a process of ``server``; return its URL.
 
-    Durable as in production (fsync on): a commit's latency is part of the figure.
+    Durable as in production (fsync on), because a commit's latency is part of the figure.
     """
     programs = postgres_programs()
     if programs is None:

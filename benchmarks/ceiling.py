@@ -1,4 +1,7 @@
-"""What the load generator itself can take: a server that only writes, on the servers' core."""
+"""Measures the limit of the load generator, with a server that only writes.
+
+That server runs on the core of the measured servers.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +15,12 @@ from benchmarks.paths import HERE, PEERS
 STREAMS = 1_000
 EVENTS = 400
 
-#: Events per write: each alone, as when one event goes to everybody, or joined as in a burst.
+#: Events per write: one, as when one event goes to many streams, or many, as in a burst.
 BATCHES: Mapping[str, int] = {"one_per_write": 1, "fifty_per_write": 50}
 
 
 def measure() -> dict[str, float]:
-    """Return the deliveries per second at which the generator's core is full, per kind."""
+    """Return the deliveries per second at which the generator's core is fully used, per kind."""
     found = {}
     for name, batch in BATCHES.items():
         with Generator() as generator:
@@ -34,7 +37,7 @@ def measure() -> dict[str, float]:
 
 
 def _deliveries_per_cpu_second(generator: Generator, port: int) -> float:
-    # Not await_port: the sink counts every connection as a stream.
+    # Not await_port, because the sink counts every connection as a stream.
     time.sleep(0.1)
     generator.aim(port, ["/stream"] * STREAMS, ready="head")
     generator.open(0, STREAMS)

@@ -1,4 +1,4 @@
-"""From a status change on the floor to the screens: what a waiter's tap takes to arrive."""
+"""Measures how long a status change takes from the floor to the screens."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pathlib import Path
 from benchmarks.generator import GeneratorError
 from benchmarks.scenarios import Bench, Figures
 
-#: Of the streams, so many are waiters'; the rest are tables, one each.
+#: How many of the streams are waiters'. The rest are tables, one each.
 WAITERS = 10
 
 
 def status_changes(bench: Bench) -> Figures:
     """Change orders' statuses while many tables and waiters listen; each change goes to two.
 
-    Latency counts from the call of ``update_order_status``, and once more from its commit.
+    Latency is measured from the call of ``update_order_status``, and also from its commit.
     """
     server, generator, plan = bench.server, bench.generator, bench.plan
     sessions = plan.fan_streams - WAITERS
@@ -39,7 +39,7 @@ def status_changes(bench: Bench) -> Figures:
 
 
 def _at_rate(bench: Bench, rate: int, *, first: int, sessions: int) -> Figures:
-    """Make ``rate`` changes a second, from the one numbered ``first`` on."""
+    """Make ``rate`` changes a second, beginning with number ``first``."""
     server, generator, plan = bench.server, bench.generator, bench.plan
     heard, made = server.dir / f"heard-{rate}.tsv", server.dir / f"changes-{rate}.tsv"
     generator.command(f"log {heard}")
@@ -55,13 +55,13 @@ def _at_rate(bench: Bench, rate: int, *, first: int, sessions: int) -> Figures:
     if answer is None:
         raise GeneratorError("the changes were not all made in time")
     figures = _figures(bench, made, heard, cost.cpu_seconds)
-    # Below the rate asked for: they are made one after another, and took longer.
+    # Lower than the requested rate: changes are made one after another, and took longer.
     figures["change_reached_per_s"] = answer["changed"] * 1000 / answer["elapsed_ms"]
     return figures
 
 
 def _await_rest(bench: Bench) -> None:
-    """Go on listening until all has been told: until the servers use a tenth of their core."""
+    """Wait until all changes have arrived: the servers use less than a tenth of their core."""
     for _ in range(100):
         before = bench.server.cpu_seconds()
         bench.generator.command("idle 200")
@@ -70,7 +70,7 @@ def _await_rest(bench: Bench) -> None:
 
 
 def _figures(bench: Bench, made: Path, heard: Path, cpu_seconds: float) -> Figures:
-    """Match what was heard with what was done; count what is missing or double."""
+    """Match received events with the changes; count missing and duplicate ones."""
     changes: dict[tuple[str, int], tuple[int, int]] = {}
     for line in made.read_text().splitlines():
         order_id, number, called, committed = line.split("\t")

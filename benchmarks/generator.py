@@ -1,4 +1,4 @@
-"""Drive the load generator: compile it, start it on its own core, speak to it in lines."""
+"""Compiles the load generator, starts it on its own core, and sends it commands line by line."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from typing import Any
 from benchmarks import processes
 from benchmarks.paths import HERE, PEERS
 
-#: Core of the load generator; the server has core 0 for itself.
+#: The load generator's core. The server has core 0 for itself.
 GENERATOR_CORE = 1
-#: On top of a command's own limit, before the generator counts as hung.
+#: Seconds beyond a command's own limit after which the generator counts as hung.
 GRACE_SECONDS = 10.0
 
 Answer = dict[str, Any]
@@ -29,9 +29,9 @@ class GeneratorError(Exception):
 
 
 def build() -> Path:
-    """Compile the generator where a source is newer than it. Needs a C compiler.
+    """Compile the generator if a source is newer than it. Needs a C compiler.
 
-    C, since in Python (some 6 us an event) it would be slower than the fastest servers.
+    It is in C because in Python (some 6 us per event) it would be slower than the fastest servers.
     """
     binary = PEERS / "loadgen"
     sources = sorted((HERE / "loadgen").glob("*.c"))
@@ -79,15 +79,15 @@ class Generator:
         self._log.close()
 
     def cpu_seconds(self) -> float:
-        """Processor time the generator itself has used."""
+        """The processor time that the generator itself has used."""
         return processes.cpu_seconds([self._process.pid])
 
     def command(self, text: str, *, limit_seconds: float = 5.0) -> Answer:
         """Send one command and return its answer.
 
         Raises:
-            GeneratorError: it died, refused the command, or stayed silent for
-                ``limit_seconds`` and a grace.
+            GeneratorError: the generator died, refused the command, or did not answer within
+                ``limit_seconds`` and some extra time.
         """
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None
@@ -107,7 +107,7 @@ class Generator:
         return answer
 
     def aim(self, port: int, requests: Iterable[str], *, ready: str) -> None:
-        """Set the server's port and one request (path and headers, by tabs) per stream."""
+        """Set the server's port and one request per stream: path and headers, separated by tabs."""
         listing = PEERS / "requests.txt"
         listing.write_text("".join(f"{request}\n" for request in requests))
         self.command(f"target {port}")
@@ -119,7 +119,7 @@ class Generator:
     def open(
         self, first: int, count: int, *, in_flight: int = 64, limit_seconds: float = 60.0
     ) -> Answer:
-        """Open streams and wait until they are up; raises when not all came up."""
+        """Open streams and wait until all are up; raise an error if not all came up."""
         answer = self.command(
             f"open {first} {count} {in_flight} {limit_seconds * 1000:.0f}",
             limit_seconds=limit_seconds,
@@ -136,7 +136,7 @@ class Generator:
 
 
 def raise_file_limit() -> int:
-    """Allow as many open files as the system lets us, and return the number."""
+    """Raise the limit of open files as far as the system allows, and return it."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     return hard

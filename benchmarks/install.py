@@ -1,4 +1,4 @@
-"""Install the peers, each into its own place below ``.peers/``; nothing is shared."""
+"""Installs the peers below ``.peers/``, each into a directory of its own."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class InstallError(Exception):
 
 
 def run(command: Sequence[str | Path], cwd: Path | None = None) -> None:
-    """Run an installer, quietly; its output is shown when it fails."""
+    """Run an installer without output; show its output only if it fails."""
     done = subprocess.run(
         [str(part) for part in command],
         cwd=cwd,
@@ -33,7 +33,7 @@ def run(command: Sequence[str | Path], cwd: Path | None = None) -> None:
 
 
 def _is_current(stamp: Path, sources: Sequence[Path]) -> str | None:
-    """Return None where ``stamp`` matches the sources, else what to write into it."""
+    """Return None if ``stamp`` matches the sources, else the text to write into it."""
     digest = hashlib.sha256(b"".join(f.read_bytes() for f in sources)).hexdigest()
     return None if stamp.exists() and stamp.read_text() == digest else digest
 
@@ -52,7 +52,7 @@ def venv(name: str, requirements: Path) -> Path:
 
 
 def node_project(name: str, *, build: bool) -> Path:
-    """Install a Node project by its lock file, build it if asked; return its directory."""
+    """Install a Node project from its lock file and build it if asked; return its directory."""
     if shutil.which("npm") is None:
         raise InstallError("npm is missing (Debian: apt-get install npm)")
     source = HERE / "peers" / name
@@ -71,14 +71,14 @@ def node_project(name: str, *, build: bool) -> Path:
 
 
 def debian(package: str, proof: Path) -> None:
-    """Install a Debian package unless ``proof``, a file of it, is there; needs root."""
+    """Install a Debian package unless ``proof``, a file of it, exists; needs root."""
     if proof.exists():
         return
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
         raise InstallError(f"{proof} is missing: apt-get install {package}, as root")
     apt = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get"]
     run([*apt, "update", "-qq"])
-    # A package's own service must not start: the benchmark starts its own.
+    # The package must not start its service, because the benchmark starts its own.
     policy = Path("/usr/sbin/policy-rc.d")
     ours = not policy.exists()
     if ours:

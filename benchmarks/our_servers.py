@@ -1,4 +1,4 @@
-"""Our own service: as it comes, and with PostgreSQL and Redis. Nothing is switched off."""
+"""Our own service: with its defaults, and with PostgreSQL and Redis. Nothing is switched off."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from benchmarks.servers import Server
 
 _SECRET = "a secret for benchmarks alone, of no value to anyone"
 
-#: Channels with this prefix are tables; all others are waiters' (ours.py knows it too).
+#: Channels with this prefix are tables; all others are waiters'. ours.py has the same prefix.
 _TABLE_PREFIXES = ("fan-", "floor-")
 
 
@@ -41,7 +41,7 @@ class Ours(Server):
     tells_changes = True
 
     def environment(self) -> dict[str, str]:
-        """Return what it is configured with."""
+        """Return the settings it is started with."""
         return {
             "INSTANCE_DIR": str(self.dir),
             "JWT_SECRET_KEY": _SECRET,
@@ -50,7 +50,7 @@ class Ours(Server):
         }
 
     def launch(self) -> None:
-        """Bring the database up to date and start gunicorn with the project's settings."""
+        """Migrate the database and start gunicorn with the project's settings."""
         environment = self.environment()
         settings = [f"{name}={value}" for name, value in environment.items()]
         python = Path(sys.executable)
@@ -63,7 +63,7 @@ class Ours(Server):
         )
 
     def request(self, channel: str) -> str:
-        """Return the stream's path and a fresh token for whoever it belongs to."""
+        """Return the stream's path and a fresh token for its guest or waiter."""
         is_table = channel.startswith(_TABLE_PREFIXES)
         now = int(time.time())
         claims = {
@@ -100,7 +100,7 @@ class OursWithServers(Ours):
         backends.install_postgres()
 
     def environment(self) -> dict[str, str]:
-        """Return what it is configured with: as above, and where the two servers are."""
+        """Return the same settings, and the addresses of the two servers."""
         return {**super().environment(), **self._urls}
 
     def launch(self) -> None:
@@ -112,7 +112,7 @@ class OursWithServers(Ours):
         super().launch()
 
     def start(self) -> None:
-        """Start, wait until it is healthy, and make sure that it is Redis which is measured."""
+        """Start, wait until the service is healthy, and check that it uses Redis."""
         super().start()
         deadline = time.monotonic() + 10
         while (health := self._health())["status"] != "healthy":
@@ -127,7 +127,7 @@ class OursWithServers(Ours):
         try:
             answer = urlopen(f"http://127.0.0.1:{self.port}/sse/health", timeout=10)
         except HTTPError as unhealthy:
-            # In its first moments, before it is subscribed in Redis.
+            # Shortly after the start, before it is subscribed in Redis.
             answer = unhealthy
         with answer:
             found: dict[str, Any] = json.load(answer)

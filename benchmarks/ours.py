@@ -1,9 +1,9 @@
-"""Our service as it is deployed, with two more routes that make something happen.
+"""Our service as it is deployed, with two more routes that cause events.
 
 gunicorn serves ``benchmarks.ours:app`` instead of ``wsgi:app``; the rest is the
 project's own. No route of the service publishes arbitrary events, so the streams'
-figures need ``POST /publish``. ``POST /changes`` moves orders along, through the
-waiter service and its database, as the API would.
+figures need ``POST /publish``. ``POST /changes`` changes orders' statuses through the
+waiter service and its database, as the API does.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from wsgi import app  # isort: skip  # monkey-patches: before all else
 import gevent
 from flask import request
 
-#: An order's way, one change each.
+#: The statuses of an order, one change each.
 _STATUSES = ("Acknowledged", "InProgress", "Complete", "Delivered", "Paid")
 
 #: Channels with this prefix are tables; all others are waiters'.
@@ -29,7 +29,7 @@ def _wait_until(due: float) -> None:
 
 @app.post("/publish")
 def publish() -> dict[str, float]:
-    """Notify the channels in turn by hand; arguments as the peers take them."""
+    """Notify the channels in turn; the arguments are those of the peers."""
     notify = app.extensions["notifications"].notify_order_update
     ask = request.args
     prefix, channels = ask["prefix"], int(ask["channels"])
@@ -55,7 +55,7 @@ def publish() -> dict[str, float]:
 
 @app.post("/floor")
 def set_the_floor() -> dict[str, int]:
-    """Open ``sessions`` tables ``floor-<n>`` with an order each, among ``waiters`` waiters."""
+    """Open ``sessions`` tables ``floor-<n>`` with an order each, shared by ``waiters`` waiters."""
     service = app.extensions["waiter_service"]
     sessions, waiters = int(request.args["sessions"]), int(request.args["waiters"])
     for w in range(waiters):
@@ -68,11 +68,11 @@ def set_the_floor() -> dict[str, int]:
 
 @app.post("/changes")
 def change_orders() -> dict[str, float]:
-    """Move the orders along, ``rate`` a second; note when each began and was committed.
+    """Change the orders' statuses, ``rate`` a second; log when each change began and was committed.
 
-    ``first`` is the first change's number, of all since the floor was set. A line in
-    ``log`` is a change: order, version, nanoseconds at the call and right after the
-    commit, before anybody is told.
+    ``first`` is the number of the first change, counted since the floor was set up. Each line
+    of ``log`` is one change: order, version, nanoseconds at the call and right after the
+    commit, before it is announced.
     """
     service = app.extensions["waiter_service"]
     ask = request.args

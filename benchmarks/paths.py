@@ -1,4 +1,4 @@
-"""Where things lie."""
+"""The paths that the benchmarks use."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
-#: Everything installed or built by the benchmarks; git ignores it.
+#: Everything that the benchmarks install or build; git ignores it.
 PEERS = HERE / ".peers"
 RESULTS = HERE / "results"
-#: What a full run leaves for readers.
+#: The results of a full run, for readers.
 LATEST = ROOT / "docs" / "benchmarks.json"
 TABLE = ROOT / "docs" / "benchmarks.md"
 PLOT = ROOT / "docs" / "images" / "benchmarks.png"

@@ -1,4 +1,4 @@
-"""The peers, each in its own idiom; what runs in them lies in ``peers/<name>/``."""
+"""The peers, each used in its usual way. Their programs are in ``peers/<name>/``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SOURCES = HERE / "peers"
 
 
 class Nchan(Server):
-    """nginx with the nchan module: C, and no application code at all."""
+    """nginx with the nchan module: C, without any application code."""
 
     name = "nchan"
     label = "nchan (C, nginx)"
@@ -30,7 +30,7 @@ class Nchan(Server):
         install.debian("nginx", Path("/usr/sbin/nginx"))
 
     def launch(self) -> None:
-        """One nginx of our own; the system's is not touched."""
+        """Start one nginx of our own; the system's nginx is not touched."""
         text = (_SOURCES / "nchan" / "nginx.conf").read_text()
         if os.geteuid() == 0:
             shutil.chown(self.dir, "www-data")
@@ -50,7 +50,7 @@ class Nchan(Server):
         rate: float = 0.0,
         limit_seconds: float = 30.0,
     ) -> Answer:
-        """One POST per event, from the generator; stamped there."""
+        """Publish with one POST per event, from the generator, which also stamps the events."""
         return generator.command(
             f"paced {limit_seconds * 1000:.0f} {total} {channels} {first} {count} {rate} "
             f"/publish/{prefix} {_SOURCES / 'nchan' / 'event.txt'}",
@@ -65,7 +65,7 @@ class _Uvicorn(Server):
 
     @property
     def source(self) -> Path:
-        """Where its application lies."""
+        """The directory of its application."""
         return _SOURCES / self.name
 
     def install(self) -> None:
@@ -109,7 +109,7 @@ class DjangoEventstream(_Uvicorn):
     most_streams = 1_000
 
     def launch(self) -> None:
-        """Make its tables, then serve."""
+        """Create its tables, then serve."""
         if not (self.dir / "eventstream.sqlite3").exists():
             python = PEERS / self.name / "bin" / "python"
             environment = ["env", f"BENCH_DIR={self.dir}", f"PYTHONPATH={_SOURCES}"]
@@ -118,7 +118,7 @@ class DjangoEventstream(_Uvicorn):
 
 
 class FlaskSse(Server):
-    """Flask's best known choice."""
+    """The best known choice for Flask."""
 
     name = "flask_sse"
     label = "flask-sse on gunicorn gevent, Redis"

@@ -1,4 +1,4 @@
-"""How much of everything one run does."""
+"""The sizes of one run."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from dataclasses import dataclass
 class Plan:
     """Sizes of one run. Counts are streams or events, rates per second."""
 
-    #: Every server is measured once per round, in turn; the table shows medians.
+    #: Every server is measured once per round, in turn. The table shows medians.
     rounds: int = 3
-    #: Idle streams held at once, each on a channel of its own, growing.
+    #: Idle streams held at once, in growing numbers, each on a channel of its own.
     sizes: tuple[int, ...] = (100, 1_000, 10_000)
-    #: How long they are watched doing nothing (heartbeats every 30 s go on).
+    #: Seconds that idle streams are measured (heartbeats every 30 s continue).
     idle_seconds: float = 5
     #: One event to one of the streams.
     single_rate: float = 1_000
@@ -23,19 +23,19 @@ class Plan:
     fan_rate: float = 20
     fan_events: int = 80
     bursts: int = 3
-    #: Clients that come back with Last-Event-ID and have three events to catch up on.
+    #: Clients that come back with Last-Event-ID and have missed three events.
     resume_streams: int = 1_000
     #: Clients whose server's worker is killed.
     storm_streams: int = 5_000
-    #: Status changes on the floor, while ``fan_streams`` streams are open: a busy
-    #: evening in fifty houses, and what the service is asked to bear.
+    #: Status changes on the floor while ``fan_streams`` streams are open: a busy
+    #: evening in fifty restaurants, which is the load that the service must carry.
     change_rates: tuple[int, ...] = (50, 200)
     change_seconds: int = 10
 
 
 FULL = Plan()
 
-#: A look, not a result: one round, smaller crowds.
+#: A quick look, not a result: one round, smaller crowds.
 QUICK = Plan(
     rounds=1,
     sizes=(100, 1_000, 4_000),

@@ -19,7 +19,7 @@ PEER = "#64748b"
 
 
 def panels(plan: dict) -> list[tuple[str, str]]:
-    """Return each panel's title and figure: at the size that every server reaches."""
+    """Return each panel's title and figure, at the size that every server reaches."""
     size, crowd = plan["sizes"][-2], plan["fan_streams"]
     return [
         (f"Memory per idle stream,\n{size:,} open (KiB)", f"memory_kib@{size}"),

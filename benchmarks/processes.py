@@ -1,4 +1,4 @@
-"""Start servers on one core, and read what they use: processor time and memory."""
+"""Starts servers on one core, and reads the processor time and memory they use."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-#: Core of the server under test; databases and brokers it needs share it.
+#: The core of the server under test, shared by the databases and brokers it needs.
 SERVER_CORE = 0
 _HOST = "127.0.0.1"
 
@@ -24,19 +24,19 @@ class StartError(Exception):
 
 @dataclass(frozen=True)
 class Memory:
-    """What a set of processes holds, in KiB (``/proc/<pid>/smaps_rollup``)."""
+    """The memory that a set of processes holds, in KiB (``/proc/<pid>/smaps_rollup``)."""
 
     pss_kib: int
     private_dirty_kib: int
 
 
-#: Below the range outgoing connections take theirs from. Each server gets the next
-#: one, so that a stopped server's lingering connections are nobody's trouble.
+#: Below the range of ports for outgoing connections. Each server gets the next port,
+#: so that lingering connections of a stopped server disturb no other server.
 _ports = itertools.count(18100 + os.getpid() % 50 * 100)
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on."""
+    """Return a free port."""
     for port in itertools.islice(_ports, 1000):
         with socket.socket() as probe:
             try:
@@ -70,7 +70,7 @@ def start(
 
 
 def await_port(process: subprocess.Popen[bytes], port: int, *, limit_seconds: float = 30) -> None:
-    """Wait until something listens on ``port``."""
+    """Wait until a process listens on ``port``."""
     deadline = time.monotonic() + limit_seconds
     while time.monotonic() < deadline:
         if process.poll() is not None:
@@ -84,7 +84,7 @@ def await_port(process: subprocess.Popen[bytes], port: int, *, limit_seconds: fl
 
 
 def stop(process: subprocess.Popen[bytes], *, limit_seconds: float = 1.0) -> None:
-    """End a server we started and all of its session: nicely, then for good."""
+    """End a server that we started and its whole session: with SIGTERM, then with SIGKILL."""
     if process.poll() is None:
         process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -115,10 +115,10 @@ def family(pids: Iterable[int]) -> list[int]:
 
 
 def cpu_seconds(pids: Iterable[int]) -> float:
-    """Return the user and system time these processes have used.
+    """Return the user and system time that these processes have used.
 
-    Per process the larger of two readings: ``schedstat`` counts nanoseconds but only
-    of living threads, ``stat`` counts ended ones as well but in ticks of 10 ms, too
+    For each process it is the larger of two readings. ``schedstat`` counts nanoseconds, but
+    only of living threads. ``stat`` also counts ended threads, but in ticks of 10 ms, too
     coarse for a thousand connects.
     """
     return sum(max(_living_threads_seconds(pid), _ticks_seconds(pid)) for pid in pids)

@@ -1,10 +1,10 @@
 """Show where the time of each hot path goes: python -m benchmarks.profile.
 
-The scenarios of the comparison are run against our own service, while py-spy looks
-500 times a second at what its worker is doing. What the operating system says the
-worker has used is then split by those looks, so that a cell is microseconds of CPU
-for one connect, one delivery, one heartbeat or one change. The looking itself adds a
-tenth or so.
+Runs the scenarios of the comparison against our own service, while py-spy samples the
+worker 500 times a second. The CPU time of the worker, as the operating system counts it,
+is then split by those samples, so that a cell is microseconds of CPU
+for one connect, one delivery, one heartbeat or one change. The sampling itself adds
+about a tenth.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from benchmarks.scenarios import Bench, Cost, Figures
 
 LOOKS_PER_SECOND = 500
 
-#: Enough of everything for some thousand looks.
+#: Sizes that give some thousand samples.
 PLAN = dataclasses.replace(
     FULL,
     sizes=(10_000,),
@@ -40,7 +40,7 @@ PLAN = dataclasses.replace(
     change_seconds=20,
 )
 
-#: For each scenario what its measured blocks are, in order, and how often each does it.
+#: For each scenario its measured blocks, in order, and how often each does its work.
 BLOCKS: tuple[tuple[Callable[[Bench], Figures], Mapping[str, int]], ...] = (
     (
         scenarios.idle_streams,
@@ -62,8 +62,8 @@ BLOCKS: tuple[tuple[Callable[[Bench], Figures], Mapping[str, int]], ...] = (
     (changes.status_changes, {"change": PLAN.change_rates[0] * PLAN.change_seconds}),
 )
 
-#: What code belongs to, by its file. The innermost call that is listed counts, so
-#: that what a library does is put down to who has asked for it.
+#: The part that code belongs to, by its file. The innermost listed call counts, so
+#: the time in a library is counted for the code that called it.
 PARTS = {
     "notifications/access/auth.py": "token",
     "runtime/logs.py": "log lines",
@@ -113,14 +113,14 @@ def part_of(stack: str) -> str:
 
 @dataclass
 class ProfiledBench(Bench):
-    """A bench whose measured blocks are looked into; each leaves its split, in order."""
+    """A bench that samples its measured blocks, and keeps each block's split, in order."""
 
     py_spy: Path
     splits: list[Split] = field(default_factory=list)
 
     @contextmanager
     def cost(self) -> Iterator[Cost]:
-        """Measure as ever, and split what the worker has used."""
+        """Measure as usual, and split the CPU time of the worker."""
         by_name = _pids_by_name(self.server.pids())
         worker = by_name["worker"]
         raw = PEERS / "profile.raw"
@@ -162,12 +162,12 @@ def _pids_by_name(pids: list[int]) -> dict[str, list[int]]:
             found.setdefault({"redis-server": "Redis", "postgres": "PostgreSQL"}[name], []).append(
                 pid
             )
-    # The master was there first, and does nothing.
+    # The master started first, so it has the lowest process id. It does nothing.
     return {"worker": [max(gunicorns)], **found}
 
 
 def profile(server: our_servers.Ours, py_spy: Path) -> dict[str, Split]:
-    """Run every hot path on ``server``; return each one's split, for one of what it does."""
+    """Run every hot path on ``server``; return each path's split for one unit of its work."""
     paths: dict[str, Split] = {}
     for scenario, blocks in BLOCKS:
         say(f"{server.label}: {', '.join(blocks)}")

@@ -1,4 +1,4 @@
-"""Outcomes joined over the rounds: medians, their spread, and what went wrong."""
+"""Joins the results of all rounds: medians, their spread, and failures."""
 
 from __future__ import annotations
 

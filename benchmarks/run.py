@@ -17,7 +17,7 @@ from benchmarks.servers import Server
 
 Scenario = Callable[[Bench], Figures]
 
-#: Those in one group share a server process; each group gets a fresh one.
+#: The scenarios of one group share a server process; each group gets a new one.
 SCENARIOS: dict[str, tuple[Scenario, ...]] = {
     "idle": (scenarios.idle_streams,),
     "fan": (scenarios.fan_out, scenarios.resume),
@@ -33,17 +33,17 @@ class Outcome:
     server: Server
     figures: Figures
     checks: Checks
-    #: Share of the servers' core that others used meanwhile: a disturbed measurement.
+    #: Share of the servers' core that other processes used. A high share spoils the measurement.
     disturbance: float
 
 
 def say(text: str) -> None:
-    """Tell the person who waits."""
+    """Print progress."""
     print(text, file=sys.stderr, flush=True)
 
 
 def core_busy_seconds(core: int = 0) -> float:
-    """Return how long a core has not been idle, in seconds, to 10 ms."""
+    """Return how long a core has been busy, in seconds, with a resolution of 10 ms."""
     for line in Path("/proc/stat").read_text().splitlines():
         if line.startswith(f"cpu{core} "):
             user, nice, system, _idle, _wait, irq, softirq, steal = map(int, line.split()[1:9])
@@ -86,13 +86,13 @@ def run(
     groups: Sequence[str],
     on_outcome: Callable[[Sequence[Outcome]], None],
 ) -> list[Outcome]:
-    """Measure all servers, ``plan.rounds`` times, alternating; after each tell what there is."""
+    """Measure all servers ``plan.rounds`` times, in turn; report the results after each."""
     outcomes: list[Outcome] = []
     for number in range(plan.rounds):
         for server in servers:
             began = time.monotonic()
             say(f"round {number + 1}/{plan.rounds}: {server.label}")
-            # A fresh generator each time: one that died must not spoil the rest.
+            # A new generator each time, so that one that died does not spoil the rest.
             with Generator() as generator:
                 outcomes.append(measure(server, generator, plan, groups))
             say(f"    {time.monotonic() - began:.0f} s")

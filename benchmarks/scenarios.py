@@ -1,4 +1,4 @@
-"""What is done to each server. Every function returns figures; names end in their unit."""
+"""What is done to each server. Every function returns figures whose names end in their unit."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ Figures = dict[str, float]
 
 @dataclass
 class Checks:
-    """Deliveries that were expected and what became of them."""
+    """Expected deliveries, and how many were lost, duplicated or out of order."""
 
     expected: int = 0
     lost: int = 0
     duplicates: int = 0
     out_of_order: int = 0
     unexpected: int = 0
-    #: Scenarios that could not be finished, and why.
+    #: Scenarios that were not finished, and why.
     failures: list[str] = field(default_factory=list)
-    #: Highest share of its core the generator used: near 1, it was the limit.
+    #: The highest share of its core that the generator used. Near 1, the generator was the limit.
     generator_busy: float = 0.0
 
     def count(self, answer: Answer, expected: int) -> None:
-        """Take one measurement's counts in."""
+        """Add the counts of one measurement."""
         self.expected += expected
         self.lost += max(0, expected - answer["received"])
         for name in ("duplicates", "out_of_order", "unexpected"):
@@ -69,7 +69,7 @@ class Bench:
         before = processes.cpu_seconds(pids)
         yield cost
         cost.wall_seconds = time.monotonic() - wall
-        # What the server does about it may end after the clients have their answer.
+        # The server's work may continue after the clients have their answer.
         self.generator.command("idle 60")
         cost.cpu_seconds = processes.cpu_seconds(pids) - before
         if cost.wall_seconds > 0.5:
@@ -79,14 +79,14 @@ class Bench:
 
 @dataclass
 class Cost:
-    """What a block cost the server; filled in when the block ends."""
+    """The server's cost of a block; filled in when the block ends."""
 
     cpu_seconds: float = 0.0
     wall_seconds: float = 0.0
 
 
 def warm_up(bench: Bench) -> None:
-    """Let the server import, compile and allocate what only the first clients cost."""
+    """Let the server import, compile and allocate what only the first clients need."""
     bench.aim("warm-", 20)
     bench.generator.open(0, 20)
     bench.server.settle(0.2)
@@ -101,7 +101,7 @@ def warm_up(bench: Bench) -> None:
 def idle_streams(bench: Bench) -> Figures:
     """Open more and more quiet streams, then publish to one of them as they get fewer.
 
-    Nothing is published before the last memory reading, so that it shows streams alone.
+    Nothing is published before the last memory reading, so that it shows only the streams.
     """
     server, generator, plan = bench.server, bench.generator, bench.plan
     sizes = [size for size in plan.sizes if size <= server.most_streams]
@@ -118,8 +118,8 @@ def idle_streams(bench: Bench) -> Figures:
         figures[f"private_dirty_kib@{size}"] = (
             now.private_dirty_kib - before.private_dirty_kib
         ) / size
-        # What start-up left free serves the first streams: only the further ones
-        # show what one takes.
+        # Memory left free by the start serves the first streams, so only later streams
+        # show the cost of one.
         further = (now.pss_kib - last.pss_kib) / (size - held)
         figures[f"memory_further_kib@{size}"] = further
         last = now
@@ -164,13 +164,13 @@ def _one_of(bench: Bench, size: int) -> Figures:
         f"one_of_cpu_us@{size}": cost.cpu_seconds * 1e6 / plan.single_events,
         f"one_of_p50_ms@{size}": answer["p50_ms"],
         f"one_of_p99_ms@{size}": answer["p99_ms"],
-        # Below the rate asked for: the server could not keep up.
+        # Lower than the requested rate: the server could not keep up.
         f"one_of_reached_per_s@{size}": (plan.single_events - 1) / seconds if seconds else 0.0,
     }
 
 
 def fan_out(bench: Bench) -> Figures:
-    """One event to all of many streams on one channel: now and then, and in bursts."""
+    """Send one event to all of many streams on one channel: at intervals, and in bursts."""
     server, generator, plan = bench.server, bench.generator, bench.plan
     streams = plan.fan_streams
     bench.aim("fan-", 1, streams)
@@ -247,7 +247,7 @@ def resume(bench: Bench) -> Figures:
 
 
 def restart(bench: Bench) -> Figures:
-    """Kill the worker under a crowd that comes back at once; time until the last is back."""
+    """Kill the worker while many streams are open, and measure until the last client is back."""
     server, generator = bench.server, bench.generator
     streams = min(bench.plan.storm_streams, server.most_streams)
     if server.ready == "sent" or streams < bench.plan.storm_streams:

@@ -1,4 +1,4 @@
-"""Show the generator streams with known faults: one that misses them measures nothing."""
+"""Checks that the generator finds known faults in streams; otherwise its results mean nothing."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 from benchmarks.generator import Generator
 
-#: Events the generator is told to expect on each stream.
+#: The number of events that the generator is told to expect on each stream.
 _EXPECTED = 6
 
 
 @dataclass(frozen=True)
 class Case:
-    """Events as they are sent, and what must be counted."""
+    """Events as they are sent, and the counts that the generator must report."""
 
     name: str
     sequence: Sequence[int]
@@ -40,11 +40,11 @@ CASES = (
 
 
 class CheckFailed(Exception):
-    """The generator did not see what was there."""
+    """The generator reported wrong counts."""
 
 
 def check() -> None:
-    """Raise CheckFailed unless the generator counts every case right."""
+    """Raise CheckFailed unless the generator counts every case correctly."""
     with Generator() as generator, socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(10)
         for case in CASES:
@@ -68,7 +68,7 @@ def check() -> None:
 
 
 def _send(listener: socket.socket, case: Case) -> None:
-    """Be a server: the head, then the events in pieces cut where it hurts."""
+    """Serve the head, then the events, cut into pieces at difficult places."""
     connection, _ = listener.accept()
     with connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

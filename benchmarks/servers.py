@@ -1,4 +1,4 @@
-"""Every server that is measured behind one face: install, start, streams, publish, stop."""
+"""The interface of every measured server: install, start, open streams, publish, stop."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ from benchmarks.paths import PEERS
 class Server:
     """One server under test, with one worker on one core.
 
-    Channels are named ``<prefix><number>``; a subclass says in ``request`` how a
-    stream on one is asked for.
+    Channels are named ``<prefix><number>``. A subclass defines in ``request`` how a client
+    asks for a stream on a channel.
     """
 
     name = ""
-    #: What the table calls it.
+    #: Its name in the table.
     label = ""
-    #: What a reader must know to judge its figures.
+    #: Facts that a reader needs to judge its figures.
     notes: tuple[str, ...] = ()
     #: When a stream counts as up: "head" (response head), "block" or "sent".
     ready = "head"
-    #: How long it may take to come to rest.
+    #: Seconds it may take to come to rest.
     settle_limit_seconds = 3.0
-    #: Whether a returning client gets what it missed, by Last-Event-ID.
+    #: Whether a returning client gets the events it missed, by Last-Event-ID.
     resumes = False
-    #: Streams it is asked to hold at most.
+    #: The largest number of streams that it is asked to hold.
     most_streams = 10_000
     #: Events published back to back in a burst.
     burst_events = 200
-    #: Whether it has a floor whose status changes it tells.
+    #: Whether it has a floor, and announces status changes on it.
     tells_changes = False
-    #: Whether a supervisor of its own replaces a dead worker.
+    #: Whether it has a supervisor that replaces a dead worker.
     has_master = False
 
     def __init__(self) -> None:
@@ -50,7 +50,7 @@ class Server:
     # --- to be filled in ------------------------------------------------------
 
     def install(self) -> None:
-        """Install what it needs; does nothing when all is there."""
+        """Install what it needs; do nothing if all of it exists."""
 
     def launch(self) -> None:
         """Start its processes with ``spawn``, the one with the port last."""
@@ -64,19 +64,19 @@ class Server:
 
     @property
     def log(self) -> Path:
-        """Where its processes write."""
+        """The file that its processes write to."""
         return PEERS / f"{self.name}.log"
 
     def spawn(
         self, *command: str | Path, cwd: Path | None = None, **env: str
     ) -> subprocess.Popen[bytes]:
-        """Start one of its processes on the servers' core; ``env`` is added to ours."""
+        """Start one of its processes on the servers' core; ``env`` is added to our environment."""
         process = processes.start(command, cwd=cwd or self.dir, log=self.log, env=env)
         self._processes.append(process)
         return process
 
     def start(self) -> None:
-        """Start it fresh, in an empty directory, on a new port, and wait for the port."""
+        """Start it in an empty directory, on a new port, and wait for the port."""
         self.dir = Path(tempfile.mkdtemp(prefix=f"{self.name}-", dir=PEERS))
         self.dir.chmod(0o755)
         self.port = processes.free_port()
@@ -91,11 +91,11 @@ class Server:
         subprocess.run(["rm", "-rf", self.dir], check=False)
 
     def pids(self) -> list[int]:
-        """Every process that does this server's work, brokers and databases included."""
+        """Every process that does this server's work, including brokers and databases."""
         return processes.family(p.pid for p in self._processes)
 
     def cpu_seconds(self) -> float:
-        """Processor time its processes have used so far."""
+        """The processor time that its processes have used so far."""
         return processes.cpu_seconds(self.pids())
 
     def kill_worker(self) -> None:
@@ -106,7 +106,7 @@ class Server:
                 if pid != main.pid:
                     os.kill(pid, signal.SIGKILL)
             return
-        # No master: a supervisor that starts it anew without delay.
+        # Without a master, act as a supervisor that restarts it without delay.
         os.kill(main.pid, signal.SIGKILL)
         main.wait()
         self._processes.pop()
@@ -139,9 +139,9 @@ class Server:
         return generator.publish(f"/publish?{query}", total=total, limit_seconds=limit_seconds)
 
     def settle(self, seconds: float = 0.5) -> None:
-        """Let it come to rest before it is measured; at most for ``settle_limit_seconds``.
+        """Wait until it is at rest before it is measured, at most ``settle_limit_seconds``.
 
-        Rest is under 5 % of the core for ``seconds``: heartbeats go on.
+        Rest means under 5 % of the core for ``seconds``; heartbeats continue.
         """
         deadline = time.monotonic() + self.settle_limit_seconds
         while time.monotonic() < deadline:

@@ -1,4 +1,4 @@
-"""The README's short table: what the goals are about, medians alone."""
+"""The README's short table: the figures behind the goals, only their medians."""
 
 from __future__ import annotations
 

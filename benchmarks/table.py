@@ -46,7 +46,7 @@ def rows(plan: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def markdown(results: Results) -> str:
-    """Return the table and, below it, what a reader must know."""
+    """Return the table and, below it, the facts that a reader needs."""
     servers = results["servers"]
     lines = [
         "| | " + " | ".join(server["label"] for server in servers.values()) + " |",
@@ -73,7 +73,7 @@ def _cell(spread: Mapping[str, float] | None) -> str:
 
 
 def number(value: float) -> str:
-    """Return three significant digits, as people write them."""
+    """Return the number with three significant digits."""
     if abs(value) >= 100:
         return f"{value:,.0f}"
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"

@@ -1,4 +1,4 @@
-"""The event every Python peer sends: the same twelve keys, some 370 bytes with its framing."""
+"""The event that every Python peer sends: the same twelve keys, some 370 bytes with its framing."""
 
 from __future__ import annotations
 

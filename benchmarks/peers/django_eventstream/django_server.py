@@ -1,6 +1,6 @@
 # mypy: ignore-errors
-# Runs in the peer's own environment, whose packages are not ours.
-"""django-eventstream on uvicorn, with its model storage, which is what lets a client resume."""
+# Runs in the peer's own environment, which has other packages than ours.
+"""django-eventstream on uvicorn, with its model storage, which lets a client resume."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # mypy: ignore-errors
-# Runs in the peer's own environment, whose packages are not ours.
+# Runs in the peer's own environment, which has other packages than ours.
 """flask-sse as its manual shows it: the blueprint, Redis behind it, gunicorn with gevent."""
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # mypy: ignore-errors
-# Runs in the peer's own environment, whose packages are not ours.
+# Runs in the peer's own environment, which has other packages than ours.
 """sse-starlette: one asyncio.Queue per stream, a set of queues per channel."""
 
 from __future__ import annotations
