@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -154,3 +155,15 @@ def test_no_module_at_the_top_has_a_name_that_other_programs_use():
     at_the_top |= {path.parent.name for path in REPOSITORY.glob("*/__init__.py")}
 
     assert not at_the_top & GENERIC
+
+
+def test_the_parts_of_the_load_generator_form_no_circle():
+    """Each C file includes the headers of what it calls."""
+    graph: dict[str, set[str]] = {}
+    for file in (REPOSITORY / "benchmarks" / "loadgen").glob("*.[ch]"):
+        included = re.findall(r'^#include "(\w+)\.h"$', file.read_text(), re.MULTILINE)
+        graph.setdefault(file.stem, set()).update(set(included) - {file.stem})
+
+    order = list(TopologicalSorter(graph).static_order())
+
+    assert (order[0], order[-1]) == ("machine", "main")

@@ -1,7 +1,7 @@
-/* A server that does nothing but write ready-made events: what the generator
- * can take at most. `batch` events go into one write, as a burst would. */
 #define _GNU_SOURCE
-#include "loadgen.h"
+#include "blast.h"
+
+#include "machine.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>

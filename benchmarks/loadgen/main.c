@@ -1,4 +1,7 @@
-/* Commands, one a line; times in milliseconds unless the name says otherwise.
+/* The load generator: thousands of event streams on one core, one epoll loop.
+ *
+ * Driven by commands on stdin, one a line; each answers with one line of JSON on stdout.
+ * Times are in milliseconds unless the name says otherwise.
  *
  *   target PORT                          the server on 127.0.0.1
  *   requests FILE                        one stream a line: path, then headers, by tabs
@@ -18,7 +21,12 @@
  *   quit
  */
 #define _GNU_SOURCE
-#include "loadgen.h"
+#include "blast.h"
+#include "generator.h"
+#include "machine.h"
+#include "publish.h"
+#include "stats.h"
+#include "streams.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -27,27 +35,13 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
-
-Generator g = {.log_fd = -1, .ready = READY_HEAD, .step = 1};
 
 /* After the last expected event, how long a duplicate may still show up. */
 enum { SETTLE_MS = 40 };
 
 static char stdin_tag;
 static bool stdin_ready;
-
-uint64_t now_ns(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec;
-}
-
-void fail(const char *what) {
-    fprintf(stderr, "loadgen: %s: %s\n", what, strerror(errno));
-    exit(1);
-}
 
 static void poll_once(int timeout_ms) {
     struct epoll_event events[512];

@@ -1,6 +1,7 @@
-/* From bytes of a response to counted events: head, chunked framing, lines. */
 #define _GNU_SOURCE
-#include "loadgen.h"
+#include "parse.h"
+
+#include "machine.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,15 +11,6 @@
 
 /* Every event carries "bench.<sequence>.<nanoseconds sent>" somewhere in its data. */
 static const char MARKER[] = "bench.";
-
-void push(uint32_t **array, size_t *len, size_t *cap, uint32_t value) {
-    if (*len == *cap) {
-        *cap = *cap ? *cap * 2 : 4096;
-        *array = realloc(*array, *cap * sizeof **array);
-        if (!*array) fail("realloc");
-    }
-    (*array)[(*len)++] = value;
-}
 
 static void keep(Stream *s, const char *bytes, size_t len) {
     if (s->carry_len + len > s->carry_cap) {
@@ -160,7 +152,6 @@ static bool parse_rest(Stream *s, char *bytes, size_t len, uint64_t arrival_ns) 
     return true;
 }
 
-/* Returns false when the stream is over: refused, or ended by the server. */
 bool parse_bytes(Stream *s, char *bytes, size_t len, uint64_t arrival_ns) {
     if (s->state == OPEN) return parse_rest(s, bytes, len, arrival_ns);
     keep(s, bytes, len);

@@ -1,7 +1,8 @@
-/* The publisher: one POST that asks a server to publish, or, for a server that
- * can only be told one event at a time (nchan), one pipelined POST per event. */
 #define _GNU_SOURCE
-#include "loadgen.h"
+#include "publish.h"
+
+#include "generator.h"
+#include "machine.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

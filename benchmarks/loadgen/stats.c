@@ -1,5 +1,7 @@
-/* Counts and percentiles as JSON. */
-#include "loadgen.h"
+#include "stats.h"
+
+#include "generator.h"
+#include "machine.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,8 @@
-/* One stream's socket: connect, ask, read, come back. */
 #define _GNU_SOURCE
-#include "loadgen.h"
+#include "streams.h"
+
+#include "machine.h"
+#include "parse.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -12,6 +14,8 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+enum { RECV_BYTES = 1 << 18, RETRY_MS = 20 };
 
 /* Streams waiting to try again, oldest first: the pause is the same for all. */
 static struct { uint32_t stream; uint64_t due_ns; } *queue;

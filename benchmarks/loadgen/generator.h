@@ -1,18 +1,13 @@
-/* The load generator: thousands of event streams on one core, one epoll loop.
- *
- * Driven by lines on stdin, one command a line; each answers one line of
- * JSON on stdout. main.c lists the commands. All times are nanoseconds of
- * CLOCK_MONOTONIC, which every server of the benchmark stamps its events
- * with, so that publish-to-client latency needs no second clock.
- */
-#ifndef LOADGEN_H
-#define LOADGEN_H
+/* What the generator holds: its streams, and what it has counted. Every other part but
+ * machine and blast works on this one object. */
+#ifndef GENERATOR_H
+#define GENERATOR_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-enum { ID_MAX = 96, RECV_BYTES = 1 << 18, RETRY_MS = 20 };
+enum { ID_MAX = 96 };
 
 typedef enum { IDLE, CONNECTING, HEAD, OPEN, WAITING } State;
 
@@ -70,39 +65,5 @@ typedef struct {
 } Generator;
 
 extern Generator g;
-
-uint64_t now_ns(void);
-void fail(const char *what);
-
-/* streams.c: open, read, close */
-void stream_open(Stream *s);
-void stream_close(Stream *s);
-void stream_event(Stream *s, uint32_t epoll_events);
-void retry_due_streams(void);
-int retry_timeout_ms(void);
-
-/* parse.c: bytes to events */
-bool parse_bytes(Stream *s, char *bytes, size_t len, uint64_t arrival_ns);
-void push(uint32_t **array, size_t *len, size_t *cap, uint32_t value);
-
-/* publish.c: the publisher's own connection */
-void publisher_post(const char *path);
-void publisher_paced(uint32_t channels, uint32_t first, uint32_t count, double rate,
-                     const char *path_prefix, const char *template_file);
-bool publisher_done(void);
-int publisher_timeout_ms(void);
-void publisher_event(uint32_t epoll_events);
-void publisher_tick(void);
-const char *publisher_answer(void);
-void publisher_close(void);
-extern char publisher_tag;      /* its address marks the publisher in epoll */
-
-/* stats.c */
-void stats_reset(void);
-void print_stats(const char *answer);
-void print_opening(uint64_t began_ns, uint32_t wanted);
-
-/* blast.c: the sink's counterpart, to find the generator's own ceiling */
-int blast(int port, uint32_t streams, uint32_t events, uint32_t batch);
 
 #endif

@@ -1,0 +1,3 @@
+#include "generator.h"
+
+Generator g = {.log_fd = -1, .ready = READY_HEAD, .step = 1};
