@@ -15,7 +15,7 @@ export PORT ?= 8000
 export DEMO ?= 1
 
 .PHONY: help
-help: ## List these targets
+help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
@@ -48,12 +48,12 @@ check: $(VENV)/.dev ## Lint, format and types
 	@$(BIN)/mypy
 
 .PHONY: format
-format: $(VENV)/.dev ## Put the code into its one format
+format: $(VENV)/.dev ## Format the code
 	@$(BIN)/ruff check --fix-only --quiet .
 	@$(BIN)/ruff format .
 
 .PHONY: bench
-bench: $(VENV)/.dev ## Measure: memory per stream, CPU per connect and per delivery
+bench: $(VENV)/.dev ## Compare the service with its peers: memory per stream, CPU per connect and delivery
 	@if [ -f benchmarks/__main__.py ]; then $(BIN)/python -m benchmarks $(ARGS); \
 	else echo "No benchmarks here yet (benchmarks/__main__.py)."; fi
 
@@ -61,7 +61,7 @@ bench: $(VENV)/.dev ## Measure: memory per stream, CPU per connect and per deliv
 clean: ## Remove what was installed and cached; keeps instance/, where the data is
 	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis tests/browser/node_modules
 
-# Servers that the tests start by themselves; tests of a missing one say so.
+# Servers that the tests start by themselves. A test whose server is missing says so.
 .PHONY: test-servers
 test-servers:
 	@scripts/install-test-servers
