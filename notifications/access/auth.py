@@ -79,7 +79,7 @@ def principal_from_claims(claims: Mapping[str, Any]) -> Principal:
         # Only text that a revocation can store: access must be possible to withdraw.
         inputs.exact_text("sub", subject)
     except ValidationError:
-        raise NotAuthenticated("The token's subject cannot be anybody's id.") from None
+        raise NotAuthenticated("The token's subject is not a possible id.") from None
     if role not in list(Role):
         raise NotAuthenticated("The token's role is none of: " + ", ".join(Role) + ".")
     if claims.get("type") == "refresh":

@@ -58,14 +58,14 @@ class OnlyProcess(Presence):
         self._counts = counts
 
     def stop(self) -> None:
-        """Do nothing: nobody else counts us."""
+        """Do nothing: no other process counts this one."""
 
     def total(self) -> Counts:
         """Return this process's own counts."""
         return self._counts()
 
     def announce_end(self) -> None:
-        """Do nothing: nobody listens."""
+        """Do nothing: no other process listens."""
 
     def others_serve(self) -> bool:
         """Return False: no other process hears what this one publishes."""

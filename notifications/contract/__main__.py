@@ -1,4 +1,4 @@
-"""Write what follows from the events: ``python -m notifications.contract``."""
+"""Writes the files that are made from the events: ``python -m notifications.contract``."""
 
 from notifications.contract.files import main
 

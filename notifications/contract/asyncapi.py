@@ -31,7 +31,7 @@ Pass over events and keys that you do not know: there may be more of them one da
 `events.md`, beside this document, says what is sent when, and to whom.
 """
 
-#: How a bearer is known, in both documents.
+#: How a bearer is identified, in both documents.
 SECURITY: Mapping[str, Any] = {
     "token": {
         "type": "http",
@@ -56,7 +56,7 @@ SECURITY: Mapping[str, Any] = {
     },
 }
 
-#: Who is to be asked, in both documents. Addresses are the restaurant's own.
+#: Whom to ask, in both documents. Addresses are the restaurant's own.
 CONTACT = {"name": "The team that runs the service"}
 
 

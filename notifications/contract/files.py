@@ -1,4 +1,4 @@
-"""The files that follow from the events, and the command that writes them.
+"""The files that are made from the events, and the command that writes them.
 
 ``python -m notifications.contract`` writes a JSON Schema for each event into ``docs/schemas/``,
 ``docs/asyncapi.yaml``, and, in the other files below, the parts that list the events. It needs

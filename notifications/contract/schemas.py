@@ -26,15 +26,14 @@ _TIMESTAMP = {
 def schema_of(kind: type[Payload], ref_template: str = "#/$defs/{model}") -> dict[str, Any]:
     """Return the JSON Schema of one event's data.
 
-    It lets keys pass that it does not know, as clients should: there may be
-    more of them one day.
+    It allows unknown keys, as clients should, because later versions may add keys.
     """
     made = kind.model_json_schema(schema_generator=_AsSent, ref_template=ref_template)
     if kind.omits_null:
         _let_keys_be_left_out(made)
     if issubclass(kind, PublishedEvent):
         made["properties"]["code"]["enum"] = list(kind.sentences)
-    # The description of a key first, as people read it.
+    # The description of a key first, because people read it first.
     properties = {
         name: {"description": value["description"], **value}
         for name, value in made["properties"].items()
@@ -50,12 +49,12 @@ def schema_of(kind: type[Payload], ref_template: str = "#/$defs/{model}") -> dic
 
 
 def description_of(kind: type[Payload]) -> str:
-    """Return what an event means, for people."""
+    """Return the meaning of an event, for people."""
     return inspect.cleandoc(kind.__doc__ or "").replace("``", "`")
 
 
 def components(ref_template: str) -> dict[str, Any]:
-    """Return the schema of every event and of what they have in common, by name."""
+    """Return the schema of every event and of their common parts, by name."""
     made: dict[str, Any] = {}
     for kind in EVENTS:
         schema = schema_of(kind, ref_template)
@@ -65,7 +64,7 @@ def components(ref_template: str) -> dict[str, Any]:
 
 
 def fields_of(kind: type[Payload]) -> dict[str, Any]:
-    """Return the schemas of what stands beside the data: ``event``, and ``id`` if it has one."""
+    """Return the schemas of the fields beside the data: ``event``, and ``id`` if it has one."""
     fields: dict[str, Any] = {"event": {"type": "string", "const": kind.event_type}}
     if kind.id_meaning is not None:
         fields["id"] = {"type": "string", "description": kind.id_meaning}
@@ -73,12 +72,12 @@ def fields_of(kind: type[Payload]) -> dict[str, Any]:
 
 
 def required_fields_of(kind: type[Payload]) -> list[str]:
-    """Return which of ``fields_of`` are always there."""
+    """Return which of ``fields_of`` are always present."""
     return ["event", "id"] if kind in PUBLISHED else ["event"]
 
 
 class _AsSent(GenerateJsonSchema):
-    """Every key is there, with or without a default, and others may be; moments have one form."""
+    """Require every key, with or without a default; allow others; give moments one form."""
 
     def model_schema(self, schema: core_schema.ModelSchema) -> JsonSchemaValue:
         made = super().model_schema(schema)
@@ -99,7 +98,7 @@ class _AsSent(GenerateJsonSchema):
 
 
 def _let_keys_be_left_out(schema: dict[str, Any]) -> None:
-    """Describe the keys that are left out where they have no value, and are never null."""
+    """Describe the keys that are left out if they have no value, and are never null."""
     for name, value in schema["properties"].items():
         if {"type": "null"} in value.get("anyOf", ()):
             kept, _null = value.pop("anyOf")

@@ -1,4 +1,4 @@
-"""The part of ``notifications.d.ts`` that follows from the events."""
+"""The part of ``notifications.d.ts`` that is made from the events."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _LINE_CHARS = 100
 #: The names of JSON's types in TypeScript.
 _NAMES = {"string": "string", "integer": "number", "boolean": "boolean", "null": "null"}
 
-#: A refresh goes to ``onRefresh``, in parts.
+#: A refresh goes to ``onRefresh``, as separate arguments.
 _FOR_ON_EVENT = [kind for kind in PUBLISHED if issubclass(kind, FloorEvent)]
 
 
 def declarations() -> str:
-    """Return the types of the events that ``onEvent`` is called with, and of what they hold."""
+    """Return the types of the events that ``onEvent`` is called with, and of their parts."""
     shared: dict[str, str] = {"AffectedData": _choices("AffectedData", list(AffectedData))}
     events = []
     for kind in _FOR_ON_EVENT:
@@ -68,7 +68,7 @@ def _types(schema: Mapping[str, Any]) -> list[str]:
 
 
 def _wrapped(begin: str, types: Sequence[str], indent: str) -> list[str]:
-    """Return ``begin`` and the union of ``types`` on as few lines as they fit."""
+    """Return ``begin`` and the union of ``types`` on as few lines as possible."""
     line = f"{begin}{' | '.join(types)};"
     if len(line) <= _LINE_CHARS:
         return [line]

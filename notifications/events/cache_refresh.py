@@ -38,7 +38,7 @@ AffectedKinds = Annotated[
 
 
 class RefreshParams(WireModel):
-    """What the sentence of a refresh names, but for the reasons: they are free text."""
+    """The values in the sentence of a refresh, except the reasons, which are free text."""
 
     affected_data: AffectedKinds
 

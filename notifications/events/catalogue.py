@@ -1,4 +1,4 @@
-"""All the events there are, found in this folder."""
+"""All events, found in this folder."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ def _found() -> tuple[type[Payload], ...]:
     )
 
 
-#: Every event, in the order of the documents: its own kind of file for each.
+#: Every event, in the order of the documents.
 EVENTS = _found()
 
-#: Those that channels carry.
+#: The events that channels carry.
 PUBLISHED = tuple(kind for kind in EVENTS if issubclass(kind, PublishedEvent))
 
-#: Those that a stream sends of itself.
+#: The events that a stream sends about itself.
 OF_THE_STREAM = tuple(kind for kind in EVENTS if kind not in PUBLISHED)

@@ -22,12 +22,12 @@ def body(payload: Payload) -> bytes:
     """Return ``payload`` as the ``event:`` and ``data:`` lines of a block.
 
     The JSON is ASCII-escaped: U+2028 and U+2029 end a line for some parsers,
-    and what is escaped cannot be cut in the middle of a character. It holds
-    no CR or LF either, so one ``data:`` line is enough.
+    and escaped text cannot be cut in the middle of a character. JSON also holds
+    no CR or LF, so one ``data:`` line is enough.
 
     Raises:
         ValueError: the event type holds NUL, CR or LF. It could forge
-            fields, so we refuse, not repair.
+            fields, so it is refused, not repaired.
 
     Spec: WHATWG HTML 9.2.6, "Interpreting an event stream".
     """
@@ -36,7 +36,7 @@ def body(payload: Payload) -> bytes:
 
 @cache
 def _head(event_type: str) -> bytes:
-    """Return the ``event:`` line and what comes before the data."""
+    """Return the ``event:`` line and the beginning of the ``data:`` line."""
     return f"event: {_refuse_line_breakers('event type', event_type)}\ndata: ".encode("ascii")
 
 
@@ -78,9 +78,9 @@ class EventId:
 
     @classmethod
     def parse(cls, text: str) -> Self | None:
-        """Return the id ``text`` spells, or None: nonsense is no error."""
+        """Return the id in ``text``, or None if it is not one."""
         epoch, dash, offset = text.strip().rpartition("-")
-        # 18 digits: no honest counter is longer, and int() stays cheap.
+        # 18 digits: no real counter is longer, and int() stays cheap.
         is_sane = dash and epoch.isascii() and epoch.isalnum() and len(epoch) <= 32
         if not (is_sane and offset.isascii() and offset.isdigit() and len(offset) <= 18):
             return None
@@ -90,8 +90,8 @@ class EventId:
 class Frame:
     """One block, ready to be written to any number of streams.
 
-    Kept as the HTTP/1.1 chunk it is written as: several chunks joined are
-    still a valid body, so a whole mailbox is one ``join`` and one write.
+    Stored as an HTTP/1.1 chunk: several joined chunks are still a valid body, so a
+    whole mailbox is one ``join`` and one write.
     """
 
     __slots__ = ("chunk",)
@@ -118,7 +118,7 @@ class StoredEvent(Frame):
 
     @property
     def event_id(self) -> EventId:
-        """The id a client resumes from."""
+        """The id from which a client resumes."""
         return EventId(self.epoch, self.offset)
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""What the events that a change on the floor makes have in common."""
+"""What all events about a change on the floor have in common."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from notifications.events.payload import PublishedEvent
 
 
 class FloorEvent(PublishedEvent):
-    """An event that tells of one change on the floor."""
+    """An event about one change on the floor."""
 
     @property
     @abstractmethod
     def audience(self) -> tuple[str, ...]:
-        """The channels it goes to. This is a security decision: one per event.
+        """The event's channels. Choosing them is a security decision: each event makes its own.
 
         The ids come from the change itself, as they were when it happened. So a change from
-        before a transfer goes to the former waiter and one from after it does not, however
+        before a transfer goes to the previous waiter and one from after it does not, however
         late it is announced.
         """

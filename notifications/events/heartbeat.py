@@ -10,7 +10,7 @@ from notifications.events.payload import EXAMPLE_MOMENT, Payload, Timestamp
 class Heartbeat(Payload):
     """The server is alive. Sent every ``heartbeatSeconds``, without an id."""
 
-    # It has a name, since a comment never reaches JavaScript.
+    # A named event and not a comment, because JavaScript cannot see comments.
     event_type: ClassVar[str] = "heartbeat"
 
     timestamp: Timestamp

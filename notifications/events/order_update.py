@@ -1,4 +1,4 @@
-"""``order_update``: where an order stands."""
+"""``order_update``: the status of an order."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _SENTENCES = {
 
 
 class OrderParams(TableParams):
-    """What a sentence about an order names."""
+    """The values in a sentence about an order."""
 
     item_count: Annotated[int, Field(ge=0, strict=True)] | None = Field(
         description="How many items it has; null where the sender does not count them."
@@ -81,7 +81,7 @@ class OrderUpdate(FloorEvent):
     ) -> Self:
         """Return the event with its sentence.
 
-        ``Your order has been completed (3 items) - Table 5``; without a count, without items.
+        ``Your order has been completed (3 items) - Table 5``; without a count, no brackets.
         """
         items = ""
         if item_count is not None:
@@ -98,7 +98,7 @@ class OrderUpdate(FloorEvent):
 
     @property
     def audience(self) -> tuple[str, ...]:
-        """The guest, and the waiter in charge when it happened."""
+        """The guests, and the waiter in charge when it happened."""
         return session_channel(self.session_id), waiter_channel(self.waiter_id)
 
     @classmethod

@@ -1,4 +1,4 @@
-"""What the data of an event is made of: its base classes and the fields they share."""
+"""The base classes of the events' data, and the fields they share."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _aware(moment: datetime) -> datetime:
     return moment
 
 
-# All strict: bytes are no id, True is no table, and a number is no moment.
+# All strict: bytes are not an id, True is not a table, and a number is not a moment.
 Id = Annotated[str, Field(min_length=1, max_length=MAX_ID_CHARS, pattern=ID_PATTERN, strict=True)]
 Moment = Annotated[
     datetime,
@@ -33,7 +33,7 @@ Moment = Annotated[
     PlainSerializer(format_timestamp, return_type=str),
 ]
 
-# The keys that several events have, with what they mean.
+# The keys that several events have, and their meaning.
 SessionId = Annotated[Id, Field(description="The session at the table.")]
 WaiterId = Annotated[Id, Field(description="Who holds the session now.")]
 TableNumber = Annotated[
@@ -41,7 +41,7 @@ TableNumber = Annotated[
 ]
 Message = Annotated[str, Field(description="What has happened, in an English sentence.")]
 Code = Annotated[str, Field(description="Which sentence that is, for other languages.")]
-#: Of a field ``params``.
+#: For a field ``params``.
 PARAMS_MEANING = "What the sentence names, for other languages."
 RequiresRefresh = Annotated[
     bool, Field(description="Whether something on the screen is out of date now.")
@@ -52,7 +52,7 @@ Version = Annotated[
     Field(description="Rises by one with each change; null where the sender keeps no count."),
 ]
 
-#: When the examples in the documents happened.
+#: The time of the examples in the documents.
 EXAMPLE_MOMENT = datetime(2024, 1, 15, 10, 30, tzinfo=UTC)
 
 
@@ -65,7 +65,7 @@ class WireModel(BaseModel):
 
 
 class TableParams(WireModel):
-    """What a sentence about a table names."""
+    """The values in a sentence about a table."""
 
     table_number: TableNumber
 
@@ -74,9 +74,9 @@ class Payload(WireModel):
     """The data of one event. The docstring of an event's class says what it means."""
 
     event_type: ClassVar[str]
-    #: Who hears it, in words, for the documents.
+    #: The audience in words, for the documents.
     goes_to: ClassVar[str] = "the one client"
-    #: What the ``id:`` beside it says; None where there is none.
+    #: The meaning of the ``id:`` beside it; None if it has none.
     id_meaning: ClassVar[str | None] = None
     #: Whether keys without a value are left out. Otherwise they are null.
     omits_null: ClassVar[bool] = False
@@ -94,7 +94,7 @@ class Payload(WireModel):
         )
 
     def to_wire(self) -> dict[str, Any]:
-        """Return the same as values."""
+        """Return the same as Python values."""
         wire: dict[str, Any] = json.loads(self.to_json())
         return wire
 

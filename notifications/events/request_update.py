@@ -1,4 +1,4 @@
-"""``request_update``: where a guest's request stands."""
+"""``request_update``: the status of a guest's request."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class RequestUpdate(FloorEvent):
 
     @property
     def audience(self) -> tuple[str, ...]:
-        """The guest, and the waiter in charge when it happened."""
+        """The guests, and the waiter in charge when it happened."""
         return session_channel(self.session_id), waiter_channel(self.waiter_id)
 
     @classmethod

@@ -62,7 +62,7 @@ class SessionTransfer(FloorEvent):
     def told(cls, *, table_number: int, cause: TransferCause, **facts: Any) -> Self:
         """Return the event with its sentence.
 
-        ``Your waiter has been updated (shift change) - Table 5``; other causes likewise, and
+        ``Your waiter has been updated (shift change) - Table 5``; other causes have theirs, and
         ``TransferCause.OTHER`` has no brackets.
         """
         code, text = _SENTENCES[cause]
@@ -76,7 +76,7 @@ class SessionTransfer(FloorEvent):
 
     @property
     def audience(self) -> tuple[str, ...]:
-        """The guest, the new waiter, and the previous one, who has to drop the table."""
+        """The guests, the new waiter, and the previous one, whose screen must drop the table."""
         channels = (
             session_channel(self.session_id),
             waiter_channel(self.waiter_id),

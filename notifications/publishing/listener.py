@@ -1,4 +1,4 @@
-"""From the waiter service's signals to notifications and refreshes."""
+"""Turns the waiter service's signals into notifications and refreshes."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from waiter_service.statuses import Status
 
 
 class FloorListener:
-    """Hears what happens on the floor, and sees that those it concerns are told.
+    """Receives each change on the floor, and notifies the people it concerns.
 
-    What a receiver raises stays with the outbox, which announces the change
-    again: with its id as key an event stays single, and a refresh that is
-    triggered twice is joined into one.
+    If a receiver raises an exception, the change stays in the outbox and is announced again.
+    That is harmless: the change's id is the key, so its event is sent once, and a refresh that
+    is triggered twice is joined into one.
 
     After each change it pauses, so that the loop checks its sockets and timers. A flush
     announces a whole backlog at once, and SQLite switches greenlets only where it has to
@@ -39,7 +39,7 @@ class FloorListener:
     ) -> None:
         self._notifications = notifications
         self._cache_refresh = cache_refresh
-        # By waiter: the transfer that alone has triggered what is pending for them.
+        # By waiter: the transfer that triggered all refreshes now pending for the waiter.
         self._transfers: dict[str, str] = {}
         # With Redis the tables of one transfer are announced side by side.
         self._transfer_lock = RLock()
@@ -56,12 +56,12 @@ class FloorListener:
             raise ChangeUnheard(unheard)
 
     def connect(self) -> None:
-        """Hear the signals from now on. Idempotent."""
+        """Receive the signals from now on. Idempotent."""
         for signal, receiver in self._receivers:
             signal.connect(receiver)
 
     def disconnect(self) -> None:
-        """Hear them no more. Idempotent."""
+        """Stop receiving the signals. Idempotent."""
         for signal, receiver in self._receivers:
             signal.disconnect(receiver)
 
@@ -113,13 +113,13 @@ class FloorListener:
         self._finish(change)
 
     def _on_session_transferred(self, _sender: object, *, change: changes.SessionTransfer) -> None:
-        # What is still pending for the previous waiter may name this session:
-        # it is sent while the session is theirs, not after. What the transfer itself
-        # has triggered, at its other tables, may wait.
+        # Refreshes pending for the previous waiter may name this session, so they are
+        # sent while the session is still theirs. Refreshes that the same transfer has
+        # triggered, at its other tables, may wait.
         waiter_id, transfer_id = change.previous_waiter_id, change.transfer_id or change.id
         with self._transfer_lock:
             if self._transfers.get(waiter_id) != transfer_id:
-                # First: what is triggered while this is sent must be sent as well.
+                # Set first: a refresh triggered while this one is sent must be sent as well.
                 self._transfers[waiter_id] = transfer_id
                 try:
                     self._cache_refresh.force_immediate_refresh(waiter_id=waiter_id)

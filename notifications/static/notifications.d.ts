@@ -3,7 +3,7 @@
 // made by `python -m notifications.contract`: events
 export type AffectedData = "requests" | "orders" | "sessions" | "analytics" | "reviews" | "all";
 
-/** What a sentence about an order names. */
+/** The values in a sentence about an order. */
 export interface OrderParams {
   /** The number on the table. */
   tableNumber: number;
@@ -18,7 +18,7 @@ export type OrderStatus =
 export type RequestStatus =
   | "New" | "Acknowledged" | "InProgress" | "Completed" | "OnHold" | "Cancelled" | "Done";
 
-/** What a sentence about a table names. */
+/** The values in a sentence about a table. */
 export interface TableParams {
   /** The number on the table. */
   tableNumber: number;

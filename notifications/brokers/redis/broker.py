@@ -112,7 +112,7 @@ class RedisBroker(Broker):
             raise BrokerUnusable(trouble)
 
     def start(self, sink: Sink) -> None:
-        """Begin to feed ``sink``; never waits. ``status`` tells whether Redis has answered."""
+        """Begin to feed ``sink``; never waits. ``status`` says whether Redis has answered."""
         self._feed.sink = sink
         self._link.start()
         self._subscriber.start()

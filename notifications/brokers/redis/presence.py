@@ -59,7 +59,7 @@ class RedisPresence(Presence):
         self._background.start()
 
     def stop(self) -> None:
-        """Withdraw the report, so that nobody counts us any longer. Idempotent."""
+        """Withdraw the report, so that other processes stop counting this one. Idempotent."""
         if self._background.is_running:
             self._background.stop()
             try:
