@@ -1,9 +1,9 @@
 """What the environment may set, read once and checked at the start.
 
-``Settings.load()`` is the only reader of the environment; everyone else is
-handed values. Each field below names its variable, its unit in its own name,
-its default and, where one exists, how to switch it off. A variable that is set
-but empty counts as not set.
+``Settings.load()`` reads all variables below, and the rest of the application gets their
+values. (``WaiterService.from_env`` reads the database's variables itself, for scripts.)
+Each field has its variable, its default and, if there is one, its off switch; its name has
+the unit. A variable that is set but empty counts as not set.
 """
 
 from __future__ import annotations
