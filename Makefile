@@ -1,4 +1,4 @@
-# One word each: run, test, check, bench. `make help` lists them.
+# One word each: run, dev, test, check, bench. `make help` lists them.
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
@@ -19,12 +19,23 @@ help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
-run: $(VENV)/.runtime ## Run the service on 127.0.0.1:$PORT (8000), with demo data unless DEMO=0
+run: restaurant ## Run the service on 127.0.0.1:$PORT (8000), with demo data unless DEMO=0
+	@exec $(BIN)/gunicorn --config gunicorn.conf.py
+
+.PHONY: dev
+dev: restaurant $(VENV)/.dev ## Do as run does, and restart when a source file changes
+	@SSE_DRAIN_SECONDS=0 exec $(BIN)/python -m scripts.serve_and_restart
+
+.PHONY: restaurant
+restaurant: $(VENV)/.runtime
 	@$(BIN)/python -m runtime.http.port
 	@$(BIN)/flask --app app db upgrade
 	@[ "$(DEMO)" = 0 ] || $(BIN)/flask --app app demo seed
 	@[ "$(DEMO)" = 0 ] || echo "Demo page: http://127.0.0.1:$(PORT)/demo   (Ctrl-C stops the service)"
-	@exec $(BIN)/gunicorn --config gunicorn.conf.py
+
+.PHONY: migration
+migration: $(VENV)/.dev ## Write the next migration from the models: make migration NAME="Notes of waiters"
+	@$(BIN)/python -m scripts.make_migration "$(NAME)"
 
 # Most tests wait, so three processes keep two cores busy. Each process takes a whole file
 # at a time, because the tests of a file may share a server; files start in their usual

@@ -48,8 +48,8 @@ def open_restaurant(database_url: str, schema: str | None = None) -> None:
 class ServiceServer:
     """One gunicorn on a port of its own.
 
-    ``env``, ``python`` and ``command`` are what it is started with; change them and
-    ``restart()``. Everything it writes is in ``log``.
+    ``env``, ``python``, ``command`` and ``code``, a folder, are what it is started with; change
+    them and ``restart()``. Everything it writes is in ``log``.
     """
 
     def __init__(self, directory: Path, database_url: str, **env: object) -> None:
@@ -70,6 +70,7 @@ class ServiceServer:
             **{name: str(value) for name, value in env.items()},
         }
         self.python = sys.executable
+        self.code = REPOSITORY
         self.command = ["gunicorn", "--config", "gunicorn.conf.py"]
         self.expected_errors: list[str] = []
         """Texts that excuse an error or a traceback in the log, of the record that has one."""
@@ -118,7 +119,7 @@ class ServiceServer:
         with self._log_path.open("ab") as log:
             self._process = subprocess.Popen(
                 [self.python, "-m", *self.command],
-                cwd=REPOSITORY,
+                cwd=self.code,
                 env=self.env,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

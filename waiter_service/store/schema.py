@@ -97,13 +97,18 @@ def upgrade(connection: Connection, schema: str | None = None, *, to: str = "hea
         # So a migration that forgets to name the schema fails, and does not alter another program's
         # table in the same database.
         connection.execute(text("SELECT set_config('search_path', '', true)"))
-    config = _config()
+    config = alembic_config()
     config.attributes["connection"] = connection
     config.attributes["schema"] = schema
     command.upgrade(config, to)
 
 
-def _config() -> Config:
+def alembic_config() -> Config:
+    """Return what Alembic needs to find the migrations.
+
+    Its commands also need a connection in ``attributes["connection"]``, and the schema's name, if
+    there is one, in ``attributes["schema"]``.
+    """
     from alembic.config import Config
 
     config = Config()

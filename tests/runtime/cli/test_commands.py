@@ -51,7 +51,7 @@ def make(directory: Path, *words: str, **env: str) -> subprocess.CompletedProces
 def test_help_names_the_targets():
     result = make(REPOSITORY)
 
-    for target in ("run", "test", "check", "bench"):
+    for target in ("run", "dev", "test", "check", "bench", "migration"):
         assert re.search(rf"^make {target}\s+\S", result.stdout, re.MULTILINE)
 
 

@@ -179,6 +179,6 @@ def test_a_script_that_sets_the_instance_directory_alone_finds_the_servers_datab
 
 
 def test_revisions_are_those_that_alembic_finds() -> None:
-    scripts = ScriptDirectory.from_config(schema._config())
+    scripts = ScriptDirectory.from_config(schema.alembic_config())
     assert schema.expected_revision() == scripts.get_current_head()
     assert schema.known_revisions() == {each.revision for each in scripts.walk_revisions()}

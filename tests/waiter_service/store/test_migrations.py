@@ -15,7 +15,7 @@ def database_at(empty_database_url):
 
     def at(revision):
         with database.engine.begin() as connection:
-            config = schema._config()
+            config = schema.alembic_config()
             config.attributes["connection"] = connection
             command.upgrade(config, revision)
         return database

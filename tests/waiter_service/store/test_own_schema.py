@@ -170,7 +170,7 @@ def test_way_back_through_the_migrations_stays_in_the_schema(shared_url: str) ->
     database.upgrade()
     with database.engine.begin() as connection:
         connection.execute(text("SET LOCAL search_path TO ''"))
-        config = schema._config()
+        config = schema.alembic_config()
         config.attributes.update(connection=connection, schema="floor")
         command.downgrade(config, "base")
     assert tables(shared_url, "floor") == {"alembic_version"}
