@@ -17,6 +17,7 @@ from tests.support.programs import REPOSITORY
 DOCUMENTS = (
     REPOSITORY / "README.md",
     REPOSITORY / "CHANGELOG.md",
+    REPOSITORY / "CONTRIBUTING.md",
     REPOSITORY / "benchmarks" / "README.md",
     *sorted((REPOSITORY / "docs").rglob("*.md")),
 )
