@@ -1,8 +1,8 @@
-"""What CONTRIBUTING.md names is there."""
+"""What CONTRIBUTING.md and the README's picture of the tree name is there."""
 
 import re
 
-from tests.support.documents import inline_code
+from tests.support.documents import examples, inline_code
 from tests.support.programs import REPOSITORY
 
 DOCUMENT = REPOSITORY / "CONTRIBUTING.md"
@@ -35,3 +35,19 @@ def test_each_part_that_grows_has_its_list():
         *("An event", "An endpoint", "A setting", "A limit", "A broker", "A migration"),
     ]
     assert len(paths()) > 50
+
+
+def test_the_readmes_picture_of_the_tree_names_what_is_there():
+    (tree,) = [
+        each.code
+        for each in examples(REPOSITORY / "README.md", "")
+        if each.code.startswith("app.py ")
+    ]
+    shown = re.findall(r"^(  )?(\S+(?:  \S+)*)(?:   |$)", tree, re.MULTILINE)
+    assert len(shown) > 10
+    package = ""
+    for indent, names in shown:
+        package = package if indent else names
+        for name in names.split():
+            place = f"{package}{name}" if indent else name
+            assert (REPOSITORY / place).exists(), place
