@@ -23,9 +23,9 @@ class BatchStore(Protocol):
     While one is being sent, the next waits, so a channel's refreshes keep their order, and
     an outage leaves no more than two.
 
-    A claimed batch belongs to its claimer for the length of a lease. If it is neither done
-    nor postponed by then, the next to claim gets it, with the same id. A late call, on a
-    batch that another worker has finished or claimed meanwhile, does no harm.
+    A worker leases a batch for a limited time. If the batch is neither done nor postponed by
+    then, the next worker that asks gets it, with the same id. A late call, on a batch that
+    another worker has finished or leased meanwhile, does no harm.
 
     All times are seconds on ``clock``. A shared store may switch greenlets in every
     method, and raises ``BrokerUnavailable`` if it cannot be reached.
@@ -45,13 +45,13 @@ class BatchStore(Protocol):
     def add_all(self, additions: Sequence[tuple[str, Trigger]], now: float) -> float:
         """Do the same for several (channel, trigger) at once; return when the first is due."""
 
-    def claim_due(self, now: float, limit: int) -> list[Batch]:
-        """Claim up to ``limit`` batches that are due, the longest due first."""
+    def lease_due(self, now: float, limit: int) -> list[Batch]:
+        """Lease up to ``limit`` batches that are due, the longest due first."""
 
-    def claim_channel(self, channel: str, now: float) -> Batch | None:
-        """Claim the channel's batch, due or not; None if there is none.
+    def lease_channel(self, channel: str, now: float) -> Batch | None:
+        """Lease the channel's batch, due or not; None if there is none.
 
-        A batch that waits to be retried can be claimed, one that is being sent cannot.
+        A batch that waits to be retried can be leased, one that is being sent cannot.
         """
 
     def channels(self) -> list[str]:
@@ -64,14 +64,14 @@ class BatchStore(Protocol):
         """Offer ``batch`` again at ``until``: publishing it has failed."""
 
     def next_due(self) -> float | None:
-        """Return when ``claim_due`` will next have something; None if nothing waits."""
+        """Return when ``lease_due`` will next have something; None if nothing waits."""
 
     def pending(self) -> int:
         """Count the batches that are not done."""
 
 
 @dataclass(slots=True)
-class _Claim:
+class _Lease:
     """A batch being sent. ``until``: the lease's end, or the next attempt."""
 
     batch: Batch
@@ -88,7 +88,7 @@ class MemoryBatches:
     def __init__(self, *, lease_seconds: float = LEASE_SECONDS) -> None:
         self._lease_seconds = lease_seconds
         self._collecting: dict[str, Batch] = {}
-        self._claims: dict[str, _Claim] = {}
+        self._leases: dict[str, _Lease] = {}
         # (moment, channel), soonest first. Moments are mostly put off, so an entry may be
         # too early; it is corrected when it comes first. A plain min() over all channels
         # would be shorter, but quadratic in a rush.
@@ -105,29 +105,29 @@ class MemoryBatches:
     def add_all(self, additions: Sequence[tuple[str, Trigger]], now: float) -> float:
         return min(self.add(channel, trigger, now) for channel, trigger in additions)
 
-    def claim_due(self, now: float, limit: int) -> list[Batch]:
-        claimed: list[Batch] = []
-        while len(claimed) < limit and (channel := self._next_channel(now)) is not None:
-            claimed.append(self._claim(channel, now))
-        return claimed
+    def lease_due(self, now: float, limit: int) -> list[Batch]:
+        leased: list[Batch] = []
+        while len(leased) < limit and (channel := self._next_channel(now)) is not None:
+            leased.append(self._lease(channel, now))
+        return leased
 
-    def claim_channel(self, channel: str, now: float) -> Batch | None:
-        claim = self._claims.get(channel)
-        if claim and not claim.is_postponed and claim.until > now:
+    def lease_channel(self, channel: str, now: float) -> Batch | None:
+        lease = self._leases.get(channel)
+        if lease and not lease.is_postponed and lease.until > now:
             return None
-        return self._claim(channel, now) if claim or channel in self._collecting else None
+        return self._lease(channel, now) if lease or channel in self._collecting else None
 
     def channels(self) -> list[str]:
-        return list(dict.fromkeys([*self._claims, *self._collecting]))
+        return list(dict.fromkeys([*self._leases, *self._collecting]))
 
     def done(self, *batches: Batch) -> None:
         for batch in filter(self._holds, batches):
-            del self._claims[batch.channel]
+            del self._leases[batch.channel]
             self._note(batch.channel)
 
     def postpone(self, batch: Batch, until: float) -> None:
         if self._holds(batch):
-            self._claims[batch.channel] = _Claim(batch, until, is_postponed=True)
+            self._leases[batch.channel] = _Lease(batch, until, is_postponed=True)
             self._note(batch.channel)
 
     def next_due(self) -> float | None:
@@ -135,24 +135,24 @@ class MemoryBatches:
         return None if math.isinf(moment) else moment
 
     def pending(self) -> int:
-        return len(self._collecting) + len(self._claims)
+        return len(self._collecting) + len(self._leases)
 
-    def _claim(self, channel: str, now: float) -> Batch:
-        claim = self._claims.get(channel)
-        batch = claim.batch if claim else self._collecting.pop(channel)
+    def _lease(self, channel: str, now: float) -> Batch:
+        lease = self._leases.get(channel)
+        batch = lease.batch if lease else self._collecting.pop(channel)
         batch = replace(batch, attempts=batch.attempts + 1)
-        self._claims[channel] = _Claim(batch, now + self._lease_seconds)
+        self._leases[channel] = _Lease(batch, now + self._lease_seconds)
         self._note(channel)
         return batch
 
     def _holds(self, batch: Batch) -> bool:
-        claim = self._claims.get(batch.channel)
-        return claim is not None and claim.batch.id == batch.id
+        lease = self._leases.get(batch.channel)
+        return lease is not None and lease.batch.id == batch.id
 
     def _moment(self, channel: str) -> float:
         """Return when the channel next needs attention; infinity for never."""
-        if claim := self._claims.get(channel):
-            return claim.until
+        if lease := self._leases.get(channel):
+            return lease.until
         batch = self._collecting.get(channel)
         return batch.due_at if batch else math.inf
 

@@ -2,7 +2,7 @@
 
 A channel has one batch, whichever worker its triggers come through, and a worker that
 dies leaves its batches to the others. All times are those of Redis's clock, which each
-worker learns whenever it claims what is due: the clocks of their machines may differ.
+worker learns whenever it leases what is due: the clocks of their machines may differ.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from notifications.refresh.trigger import Priority, Trigger
 POLL_SECONDS = 0.5
 
 ADD = Script.load(__file__, "batches", "add")
-CLAIM_DUE = Script.load(__file__, "batches", "claim_due")
-CLAIM_CHANNEL = Script.load(__file__, "batches", "claim_channel")
+LEASE_DUE = Script.load(__file__, "batches", "lease_due")
+LEASE_CHANNEL = Script.load(__file__, "batches", "lease_channel")
 DONE = Script.load(__file__, "batches", "done")
 POSTPONE = Script.load(__file__, "batches", "postpone")
 WAITING = Script.load(__file__, "waiting")
@@ -76,14 +76,14 @@ class RedisBatches:
         batches = json.dumps([_fields(batch) for batch in opened.values()])
         return float(self._run(ADD, batches, MAX_AFFECTED_IDS, MAX_REASONS)) / 1000
 
-    def claim_due(self, now: float, limit: int) -> list[Batch]:
+    def lease_due(self, now: float, limit: int) -> list[Batch]:
         asked_at = time.monotonic()
-        redis_ms, *found = self._run(CLAIM_DUE, _ms(now), self._lease_ms, limit)
+        redis_ms, *found = self._run(LEASE_DUE, _ms(now), self._lease_ms, limit)
         self._ahead_seconds = redis_ms / 1000 - asked_at
         return [_load(each) for each in found]
 
-    def claim_channel(self, channel: str, now: float) -> Batch | None:
-        found = self._run(CLAIM_CHANNEL, channel, _ms(now), self._lease_ms)
+    def lease_channel(self, channel: str, now: float) -> Batch | None:
+        found = self._run(LEASE_CHANNEL, channel, _ms(now), self._lease_ms)
         return _load(found) if found else None
 
     def channels(self) -> list[str]:

@@ -26,7 +26,7 @@ It must be idempotent by ``batch.id`` and raise if it failed: the batch is
 sent again then, with the same id. It may switch greenlets.
 """
 
-# How many batches one round claims. Between rounds the loop checks its sockets and timers.
+# How many batches one round leases. Between rounds the loop checks its sockets and timers.
 MAX_BATCHES_PER_ROUND = 64
 
 # Guesses: a broker that restarts is back in a second or two, and after a long outage
@@ -36,7 +36,7 @@ MAX_RETRY_SECONDS = 10.0
 STORE_RETRY_SECONDS = 1.0
 
 # Batches that come due within so short a time go out in one round. At 200 changes a second
-# that is five batches for one claim, and it is short against a quiet time of 200 ms.
+# that is five batches for one lease, and it is short against a quiet time of 200 ms.
 ROUND_SECONDS = 0.025
 
 # A new batch wakes the greenlet, so this only limits the harm if a clock was set.
@@ -90,8 +90,8 @@ class RefreshSender:
         A batch that cannot be published is kept, and due again later.
         """
         sent = 0
-        while claimed := self._batches.claim_due(now, MAX_BATCHES_PER_ROUND):
-            sent += self._send(claimed, now)
+        while leased := self._batches.lease_due(now, MAX_BATCHES_PER_ROUND):
+            sent += self._send(leased, now)
             gevent.sleep(PAUSE_SECONDS)
         return sent
 
@@ -101,7 +101,7 @@ class RefreshSender:
         A batch that another greenlet or worker is sending is left to it.
         """
         sent = 0
-        while (batch := self._batches.claim_channel(channel, now)) and self._send([batch], now):
+        while (batch := self._batches.lease_channel(channel, now)) and self._send([batch], now):
             sent += 1
         # A batch that was opened meanwhile, behind this one, may be due already.
         self._background.wake()

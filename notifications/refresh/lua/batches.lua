@@ -2,7 +2,7 @@
 --
 -- KEYS[1], due: a sorted set of channels by when they next need attention, in ms. KEYS[2],
 -- collecting: a hash from each channel to the batch that triggers join. KEYS[3], sending: a
--- hash from each channel to the batch that a worker has claimed.
+-- hash from each channel to the batch that a worker has leased.
 -- ARGV[1]: not used. Answer: none; the script goes on.
 local due, collecting, sending = KEYS[1], KEYS[2], KEYS[3]
 
@@ -18,7 +18,7 @@ local function keep()
   for _, key in ipairs(KEYS) do redis.call('EXPIRE', key, keep_seconds) end
 end
 
-local function claim(channel, now_ms, lease_ms)
+local function lease(channel, now_ms, lease_ms)
   local found = redis.call('HGET', sending, channel)
   if not found then
     found = redis.call('HGET', collecting, channel)

@@ -1,4 +1,4 @@
--- Forget batches that were published, unless another process has claimed them since.
+-- Forget batches that were published, unless another process has leased them since.
 --
 -- KEYS: due, collecting, sending. ARGV[1]: not used. ARGV[2] and on: the channel and the id
 -- of each batch in turn.

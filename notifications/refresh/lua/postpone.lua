@@ -1,4 +1,4 @@
--- Offer a claimed batch again later, unless another process has claimed it since.
+-- Offer a leased batch again later, unless another process has leased it since.
 --
 -- KEYS: due, collecting, sending. ARGV[1]: not used. ARGV[2]: the channel. ARGV[3]: the
 -- batch's id. ARGV[4]: when to offer it, in ms.

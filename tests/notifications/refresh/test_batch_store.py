@@ -42,17 +42,17 @@ def only(batches: list[Batch]) -> Batch:
 
 def test_empty_store_has_nothing_due(store: BatchStore) -> None:
     assert store.next_due() is None
-    assert store.claim_due(NOW, 10) == []
-    assert store.claim_channel(ANNA, NOW) is None
+    assert store.lease_due(NOW, 10) == []
+    assert store.lease_channel(ANNA, NOW) is None
     assert store.channels() == []
     assert store.pending() == 0
 
 
-def test_batch_can_be_claimed_from_its_due_moment_on(store: BatchStore) -> None:
+def test_batch_can_be_leased_from_its_due_moment_on(store: BatchStore) -> None:
     assert store.add(ANNA, trigger("ord-1"), NOW) == at(0.2)
     assert store.next_due() == at(0.2)
-    assert store.claim_due(NOW + 0.199, 10) == []
-    batch = only(store.claim_due(NOW + 0.2, 10))
+    assert store.lease_due(NOW + 0.199, 10) == []
+    batch = only(store.lease_due(NOW + 0.2, 10))
     assert (batch.channel, batch.affected_ids, batch.attempts) == (ANNA, ("ord-1",), 1)
 
 
@@ -63,7 +63,7 @@ def test_triggers_that_come_together_join_as_one_by_one(store: BatchStore) -> No
         for each in (trigger("ord-1"), trigger(kind="analytics", priority="medium"))
     ]
     assert store.add_all(additions, NOW) == at(0.2)
-    for batch in store.claim_due(NOW + 0.2, 10):
+    for batch in store.lease_due(NOW + 0.2, 10):
         assert batch.affected_data == ("orders", "analytics")
         assert batch.affected_ids == ("ord-1",)
         assert batch.triggers == 2
@@ -76,7 +76,7 @@ def test_triggers_join_and_move_the_moment(store: BatchStore) -> None:
     store.add(ANNA, trigger("ord-2", reason="a"), NOW + 1.1)
     assert store.next_due() == at(1.3)
 
-    batch = only(store.claim_due(NOW + 1.3, 10))
+    batch = only(store.lease_due(NOW + 1.3, 10))
     assert batch.priority is Priority.HIGH
     assert batch.affected_data == ("orders", "sessions")
     assert batch.affected_ids == ("s-1", "ord-1", "ord-2")
@@ -89,7 +89,7 @@ def test_lists_keep_their_limits(store: BatchStore) -> None:
     for number in range(MAX_AFFECTED_IDS):
         store.add(ANNA, trigger(f"ord-{number}", reason=f"reason {number % 25}"), NOW)
         store.add(BEN, trigger(f"ord-{number}", f"ord-{number + 1}"), NOW)
-    anna, ben = sorted(store.claim_due(NOW + 9, 10), key=lambda batch: batch.channel)
+    anna, ben = sorted(store.lease_due(NOW + 9, 10), key=lambda batch: batch.channel)
     assert len(anna.affected_ids) == MAX_AFFECTED_IDS
     assert len(anna.reasons) == MAX_REASONS
     assert anna.reasons_left_out == 5 * 8
@@ -100,83 +100,83 @@ def test_lists_keep_their_limits(store: BatchStore) -> None:
 def test_text_survives_the_store(store: BatchStore) -> None:
     reason = 'Ünïcödé \u2028 \U0001f35d "quoted" \\ back/slash'
     store.add(ANNA, trigger(reason=reason), NOW)
-    assert only(store.claim_due(NOW + 1, 10)).reasons == (reason,)
+    assert only(store.lease_due(NOW + 1, 10)).reasons == (reason,)
 
 
-def test_longest_due_are_claimed_first_up_to_the_limit(store: BatchStore) -> None:
+def test_longest_due_are_leased_first_up_to_the_limit(store: BatchStore) -> None:
     for number in range(5):
         store.add(f"waiter:w{number}", trigger(), NOW - number)
-    assert len(store.claim_due(NOW + 9, 2)) == 2
-    assert len(store.claim_due(NOW + 9, 9)) == 3
-    assert store.claim_due(NOW + 9, 9) == []
+    assert len(store.lease_due(NOW + 9, 2)) == 2
+    assert len(store.lease_due(NOW + 9, 9)) == 3
+    assert store.lease_due(NOW + 9, 9) == []
 
 
-def test_claimed_batch_is_nobody_elses_until_its_lease_ends(store: BatchStore) -> None:
+def test_leased_batch_is_nobody_elses_until_its_lease_ends(store: BatchStore) -> None:
     store.add(ANNA, trigger(), NOW)
-    first = only(store.claim_due(NOW + 1, 10))
-    assert store.claim_due(NOW + 10.99, 10) == []
-    assert store.claim_channel(ANNA, NOW + 10.99) is None
+    first = only(store.lease_due(NOW + 1, 10))
+    assert store.lease_due(NOW + 10.99, 10) == []
+    assert store.lease_channel(ANNA, NOW + 10.99) is None
     assert store.next_due() == at(11)
 
-    second = only(store.claim_due(NOW + 11, 10))
+    second = only(store.lease_due(NOW + 11, 10))
     assert second == replace(first, attempts=2), "the same batch, with the same id"
 
 
 def test_done_batch_is_gone(store: BatchStore) -> None:
     store.add(ANNA, trigger(), NOW)
-    store.done(only(store.claim_due(NOW + 1, 10)))
+    store.done(only(store.lease_due(NOW + 1, 10)))
     assert store.pending() == 0
     assert store.next_due() is None
-    assert store.claim_due(NOW + 99, 10) == []
+    assert store.lease_due(NOW + 99, 10) == []
 
 
-def test_trigger_after_the_claim_opens_another_batch_that_waits_its_turn(
+def test_trigger_after_the_lease_opens_another_batch_that_waits_its_turn(
     store: BatchStore,
 ) -> None:
     store.add(ANNA, trigger("ord-1"), NOW)
-    first = only(store.claim_due(NOW + 0.2, 10))
+    first = only(store.lease_due(NOW + 0.2, 10))
     assert store.add(ANNA, trigger("ord-2"), NOW + 0.3) == at(0.5)
     assert store.pending() == 2
-    assert store.claim_due(NOW + 5, 10) == []
+    assert store.lease_due(NOW + 5, 10) == []
 
     store.done(first)
     assert store.next_due() == at(0.5)
-    second = only(store.claim_due(NOW + 5, 10))
+    second = only(store.lease_due(NOW + 5, 10))
     assert second.affected_ids == ("ord-2",)
     assert second.id != first.id
 
 
 def test_postponed_batch_comes_again_and_can_be_had_earlier(store: BatchStore) -> None:
     store.add(ANNA, trigger(), NOW)
-    store.postpone(only(store.claim_due(NOW + 1, 10)), NOW + 3)
+    store.postpone(only(store.lease_due(NOW + 1, 10)), NOW + 3)
     assert store.next_due() == at(3)
-    assert store.claim_due(NOW + 2.99, 10) == []
+    assert store.lease_due(NOW + 2.99, 10) == []
 
-    early = store.claim_channel(ANNA, NOW + 2)
+    early = store.lease_channel(ANNA, NOW + 2)
     assert early is not None
     assert early.attempts == 2
     store.postpone(early, NOW + 3)
-    assert only(store.claim_due(NOW + 3, 10)).id == early.id
+    assert only(store.lease_due(NOW + 3, 10)).id == early.id
 
 
-def test_batch_can_be_claimed_before_it_is_due(store: BatchStore) -> None:
+def test_batch_can_be_leased_before_it_is_due(store: BatchStore) -> None:
     store.add(ANNA, trigger(priority="low"), NOW)
     store.add(BEN, trigger(priority="low"), NOW)
     assert sorted(store.channels()) == [ANNA, BEN]
-    batch = store.claim_channel(ANNA, NOW)
+    batch = store.lease_channel(ANNA, NOW)
     assert batch is not None
     assert batch.channel == ANNA
-    assert store.claim_channel(ANNA, NOW) is None
-    assert store.claim_channel("waiter:nobody", NOW) is None
+    assert store.lease_channel(ANNA, NOW) is None
+    assert store.lease_channel("waiter:nobody", NOW) is None
     assert store.pending() == 2
 
 
 def test_late_word_about_a_finished_batch_does_no_harm(store: BatchStore) -> None:
     store.add(ANNA, trigger("ord-1"), NOW)
-    first = only(store.claim_due(NOW + 1, 10))
+    first = only(store.lease_due(NOW + 1, 10))
     store.done(first)
     store.add(ANNA, trigger("ord-2"), NOW + 2)
-    second = only(store.claim_due(NOW + 3, 10))
+    second = only(store.lease_due(NOW + 3, 10))
 
     store.done(first)
     store.postpone(first, NOW + 99)

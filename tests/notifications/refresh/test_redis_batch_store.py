@@ -141,15 +141,15 @@ def test_every_key_expires_and_has_one_hash_tag(client: redis.Redis, batches: Re
     trigger = Trigger.checked(["orders"], "high")
     for number in range(40):
         batches.add(f"waiter:w{number}", trigger, NOW)
-    batches.claim_due(NOW + 1, 20)
-    batches.postpone(batches.claim_due(NOW + 1, 1)[0], NOW + 2)
+    batches.lease_due(NOW + 1, 20)
+    batches.postpone(batches.lease_due(NOW + 1, 1)[0], NOW + 2)
 
     keys = batch_keys(client)
     assert {key.rsplit(":")[-1] for key in keys} == {"due", "collecting", "sending"}
     for key in keys:
         assert 0 < client.ttl(key) <= 24 * 3600
     assert {key[key.index("{") : key.index("}") + 1] for key in keys} == {"{refresh}"}
-    for batch in batches.claim_due(NOW + 99, 99):
+    for batch in batches.lease_due(NOW + 99, 99):
         batches.done(batch)
     assert batches.pending() == 0
     assert batch_keys(client) == []
@@ -176,7 +176,7 @@ def test_what_comes_due_together_costs_few_scripts(
 
     client.config_resetstat()
     assert refresh.send_due(NOW + 0.2) == 20
-    # A claim, a word that they are done, and a claim that finds nothing more.
+    # A lease, a word that they are done, and a lease that finds nothing more.
     assert scripts_run(client) == 3
     assert {batch.triggers for batch in history.values()} == {2}
 
@@ -210,7 +210,7 @@ def test_rule_in_lua_is_the_rule_in_python(
         due_at = memory.add(ANNA, trigger, now)
         assert shared.add(ANNA, trigger, now) == pytest.approx(due_at, rel=0, abs=0.0006)
 
-    ours, theirs = memory.claim_channel(ANNA, NOW), shared.claim_channel(ANNA, NOW)
+    ours, theirs = memory.lease_channel(ANNA, NOW), shared.lease_channel(ANNA, NOW)
     assert ours is not None
     assert theirs is not None
     for moment in ("first_at", "due_at", "latest_at"):
@@ -229,7 +229,7 @@ def test_workers_go_by_the_clock_of_redis_whatever_their_own_says(
         batches = RedisBatches(link, KEYS)
     assert batches.clock() == pytest.approx(NOW - 3600.0, abs=5)
 
-    assert batches.claim_due(batches.clock(), 10) == []
+    assert batches.lease_due(batches.clock(), 10) == []
 
     assert batches.clock() == pytest.approx(seconds + microseconds / 1e6, abs=5)
 
@@ -240,11 +240,11 @@ def test_batches_from_before_a_clock_was_corrected_do_not_wait_for_it(
     orders = Trigger.checked(["orders"], "high")
     an_hour_ahead = NOW + 3600.0
     batches.add(ANNA, orders, an_hour_ahead)
-    (claimed,) = batches.claim_due(NOW, 10)
-    assert claimed.channel == ANNA
-    batches.done(claimed)
+    (leased,) = batches.lease_due(NOW, 10)
+    assert leased.channel == ANNA
+    batches.done(leased)
 
     # One whose sender died in that hour is not held by its lease either.
     batches.add(ANNA, orders, an_hour_ahead)
-    assert batches.claim_due(an_hour_ahead + 1, 10)
-    assert batches.claim_channel(ANNA, NOW)
+    assert batches.lease_due(an_hour_ahead + 1, 10)
+    assert batches.lease_channel(ANNA, NOW)

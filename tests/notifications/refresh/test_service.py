@@ -441,14 +441,14 @@ def test_greenlet_outlives_a_store_that_cannot_be_reached(
     monkeypatch.setattr("notifications.refresh.sender.STORE_RETRY_SECONDS", 0.01)
     batches = MemoryBatches()
     outage = [ConnectionError("away")] * 3
-    claim_due = batches.claim_due
+    lease_due = batches.lease_due
 
     def unreliable(now: float, limit: int) -> list[Batch]:
         if outage:
             raise outage.pop()
-        return claim_due(now, limit)
+        return lease_due(now, limit)
 
-    monkeypatch.setattr(batches, "claim_due", unreliable)
+    monkeypatch.setattr(batches, "lease_due", unreliable)
     service = CacheRefreshService(screens.publish, batches=batches)
     service.start()
     try:
