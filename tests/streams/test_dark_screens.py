@@ -117,7 +117,8 @@ def test_restart_of_one_of_two_instances_has_no_screen_wait_longer_than_it_is_to
     redis_server: RedisServer,
     tell: Callable[[str], None],
 ) -> None:
-    one = start_own(REDIS_URL=redis_server.url, SSE_DRAIN_SECONDS=3)
+    # As shipped: the streams come to the other one as evenly as they do in a restaurant.
+    one = start_own(REDIS_URL=redis_server.url, SSE_DRAIN_SECONDS=10)
     other = start_own(REDIS_URL=redis_server.url, DATABASE_URL=one.database_url)
     screens = [Screen(one, number) for number in range(STREAMS)]
     with Crowd(one.url) as crowd, Crowd(other.url) as others:
