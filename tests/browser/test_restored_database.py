@@ -39,7 +39,10 @@ def test_a_page_takes_what_happens_after_a_restore_though_its_version_is_lower(
     page.assert_right()
     go_back(mortal)
     page.assert_right()
-    assert page.ask("seen.refreshes.map((each) => each.affectedData)") == [["all"]]
+    # On a slow machine the refreshes of the changes have come before.
+    refreshes = page.ask("seen.refreshes.map((each) => each.affectedData)")
+    assert refreshes[-1] == ["all"]
+    assert refreshes.count(["all"]) == 1
     told = len(page.ids)
     change(mortal)
     page.assert_right()
