@@ -21,6 +21,11 @@ def is_used() -> bool:
     return VARIABLE in os.environ
 
 
+def path() -> Path:
+    """Return the directory; only where one is used."""
+    return Path(os.environ[VARIABLE])
+
+
 def prepare(parent: str | None, *, workers: int) -> None:
     """Create an empty directory in ``parent`` for this master's workers, before it forks.
 

@@ -20,7 +20,6 @@ from typing import Literal, Protocol
 
 import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.multiprocess import MultiProcessCollector
 
 from notifications import errors
 from notifications.background import Background
@@ -32,6 +31,7 @@ from notifications.refresh.trigger import Priority
 from notifications.streams.service import SseService
 from notifications.streams.stream import CloseReason
 from runtime.metrics import directory
+from runtime.metrics.all_workers import AllWorkers
 from runtime.metrics.connection_stats import CAUSES, ConnectionStats
 from runtime.metrics.deployment import DeploymentCollector, WriteObstacle
 from runtime.metrics.followed_total import FollowedTotal, FollowedTotals
@@ -105,7 +105,7 @@ class Metrics:
         if directory.is_used():
             # Ours are in the files with the others': not to be told twice.
             self._own = CollectorRegistry()
-            MultiProcessCollector(self._registry)  # type: ignore[no-untyped-call]
+            self._registry.register(AllWorkers(directory.path()))
         self._registry.register(DeploymentCollector(service, cache_refresh, writes))
         self._declare_stream_metrics()
         self._declare_event_metrics()
