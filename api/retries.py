@@ -75,4 +75,7 @@ class Retries:
         try:
             write()
         except DatabaseError as error:
-            log.warning("an idempotency key could not be kept up to date: %s", error)
+            log.warning(
+                "an idempotency key could not be kept up to date",
+                extra={"fields": {"error": str(error)}},
+            )

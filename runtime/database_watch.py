@@ -117,7 +117,10 @@ class DatabaseWatch:
             return False
         except DatabaseError as error:
             # The code that serves requests reports this failure.
-            log.debug("the database could not be compared with what is remembered: %s", error)
+            log.debug(
+                "the database could not be compared with what is remembered",
+                extra={"fields": {"error": str(error)}},
+            )
         except Exception:
             log.exception("the database could not be compared with what is remembered")
         return True

@@ -364,6 +364,6 @@ class WaiterService:
             # The change is committed, so the caller must not see a failure. Its row
             # is in the outbox and is announced with the next flush.
             log.exception(
-                "changes are committed but not announced yet: %s",
-                ", ".join(change.id for change in work.changes),
+                "changes are committed but not announced yet",
+                extra={"fields": {"changes": ",".join(change.id for change in work.changes)}},
             )

@@ -111,7 +111,7 @@ def _broker_unusable(error: BrokerUnusable) -> Response:
 
 def _database_failed(error: DatabaseError) -> Response:
     # The log says why; the client has no use for it.
-    log.error("the database cannot be used: %s", error)
+    log.error("the database cannot be used", extra={"fields": {"error": str(error)}})
     return problem(
         ProblemCode.DATABASE_UNAVAILABLE,
         "This is not possible at the moment.",

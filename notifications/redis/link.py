@@ -245,12 +245,14 @@ class RedisLink:
         self._is_up.clear()
         if isinstance(error, AnotherDeployment):
             if self.conflict is None:
-                log.warning("nothing is published or heard: %s", error)
+                log.warning(
+                    "nothing is published or heard", extra={"fields": {"error": str(error)}}
+                )
             self.conflict = str(error)
             self._fail_all(self.conflict)
             return
         if self._trouble is None:
-            log.warning("Redis is away: %s", error)
+            log.warning("Redis is away", extra={"fields": {"error": str(error)}})
         self.is_unidentified = isinstance(error, RedisUnidentified)
         self._fail_all(f"Redis is away: {error}")
 

@@ -110,7 +110,10 @@ class Delivery:
                 stream.outlet.flush()
             except Exception:
                 # A failure of one stream must not reach the other streams or the publisher.
-                log.exception("stream %s could not be written", stream.connection_id)
+                log.exception(
+                    "stream could not be written",
+                    extra={"fields": {"stream": stream.connection_id}},
+                )
                 self._streams.close(stream, CloseReason.FAILED)
 
 

@@ -69,11 +69,15 @@ class Announcer:
                 outcome = Outcome.FAILED
                 if self._failing.is_news(change.id, error):
                     log.exception(
-                        "a receiver of %s failed: change %s, session %s, receiver %r",
-                        change.KIND,
-                        change.id,
-                        change.session_id,
-                        receiver,
+                        "a receiver failed",
+                        extra={
+                            "fields": {
+                                "kind": change.KIND,
+                                "change": change.id,
+                                "session": change.session_id,
+                                "receiver": repr(receiver),
+                            }
+                        },
                     )
         if outcome is Outcome.TAKEN:
             self._failing.taken(change.id)
@@ -88,7 +92,10 @@ class Announcer:
             change = from_payload(entry.kind, entry.payload)
         except (LookupError, TypeError, ValueError) as error:
             if self._failing.is_news(entry.id, error):
-                log.exception("outbox row %s (%s) cannot be read", entry.id, entry.kind)
+                log.exception(
+                    "outbox row cannot be read",
+                    extra={"fields": {"change": entry.id, "kind": entry.kind}},
+                )
             return Outcome.FAILED
         return self.tell(change)
 

@@ -116,7 +116,10 @@ class Outbox:
             with self._database.writing() as orm:
                 claims.give_back_all(orm, claimant=self._claimant)
         except DatabaseError as error:
-            log.warning("claims could not be given back; others take them later: %s", error)
+            log.warning(
+                "claims could not be given back; others take them later",
+                extra={"fields": {"error": str(error)}},
+            )
         finally:
             self._announcing.release()
 
@@ -207,7 +210,8 @@ class Outbox:
             for claimant, sequences in void.items():
                 claims.give_back(orm, claimant=claimant, sequences=sequences)
         log.info(
-            "took over changes that a process no longer announces: %d", sum(map(len, void.values()))
+            "took over changes that a process no longer announces",
+            extra={"fields": {"changes": sum(map(len, void.values()))}},
         )
 
     def _round(self, asked: _Round) -> int:

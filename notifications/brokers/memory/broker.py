@@ -168,7 +168,10 @@ class MemoryBroker(Broker):
                 self._sink.deliver(channel, event)
             except Exception:
                 # The event is in the history; the other channels must still get it.
-                log.exception("event %s of %s could not be delivered", event.event_id, channel)
+                log.exception(
+                    "event could not be delivered",
+                    extra={"fields": {"event": str(event.event_id), "channel": channel}},
+                )
 
     def subscribe(self, channel: str) -> None:
         """Make everything published on ``channel`` from now on reach the sink."""

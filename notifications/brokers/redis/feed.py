@@ -197,7 +197,9 @@ class RedisFeed:
                 try:
                     self.sink.resync(channel, reading.tip)
                 except Exception:
-                    log.exception("the streams of %s could not be resynced", channel)
+                    log.exception(
+                        "streams could not be resynced", extra={"fields": {"channel": channel}}
+                    )
         return not followed.is_behind(reading.tip)
 
     def _tell_all(self, channel: str, followed: Followed, events: Sequence[StoredEvent]) -> None:
@@ -212,4 +214,7 @@ class RedisFeed:
             try:
                 self.sink.deliver(channel, event)
             except Exception:
-                log.exception("event %s of %s could not be delivered", event.event_id, channel)
+                log.exception(
+                    "event could not be delivered",
+                    extra={"fields": {"event": str(event.event_id), "channel": channel}},
+                )

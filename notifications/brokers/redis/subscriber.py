@@ -163,7 +163,10 @@ class RedisSubscriber:
                 self._listen(line)
             except (*CONNECTION_FAILURES, BrokerUnavailable) as error:
                 if self.trouble is None:
-                    log.warning("the subscription in Redis was lost: %s", error)
+                    log.warning(
+                        "the subscription in Redis was lost",
+                        extra={"fields": {"error": str(error)}},
+                    )
                 self.trouble = f"the subscription in Redis was lost: {error}"
             except Exception as error:
                 # A bug of ours must not leave the streams without events.
@@ -230,7 +233,7 @@ class RedisSubscriber:
         try:
             line.write_forever()
         except CONNECTION_FAILURES as error:
-            log.debug("subscriptions could not be written: %s", error)
+            log.debug("subscriptions could not be written", extra={"fields": {"error": str(error)}})
         finally:
             line.close()
 
