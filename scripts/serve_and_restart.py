@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from types import FrameType
 
-#: What is watched: each takes effect at a start. A page gets .js and .css anew when it loads.
+#: What is watched: each takes effect at a start. A page loads .js and .css from the disk each time.
 SUFFIXES = {".py", ".lua", ".html"}
 ROOMS = ("api", "demo", "notifications", "runtime", "waiter_service")
 PAUSE_SECONDS = 0.5

@@ -187,7 +187,7 @@ class Metrics:
         self._broker_up = self._gauge(
             "broker_up", "1 while every worker reaches the broker, else 0.", "livemin"
         )
-        # Whoever has not looked yet does not speak against those who have.
+        # Up until this worker has looked: the metric is the minimum over all workers.
         self._broker_up.set(1)
         self._histories_lost = self._total(
             "histories_lost", "Histories of open streams that were lost."

@@ -113,7 +113,7 @@ class Settings:
     # A stream this far behind is closed and resumes from the history.
     max_pending_events: int = _setting("SSE_MAX_PENDING_EVENTS", values.integer(1, 1_000_000), 256)
     # Per channel (a session's or a waiter's), whichever limit is met first;
-    # 0 events keep no history, and every reconnect loads everything anew.
+    # 0 events keep no history, and every reconnect loads everything again.
     history_events: int = _setting("SSE_HISTORY_EVENTS", values.integer(0, 1_000_000), 1000)
     history_seconds: float = _setting("SSE_HISTORY_SECONDS", values.seconds(0, 604_800), 3600.0)
     # Plain requests for streams are answered beneath gunicorn, at half the CPU. Off: all of
@@ -155,8 +155,8 @@ class Settings:
 
     # Origins of front ends served from elsewhere, separated by commas. Default: none.
     cors_origins: tuple[str, ...] = _setting("CORS_ORIGINS", values.origins, ())
-    # The demo page and its open doors, for this machine alone; "public" for whoever
-    # can reach it, as behind a proxy. Never in production.
+    # The demo page, which hands out tokens, for this machine only; "public" serves all
+    # clients that reach it, as behind a proxy. Never in production.
     demo: bool | str = _setting("DEMO", values.demo, False)
     log_format: str = _setting("LOG_FORMAT", values.choice("text", "json"), "text")
     log_level: str = _setting(
@@ -314,7 +314,7 @@ def _complete(chosen: dict[str, Any]) -> None:
 
 
 def _refuse_weak_secrets(chosen: Mapping[str, Any]) -> None:
-    """Whoever guesses a secret is every guest, waiter and manager at once."""
+    """Refuse secrets that can be guessed: such a secret signs tokens for every role."""
     public_key = _without_blanks(chosen.get("jwt_public_key") or "")
     for name in ("jwt_secret_key", "jwt_secret_key_previous"):
         secret = chosen.get(name)

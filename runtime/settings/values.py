@@ -178,7 +178,7 @@ def algorithms_of(text: str) -> set[str]:
 
 
 def demo(value: object) -> bool | str:
-    """Parse 1 or 0, or "public": for whoever can reach it."""
+    """Parse 1 or 0, or "public": for all clients that can reach it."""
     if str(value).strip().lower() == "public":
         return "public"
     try:
