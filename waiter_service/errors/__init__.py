@@ -1,0 +1,128 @@
+"""What can go wrong on the floor.
+
+::
+
+    WaiterServiceError
+    |-- Missing                 from outside, these two look the same
+    |   |-- NotFound
+    |   |   |-- UnknownSession
+    |   |   |-- UnknownRequest
+    |   |   |-- UnknownOrder
+    |   |   |-- UnknownJoinCode
+    |   |   |-- UnknownJoin
+    |   |   `-- UnknownWaiter
+    |   `-- NotPermitted        it exists, but the actor may not act on it
+    |-- JoinCodeInvalid         malformed, unknown, expired or used up: the same answer
+    |-- ValidationError         one field of the input is wrong
+    |   `-- UnknownStatus
+    |-- Conflict                not possible in the current state
+    |   |-- StatusConflict
+    |   |   |-- IllegalTransition
+    |   |   `-- VersionConflict
+    |   |-- SessionClosedError
+    |   |-- TableOccupied
+    |   |-- IdTaken
+    |   |-- TooManySessions
+    |   |-- TooMuchUnfinished
+    |   |-- OrdersUnfinished
+    |   |-- TransferRefused
+    |   |-- IdempotencyKeyReused
+    |   `-- IdempotencyKeyBusy
+    `-- DatabaseError
+        |-- DatabaseUrlInvalid
+        |-- DatabaseSchemaInvalid
+        |-- CreatedBeforeFork
+        |-- DatabaseUnavailable
+        |-- DatabaseInUse
+        |-- BackupFailed
+        `-- SchemaOutOfDate
+
+Errors carry fields, never HTTP codes; messages name the thing, the rule
+and, where there is one, the remedy.
+"""
+
+from __future__ import annotations
+
+from waiter_service.errors.base import (
+    WaiterServiceError,
+    shown,
+)
+from waiter_service.errors.conflicts import (
+    Conflict,
+    IdempotencyKeyBusy,
+    IdempotencyKeyReused,
+    IdTaken,
+    IllegalTransition,
+    OrdersUnfinished,
+    SessionClosedError,
+    StatusConflict,
+    TableOccupied,
+    TooManySessions,
+    TooMuchUnfinished,
+    TransferRefused,
+    VersionConflict,
+)
+from waiter_service.errors.database import (
+    BackupFailed,
+    CreatedBeforeFork,
+    DatabaseError,
+    DatabaseInUse,
+    DatabaseSchemaInvalid,
+    DatabaseUnavailable,
+    DatabaseUrlInvalid,
+    SchemaOutOfDate,
+)
+from waiter_service.errors.invalid import (
+    JoinCodeInvalid,
+    UnknownStatus,
+    ValidationError,
+)
+from waiter_service.errors.missing import (
+    Missing,
+    NotFound,
+    NotPermitted,
+    UnknownJoin,
+    UnknownJoinCode,
+    UnknownOrder,
+    UnknownRequest,
+    UnknownSession,
+    UnknownWaiter,
+)
+
+__all__ = [
+    "BackupFailed",
+    "Conflict",
+    "CreatedBeforeFork",
+    "DatabaseError",
+    "DatabaseInUse",
+    "DatabaseSchemaInvalid",
+    "DatabaseUnavailable",
+    "DatabaseUrlInvalid",
+    "IdTaken",
+    "IdempotencyKeyBusy",
+    "IdempotencyKeyReused",
+    "IllegalTransition",
+    "JoinCodeInvalid",
+    "Missing",
+    "NotFound",
+    "NotPermitted",
+    "OrdersUnfinished",
+    "SchemaOutOfDate",
+    "SessionClosedError",
+    "StatusConflict",
+    "TableOccupied",
+    "TooManySessions",
+    "TooMuchUnfinished",
+    "TransferRefused",
+    "UnknownJoin",
+    "UnknownJoinCode",
+    "UnknownOrder",
+    "UnknownRequest",
+    "UnknownSession",
+    "UnknownStatus",
+    "UnknownWaiter",
+    "ValidationError",
+    "VersionConflict",
+    "WaiterServiceError",
+    "shown",
+]
