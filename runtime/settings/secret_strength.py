@@ -24,8 +24,13 @@ _WELL_KNOWN = re.compile(
 )
 
 
-def weakness_of(secret: str) -> str | None:
-    """Return what is wrong with ``secret``, as the end of "JWT_SECRET_KEY is ...", or None."""
+def weakness_of(secret: str, *, public_key: str | None = None) -> str | None:
+    """Return what is wrong with ``secret``, as the end of "JWT_SECRET_KEY is ...", or None.
+
+    ``public_key`` is the key that verifies tokens, which everyone may know.
+    """
+    if public_key and _without_blanks(secret) in _without_blanks(public_key):
+        return "the public key, or a part of it, which anyone may have"
     if len(secret.encode()) < MIN_BYTES:
         return f"shorter than {MIN_BYTES} bytes"
     if "-----BEGIN" in secret:
@@ -39,3 +44,7 @@ def weakness_of(secret: str) -> str | None:
     if is_repeated or len(set(pairs)) < MIN_PAIRS or rows > len(pairs) / 2:
         return "too regular: few characters, or the same ones again and again"
     return None
+
+
+def _without_blanks(key: str) -> str:
+    return "".join(key.replace("\\n", "").split())

@@ -8,7 +8,6 @@ the unit. A variable that is set but empty counts as not set.
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
@@ -17,6 +16,7 @@ from typing import Any
 
 from runtime.settings import secret as instance_secret
 from runtime.settings import values
+from runtime.settings.misspellings import intended_setting
 from runtime.settings.secret_strength import weakness_of
 from runtime.settings.values import BadValue
 
@@ -252,39 +252,13 @@ def _parse(metadata: Mapping[str, Any], value: object) -> object:
 
 
 def _refuse_misspelt(given: Mapping[str, object]) -> None:
-    """Refuse a name that only looks like one of ours: it would silently do nothing."""
+    """Refuse a name that is almost a setting: it would silently do nothing."""
     known = Settings.variables()
     for name in given:
-        if name in known:
-            continue
-        meant = next((each for each in known if _is_almost(name, each)), None)
-        if meant is None and name.startswith("SSE_"):
-            meant = next(iter(difflib.get_close_matches(name, known, n=1)), "")
+        meant = intended_setting(name, known)
         if meant is not None:
             hint = f"; did you mean {meant}?" if meant else ""
             raise SettingsError(f"{name} is not a setting{hint}")
-
-
-def _is_almost(name: str, setting: str) -> bool:
-    """Tell whether ``name`` is ``setting`` with one or two mistakes in typing.
-
-    Short names are left alone: too many variables of other programs are near
-    them. REDIS_PORT, which Kubernetes sets beside a service called redis, is
-    further from every setting than that.
-    """
-    if len(setting) < 7 or abs(len(name) - len(setting)) > 2:
-        return False
-    typed = name.upper()
-    # Levenshtein's distance, a row at a time.
-    row = list(range(len(setting) + 1))
-    for i, char in enumerate(typed, 1):
-        above, row = row, [i]
-        for j, wanted in enumerate(setting, 1):
-            row.append(min(above[j] + 1, row[j - 1] + 1, above[j - 1] + (char != wanted)))
-        if min(row) > 2:
-            # It only grows from here. Every start compares every variable of the environment.
-            return False
-    return row[-1] <= 2
 
 
 def _complete(chosen: dict[str, Any]) -> None:
@@ -315,22 +289,13 @@ def _complete(chosen: dict[str, Any]) -> None:
 
 def _refuse_weak_secrets(chosen: Mapping[str, Any]) -> None:
     """Refuse secrets that can be guessed: such a secret signs tokens for every role."""
-    public_key = _without_blanks(chosen.get("jwt_public_key") or "")
     for name in ("jwt_secret_key", "jwt_secret_key_previous"):
         secret = chosen.get(name)
-        if secret is None:
-            continue
-        weakness = weakness_of(secret)
-        if _without_blanks(secret) in public_key:
-            weakness = "the public key, or a part of it, which anybody may have"
-        if weakness is not None:
+        weakness = secret and weakness_of(secret, public_key=chosen.get("jwt_public_key"))
+        if weakness:
             raise SettingsError(
                 f"{name.upper()} is {weakness}; make one with: openssl rand -base64 48"
             )
-
-
-def _without_blanks(key: str) -> str:
-    return "".join(key.replace("\\n", "").split())
 
 
 def _settle_algorithm(chosen: dict[str, Any]) -> None:
