@@ -1,4 +1,4 @@
-"""Which broker a process gets, and what belongs to it."""
+"""Which broker and which shared parts a process gets."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def choose(directory: Path, redis_url: str | None) -> Backend:
     )
 
 
-def test_without_redis_one_process_has_everything_to_itself(tmp_path: Path) -> None:
+def test_process_without_redis_keeps_everything_in_its_memory(tmp_path: Path) -> None:
     backend = choose(tmp_path, None)
     assert not backend.broker.is_shared
     assert backend.batches.poll_seconds is None
@@ -32,7 +32,7 @@ def test_without_redis_one_process_has_everything_to_itself(tmp_path: Path) -> N
 
 
 @pytest.mark.redis
-def test_with_redis_everything_is_shared_over_one_connection(
+def test_process_with_redis_shares_everything_over_one_connection(
     tmp_path: Path, redis_server: RedisServer
 ) -> None:
     backend = choose(tmp_path, redis_server.url)

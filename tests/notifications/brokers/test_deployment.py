@@ -1,4 +1,4 @@
-"""Two instances of two workers each, one Redis, one database: one service."""
+"""Two instances with two workers each, one Redis and one database act as one service."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SCREENS_PER_INSTANCE = 16
 
 
 class Screen:
-    """A guest's or a waiter's screen: comes back with its last id whenever it is cut off."""
+    """The screen of a guest or a waiter. It reconnects with its last id when it is cut off."""
 
     def __init__(self, crowd: Crowd, server: ServiceServer, role: str, who: str) -> None:
         self._crowd = crowd
@@ -36,7 +36,7 @@ class Screen:
         self._members: list[Member] = []
 
     def stay_connected(self) -> None:
-        """Connect again if need be."""
+        """Connect again if the connection is closed."""
         last = self._members[-1] if self._members else None
         if last is None or last.ended_at is not None:
             last_id = last.last_event_id if last else None
@@ -48,7 +48,7 @@ class Screen:
 
     @property
     def events(self) -> list[SseEvent]:
-        """Everything that came, over all connections, but for greetings and heartbeats."""
+        """All events of all connections, without greetings and heartbeats."""
         return [
             event
             for member in self._members
@@ -58,12 +58,12 @@ class Screen:
 
     @property
     def versions(self) -> list[int]:
-        """The order's versions, as they came."""
+        """The order's versions, in the order they arrived."""
         return [each.data["version"] for each in self.events if each.type == "order_update"]
 
     @property
     def is_told_to_load(self) -> bool:
-        """Whether the last it heard is that it should load the order again."""
+        """Whether the last event asks the screen to load the order again."""
         last = self.events[-1]
         return last.type == "cache_refresh" and ORDER in last.data["affectedIds"]
 
@@ -75,7 +75,7 @@ class Screen:
         )
 
     def assert_gapless(self) -> None:
-        """Assert that each event came once, right after the one before it."""
+        """Assert that each event came once and that the offsets have no gap."""
         ids = [str(each.id).rpartition("-") for each in self.events]
         assert len({epoch for epoch, _, _ in ids}) <= 1
         offsets = [int(offset) for _, _, offset in ids]
@@ -83,7 +83,7 @@ class Screen:
 
 
 class Deployment:
-    """The instances, and screens that follow one table and its waiter on all of them."""
+    """The instances, and screens on all of them that follow one table and its waiter."""
 
     def __init__(self, servers: list[ServiceServer]) -> None:
         self.servers = servers
@@ -92,7 +92,7 @@ class Deployment:
 
     @contextmanager
     def open_screens(self) -> Iterator[None]:
-        """Have some screens on each instance, all of them greeted."""
+        """Open some screens on each instance, and wait until all have their greeting."""
         with ExitStack() as stack:
             crowds = [stack.enter_context(Crowd(server.url)) for server in self.servers]
             self.screens = [
@@ -104,7 +104,7 @@ class Deployment:
             yield
 
     def toggle_order(self, times: int) -> list[int]:
-        """Change the order as a script would, past all workers; return its versions."""
+        """Change the order outside of all workers, as a script would; return its versions."""
         versions = []
         for _ in range(times):
             status = "Acknowledged" if self.version % 2 else "New"
@@ -114,26 +114,26 @@ class Deployment:
         return versions
 
     def kill_some_worker(self) -> None:
-        """Kill one at once, of those that gunicorn has not missed yet."""
+        """Kill one worker that gunicorn still lists."""
         while True:
             with suppress(ProcessLookupError):
                 os.kill(random.choice(random.choice(self.servers).worker_pids), signal.SIGKILL)
                 return
 
     def kill_every_worker(self) -> None:
-        """Kill all of them at once, and wait until gunicorn has missed them."""
+        """Kill all workers at once, and wait until gunicorn has noticed."""
         killed = {pid for server in self.servers for pid in server.worker_pids}
         for pid in killed:
             os.kill(pid, signal.SIGKILL)
 
-        def have_been_missed(server: ServiceServer) -> bool:
+        def is_noticed(server: ServiceServer) -> bool:
             return not killed & set(server.worker_pids)
 
         for server in self.servers:
-            wait_until(partial(have_been_missed, server))
+            wait_until(partial(is_noticed, server))
 
     def wait_for(self, condition: Callable[[Screen], object], timeout: float = 20.0) -> None:
-        """Wait until it holds for every screen; those that are cut off come back."""
+        """Wait until the condition holds for every screen. Screens that are cut off reconnect."""
 
         def holds() -> bool:
             for screen in self.screens:
@@ -150,7 +150,7 @@ class Deployment:
             wait_until(partial(is_ready, server), 20)
 
     def wait_until_up_to_date(self) -> None:
-        """Wait until the order's present version is on every screen."""
+        """Wait until every screen shows the order's current version."""
         self.wait_for(lambda screen: screen.versions[-1:] == [self.version])
 
 
@@ -158,7 +158,7 @@ class Deployment:
 def running(
     _redis: RedisServer, seeded_sqlite: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Deployment]:
-    """All the processes, which take a while to start; no test harms them for long."""
+    """All processes, shared by the tests because they start slowly. Every test leaves them well."""
     _redis.reset()
     database_url = copy_sqlite(seeded_sqlite, tmp_path_factory.mktemp("database"))
     with ExitStack() as stack:
@@ -204,7 +204,7 @@ def is_unhealthy(server: ServiceServer) -> bool:
     return server.get("/sse/health").status_code == 503
 
 
-def test_streams_of_all_workers_are_counted_by_each(deployment: Deployment) -> None:
+def test_each_worker_counts_the_streams_of_all_workers(deployment: Deployment) -> None:
     half = SCREENS_PER_INSTANCE
     expected = {"sessions": half, "waiters": half, "total": 2 * half}
 
@@ -216,7 +216,7 @@ def test_streams_of_all_workers_are_counted_by_each(deployment: Deployment) -> N
         wait_until(partial(assert_all_are_counted, server))
 
 
-def test_workers_may_die_in_the_middle_of_everything(deployment: Deployment) -> None:
+def test_screens_miss_nothing_when_workers_die(deployment: Deployment) -> None:
     versions = []
     for _ in range(4):
         versions += deployment.toggle_order(5)
@@ -230,10 +230,11 @@ def test_workers_may_die_in_the_middle_of_everything(deployment: Deployment) -> 
         screen.assert_gapless()
 
 
-def test_refresh_outlives_every_worker_that_could_send_it(deployment: Deployment) -> None:
+def test_refresh_is_sent_although_every_worker_was_killed(deployment: Deployment) -> None:
     versions = deployment.toggle_order(1)
     deployment.wait_until_up_to_date()
-    # Within the quiet time, unless the machine is slow: the refresh is still to come.
+    # Kill the workers within the quiet time, before the refresh is sent. On a slow machine it
+    # may have been sent.
     deployment.kill_every_worker()
     deployment.wait_for(lambda screen: screen.is_told_to_load)
     for screen in deployment.screens:
@@ -242,7 +243,7 @@ def test_refresh_outlives_every_worker_that_could_send_it(deployment: Deployment
         screen.assert_gapless()
 
 
-def test_redis_that_hangs_fails_no_change_and_costs_no_resync(
+def test_no_change_fails_and_no_screen_resyncs_when_redis_hangs(
     deployment: Deployment, redis_server: RedisServer
 ) -> None:
     redis_server.freeze()
@@ -257,10 +258,10 @@ def test_redis_that_hangs_fails_no_change_and_costs_no_resync(
         screen.assert_gapless()
 
 
-def test_what_changes_while_redis_is_away_arrives_when_it_is_back(
+def test_changes_during_a_redis_outage_arrive_after_it(
     deployment: Deployment, redis_server: RedisServer
 ) -> None:
-    """It comes back empty, which each screen is told once."""
+    """Redis comes back empty, so each screen gets one resync."""
     before = deployment.toggle_order(3)
     deployment.wait_until_up_to_date()
     redis_server.stop()
@@ -277,7 +278,7 @@ def test_what_changes_while_redis_is_away_arrives_when_it_is_back(
     for screen in deployment.screens:
         assert screen.resyncs == 1
         assert screen.versions[:3] == before
-        # What came in the new epoch before a process caught up is covered by
-        # the resync; of what follows nothing is missing, nothing comes twice.
+        # The resync covers events of the new epoch from before a process caught up. Of the later
+        # events none is missing and none comes twice.
         after = screen.versions[3:]
         assert after == list(range(after[0], deployment.version + 1))

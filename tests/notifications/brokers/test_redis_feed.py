@@ -1,4 +1,4 @@
-"""The feed alone: whatever overtakes whatever, the sink is told once and in order."""
+"""The feed alone: its sink gets every event once and in order, in whatever order they arrive."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ KEPT_EVENTS = 8
 
 
 class World:
-    """A history and a wire; while an answer travels, whatever comes next happens."""
+    """A history and a wire. While an answer travels, further happenings take place."""
 
     def __init__(self, happenings: list[int], kept_events: int = KEPT_EVENTS) -> None:
         self._kept_events = kept_events
@@ -50,14 +50,14 @@ class World:
         events = [StoredEvent(self.tip.epoch, offset, BODY) for offset in offsets]
         return Reading(Page(events), self.tip)
 
-    # What the feed asks of its history.
+    # Play the part of the history that the feed reads.
     def read(self, places: Iterable[tuple[str, EventId]], limit: int) -> list[Reading]:
         readings = [self._look(after, 3) for _, after in places]
         self.go_on(2)
         return readings
 
     def go_on(self, number: int) -> None:
-        """Let ``number`` things happen; not endlessly within each other."""
+        """Let ``number`` things happen, with a limit on how deep they nest."""
         if self._depth > 3:
             return
         self._depth += 1
@@ -74,7 +74,7 @@ class World:
             case 4 | 5 | 6:
                 self._hear()
             case 7:
-                # The connection breaks, and is mended.
+                # The connection breaks and is restored.
                 self.wire.clear()
                 self.feed.lose()
                 self.feed.catch_up(self.feed.interrupted())
@@ -83,16 +83,16 @@ class World:
                 reading = Reading(Page(), self.tip)
                 self.go_on(1)
                 self.feed.observe(ANNA, reading)
-                self._expect_told(reading.tip)
+                self._expect_delivered(reading.tip)
             case 9:
                 reading = self._look(EventId(self.tip.epoch, max(0, self.newest - 4)), 3)
                 self.go_on(1)
                 self.feed.observe(ANNA, reading)
-                self._expect_told(reading.tip)
+                self._expect_delivered(reading.tip)
             case 10:
                 self.feed.catch_up(self.feed.behind({ANNA: self.tip}))
             case 11:
-                # Swallowed on its way.
+                # The event is lost on its way.
                 if self.wire:
                     self.wire.popleft()
             case 12:
@@ -104,15 +104,15 @@ class World:
         if self.wire:
             epoch, offset = self.wire.popleft()
             self.feed.hear(ANNA, epoch, offset, BODY)
-            self._expect_told(EventId(epoch, offset))
+            self._expect_delivered(EventId(epoch, offset))
 
-    def _expect_told(self, event_id: EventId) -> None:
+    def _expect_delivered(self, event_id: EventId) -> None:
         followed = self.feed.get(ANNA)
         assert followed is not None
         assert event_id.epoch != self.tip.epoch or not followed.is_behind(event_id)
 
     def end(self) -> None:
-        """Let all happen that is still to come."""
+        """Let everything happen that is still to come."""
         while self._happenings:
             self.go_on(1)
         while self.wire:
@@ -121,7 +121,7 @@ class World:
 
 
 @given(st.lists(st.integers(0, 11), max_size=120))
-def test_sink_is_told_everything_once_and_in_order(happenings: list[int]) -> None:
+def test_sink_gets_every_event_once_and_in_order(happenings: list[int]) -> None:
     world = World(happenings)
     world.end()
     assert world.ear.broken_promises == []
@@ -130,12 +130,13 @@ def test_sink_is_told_everything_once_and_in_order(happenings: list[int]) -> Non
     assert followed.place == world.tip
     told = len(world.ear.events[ANNA])
     assert told <= world.newest
-    # Only more than the history holds may be missed, and not in silence.
+    # The sink may miss events only when the history no longer holds them, and then it gets a
+    # resync.
     assert told == world.newest or world.ear.resyncs
 
 
 @given(st.lists(st.integers(0, 12), max_size=120))
-def test_history_that_is_lost_is_told_by_one_resync(happenings: list[int]) -> None:
+def test_lost_history_causes_one_resync(happenings: list[int]) -> None:
     world = World(happenings, kept_events=1_000_000)
     world.end()
     assert world.ear.broken_promises == []
@@ -148,7 +149,7 @@ def test_history_that_is_lost_is_told_by_one_resync(happenings: list[int]) -> No
         assert epochs[-1] == world.tip.epoch
 
 
-def test_channel_that_is_not_followed_is_not_told_of() -> None:
+def test_sink_gets_nothing_of_a_channel_that_is_not_followed() -> None:
     world = World([])
     world.feed.forget(ANNA)
     world.feed.hear(ANNA, "e1", 1, BODY)
@@ -157,7 +158,7 @@ def test_channel_that_is_not_followed_is_not_told_of() -> None:
     assert world.ear.events == {}
 
 
-def test_channel_forgotten_while_it_is_caught_up_is_not_told_of() -> None:
+def test_sink_gets_nothing_of_a_channel_that_is_forgotten_during_catch_up() -> None:
     world = World([])
     world.newest = 2
     world.go_on = lambda number: world.feed.forget(ANNA)  # type: ignore[method-assign]

@@ -1,4 +1,4 @@
-"""Two deployments never use one prefix: the second is told so, and nothing is mixed."""
+"""Two deployments never share a prefix: the second gets an error, and no data is mixed."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_processes_of_one_deployment_share_its_mark(
     assert 55 < redis_client.ttl(MARK) <= 60
 
 
-def test_second_deployment_under_one_prefix_is_told_what_to_do(
+def test_second_deployment_under_one_prefix_gets_an_error_with_the_remedy(
     start_deployment: StartDeployment, ear: Ear, redis_client: redis.Redis
 ) -> None:
     north = start_deployment("north", ear)
@@ -72,7 +72,7 @@ def test_second_deployment_under_one_prefix_is_told_what_to_do(
 
 
 @pytest.mark.usefixtures("quick_renewal")
-def test_mark_is_renewed_however_little_happens(
+def test_mark_is_renewed_even_without_events(
     start_deployment: StartDeployment, ear: Ear, redis_client: redis.Redis
 ) -> None:
     start_deployment("north", ear)
@@ -81,7 +81,7 @@ def test_mark_is_renewed_however_little_happens(
 
 
 @pytest.mark.usefixtures("quick_renewal")
-def test_running_process_that_finds_anothers_mark_stops_until_it_is_gone(
+def test_process_that_finds_the_mark_of_another_deployment_pauses_until_it_is_gone(
     start_deployment: StartDeployment, ear: Ear, redis_client: redis.Redis
 ) -> None:
     north = start_deployment("north", ear)
@@ -89,7 +89,7 @@ def test_running_process_that_finds_anothers_mark_stops_until_it_is_gone(
     publish(north)
     wait_in_loop(lambda: ear.offsets(ANNA) == [1])
 
-    # Redis was emptied, and the south came back before the north did.
+    # Redis was emptied, and the south reconnected before the north did.
     redis_client.hset(MARK, "deployment", "south")
     wait_in_loop(lambda: not north.status().is_up)
     assert "another deployment" in str(north.status().detail)
@@ -109,7 +109,7 @@ def test_running_process_that_finds_anothers_mark_stops_until_it_is_gone(
     assert ear.resyncs == []
 
 
-def test_what_another_deployment_left_is_never_taken_for_ours(
+def test_history_of_another_deployment_is_never_used(
     start_deployment: StartDeployment, ear: Ear, redis_client: redis.Redis
 ) -> None:
     north = start_deployment("north", ear)
@@ -127,7 +127,7 @@ def test_what_another_deployment_left_is_never_taken_for_ours(
     assert again.tip(ANNA) == own, "a restart costs nothing"
 
 
-def test_history_from_before_there_were_marks_goes_on(
+def test_history_without_a_mark_is_continued(
     start_redis_broker: Callable[..., RedisBroker],
     start_deployment: StartDeployment,
     ear: Ear,

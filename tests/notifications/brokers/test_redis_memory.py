@@ -1,4 +1,4 @@
-"""What the service leaves in Redis, and for how long."""
+"""What the service stores in Redis, and for how long."""
 
 from __future__ import annotations
 
@@ -61,13 +61,13 @@ def test_everything_has_our_prefix_and_expires(
     lives = {key: redis_client.ttl(key) for key in redis_client.scan_iter()}
     assert {key.split(":")[0] for key in lives} == {"restaurant"}
     assert 0 < lives.pop("restaurant:reports") <= 5
-    # Longer than any history.
+    # The state lives longer than any history.
     assert lives.pop("restaurant:{deployment}:state") > 1.5 * 7 * 86_400
     assert len(lives) == 6
     assert all(0 < seconds <= 1.5 * 3600 for seconds in lives.values())
 
 
-def test_keys_of_one_channel_stay_together_in_a_cluster(
+def test_keys_of_one_channel_have_one_cluster_slot(
     start_redis_broker: StartBroker, ear: Ear, redis_client: redis.Redis
 ) -> None:
     publish(start_redis_broker(ear), ANNA, TABLE)
@@ -79,7 +79,7 @@ def test_keys_of_one_channel_stay_together_in_a_cluster(
 
 
 @pytest.mark.usefixtures("short_lives")
-def test_channel_that_falls_silent_leaves_nothing(
+def test_silent_channel_leaves_no_keys(
     start_redis_broker: StartBroker, ear: Ear, redis_client: redis.Redis
 ) -> None:
     broker = start_redis_broker(ear, HistoryLimits(max_age_seconds=0.2))
@@ -88,7 +88,7 @@ def test_channel_that_falls_silent_leaves_nothing(
 
 
 @pytest.mark.usefixtures("short_lives")
-def test_channel_that_somebody_follows_keeps_its_epoch(
+def test_channel_with_a_follower_keeps_its_epoch(
     start_redis_broker: StartBroker, ear: Ear, redis_client: redis.Redis
 ) -> None:
     broker = start_redis_broker(ear, HistoryLimits(max_age_seconds=0.2))
@@ -102,7 +102,7 @@ def test_channel_that_somebody_follows_keeps_its_epoch(
 
 
 @pytest.mark.usefixtures("short_lives")
-def test_place_outlives_the_history_by_half(
+def test_channels_place_lives_half_longer_than_its_history(
     start_redis_broker: StartBroker, ear: Ear, redis_client: redis.Redis
 ) -> None:
     broker = start_redis_broker(ear)
@@ -111,7 +111,7 @@ def test_place_outlives_the_history_by_half(
     assert redis_client.ttl(LOG) <= 3600
 
 
-def test_bytes_are_counted_exactly_through_every_trim(
+def test_byte_count_is_exact_after_every_trim(
     start_redis_broker: StartBroker, ear: Ear, redis_client: redis.Redis
 ) -> None:
     broker = start_redis_broker(ear, HistoryLimits(max_events=70, max_bytes=3000))
@@ -130,7 +130,7 @@ def test_bytes_are_counted_exactly_through_every_trim(
 
 
 @pytest.mark.usefixtures("short_lives")
-def test_bytes_of_a_log_that_expired_are_forgotten_with_it(
+def test_byte_count_starts_again_after_the_log_expired(
     start_redis_broker: StartBroker, ear: Ear, redis_client: redis.Redis
 ) -> None:
     broker = start_redis_broker(ear, HistoryLimits(max_age_seconds=0.1))
@@ -142,7 +142,7 @@ def test_bytes_of_a_log_that_expired_are_forgotten_with_it(
 
 
 @pytest.mark.usefixtures("short_lives")
-def test_idempotency_keys_do_not_pile_up(
+def test_old_idempotency_keys_are_removed(
     start_redis_broker: StartBroker, ear: Ear, redis_client: redis.Redis
 ) -> None:
     broker = start_redis_broker(ear, HistoryLimits(max_age_seconds=0.2))
@@ -154,7 +154,7 @@ def test_idempotency_keys_do_not_pile_up(
     wait_in_loop(are_old_keys_gone)
 
 
-def test_session_costs_what_the_readme_says(
+def test_session_uses_as_much_memory_as_the_readme_says(
     start_redis_broker: StartBroker, ear: Ear, redis_client: redis.Redis
 ) -> None:
     said = re.search(
@@ -181,7 +181,7 @@ def test_session_costs_what_the_readme_says(
         event_body = b"data: " + b"x" * (size - 7) + b"\n"
         return [lambda: broker.publish(sessions, event_body, key=uuid.uuid4().hex)] * number
 
-    # A connection's buffers grow once, for whatever comes through it.
+    # Let the buffers of the connection grow before the measurement; they grow only once.
     broker.publish([f"waiter:{number}" for number in range(500)], b"data: x\n" * 50, key="first")
 
     empty = cost_kb(*(partial(broker.tip, each) for each in quiet))
@@ -190,5 +190,5 @@ def test_session_costs_what_the_readme_says(
     follower = cost_kb(*(partial(broker.subscribe, each) for each in quiet))
     measured = (empty, dozen, score, follower)
     for promised, kb in zip(map(float, said.groups()), measured, strict=True):
-        # Kept, and not by promising many times as much.
+        # The promise holds, and it is not many times what is used.
         assert promised / 4 < kb <= promised, measured

@@ -15,7 +15,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return pauses
 
 
-def test_the_first_attempt_comes_at_once_and_pauses_double_up_to_the_longest(pauses):
+def test_first_attempt_comes_at_once_and_pauses_double_up_to_the_longest(pauses):
     backoff = Backoff()
     for _ in range(10):
         backoff.pause()
@@ -26,7 +26,7 @@ def test_the_first_attempt_comes_at_once_and_pauses_double_up_to_the_longest(pau
         assert longest / 2 <= seconds <= longest
 
 
-def test_after_a_good_connection_the_next_attempt_comes_at_once(pauses):
+def test_next_attempt_after_a_good_connection_comes_at_once(pauses):
     backoff = Backoff()
     for _ in range(5):
         backoff.pause()

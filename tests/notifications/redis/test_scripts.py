@@ -1,4 +1,4 @@
-"""Lua in files: each says what it takes, and Redis is given it when it is first needed."""
+"""Lua files: each describes its arguments, and Redis loads each at its first use."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DOUBLE, ECHO = Script("return ARGV[2] * 2"), Script("return ARGV[2]")
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_every_file_of_lua_says_what_it_takes_and_answers(path: Path) -> None:
+def test_every_lua_file_describes_its_arguments_and_its_answer(path: Path) -> None:
     header = re.match(r"(--.*\n)+", path.read_text())
     assert header is not None
     assert "KEYS" in header[0] or "KEYS" not in path.read_text()
@@ -31,7 +31,7 @@ def test_every_file_of_lua_says_what_it_takes_and_answers(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_every_file_of_lua_is_loaded_by_the_room_it_lies_in(path: Path) -> None:
+def test_every_lua_file_is_loaded_by_its_own_package(path: Path) -> None:
     room = "".join(each.read_text() for each in path.parent.parent.glob("*.py"))
     assert re.search(rf'Script.load\(__file__,[^)]*"{path.stem}"', room)
 
@@ -47,7 +47,7 @@ def runner(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> Iterat
 
 
 @pytest.mark.redis
-def test_script_is_loaded_once_with_the_first_call(
+def test_script_is_loaded_once_by_its_first_call(
     redis_server: RedisServer, runner: ScriptRunner
 ) -> None:
     with redis_server.client() as client:
@@ -60,7 +60,7 @@ def test_script_is_loaded_once_with_the_first_call(
 
 
 @pytest.mark.redis
-def test_script_that_redis_has_forgotten_is_loaded_again(
+def test_script_that_redis_lost_is_loaded_again(
     redis_server: RedisServer, runner: ScriptRunner
 ) -> None:
     assert runner.run([Call(DOUBLE, (), [1])], 1) == [2]

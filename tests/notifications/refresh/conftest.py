@@ -1,4 +1,4 @@
-"""Links to Redis, as several processes have them."""
+"""Links to Redis for tests of several processes."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ KEYS = RedisKeys("restaurant:")
 def make_link(
     redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[[], RedisLink]]:
-    """Make the link of one process, closed at the end."""
-    # As under gunicorn's gevent worker, without patching the rest of the process.
+    """Make the link of one process. It is closed when the test ends."""
+    # Give redis-py gevent's sockets, as gunicorn's gevent worker does, without patching the
+    # rest of the process.
     monkeypatch.setattr("redis.connection.socket", gevent.socket)
     links: list[RedisLink] = []
 

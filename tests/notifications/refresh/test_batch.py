@@ -1,4 +1,4 @@
-"""What is joined into one batch, and when it is due."""
+"""Which triggers join into one batch, and when the batch is due."""
 
 from __future__ import annotations
 
@@ -36,21 +36,21 @@ def test_lone_trigger_waits_one_quiet_time(priority: Priority, quiet: float) -> 
     assert batch_of((100.0, priority)).due_at == pytest.approx(100.0 + quiet)
 
 
-def test_each_further_trigger_pushes_the_moment_back() -> None:
+def test_each_further_trigger_delays_the_batch() -> None:
     assert batch_of((0.0, HIGH), (0.15, HIGH), (0.3, HIGH)).due_at == pytest.approx(0.5)
 
 
-def test_triggers_without_end_cannot_push_past_the_maximum_wait() -> None:
+def test_endless_triggers_cannot_delay_a_batch_past_its_maximum_wait() -> None:
     arrivals = [(tenth / 10, HIGH) for tenth in range(30)]
     assert batch_of(*arrivals).due_at == pytest.approx(1.0)
 
 
-def test_higher_priority_pulls_the_moment_forward() -> None:
+def test_higher_priority_makes_a_batch_due_sooner() -> None:
     assert batch_of((0.0, LOW), (1.0, HIGH)).due_at == pytest.approx(1.2)
     assert batch_of((0.0, LOW), (1.0, MEDIUM)).due_at == pytest.approx(2.0)
 
 
-def test_higher_priority_never_puts_off_a_moment_that_was_nearer() -> None:
+def test_higher_priority_never_delays_a_batch_that_was_due_sooner() -> None:
     assert batch_of((0.0, MEDIUM), (0.9, HIGH)).due_at == pytest.approx(1.0)
     assert batch_of((0.0, MEDIUM), (0.9, HIGH), (0.95, HIGH)).due_at == pytest.approx(1.0)
 
@@ -61,16 +61,17 @@ def test_maximum_wait_counts_from_the_first_trigger_of_the_higher_priority() -> 
 
 
 @pytest.mark.parametrize("late", [0.0, 0.1, 0.19])
-def test_lower_priority_changes_nothing_of_the_moment(late: float) -> None:
+def test_lower_priority_does_not_change_when_a_batch_is_due(late: float) -> None:
     assert batch_of((0.0, HIGH), (late, MEDIUM), (late, LOW)).due_at == pytest.approx(0.2)
 
 
-def test_lower_priority_does_not_move_a_moment_that_was_set_before_the_higher_came() -> None:
-    # Due at 1.0 by the first; the third one must not make it 1.1 by the second.
+def test_lower_priority_does_not_delay_a_batch_that_it_opened() -> None:
+    # The first trigger makes the batch due at 1.0. The third must not make it 1.1 because of
+    # the second.
     assert batch_of((0.0, MEDIUM), (0.9, HIGH), (0.95, MEDIUM)).due_at == pytest.approx(1.0)
 
 
-def test_status_change_is_one_batch_at_the_high_moment_with_both_kinds() -> None:
+def test_status_change_is_one_batch_of_high_priority_with_both_kinds() -> None:
     batch = Batch.opened(TARGET, trigger(MEDIUM, "analytics"), 0.0)
     batch = batch.joined_by(trigger(HIGH, "orders", "ord-1", reason="Order ord-1 moved"), 0.0)
 
@@ -81,7 +82,7 @@ def test_status_change_is_one_batch_at_the_high_moment_with_both_kinds() -> None
     assert batch.triggers == 2
 
 
-def test_kinds_stand_in_their_order_and_ids_in_the_order_seen() -> None:
+def test_kinds_keep_their_fixed_order_and_ids_their_order_of_arrival() -> None:
     batch = Batch.opened(TARGET, trigger(HIGH, "reviews", "r-2", "r-1"), 0.0)
     batch = batch.joined_by(trigger(HIGH, "requests", "req-9", "r-1"), 0.0)
 
@@ -89,7 +90,7 @@ def test_kinds_stand_in_their_order_and_ids_in_the_order_seen() -> None:
     assert batch.affected_ids == ("r-2", "r-1", "req-9")
 
 
-def test_too_many_ids_become_none_and_stay_none() -> None:
+def test_batch_with_too_many_ids_names_none_from_then_on() -> None:
     ids = [f"ord-{number}" for number in range(MAX_AFFECTED_IDS)]
     batch = Batch.opened(TARGET, trigger(HIGH, "orders", *ids), 0.0)
     assert batch.affected_ids == tuple(ids)
@@ -99,14 +100,14 @@ def test_too_many_ids_become_none_and_stay_none() -> None:
     assert batch.joined_by(trigger(HIGH, "orders", "ord-1"), 0.0).affected_ids == ()
 
 
-def test_trigger_for_any_order_leaves_no_ids_that_would_say_less() -> None:
+def test_trigger_without_ids_removes_the_ids_of_the_batch() -> None:
     some = Batch.opened(TARGET, trigger(HIGH, "orders", "ord-1"), 0.0)
     assert some.joined_by(trigger(HIGH, "orders"), 0.0).affected_ids == ()
     any_order = Batch.opened(TARGET, trigger(HIGH, "orders"), 0.0)
     assert any_order.joined_by(trigger(HIGH, "orders", "ord-1"), 0.0).affected_ids == ()
 
 
-def test_each_reason_is_given_once_and_beyond_the_limit_they_are_counted() -> None:
+def test_each_reason_is_named_once_and_reasons_beyond_the_limit_are_counted() -> None:
     batch = Batch.opened(TARGET, trigger(reason="again"), 0.0)
     batch = batch.joined_by(trigger(reason="again"), 0.0).joined_by(trigger(), 0.0)
     assert batch.reason == "again"
@@ -123,7 +124,7 @@ arrival_lists = st.lists(st.tuples(gaps, st.sampled_from(Priority)), min_size=1,
 
 
 def joined_in_time(arrivals: list[tuple[float, Priority]]) -> list[tuple[float, Priority, Batch]]:
-    """Join what arrives, each a gap after the one before, until the batch is due."""
+    """Join triggers, each a gap after the one before, until the batch is due."""
     now, batch, history = 0.0, None, []
     for gap, priority in arrivals:
         now += gap
@@ -136,7 +137,7 @@ def joined_in_time(arrivals: list[tuple[float, Priority]]) -> list[tuple[float, 
 
 
 @given(arrival_lists)
-def test_nobody_waits_longer_than_the_maximum_of_the_own_priority(
+def test_no_trigger_waits_longer_than_the_maximum_of_its_priority(
     arrivals: list[tuple[float, Priority]],
 ) -> None:
     history = joined_in_time(arrivals)
@@ -146,7 +147,7 @@ def test_nobody_waits_longer_than_the_maximum_of_the_own_priority(
 
 
 @given(arrival_lists)
-def test_only_the_batchs_own_priority_ever_puts_it_off(
+def test_only_a_trigger_of_the_same_priority_delays_a_batch(
     arrivals: list[tuple[float, Priority]],
 ) -> None:
     history = joined_in_time(arrivals)
@@ -157,7 +158,7 @@ def test_only_the_batchs_own_priority_ever_puts_it_off(
 
 
 @given(arrival_lists)
-def test_the_moment_is_the_soonest_that_any_priority_present_asks_for(
+def test_batch_is_due_at_the_soonest_moment_that_its_priorities_ask_for(
     arrivals: list[tuple[float, Priority]],
 ) -> None:
     history = joined_in_time(arrivals)
@@ -165,7 +166,7 @@ def test_the_moment_is_the_soonest_that_any_priority_present_asks_for(
     last: dict[Priority, float] = {}
     for now, priority, batch in history:
         first.setdefault(priority, now)
-        # A lower one joining a higher says nothing new about the moment.
+        # A trigger that joins one of higher priority does not move the moment.
         if not any(present.is_above(priority) for present in first):
             last[priority] = now
         wanted = min(
@@ -176,7 +177,7 @@ def test_the_moment_is_the_soonest_that_any_priority_present_asks_for(
 
 
 @given(st.permutations([(HIGH, "orders", "o-1"), (MEDIUM, "sessions", "s-1"), (LOW, "all", "x")]))
-def test_what_is_joined_does_not_depend_on_who_came_first(
+def test_joined_batch_does_not_depend_on_the_order_of_its_triggers(
     triggers: list[tuple[Priority, str, str]],
 ) -> None:
     batch = Batch.opened(TARGET, trigger(*triggers[0]), 0.0)

@@ -1,4 +1,4 @@
-"""The contract of a batch store, for each of them."""
+"""The contract of a batch store, tested with each kind."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_batch_can_be_leased_from_its_due_moment_on(store: BatchStore) -> None:
     assert (batch.channel, batch.affected_ids, batch.attempts) == (ANNA, ("ord-1",), 1)
 
 
-def test_triggers_that_come_together_join_as_one_by_one(store: BatchStore) -> None:
+def test_triggers_added_together_join_as_if_added_one_by_one(store: BatchStore) -> None:
     additions = [
         (channel, each)
         for channel in (ANNA, BEN)
@@ -70,7 +70,7 @@ def test_triggers_that_come_together_join_as_one_by_one(store: BatchStore) -> No
     assert store.pending() == 2
 
 
-def test_triggers_join_and_move_the_moment(store: BatchStore) -> None:
+def test_triggers_join_and_change_when_the_batch_is_due(store: BatchStore) -> None:
     store.add(ANNA, trigger("s-1", kind="sessions", priority="low", reason="a"), NOW)
     assert store.add(ANNA, trigger("ord-1", reason="b"), NOW + 1) == at(1.2)
     store.add(ANNA, trigger("ord-2", reason="a"), NOW + 1.1)
@@ -103,7 +103,7 @@ def test_text_survives_the_store(store: BatchStore) -> None:
     assert only(store.lease_due(NOW + 1, 10)).reasons == (reason,)
 
 
-def test_longest_due_are_leased_first_up_to_the_limit(store: BatchStore) -> None:
+def test_batches_that_are_due_longest_are_leased_first_up_to_the_limit(store: BatchStore) -> None:
     for number in range(5):
         store.add(f"waiter:w{number}", trigger(), NOW - number)
     assert len(store.lease_due(NOW + 9, 2)) == 2
@@ -111,7 +111,7 @@ def test_longest_due_are_leased_first_up_to_the_limit(store: BatchStore) -> None
     assert store.lease_due(NOW + 9, 9) == []
 
 
-def test_leased_batch_is_nobody_elses_until_its_lease_ends(store: BatchStore) -> None:
+def test_leased_batch_cannot_be_leased_again_until_its_lease_ends(store: BatchStore) -> None:
     store.add(ANNA, trigger(), NOW)
     first = only(store.lease_due(NOW + 1, 10))
     assert store.lease_due(NOW + 10.99, 10) == []
@@ -130,7 +130,7 @@ def test_done_batch_is_gone(store: BatchStore) -> None:
     assert store.lease_due(NOW + 99, 10) == []
 
 
-def test_trigger_after_the_lease_opens_another_batch_that_waits_its_turn(
+def test_trigger_after_the_lease_opens_another_batch_that_waits_for_the_first(
     store: BatchStore,
 ) -> None:
     store.add(ANNA, trigger("ord-1"), NOW)
@@ -146,7 +146,7 @@ def test_trigger_after_the_lease_opens_another_batch_that_waits_its_turn(
     assert second.id != first.id
 
 
-def test_postponed_batch_comes_again_and_can_be_had_earlier(store: BatchStore) -> None:
+def test_postponed_batch_is_due_again_and_can_be_leased_earlier(store: BatchStore) -> None:
     store.add(ANNA, trigger(), NOW)
     store.postpone(only(store.lease_due(NOW + 1, 10)), NOW + 3)
     assert store.next_due() == at(3)
@@ -171,7 +171,7 @@ def test_batch_can_be_leased_before_it_is_due(store: BatchStore) -> None:
     assert store.pending() == 2
 
 
-def test_late_word_about_a_finished_batch_does_no_harm(store: BatchStore) -> None:
+def test_late_report_about_a_finished_batch_changes_nothing(store: BatchStore) -> None:
     store.add(ANNA, trigger("ord-1"), NOW)
     first = only(store.lease_due(NOW + 1, 10))
     store.done(first)

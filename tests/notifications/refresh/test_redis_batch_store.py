@@ -1,4 +1,4 @@
-"""What only shared batches can do: several workers, deaths, a Redis that forgets."""
+"""Batches shared through Redis: several workers, workers that die, a Redis that loses data."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def batches(make_link: MakeLink) -> RedisBatches:
     return RedisBatches(make_link(), KEYS)
 
 
-def test_triggers_from_several_workers_are_one_event(
+def test_triggers_from_several_workers_become_one_event(
     workers: list[Worker], history: dict[str, Batch]
 ) -> None:
     for number, worker in enumerate(workers):
@@ -89,7 +89,7 @@ def test_batch_of_a_worker_that_died_is_sent_by_another(
     assert len(history) == 1
 
 
-def test_worker_that_dies_between_publishing_and_saying_so_causes_no_second_event(
+def test_worker_that_dies_after_publishing_a_batch_causes_no_second_event(
     workers: list[Worker], history: dict[str, Batch]
 ) -> None:
     dying, alive, _ = workers
@@ -104,7 +104,7 @@ def test_worker_that_dies_between_publishing_and_saying_so_causes_no_second_even
     assert alive.refresh.refresh_stats().pending == 0
 
 
-def test_worker_with_a_slow_clock_neither_loses_nor_doubles(
+def test_worker_with_a_slow_clock_loses_and_repeats_no_refresh(
     workers: list[Worker], history: dict[str, Batch]
 ) -> None:
     slow, right, _ = workers
@@ -115,7 +115,7 @@ def test_worker_with_a_slow_clock_neither_loses_nor_doubles(
     assert len(history) == 1
 
 
-def test_redis_that_forgets_everything_is_used_again(
+def test_refreshes_continue_after_redis_loses_everything(
     client: redis.Redis, workers: list[Worker], history: dict[str, Batch]
 ) -> None:
     workers[0].refresh.trigger_orders_refresh(waiter_id="anna", order_ids=["ord-1"])
@@ -127,7 +127,7 @@ def test_redis_that_forgets_everything_is_used_again(
     assert [batch.affected_ids for batch in history.values()] == [("ord-2",)]
 
 
-def test_redis_that_is_away_is_an_error_to_the_trigger_and_unknown_to_the_stats(
+def test_without_redis_a_trigger_fails_and_the_stats_are_unknown(
     redis_server: RedisServer, workers: list[Worker]
 ) -> None:
     redis_server.stop()
@@ -159,11 +159,11 @@ def batch_keys(client: redis.Redis) -> list[str]:
     return list(client.scan_iter(match="*refresh*"))
 
 
-def test_what_comes_due_together_costs_few_scripts(
+def test_batches_due_together_cost_few_scripts(
     client: redis.Redis, workers: list[Worker], history: dict[str, Batch]
 ) -> None:
     refresh = workers[0].refresh
-    refresh.refresh_stats()  # connects, which takes a script of its own
+    refresh.refresh_stats()  # connecting runs a script of its own
     client.config_resetstat()
     for number in range(10):
         refresh.trigger_status_change_refresh(
@@ -172,11 +172,11 @@ def test_what_comes_due_together_costs_few_scripts(
             affected_data=["orders"],
             affected_ids=[f"ord-{number}"],
         )
-    assert scripts_run(client) == 10, "one for the four triggers of a change"
+    assert scripts_run(client) == 10, "one script for the four triggers of a change"
 
     client.config_resetstat()
     assert refresh.send_due(NOW + 0.2) == 20
-    # A lease, a word that they are done, and a lease that finds nothing more.
+    # One lease, one report that the batches are done, and one lease that finds no more.
     assert scripts_run(client) == 3
     assert {batch.triggers for batch in history.values()} == {2}
 
@@ -198,7 +198,7 @@ triggers = st.builds(
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(arrivals=st.lists(st.tuples(gaps_ms, triggers), min_size=1, max_size=30))
-def test_rule_in_lua_is_the_rule_in_python(
+def test_lua_joins_triggers_by_the_same_rule_as_python(
     client: redis.Redis, batches: RedisBatches, arrivals: list[tuple[int, Trigger]]
 ) -> None:
     client.flushall()
@@ -219,7 +219,7 @@ def test_rule_in_lua_is_the_rule_in_python(
     assert replace(theirs, **same) == ours
 
 
-def test_workers_go_by_the_clock_of_redis_whatever_their_own_says(
+def test_workers_use_the_clock_of_redis_even_if_their_own_is_wrong(
     client: redis.Redis, make_link: MakeLink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     link = make_link()
@@ -234,7 +234,7 @@ def test_workers_go_by_the_clock_of_redis_whatever_their_own_says(
     assert batches.clock() == pytest.approx(seconds + microseconds / 1e6, abs=5)
 
 
-def test_batches_from_before_a_clock_was_corrected_do_not_wait_for_it(
+def test_batches_added_by_a_fast_clock_are_due_after_its_correction(
     batches: RedisBatches,
 ) -> None:
     orders = Trigger.checked(["orders"], "high")
@@ -244,7 +244,7 @@ def test_batches_from_before_a_clock_was_corrected_do_not_wait_for_it(
     assert leased.channel == ANNA
     batches.done(leased)
 
-    # One whose sender died in that hour is not held by its lease either.
+    # The lease of a sender that died while the clock was fast does not hold its batch either.
     batches.add(ANNA, orders, an_hour_ahead)
     assert batches.lease_due(an_hour_ahead + 1, 10)
     assert batches.lease_channel(ANNA, NOW)

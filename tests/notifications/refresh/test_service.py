@@ -1,4 +1,4 @@
-"""CacheRefreshService: what is triggered arrives, once and in time."""
+"""CacheRefreshService sends each triggered refresh once and in time."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from notifications.refresh.service import CacheRefreshService
 
 
 class Screens:
-    """Takes what is published; ``is_down`` makes it refuse."""
+    """Collects what is published. With ``is_down`` it refuses."""
 
     def __init__(self) -> None:
         self.got: list[tuple[str, Batch]] = []
@@ -84,7 +84,7 @@ def test_nothing_is_sent_before_it_is_due(
     assert screens.channels == ["session:table-7"]
 
 
-def test_status_change_is_one_event_per_target(
+def test_status_change_is_one_event_per_channel(
     refresh: CacheRefreshService, screens: Screens, clock: Clock
 ) -> None:
     everyone = {"session_id": "table-7", "waiter_id": "anna"}
@@ -100,7 +100,7 @@ def test_status_change_is_one_event_per_target(
     assert refresh.send_due(clock.now + 60) == 0
 
 
-def test_three_hundred_rapid_changes_are_few_events_none_past_the_maximum_wait(
+def test_three_hundred_rapid_changes_become_few_events_within_the_maximum_wait(
     refresh: CacheRefreshService, screens: Screens, clock: Clock
 ) -> None:
     start = clock.now
@@ -180,7 +180,7 @@ def test_transfer_refreshes_the_guest_and_both_waiters(
         ("session_transfer", {"previous_waiter_id": "\x7f"}, "previous_waiter_id"),
     ],
 )
-def test_what_cannot_be_sent_names_the_field_and_leaves_nothing(
+def test_invalid_trigger_names_the_field_and_adds_nothing(
     refresh: CacheRefreshService, trigger: str, arguments: dict[str, Any], field: str
 ) -> None:
     with pytest.raises(InvalidNotification) as caught:
@@ -199,7 +199,7 @@ def test_reason_in_several_lines_becomes_one_line(
     assert screens.got[0][1].reasons == ("two lines and \u2028 more",)
 
 
-def test_batch_that_cannot_be_published_is_kept_and_retried_ever_more_slowly(
+def test_batch_that_cannot_be_published_is_kept_and_retried_at_growing_intervals(
     refresh: CacheRefreshService,
     screens: Screens,
     clock: Clock,
@@ -221,7 +221,7 @@ def test_batch_that_cannot_be_published_is_kept_and_retried_ever_more_slowly(
     assert refresh.refresh_stats().failures == 7
 
 
-def test_an_outage_is_one_line_whatever_waits_for_its_end(
+def test_outage_is_logged_once_however_many_batches_wait(
     clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     is_away = True
@@ -245,7 +245,7 @@ def test_an_outage_is_one_line_whatever_waits_for_its_end(
     assert not record.exc_info
 
 
-def test_one_targets_trouble_does_not_hold_back_the_others(clock: Clock) -> None:
+def test_failure_of_one_channel_does_not_delay_the_others(clock: Clock) -> None:
     got = []
 
     def publish(channel: str, batch: Batch) -> None:
@@ -260,7 +260,7 @@ def test_one_targets_trouble_does_not_hold_back_the_others(clock: Clock) -> None
     assert got == ["waiter:ben", "waiter:cleo"]
 
 
-def test_triggers_during_an_outage_are_one_further_event_after_it(
+def test_triggers_during_an_outage_become_one_more_event_after_it(
     refresh: CacheRefreshService, screens: Screens, clock: Clock
 ) -> None:
     refresh.trigger_orders_refresh(waiter_id="anna", order_ids=["ord-1"])
@@ -276,7 +276,7 @@ def test_triggers_during_an_outage_are_one_further_event_after_it(
     assert [batch.affected_ids for _, batch in screens.got] == [("ord-1",), ("ord-2",)]
 
 
-def test_force_sends_what_is_pending_for_its_target_alone(
+def test_force_sends_the_pending_batch_of_its_channel_only(
     refresh: CacheRefreshService, screens: Screens, clock: Clock
 ) -> None:
     refresh.trigger_reviews_refresh(session_id="table-7", waiter_id="anna")
@@ -288,7 +288,7 @@ def test_force_sends_what_is_pending_for_its_target_alone(
     assert refresh.send_due(clock.now + 60) == 0
 
 
-def test_force_with_data_sends_it_at_once_along_with_what_is_pending(
+def test_force_with_data_sends_it_at_once_together_with_the_pending_batch(
     refresh: CacheRefreshService, screens: Screens
 ) -> None:
     refresh.trigger_reviews_refresh(waiter_id="anna", review_ids=["r-1"])
@@ -302,7 +302,7 @@ def test_force_with_data_sends_it_at_once_along_with_what_is_pending(
         refresh.force_immediate_refresh(affected_data=["all"])
 
 
-def test_forced_event_that_fails_is_not_counted_and_still_comes(
+def test_forced_event_that_fails_is_not_counted_and_is_sent_later(
     refresh: CacheRefreshService, screens: Screens, clock: Clock
 ) -> None:
     screens.is_down = True
@@ -328,9 +328,7 @@ def test_batch_whose_sender_was_killed_is_sent_after_its_lease(
     assert heir.send_due(clock.now + 10.2) == 1
 
 
-def test_stats_say_what_is_pending_and_what_was_done(
-    refresh: CacheRefreshService, clock: Clock
-) -> None:
+def test_stats_count_pending_and_sent_batches(refresh: CacheRefreshService, clock: Clock) -> None:
     refresh.trigger_orders_refresh(session_id="table-7", waiter_id="anna")
     refresh.trigger_reviews_refresh(waiter_id="anna")
     refresh.trigger_reviews_refresh(waiter_id="ben")
@@ -348,7 +346,7 @@ def test_stats_say_what_is_pending_and_what_was_done(
     }
 
 
-def test_each_refresh_leaves_one_line_in_the_log(
+def test_each_refresh_is_logged_in_one_line(
     refresh: CacheRefreshService, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "notifications.cache_refresh")
@@ -365,19 +363,19 @@ def test_each_refresh_leaves_one_line_in_the_log(
     }
 
 
-def test_greenlet_sends_in_time_and_is_woken_by_what_is_due_sooner(
+def test_greenlet_wakes_for_a_batch_that_is_due_sooner(
     live: CacheRefreshService, screens: Screens
 ) -> None:
     live.trigger_reviews_refresh(session_id="table-7")
     gevent.sleep(0)
     started = MemoryBatches.clock()
     live.trigger_orders_refresh(waiter_id="anna")
-    # Alone: not when the greenlet would have looked next, which is for the reviews.
+    # Only this batch, and before the greenlet's next planned look, which is for the reviews.
     wait_until(lambda: screens.channels == ["waiter:anna"])
     assert MemoryBatches.clock() - started >= 0.2
 
 
-def test_many_refreshes_at_once_leave_sockets_their_turn(
+def test_sockets_are_served_between_many_refreshes(
     refresh: CacheRefreshService, screens: Screens, clock: Clock
 ) -> None:
     for number in range(10 * MAX_BATCHES_PER_ROUND):
@@ -390,7 +388,7 @@ def test_many_refreshes_at_once_leave_sockets_their_turn(
 
     with ours, theirs:
         reading = gevent.spawn(read)
-        gevent.sleep(0.01)  # until it waits
+        gevent.sleep(0.01)  # until the greenlet waits
         theirs.sendall(b"x")
         assert refresh.send_due(clock.now + 1) == 10 * MAX_BATCHES_PER_ROUND
         assert reading.get(timeout=5) <= 2 * MAX_BATCHES_PER_ROUND
@@ -408,7 +406,7 @@ def test_drain_sends_everything_and_leaves_no_greenlet(
     assert screens.channels == ["session:table-7", "waiter:anna"]
 
 
-def test_drain_tries_even_what_waits_for_its_next_attempt(
+def test_drain_also_sends_a_batch_that_waits_for_its_next_attempt(
     refresh: CacheRefreshService, screens: Screens, clock: Clock
 ) -> None:
     refresh.trigger_orders_refresh(waiter_id="anna")
@@ -435,7 +433,7 @@ def test_drain_waits_for_the_event_being_published_and_sends_the_next_one_too() 
     assert published == [("orders",), ("reviews",)]
 
 
-def test_greenlet_outlives_a_store_that_cannot_be_reached(
+def test_greenlet_survives_a_store_that_cannot_be_reached(
     screens: Screens, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("notifications.refresh.sender.STORE_RETRY_SECONDS", 0.01)
