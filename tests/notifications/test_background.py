@@ -1,4 +1,4 @@
-"""Work beside the requests."""
+"""Background work beside the requests."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def let_run():
     gevent.sleep(0)
 
 
-def test_it_runs_when_it_is_woken(rounds):
+def test_wake_starts_a_round(rounds):
     rounds.background.start()
     let_run()
     rounds.background.wake()
@@ -44,7 +44,7 @@ def test_it_runs_when_it_is_woken(rounds):
     rounds.background.stop()
 
 
-def test_a_wake_before_the_wait_is_not_lost(rounds):
+def test_wake_before_the_wait_is_not_lost(rounds):
     rounds.background.wake()
     rounds.background.start()
     let_run()
@@ -53,7 +53,7 @@ def test_a_wake_before_the_wait_is_not_lost(rounds):
     rounds.background.stop()
 
 
-def test_starting_twice_starts_one(rounds):
+def test_starting_twice_starts_one_greenlet(rounds):
     rounds.background.start()
     rounds.background.start()
     rounds.background.wake()
@@ -72,7 +72,7 @@ def test_stopping_ends_the_wait_and_starts_no_round(rounds):
     assert not rounds.background.is_running
 
 
-def test_a_round_under_way_is_not_killed(rounds):
+def test_stop_lets_a_running_round_finish(rounds):
     rounds.hold.clear()
     rounds.background.start()
     rounds.background.wake()
@@ -86,7 +86,7 @@ def test_a_round_under_way_is_not_killed(rounds):
     assert rounds.count == 1
 
 
-def test_it_can_be_started_again(rounds):
+def test_work_can_be_started_again_after_a_stop(rounds):
     rounds.background.start()
     rounds.background.stop()
     rounds.background.start()

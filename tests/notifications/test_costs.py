@@ -1,4 +1,4 @@
-"""What a stream and a delivery cost, counted: a fall shows on any machine, without a clock."""
+"""The costs of a stream and a delivery as counts, which do not depend on the machine's speed."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from tests.support.streams import HEARTBEAT_BODY, pass_turn, wait_in_loop
 
 STREAMS = 300
 
-#: Bytes of Python's own for one idle stream on a channel of its own: the stream,
-#: its outlet and watcher, its principal, its place in registry and broker. 1,450
-#: when this was written; a dict or a queue more for each would not fit.
+#: Bytes of Python objects for one idle stream on its own channel: the stream, its outlet and
+#: watcher, its principal, its entries in registry and broker. Measured: 1,450. The limit leaves
+#: no room for another dict or queue per stream.
 MOST_BYTES_PER_STREAM = 1_800
 
 
 class Counts:
-    """What happened while it was counted."""
+    """What was counted."""
 
     def __init__(self) -> None:
         self.writes = 0
@@ -36,7 +36,7 @@ class Counts:
 
 
 class House:
-    """Streams handed over to the event loop, their clients at the other end."""
+    """Streams that the event loop has taken over, and their clients."""
 
     def __init__(self) -> None:
         self.broker = MemoryBroker()
@@ -60,7 +60,7 @@ class House:
         self.broker.publish([f"waiter:{waiter_id}"], HEARTBEAT_BODY, key=key)
 
     def receive(self) -> list[bytes]:
-        """Return what each client has got since the last time."""
+        """Return what each client has received since the last call."""
         received = []
         for client in self.clients:
             client.setblocking(False)
@@ -85,7 +85,7 @@ def house() -> Iterator[House]:
 
 @contextmanager
 def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counts]:
-    """Count the writes to sockets and the greenlets that are switched to."""
+    """Count the writes to sockets and the switches between greenlets."""
     counts = Counts()
     write = os.write
 
@@ -105,7 +105,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counts]:
             greenlet.settrace(before)
 
 
-def test_an_idle_stream_holds_few_bytes(house: House) -> None:
+def test_idle_stream_holds_few_bytes(house: House) -> None:
     for number in range(STREAMS):
         house.listen(f"early-{number}")
     gc.collect()
@@ -123,7 +123,7 @@ def test_an_idle_stream_holds_few_bytes(house: House) -> None:
 
 
 @pytest.mark.parametrize("number", [1, 100])
-def test_one_event_to_many_streams_is_one_write_each_and_no_greenlet(
+def test_event_for_many_streams_costs_each_one_write_and_no_greenlet(
     house: House, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     for _ in range(STREAMS):
@@ -136,11 +136,11 @@ def test_one_event_to_many_streams_is_one_write_each_and_no_greenlet(
         wait_in_loop(lambda: counts.writes == STREAMS)
 
     assert all(data.count(b"\nid: ") == number for data in house.receive())
-    # From the test into the event loop and back, some rounds of it: not one a stream.
+    # A few switches between the test and the event loop, and not one per stream.
     assert counts.switches < STREAMS / 10
 
 
-def test_an_event_to_one_stream_costs_the_others_nothing(
+def test_event_for_one_stream_costs_the_others_nothing(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(STREAMS):

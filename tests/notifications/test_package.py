@@ -1,4 +1,4 @@
-"""The package's public face: what it offers, and what importing it costs."""
+"""The public names of the package, and the cost of importing it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import notifications
 from tests.support.documents import all_examples
 from tests.support.programs import REPOSITORY
 
-#: What other programs rely on. To take a name away is a breaking change.
+#: Names that other programs rely on. Removing one is a breaking change.
 PUBLIC = {
     "AffectedData",
     "Batch",
@@ -38,7 +38,7 @@ def test_public_names_are_those_that_programs_rely_on() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(PUBLIC))
-def test_public_name_is_what_type_checkers_take_it_for(name: str) -> None:
+def test_public_name_is_the_object_that_type_checkers_see(name: str) -> None:
     tree = ast.parse(inspect.getsource(notifications))
     [module] = {
         node.module
@@ -48,13 +48,13 @@ def test_public_name_is_what_type_checkers_take_it_for(name: str) -> None:
     assert getattr(notifications, name).__module__ == module
 
 
-def test_unknown_name_is_an_attribute_error() -> None:
+def test_unknown_name_raises_attribute_error() -> None:
     name = "desserts"
     with pytest.raises(AttributeError, match="'notifications' has no attribute 'desserts'"):
         getattr(notifications, name)
 
 
-def test_importing_the_package_imports_nothing_else_of_anybody() -> None:
+def test_importing_the_package_imports_no_other_module() -> None:
     source = (
         "import __future__, importlib, sys, typing; before = {*sys.modules}; import notifications; "
         "print({*sys.modules} - before)"
@@ -70,12 +70,12 @@ def test_importing_the_package_imports_nothing_else_of_anybody() -> None:
     assert done.stdout.strip() == "{'notifications'}"
 
 
-def test_the_guide_for_python_lists_every_public_name() -> None:
+def test_python_guide_lists_every_public_name() -> None:
     guide = (REPOSITORY / "docs" / "guide-python.md").read_text()
     assert [name for name in notifications.__all__ if f"`{name}`" not in guide] == []
 
 
-def test_documents_import_public_names_alone() -> None:
+def test_documents_import_public_names_only() -> None:
     imported = [
         node.module
         for example in all_examples("python")

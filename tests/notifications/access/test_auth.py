@@ -1,4 +1,4 @@
-"""From a token to its bearer, or to one plain refusal."""
+"""Authentication turns a token into a principal, or refuses it with one plain error."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from notifications.errors import NotAuthenticated
 from notifications.principal import Principal, Role
 
 THIRTY_DAYS = 30 * 24 * 3600
-SECRET = "a secret of the tests, and of nothing else"
+SECRET = "a secret that only the tests use"
 KEYS = TokenKeys(SECRET)
 
 
@@ -48,7 +48,7 @@ def authenticator() -> Iterator[Authenticator]:
 
 
 def claims(**changes: Any) -> dict[str, Any]:
-    """Return a waiter's claims; None takes one away."""
+    """Return the claims of a waiter. A claim that is given as None is left out."""
     now = time.time()
     every = {
         "sub": "anna",
@@ -68,7 +68,7 @@ def signed(key: Any = SECRET, algorithm: str = "HS256", **changes: Any) -> str:
 
 
 def signed_text(name: str, number: str) -> str:
-    """Return a token in which a claim is spelled as no JSON library of ours would."""
+    """Return a token with a claim written in a form that our JSON library never produces."""
     text = json.dumps(claims() | {name: "here"}).replace('"here"', number)
     return jwt.api_jws.encode(text.encode(), SECRET, algorithm="HS256")
 
@@ -84,7 +84,9 @@ def unsigned(header: dict[str, Any], payload: dict[str, Any], signature: str = "
 @pytest.mark.parametrize(
     ("role", "subject"), [("customer", "table-7"), ("waiter", "anna"), ("manager", "maria")]
 )
-def test_good_token_is_its_bearer(authenticator: Authenticator, role: str, subject: str) -> None:
+def test_good_token_gives_its_principal(
+    authenticator: Authenticator, role: str, subject: str
+) -> None:
     ends_at = float(int(time.time()) + 3600)
     principal = authenticator.authenticate(signed(role=role, sub=subject, jti="t-1", exp=ends_at))
     assert (principal.role, principal.subject) == (Role(role), subject)
@@ -93,14 +95,14 @@ def test_good_token_is_its_bearer(authenticator: Authenticator, role: str, subje
     assert not principal.is_stream_token
 
 
-def test_our_own_token_is_good(authenticator: Authenticator) -> None:
+def test_token_of_the_service_is_accepted(authenticator: Authenticator) -> None:
     token = create_token(Role.WAITER, "anna", lifetime_seconds=60)
     principal = authenticator.authenticate(token)
     assert (principal.role, principal.subject) == (Role.WAITER, "anna")
     assert principal.expires_at == pytest.approx(time.time() + 60, abs=2)
 
 
-def test_token_may_live_as_long_as_a_revocation_is_kept(authenticator: Authenticator) -> None:
+def test_token_may_be_valid_as_long_as_a_revocation_is_kept(authenticator: Authenticator) -> None:
     authenticator.authenticate(signed(exp=time.time() + THIRTY_DAYS))
     with pytest.raises(NotAuthenticated, match="more than 30 days"):
         authenticator.authenticate(signed(exp=time.time() + THIRTY_DAYS + 60))
@@ -108,7 +110,7 @@ def test_token_may_live_as_long_as_a_revocation_is_kept(authenticator: Authentic
         authenticator.authenticate(signed(exp=None))
 
 
-def test_platform_token_with_a_bare_minimum_of_claims_is_good(
+def test_platform_token_with_the_required_claims_only_is_accepted(
     authenticator: Authenticator,
 ) -> None:
     least = {"sub": "anna", "role": "waiter", "exp": int(time.time()) + 60}
@@ -116,13 +118,13 @@ def test_platform_token_with_a_bare_minimum_of_claims_is_good(
     assert authenticator.authenticate(token).subject == "anna"
 
 
-def test_platform_may_put_into_the_header_what_it_likes(authenticator: Authenticator) -> None:
+def test_platform_may_add_any_header(authenticator: Authenticator) -> None:
     headers = {"kid": "2026-11", "x5c": ["A" * 1500], "tenant": "bistro"}
     token = jwt.encode(claims(), SECRET, algorithm="HS256", headers=headers)
     assert authenticator.authenticate(token).subject == "anna"
 
 
-def test_platforms_clock_may_be_a_moment_ahead(authenticator: Authenticator) -> None:
+def test_clock_of_the_platform_may_be_slightly_fast(authenticator: Authenticator) -> None:
     soon = time.time() + 0.5
     assert authenticator.authenticate(signed(iat=soon, nbf=soon)).subject == "anna"
 
@@ -197,21 +199,19 @@ REFUSED: dict[str, Callable[[], str]] = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_bad_token_is_refused_without_a_word_about_why(
-    authenticator: Authenticator, name: str
-) -> None:
-    for _ in range(2):  # the second time from memory, if it were remembered
+def test_bad_token_is_refused_without_quoting_it(authenticator: Authenticator, name: str) -> None:
+    for _ in range(2):  # a refused token must not be remembered as good
         with pytest.raises(NotAuthenticated) as caught:
             authenticator.authenticate(REFUSED[name]())
         assert "eyJ" not in str(caught.value)
 
 
-def test_expired_token_is_told_so(authenticator: Authenticator) -> None:
+def test_expired_token_is_refused_as_expired(authenticator: Authenticator) -> None:
     with pytest.raises(NotAuthenticated, match="expired"):
         authenticator.authenticate(signed(exp=time.time() - 1))
 
 
-def test_remembered_token_expires_all_the_same(authenticator: Authenticator) -> None:
+def test_remembered_token_still_expires(authenticator: Authenticator) -> None:
     token = signed(exp=time.time() + 0.5)
     principal = authenticator.authenticate(token)
     while time.time() < principal.expires_at:
@@ -220,7 +220,7 @@ def test_remembered_token_expires_all_the_same(authenticator: Authenticator) -> 
         authenticator.authenticate(token)
 
 
-def test_remembered_token_is_revoked_all_the_same(authenticator: Authenticator) -> None:
+def test_remembered_token_can_still_be_revoked(authenticator: Authenticator) -> None:
     revoked: set[str] = set()
     watchful = Authenticator(KEYS, lambda principal: not revoked.isdisjoint(principal.token_ids))
     token = signed(jti="lost-phone")
@@ -230,7 +230,7 @@ def test_remembered_token_is_revoked_all_the_same(authenticator: Authenticator) 
         watchful.authenticate(token)
 
 
-def test_memory_of_tokens_is_bounded_and_holds_none(authenticator: Authenticator) -> None:
+def test_memory_of_tokens_is_bounded_and_contains_no_token(authenticator: Authenticator) -> None:
     token = signed()
     authenticator.authenticate(token)
     assert token not in repr(vars(authenticator))
@@ -242,7 +242,7 @@ def test_memory_of_tokens_is_bounded_and_holds_none(authenticator: Authenticator
 
 @given(st.text(max_size=200))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_no_text_at_all_is_anything_but_refused(authenticator: Authenticator, text: str) -> None:
+def test_arbitrary_text_is_refused(authenticator: Authenticator, text: str) -> None:
     with pytest.raises(NotAuthenticated):
         authenticator.authenticate(text)
 
@@ -261,7 +261,7 @@ json_values = st.recursive(
     )
 )
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_signed_nonsense_is_refused_or_a_bearer_and_never_an_error(
+def test_signed_nonsense_is_refused_or_gives_a_valid_principal(
     authenticator: Authenticator, nonsense: dict[str, Any]
 ) -> None:
     token = jwt.api_jws.encode(json.dumps(claims() | nonsense).encode(), SECRET, algorithm="HS256")
@@ -277,7 +277,7 @@ def test_signed_nonsense_is_refused_or_a_bearer_and_never_an_error(
 # -- stream tokens ----------------------------------------------------------------------
 
 
-def test_stream_token_is_short_lived_and_good_for_streams_alone(
+def test_stream_token_is_short_lived_and_marked_as_one(
     authenticator: Authenticator,
 ) -> None:
     full = authenticator.authenticate(signed(jti="phone"))
@@ -287,7 +287,7 @@ def test_stream_token_is_short_lived_and_good_for_streams_alone(
     assert (principal.role, principal.subject) == (full.role, full.subject)
     assert ends_at.timestamp() == pytest.approx(time.time() + STREAM_TOKEN_SECONDS, abs=2)
     assert principal.expires_at == pytest.approx(ends_at.timestamp(), abs=2)
-    assert "phone" in principal.token_ids, "revoked with the token it was made from"
+    assert "phone" in principal.token_ids, "it must be revoked with the token it was made from"
 
 
 def test_stream_token_never_outlives_the_token_it_was_made_from(
@@ -301,19 +301,19 @@ def test_stream_token_never_outlives_the_token_it_was_made_from(
 def test_stream_token_is_as_old_as_the_token_it_was_made_from(
     authenticator: Authenticator,
 ) -> None:
-    """Else one made a moment after its bearer was shut out would outlive that."""
+    """Otherwise a stream token made just after a revocation of its bearer would escape it."""
     full = authenticator.authenticate(signed(iat=time.time() - 100))
     token, _ = create_stream_token(full)
     assert authenticator.authenticate(token).issued_at <= full.issued_at
 
 
-def test_keys_are_masked_wherever_they_are_shown() -> None:
+def test_repr_of_the_keys_shows_no_key() -> None:
     keys = TokenKeys(SECRET, pem(RSA), "RS256")
     assert SECRET not in repr(keys)
     assert "PUBLIC KEY" not in repr(keys)
 
 
-def test_claims_alone_decide_who_somebody_is() -> None:
+def test_principal_is_made_from_the_claims_only() -> None:
     principal = principal_from_claims(
         {"sub": "anna", "role": "waiter", "scope": "stream", "exp": 60}
     )
@@ -335,13 +335,13 @@ def test_claims_alone_decide_who_somebody_is() -> None:
         (None, False),
     ],
 )
-def test_scope_is_a_list_of_words(
+def test_scope_is_compared_word_by_word(
     authenticator: Authenticator, scope: Any, is_stream_token: bool
 ) -> None:
     assert authenticator.authenticate(signed(scope=scope)).is_stream_token is is_stream_token
 
 
-# -- whose tokens, and for whom ------------------------------------------------------------
+# -- audience, issuer and secret -----------------------------------------------------------
 
 
 @pytest.fixture
@@ -356,7 +356,7 @@ def strict() -> Iterator[Authenticator]:
 FOR_US = {"aud": "restaurant", "iss": "https://login.example.com"}
 
 
-def test_audience_and_issuer_are_required_once_they_are_named(strict: Authenticator) -> None:
+def test_audience_and_issuer_are_required_when_they_are_configured(strict: Authenticator) -> None:
     assert strict.authenticate(signed(**FOR_US))
     assert strict.authenticate(signed(aud=["menu", "restaurant"], iss=FOR_US["iss"]))
     ours = create_token(Role.WAITER, "anna", lifetime_seconds=60)
@@ -375,12 +375,12 @@ def test_token_meant_for_others_is_refused(strict: Authenticator, others: dict[s
         strict.authenticate(signed(**{**FOR_US, **others}))
 
 
-def test_nobody_who_names_no_audience_asks_for_one(authenticator: Authenticator) -> None:
+def test_audience_is_ignored_when_none_is_configured(authenticator: Authenticator) -> None:
     assert authenticator.authenticate(signed(**FOR_US))
 
 
 def test_secret_before_a_rotation_still_verifies(authenticator: Authenticator) -> None:
-    newer = "the secret after that one, as long as it is"
+    newer = "the newer secret, as long as the other one"
     rotated = Authenticator(TokenKeys(newer, previous_secret_key=SECRET))
     assert rotated.authenticate(signed())
     assert rotated.authenticate(signed(newer))
@@ -412,14 +412,18 @@ def platform(request: pytest.FixtureRequest) -> Iterator[tuple[Authenticator, An
         yield Authenticator(keys), key, request.param
 
 
-def test_platforms_token_is_good_and_so_is_ours(platform: tuple[Authenticator, Any, str]) -> None:
+def test_tokens_of_the_platform_and_of_the_service_are_accepted(
+    platform: tuple[Authenticator, Any, str],
+) -> None:
     authenticator, key, algorithm = platform
     full = authenticator.authenticate(signed(key, algorithm))
     token, _ = create_stream_token(full)
     assert authenticator.authenticate(token).subject == "anna"
 
 
-def test_public_key_is_no_secret_to_sign_with(platform: tuple[Authenticator, Any, str]) -> None:
+def test_token_signed_with_the_public_key_as_secret_is_refused(
+    platform: tuple[Authenticator, Any, str],
+) -> None:
     authenticator, key, _ = platform
     header = {"alg": "HS256", "typ": "JWT"}
 
@@ -461,7 +465,7 @@ def test_key_of_a_jwks_file_is_chosen_by_its_kid() -> None:
     good = [(RSA, "RS256", "old"), (ANOTHER_RSA, "RS256", "new"), (EC, "ES256", "ec")]
     for key, algorithm, kid in good:
         assert authenticator.authenticate(with_kid(key, algorithm, kid)).subject == "anna"
-    # The only one of its kind needs no name.
+    # A token without a kid uses the only key of its algorithm.
     assert authenticator.authenticate(with_kid(EC, "ES256", None))
     assert authenticator.authenticate(signed())
 
@@ -476,7 +480,7 @@ def test_key_of_a_jwks_file_is_chosen_by_its_kid() -> None:
             authenticator.authenticate(with_kid(key, algorithm, wrong_kid))
 
 
-def test_keys_of_a_jwks_file_that_verify_nothing_of_ours_are_passed_over() -> None:
+def test_unusable_keys_of_a_jwks_file_are_skipped() -> None:
     listed = public_keys(
         jwks(
             jwk(RSA, kid="seal", use="enc"),

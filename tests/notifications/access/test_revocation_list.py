@@ -1,4 +1,4 @@
-"""Withdrawn access: who is hit, and who is not."""
+"""Withdrawn access: which principals and streams it affects."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ MIA = Principal(
 
 
 class Desk:
-    """A revocation list over a list, and the streams it has closed."""
+    """A revocation list with its rows in memory, and the streams it has closed."""
 
     def __init__(self, *streams: SimpleNamespace) -> None:
-        # The test's own present: a module is imported long before its tests run.
+        # The present of this test, because a module is imported long before its tests run.
         self.now = datetime.now(UTC)
         self.rows: list[Revocation] = []
         self.streams = list(streams)
@@ -64,7 +64,7 @@ class Desk:
         seen_at: datetime | None = None,
         id_: int | None = None,
     ) -> None:
-        """Have a row in the store, by default the next one, which nobody has seen."""
+        """Add a row to the store, by default as the next row and not yet seen by any process."""
         newest = max((row.id for row in self.rows), default=0)
         self.rows.append(
             Revocation(newest + 1 if id_ is None else id_, kind, subject, seen_at, is_closing)
@@ -107,7 +107,7 @@ def stream(principal: Principal, channel: str) -> SimpleNamespace:
         (RevokedKind.WAITER, "anna", {"anna"}),
         (RevokedKind.SESSION, "table-7", {"table-7"}),
         (RevokedKind.TOKEN, "anna-jti", {"anna"}),
-        # The same name on the other side of the counter is somebody else.
+        # A guest and a waiter of one name are two people.
         (RevokedKind.SESSION, "anna", set()),
         (RevokedKind.WAITER, "table-7", set()),
         # A waiter and a manager of one name are two people.
@@ -117,7 +117,7 @@ def stream(principal: Principal, channel: str) -> SimpleNamespace:
         (RevokedKind.TOKEN, "nobody's", set()),
     ],
 )
-def test_exactly_those_are_shut_out_whom_the_revocation_names(
+def test_revocation_affects_exactly_the_principal_it_names(
     kind: RevokedKind, subject: str, hit: set[str]
 ) -> None:
     desk = Desk(
@@ -132,7 +132,7 @@ def test_exactly_those_are_shut_out_whom_the_revocation_names(
         assert desk.list.is_revoked(principal) == (principal.subject in hit)
 
 
-def test_a_token_issued_after_the_revocation_is_good() -> None:
+def test_token_issued_after_the_revocation_is_good() -> None:
     desk = Desk()
     desk.revoke(RevokedKind.WAITER, "anna")
 
@@ -142,7 +142,7 @@ def test_a_token_issued_after_the_revocation_is_good() -> None:
     assert not desk.list.is_revoked(later)
 
 
-def test_what_was_made_from_a_revoked_token_is_revoked_with_it() -> None:
+def test_token_made_from_a_revoked_token_is_revoked_with_it() -> None:
     desk = Desk()
     derived = dataclasses.replace(ANNA, token_ids=("stream-jti", "anna-jti"), is_stream_token=True)
 
@@ -151,7 +151,7 @@ def test_what_was_made_from_a_revoked_token_is_revoked_with_it() -> None:
     assert desk.list.is_revoked(derived)
 
 
-def test_closing_a_session_ends_every_stream_on_it_and_says_so_kindly() -> None:
+def test_closing_a_session_ends_its_streams_with_the_reason_session_closed() -> None:
     desk = Desk(
         stream(GUEST, "session:table-7"), stream(MIA, "session:table-7"), stream(MIA, "waiter:anna")
     )
@@ -163,13 +163,13 @@ def test_closing_a_session_ends_every_stream_on_it_and_says_so_kindly() -> None:
         ("table-7", CloseReason.SESSION_CLOSED),
         ("mia", CloseReason.SESSION_CLOSED),
     ]
-    # They lost that stream, not the access: what was may still be read.
+    # They lost the stream but not their access: they may still read what happened.
     assert not desk.list.is_revoked(MIA)
     assert not desk.list.is_revoked(GUEST)
 
 
-def test_a_closed_session_is_over_at_once_but_its_streams_end_at_the_next_look() -> None:
-    """Between two looks the outbox is flushed: what came last before the closing is told."""
+def test_closed_session_is_over_at_once_and_its_streams_end_at_the_next_refresh() -> None:
+    """Between two refreshes the outbox is flushed, so the last events before the closing arrive."""
     desk = Desk(stream(GUEST, "session:table-7"))
 
     desk.revoke(RevokedKind.SESSION, "table-7", is_closing=True)
@@ -180,7 +180,7 @@ def test_a_closed_session_is_over_at_once_but_its_streams_end_at_the_next_look()
     assert desk.closed == [("table-7", CloseReason.SESSION_CLOSED)]
 
 
-def test_streams_of_a_closed_session_end_even_if_the_store_fails_meanwhile() -> None:
+def test_streams_of_a_closed_session_end_even_if_the_store_fails() -> None:
     desk = Desk(stream(GUEST, "session:table-7"))
     desk.revoke(RevokedKind.SESSION, "table-7", is_closing=True)
 
@@ -190,7 +190,7 @@ def test_streams_of_a_closed_session_end_even_if_the_store_fails_meanwhile() -> 
     assert desk.closed == [("table-7", CloseReason.SESSION_CLOSED)]
 
 
-def test_a_closed_session_is_over_and_stays_so_whatever_is_revoked_later() -> None:
+def test_closed_session_stays_over_after_a_later_revocation() -> None:
     desk = Desk()
     desk.revoke(RevokedKind.SESSION, "table-5")
     desk.revoke(RevokedKind.SESSION, "table-7", is_closing=True)
@@ -202,7 +202,7 @@ def test_a_closed_session_is_over_and_stays_so_whatever_is_revoked_later() -> No
     assert not desk.list.is_over("waiter", "table-7")
 
 
-def test_a_closing_is_remembered_for_a_day_and_withdrawn_access_for_thirty() -> None:
+def test_closing_is_kept_for_one_day_and_withdrawn_access_for_thirty() -> None:
     desk = Desk()
     hour = timedelta(hours=1)
     for table, ago in (("table-7", CLOSING_KEPT_FOR - hour), ("table-5", CLOSING_KEPT_FOR + hour)):
@@ -217,7 +217,7 @@ def test_a_closing_is_remembered_for_a_day_and_withdrawn_access_for_thirty() -> 
     assert not desk.list.is_revoked(MIA)
 
 
-def test_a_closing_time_costs_one_walk_through_the_streams() -> None:
+def test_many_closings_cost_one_walk_through_the_streams() -> None:
     desk = Desk(stream(GUEST, "session:table-7"), stream(ANNA, "waiter:anna"))
     for number in range(200):
         session_id = f"table-{number}"
@@ -229,8 +229,8 @@ def test_a_closing_time_costs_one_walk_through_the_streams() -> None:
     assert desk.walks == 1
 
 
-def test_a_closing_of_yesterday_that_is_still_the_newest_row_costs_no_walk() -> None:
-    """It is read with each look, and forgotten with each."""
+def test_expired_closing_that_is_the_newest_row_costs_no_walk() -> None:
+    """Each refresh reads the row and forgets it again."""
     desk = Desk(stream(GUEST, "session:table-7"))
     yesterday = desk.now - CLOSING_KEPT_FOR - timedelta(minutes=1)
     desk.commit(RevokedKind.SESSION, "table-5", seen_at=yesterday, is_closing=True)
@@ -242,7 +242,7 @@ def test_a_closing_of_yesterday_that_is_still_the_newest_row_costs_no_walk() -> 
     assert desk.walks == walks
 
 
-def test_a_revocation_that_is_committed_late_does_not_replace_a_newer_one() -> None:
+def test_revocation_that_is_committed_late_does_not_replace_a_newer_one() -> None:
     desk = Desk()
     desk.commit(RevokedKind.WAITER, "ben", id_=1)
     desk.revoke(RevokedKind.WAITER, "anna", id_=3)
@@ -252,11 +252,11 @@ def test_a_revocation_that_is_committed_late_does_not_replace_a_newer_one() -> N
     assert desk.list.is_revoked(between)
     walks = desk.walks
     desk.list.refresh()
-    assert desk.walks == walks, "both are known"
+    assert desk.walks == walks, "the list knows both rows"
 
 
 @pytest.mark.parametrize("seen_by_another", [False, True])
-def test_a_transaction_that_commits_after_one_with_a_later_id_is_not_missed(
+def test_row_committed_after_one_with_a_later_id_is_not_missed(
     seen_by_another: bool,
 ) -> None:
     desk = Desk(stream(ANNA, "waiter:anna"))
@@ -271,7 +271,7 @@ def test_a_transaction_that_commits_after_one_with_a_later_id_is_not_missed(
     assert desk.asked[-1] == (3, set())
 
 
-def test_ids_that_no_row_will_have_are_asked_for_a_while_and_not_forever() -> None:
+def test_missing_ids_are_asked_for_a_limited_time() -> None:
     desk = Desk()
     desk.revoke(RevokedKind.WAITER, "ben", id_=1)
     desk.revoke(RevokedKind.WAITER, "ben", id_=1_000)
@@ -284,7 +284,7 @@ def test_ids_that_no_row_will_have_are_asked_for_a_while_and_not_forever() -> No
 
 @pytest.mark.parametrize("stays", [True, False])
 def test_after_a_restore_everything_is_read_again(stays: bool) -> None:
-    """Ids come again then: those of what the backup does not contain."""
+    """After a restore, ids that the backup does not contain are given out again."""
     desk = Desk()
     desk.commit(RevokedKind.WAITER, "cleo", seen_at=desk.now)
     for subject in ("ben", "dora"):
@@ -298,11 +298,11 @@ def test_after_a_restore_everything_is_read_again(stays: bool) -> None:
 
     assert desk.list.is_revoked(ANNA) == stays
     assert desk.asked[-1] == (0, set())
-    # What was withdrawn once stays so in this process.
+    # A withdrawal that this process has seen stays in force.
     assert desk.list.is_revoked(dataclasses.replace(ANNA, subject="ben"))
 
 
-def test_what_cannot_be_stamped_has_its_effect_and_is_stamped_later() -> None:
+def test_row_that_cannot_be_stamped_takes_effect_and_is_stamped_later() -> None:
     desk = Desk(stream(ANNA, "waiter:anna"))
     desk.cannot_stamp = True
     for _ in range(2):
@@ -316,7 +316,7 @@ def test_what_cannot_be_stamped_has_its_effect_and_is_stamped_later() -> None:
     assert all(row.seen_at for row in desk.rows)
 
 
-def test_processes_whose_clocks_differ_agree_on_what_is_void() -> None:
+def test_processes_with_different_clocks_agree_on_revoked_tokens() -> None:
     ahead = timedelta(seconds=35)
     desk = Desk()
     desk.revoke(RevokedKind.WAITER, "anna", seen_at=desk.now - ahead)
@@ -326,13 +326,13 @@ def test_processes_whose_clocks_differ_agree_on_what_is_void() -> None:
     assert not desk.list.is_revoked(since)
 
 
-def test_a_reopened_session_is_not_over_and_may_be_closed_again() -> None:
+def test_reopened_session_is_not_over_and_may_be_closed_again() -> None:
     desk = Desk(stream(GUEST, "session:table-7"))
     desk.commit(RevokedKind.SESSION, "table-7", is_closing=True)
     desk.revoke(RevokedKind.REOPENED, "table-7", is_closing=True)
     desk.list.refresh()
     assert not desk.list.is_over("session", "table-7")
-    # Both before the next look: the streams that are open go on.
+    # Closing and reopening came before the next refresh, so the streams stay open.
     assert desk.closed == []
 
     desk.now += timedelta(seconds=1)
@@ -342,10 +342,10 @@ def test_a_reopened_session_is_not_over_and_may_be_closed_again() -> None:
     assert [subject for subject, _ in desk.closed] == ["table-7"]
 
 
-def test_a_session_reopened_before_this_process_began_is_not_over() -> None:
+def test_session_reopened_before_this_process_began_is_not_over() -> None:
     desk = Desk()
     later, earlier = desk.now, desk.now - timedelta(seconds=60)
-    # The clocks that stamped them differ.
+    # The clocks of the processes that stamped the rows differ.
     desk.commit(RevokedKind.SESSION, "table-7", is_closing=True, seen_at=later)
     desk.commit(RevokedKind.REOPENED, "table-7", is_closing=True, seen_at=earlier)
     desk.list.refresh()

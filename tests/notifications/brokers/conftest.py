@@ -1,4 +1,4 @@
-"""Brokers to be tested: of every kind, or several that share one Redis."""
+"""Brokers for the tests: one of each kind, or several that share one Redis."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from tests.support.streams import pass_turn, wait_in_loop
 def _cooperative_redis(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Give redis-py gevent's sockets, as gunicorn's gevent worker does.
 
-    Without patching the rest of the process: the other tests live in threads.
+    The rest of the process is not patched, because the other tests use threads.
     """
     monkeypatch.setattr("redis.connection.socket", gevent.socket)
     yield
-    # gevent closes a socket that somebody waited for in the loop's next turn.
+    # gevent closes a socket that a greenlet waited for in the loop's next turn.
     pass_turn()
 
 
@@ -56,7 +56,7 @@ def start_redis_broker(redis_server: RedisServer) -> Iterator[Callable[..., Redi
 def start_presence(
     start_redis_broker: Callable[..., RedisBroker],
 ) -> Iterator[Callable[..., Presence]]:
-    """Start the presence of a broker's process: ``start_presence(broker, session=2)``."""
+    """Start the presence of one process: ``start_presence(broker, session=2)``."""
     presences: list[Presence] = []
 
     def start(broker: Broker, **counts: int) -> Presence:
@@ -82,13 +82,13 @@ def ear() -> Iterator[Ear]:
 
 @pytest.fixture
 def redis_client(redis_server: RedisServer) -> Iterator[redis.Redis]:
-    """An operator's own connection."""
+    """A connection of an operator."""
     with redis_server.client() as client:
         yield client
 
 
 class Clock:
-    """Stands still until it is moved."""
+    """A clock that stands still until a test moves it."""
 
     def __init__(self) -> None:
         self.now = 1_700_000_000.0
@@ -99,7 +99,7 @@ class Clock:
 
 @pytest.fixture
 def clock() -> Clock:
-    """What the memory broker takes for the time."""
+    """The clock that the memory broker uses."""
     return Clock()
 
 
@@ -113,7 +113,7 @@ def kind(request: pytest.FixtureRequest) -> str:
 def make_broker(
     kind: str, request: pytest.FixtureRequest, ear: Ear, clock: Clock
 ) -> Callable[..., Broker]:
-    """Start a broker of each kind, feeding ``ear``: ``make_broker(max_events=3)``."""
+    """Start a broker of each kind that delivers to ``ear``: ``make_broker(max_events=3)``."""
     if kind == "redis":
         start = request.getfixturevalue("start_redis_broker")
         return lambda **limits: start(ear, HistoryLimits(**limits))
@@ -128,7 +128,7 @@ def make_broker(
 
 @pytest.fixture
 def grow_older(kind: str, clock: Clock) -> Callable[[float], None]:
-    """Let what is kept grow older by some seconds; Redis goes by its own clock."""
+    """Let stored data grow older by some seconds. For Redis, which has its own clock, wait."""
 
     def pass_by(seconds: float) -> None:
         clock.now += seconds

@@ -1,4 +1,4 @@
-"""The memory broker's history, from one process to the next."""
+"""How the memory broker passes its history from one process to the next."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def restored(path: Path) -> MemoryBroker:
     return broker
 
 
-def test_the_next_process_goes_on_in_the_same_epoch_with_the_same_events(tmp_path: Path) -> None:
+def test_next_process_continues_the_epoch_with_the_same_events(tmp_path: Path) -> None:
     old = saved(tmp_path / "history.json", events=3)
     new = restored(tmp_path / "history.json")
 
@@ -41,7 +41,7 @@ def test_the_next_process_goes_on_in_the_same_epoch_with_the_same_events(tmp_pat
     ]
 
 
-def test_a_change_published_by_both_processes_is_one_event(tmp_path: Path) -> None:
+def test_change_published_by_both_processes_is_one_event(tmp_path: Path) -> None:
     saved(tmp_path / "history.json", events=1)
     new = restored(tmp_path / "history.json")
 
@@ -51,7 +51,7 @@ def test_a_change_published_by_both_processes_is_one_event(tmp_path: Path) -> No
     assert new.tip(CHANNEL).offset == 2
 
 
-def test_nothing_is_published_before_taking_over_and_everything_afterwards(
+def test_process_refuses_events_until_it_has_taken_over_the_history(
     tmp_path: Path,
 ) -> None:
     old = saved(tmp_path / "history.json", events=1)
@@ -70,7 +70,7 @@ def test_nothing_is_published_before_taking_over_and_everything_afterwards(
     assert new.read("waiter:anna", provisional, 10).is_gap
 
 
-def test_nothing_is_published_once_the_history_is_saved(tmp_path: Path) -> None:
+def test_process_refuses_events_after_it_saved_its_history(tmp_path: Path) -> None:
     old = saved(tmp_path / "history.json", events=1)
 
     with pytest.raises(BrokerUnavailable):
@@ -79,7 +79,7 @@ def test_nothing_is_published_once_the_history_is_saved(tmp_path: Path) -> None:
     assert old.tip(CHANNEL).offset == 1
 
 
-def test_a_saved_history_is_used_once_so_that_no_id_is_given_out_twice(tmp_path: Path) -> None:
+def test_saved_history_is_used_once_so_that_no_id_is_used_twice(tmp_path: Path) -> None:
     saved(tmp_path / "history.json", events=2)
     first = restored(tmp_path / "history.json")
     second = restored(tmp_path / "history.json")
@@ -88,7 +88,7 @@ def test_a_saved_history_is_used_once_so_that_no_id_is_given_out_twice(tmp_path:
     assert second.tip(CHANNEL).offset == 0
 
 
-def test_a_channel_that_was_subscribed_meanwhile_stays_subscribed(tmp_path: Path) -> None:
+def test_channel_subscribed_before_the_takeover_stays_subscribed(tmp_path: Path) -> None:
     saved(tmp_path / "history.json", events=1)
     heard = []
 
@@ -108,7 +108,7 @@ def test_a_channel_that_was_subscribed_meanwhile_stays_subscribed(tmp_path: Path
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"version": 0}', f'{{"version": {VERSION}}}'])
-def test_an_unreadable_file_means_a_fresh_start(tmp_path: Path, content: str) -> None:
+def test_unreadable_file_starts_a_new_history(tmp_path: Path, content: str) -> None:
     path = tmp_path / "history.json"
     path.write_text(content)
 
@@ -116,7 +116,7 @@ def test_an_unreadable_file_means_a_fresh_start(tmp_path: Path, content: str) ->
     assert not path.exists()
 
 
-def test_the_file_is_for_its_owner_alone(tmp_path: Path) -> None:
+def test_only_the_owner_may_read_the_file(tmp_path: Path) -> None:
     path = tmp_path / "history.json"
     saved(path, events=1)
 

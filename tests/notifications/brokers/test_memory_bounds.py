@@ -1,4 +1,4 @@
-"""What the memory broker keeps is bounded, whatever it is asked for."""
+"""The memory broker keeps a bounded amount of data, whatever is asked of it."""
 
 from __future__ import annotations
 
@@ -28,10 +28,12 @@ def test_idle_channels_beyond_the_limit_are_forgotten_oldest_first(
     broker.sweep()
 
     known = [number for number in range(6) if broker.known_tip(f"session:{number}")]
-    assert known == [0, 1, 3, 4, 5], "followed, with a history, and the three newest"
+    assert known == [0, 1, 3, 4, 5], (
+        "the followed one, the one with a history, and the three newest"
+    )
 
 
-def test_reading_a_channel_that_nobody_knows_keeps_nothing() -> None:
+def test_reading_an_unknown_channel_keeps_nothing() -> None:
     broker = MemoryBroker()
     place = broker.tip("session:1")
     assert broker.read("session:2", place, 10).is_gap

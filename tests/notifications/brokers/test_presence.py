@@ -1,4 +1,4 @@
-"""What a deployment knows of its processes, for each kind of presence."""
+"""What a process knows of the other processes, for each kind of presence."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ def quick_reports(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(redis_presence, "CACHE_SECONDS", 0.05)
 
 
-def test_own_streams_are_counted_as_of_now(broker: Broker, start_presence: StartPresence) -> None:
+def test_own_streams_are_counted_without_delay(
+    broker: Broker, start_presence: StartPresence
+) -> None:
     presence = start_presence(broker)
     counts = {"session": 3, "waiter": 0}
     presence.start(lambda: counts)
@@ -36,7 +38,7 @@ def test_own_streams_are_counted_as_of_now(broker: Broker, start_presence: Start
     assert presence.total() == {"session": 2, "waiter": 1}
 
 
-def test_only_process_has_no_other_beside_it(broker: Broker, start_presence: StartPresence) -> None:
+def test_only_process_reports_no_others(broker: Broker, start_presence: StartPresence) -> None:
     presence = start_presence(broker)
     assert not presence.others_serve()
     presence.announce_end()
@@ -70,7 +72,7 @@ def test_report_follows_the_counts(
 
 
 @pytest.mark.redis
-def test_process_that_announced_its_end_serves_no_more(
+def test_process_that_announced_its_end_no_longer_counts_as_serving(
     start_redis_broker: StartBroker, start_presence: StartPresence, redis_client: redis.Redis
 ) -> None:
     stays, goes = (start_presence(start_redis_broker(Ear()), session=1) for _ in range(2))
@@ -79,7 +81,7 @@ def test_process_that_announced_its_end_serves_no_more(
     goes.announce_end()
     wait_in_loop(lambda: not stays.others_serve())
     assert goes.others_serve()
-    assert stays.total() == {"session": 2}, "its streams are still open"
+    assert stays.total() == {"session": 2}, "the streams of the ending process are still open"
 
 
 @pytest.mark.redis
@@ -95,7 +97,7 @@ def test_process_that_stops_is_no_longer_counted(
 
 @pytest.mark.redis
 @pytest.mark.usefixtures("quick_reports")
-def test_process_that_dies_is_forgotten(
+def test_process_that_died_is_no_longer_counted(
     redis_server: RedisServer, start_redis_broker: StartBroker, start_presence: StartPresence
 ) -> None:
     presence = start_presence(start_redis_broker(Ear()))

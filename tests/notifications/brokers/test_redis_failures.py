@@ -1,4 +1,4 @@
-"""Redis goes away, hangs, forgets, refuses or falls silent: noticed, survived, mended."""
+"""Redis is away, hangs, loses data, refuses or falls silent: the broker notices and recovers."""
 
 from __future__ import annotations
 
@@ -66,8 +66,8 @@ def is_down(broker: Broker) -> bool:
 
 
 @contextmanager
-def waits_for_nothing() -> Iterator[None]:
-    """Fail if another greenlet could run meanwhile."""
+def never_waits() -> Iterator[None]:
+    """Fail if another greenlet could run in between."""
     other = gevent.spawn(lambda: None)
     yield
     assert not other.dead
@@ -77,11 +77,11 @@ def waits_for_nothing() -> Iterator[None]:
 # -- away ----------------------------------------------------------------------------
 
 
-def test_everything_that_needs_redis_says_at_once_that_it_is_away(
+def test_calls_fail_at_once_while_redis_is_away(
     broker: RedisBroker, redis_server: RedisServer
 ) -> None:
     redis_server.stop()
-    # The first call finds out.
+    # The first call notices the outage.
     with pytest.raises(BrokerUnavailable, match="Redis is away"):
         publish(broker, ANNA)
     assert is_down(broker)
@@ -92,11 +92,11 @@ def test_everything_that_needs_redis_says_at_once_that_it_is_away(
         lambda: broker.read(ANNA, EventId("e", 0), 10),
     ]
     for call in calls:
-        with waits_for_nothing(), pytest.raises(BrokerUnavailable, match="Redis is away"):
+        with never_waits(), pytest.raises(BrokerUnavailable, match="Redis is away"):
             call()
 
 
-def test_streams_go_on_when_redis_is_back(
+def test_events_are_delivered_again_when_redis_is_back(
     broker: RedisBroker, ear: Ear, redis_server: RedisServer
 ) -> None:
     broker.subscribe(ANNA)
@@ -109,7 +109,7 @@ def test_streams_go_on_when_redis_is_back(
     wait_in_loop(lambda: len(ear.events[ANNA]) == 2)
 
 
-def test_publication_that_failed_enters_once_when_it_is_repeated(
+def test_failed_publication_enters_once_when_it_is_repeated(
     broker: RedisBroker, ear: Ear, redis_server: RedisServer
 ) -> None:
     broker.subscribe(ANNA)
@@ -120,12 +120,12 @@ def test_publication_that_failed_enters_once_when_it_is_repeated(
     wait_in_loop(lambda: is_up(broker))
     for _ in range(2):
         broker.publish([ANNA], BODY, key="change-1")
-    # Whoever asks for it has heard of all that came before.
+    # The answer to ``tip`` comes after all earlier events of the channel.
     assert broker.tip(ANNA).offset == 1
     assert ear.offsets(ANNA) == [1]
 
 
-def test_redis_that_hangs_holds_up_callers_once_and_together(
+def test_all_callers_wait_for_a_hanging_redis_at_the_same_time_and_once(
     broker: RedisBroker, redis_server: RedisServer
 ) -> None:
     def expect_failure() -> None:
@@ -133,17 +133,17 @@ def test_redis_that_hangs_holds_up_callers_once_and_together(
             publish(broker, ANNA)
 
     redis_server.freeze()
-    # A timeout for each of them would be minutes.
+    # One timeout after the other would take minutes.
     callers = [gevent.spawn(expect_failure) for _ in range(200)]
     assert len(gevent.joinall(callers, timeout=30, raise_error=True)) == 200
     assert is_down(broker)
-    with waits_for_nothing():
+    with never_waits():
         expect_failure()
     redis_server.thaw()
     wait_in_loop(lambda: is_up(broker))
 
 
-def test_redis_that_hung_for_a_while_is_not_noticed_by_the_streams(
+def test_streams_miss_nothing_when_redis_hangs_for_a_while(
     broker: RedisBroker, other: RedisBroker, ear: Ear, redis_server: RedisServer
 ) -> None:
     broker.subscribe(ANNA)
@@ -157,14 +157,14 @@ def test_redis_that_hung_for_a_while_is_not_noticed_by_the_streams(
     assert ear.resyncs == []
 
 
-def test_redis_that_hangs_is_noticed_though_nobody_asks_for_anything(
+def test_broker_notices_a_hanging_redis_without_any_call(
     broker: RedisBroker, redis_server: RedisServer
 ) -> None:
     redis_server.freeze()
     wait_in_loop(lambda: is_down(broker), timeout=6)
 
 
-def test_broker_that_starts_without_redis_works_when_it_comes(
+def test_broker_that_starts_without_redis_works_once_redis_is_there(
     redis_server: RedisServer, start_redis_broker: StartBroker, ear: Ear
 ) -> None:
     redis_server.stop()
@@ -178,7 +178,7 @@ def test_broker_that_starts_without_redis_works_when_it_comes(
     wait_in_loop(lambda: ear.events[ANNA])
 
 
-def test_subscription_that_failed_leaves_nothing_behind(
+def test_failed_subscription_leaves_nothing_behind(
     broker: RedisBroker, ear: Ear, redis_server: RedisServer
 ) -> None:
     redis_server.freeze()
@@ -192,7 +192,7 @@ def test_subscription_that_failed_leaves_nothing_behind(
     assert ear.offsets(ANNA) == []
 
 
-def test_last_sum_stays_while_redis_is_away(
+def test_presence_keeps_its_last_total_while_redis_is_away(
     broker: RedisBroker,
     other: RedisBroker,
     redis_server: RedisServer,
@@ -204,16 +204,16 @@ def test_last_sum_stays_while_redis_is_away(
     wait_in_loop(lambda: presence.total() == {"session": 6})
     redis_server.freeze()
     counts["session"] = 2
-    with waits_for_nothing():
+    with never_waits():
         presence.announce_end()
     assert presence.total() == {"session": 7}
     wait_in_loop(lambda: is_down(broker))
-    with waits_for_nothing():
+    with never_waits():
         assert presence.total() == {"session": 7}
     redis_server.thaw()
 
 
-def test_what_is_wrong_is_told_without_secrets(
+def test_status_describes_the_fault_without_secrets(
     redis_server: RedisServer, redis_client: redis.Redis, start_redis_broker: StartBroker
 ) -> None:
     redis_client.config_set("requirepass", "open-sesame")
@@ -229,7 +229,7 @@ def test_what_is_wrong_is_told_without_secrets(
 # -- data lost -------------------------------------------------------------------------
 
 
-def test_redis_that_restarts_empty_costs_each_channel_one_resync(
+def test_empty_restart_of_redis_causes_one_resync_per_channel(
     broker: RedisBroker, ear: Ear, redis_server: RedisServer
 ) -> None:
     for channel in (ANNA, TABLE):
@@ -246,7 +246,7 @@ def test_redis_that_restarts_empty_costs_each_channel_one_resync(
     assert broker.read(ANNA, before, 10).is_gap
 
 
-def test_redis_that_is_flushed_costs_a_resync_with_the_next_event(
+def test_flushed_redis_causes_a_resync_with_the_next_event(
     broker: RedisBroker, other: RedisBroker, ear: Ear, redis_client: redis.Redis
 ) -> None:
     broker.subscribe(ANNA)
@@ -261,7 +261,7 @@ def test_redis_that_is_flushed_costs_a_resync_with_the_next_event(
     assert ear.offsets(ANNA) == [1, 2, 3, 2]
 
 
-def test_redis_that_is_flushed_costs_a_resync_when_somebody_reads(
+def test_flushed_redis_causes_a_resync_with_the_next_read(
     broker: RedisBroker, ear: Ear, redis_client: redis.Redis
 ) -> None:
     broker.subscribe(ANNA)
@@ -274,10 +274,10 @@ def test_redis_that_is_flushed_costs_a_resync_when_somebody_reads(
     assert len(ear.resyncs) == 1
 
 
-def test_history_of_an_earlier_generation_is_not_believed(
+def test_history_of_an_earlier_generation_is_not_used(
     broker: RedisBroker, ear: Ear, redis_client: redis.Redis
 ) -> None:
-    """It may end earlier than what clients have seen: its offsets would come again."""
+    """It may end before events that clients have seen, and would give out their offsets again."""
     broker.subscribe(ANNA)
     publish(broker, ANNA, times=2)
     before = broker.tip(ANNA)
@@ -291,7 +291,7 @@ def test_history_of_an_earlier_generation_is_not_believed(
 # -- connections -----------------------------------------------------------------------
 
 
-def test_killed_subscription_is_mended_and_caught_up(
+def test_killed_subscription_is_restored_and_catches_up(
     broker: RedisBroker, other: RedisBroker, ear: Ear, redis_client: redis.Redis
 ) -> None:
     for channel in (ANNA, BEN, TABLE):
@@ -306,7 +306,7 @@ def test_killed_subscription_is_mended_and_caught_up(
     assert is_up(broker)
 
 
-def test_more_than_the_history_holds_is_missed_with_a_resync(
+def test_missing_more_than_the_history_holds_causes_one_resync(
     redis_server: RedisServer,
     start_redis_broker: StartBroker,
     ear: Ear,
@@ -323,7 +323,7 @@ def test_more_than_the_history_holds_is_missed_with_a_resync(
     assert len(ear.resyncs) == 1
 
 
-def test_killed_command_connection_is_not_noticed(
+def test_calls_succeed_after_the_command_connection_was_killed(
     broker: RedisBroker, redis_client: redis.Redis
 ) -> None:
     for _ in range(5):
@@ -333,7 +333,7 @@ def test_killed_command_connection_is_not_noticed(
     assert is_up(broker)
 
 
-def test_stream_that_opens_while_the_subscription_is_rebuilt_waits_for_it(
+def test_subscribing_waits_while_the_connection_is_rebuilt(
     broker: RedisBroker, ear: Ear, redis_client: redis.Redis
 ) -> None:
     broker.subscribe(ANNA)
@@ -344,7 +344,7 @@ def test_stream_that_opens_while_the_subscription_is_rebuilt_waits_for_it(
     wait_in_loop(lambda: ear.events[ANNA] and ear.events[BEN])
 
 
-def test_deaf_subscription_is_noticed_and_mended_within_ten_seconds(
+def test_deaf_subscription_is_noticed_and_restored_within_ten_seconds(
     proxy: DeafProxy, start_redis_broker: StartBroker, ear: Ear, other: RedisBroker
 ) -> None:
     broker = start_redis_broker(ear, url=proxy.url)
@@ -360,7 +360,7 @@ def test_deaf_subscription_is_noticed_and_mended_within_ten_seconds(
     assert ear.resyncs == []
 
 
-def test_subscription_that_is_deaf_from_the_start_is_made_again(
+def test_subscription_that_is_deaf_from_the_start_is_rebuilt(
     proxy: DeafProxy, start_redis_broker: StartBroker, ear: Ear, other: RedisBroker
 ) -> None:
     broker = start_redis_broker(ear, url=proxy.url)
@@ -376,7 +376,7 @@ def test_subscription_that_is_deaf_from_the_start_is_made_again(
     assert is_up(broker)
 
 
-def test_stream_that_opens_on_a_deaf_subscription_heals_its_channel(
+def test_subscribing_again_catches_up_a_deaf_channel(
     proxy: DeafProxy, start_redis_broker: StartBroker, ear: Ear, other: RedisBroker
 ) -> None:
     broker = start_redis_broker(ear, url=proxy.url)
@@ -388,7 +388,7 @@ def test_stream_that_opens_on_a_deaf_subscription_heals_its_channel(
     assert ear.offsets(ANNA) == [1, 2, 3]
 
 
-def test_channel_that_alone_fell_silent_is_found_in_its_turn(
+def test_single_silent_channel_is_found_by_the_probe(
     start_redis_broker: StartBroker,
     ear: Ear,
     other: RedisBroker,
@@ -409,7 +409,7 @@ def test_channel_that_alone_fell_silent_is_found_in_its_turn(
 # -- refusals --------------------------------------------------------------------------
 
 
-def test_scripts_that_redis_forgot_are_loaded_again(
+def test_scripts_that_redis_lost_are_loaded_again(
     broker: RedisBroker, redis_client: redis.Redis
 ) -> None:
     for _ in range(2):
@@ -441,7 +441,7 @@ def test_redis_without_memory_refuses_whole_publications(
 
 
 @pytest.mark.usefixtures("brief_refusals")
-def test_redis_that_became_a_replica_refuses_until_it_is_primary_again(
+def test_redis_that_became_a_replica_is_used_again_once_it_is_primary(
     broker: RedisBroker, redis_client: redis.Redis
 ) -> None:
     redis_client.replicaof("127.0.0.1", "1")
@@ -454,7 +454,7 @@ def test_redis_that_became_a_replica_refuses_until_it_is_primary_again(
     publish(broker, ANNA)
 
 
-def test_user_who_may_do_the_least_is_enough(
+def test_user_with_the_documented_rights_is_enough(
     redis_server: RedisServer,
     redis_client: redis.Redis,
     start_redis_broker: StartBroker,
@@ -480,10 +480,10 @@ def test_user_who_may_do_the_least_is_enough(
         redis_client.acl_deluser("restaurant")
 
 
-# -- callers that do not wait for the end ------------------------------------------------
+# -- callers that stop waiting -----------------------------------------------------------
 
 
-def test_caller_that_is_killed_leaves_the_connection_in_order(
+def test_killed_caller_does_not_disturb_the_connection(
     broker: RedisBroker, redis_server: RedisServer
 ) -> None:
     publish(broker, ANNA)
@@ -496,7 +496,9 @@ def test_caller_that_is_killed_leaves_the_connection_in_order(
     assert broker.tip(ANNA).offset == 1
 
 
-def test_timeout_of_the_caller_is_its_own(broker: RedisBroker, redis_server: RedisServer) -> None:
+def test_timeout_of_a_caller_reaches_the_caller(
+    broker: RedisBroker, redis_server: RedisServer
+) -> None:
     redis_server.freeze()
     with pytest.raises(gevent.Timeout), gevent.Timeout(0.1):
         broker.tip(ANNA)
@@ -504,7 +506,7 @@ def test_timeout_of_the_caller_is_its_own(broker: RedisBroker, redis_server: Red
     assert broker.tip(ANNA).offset == 0
 
 
-def test_too_many_callers_are_sent_away_at_once(
+def test_callers_beyond_the_limit_fail_at_once(
     broker: RedisBroker, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(link, "MAX_WAITING", 5)
@@ -513,16 +515,16 @@ def test_too_many_callers_are_sent_away_at_once(
     pass_turn()
     callers += [gevent.spawn(broker.tip, ANNA) for _ in range(5)]
     pass_turn()
-    with waits_for_nothing(), pytest.raises(BrokerUnavailable, match="5 calls wait"):
+    with never_waits(), pytest.raises(BrokerUnavailable, match="5 calls wait"):
         broker.tip(ANNA)
     redis_server.thaw()
     gevent.joinall(callers, raise_error=True)
 
 
-def test_pooled_client_that_is_killed_gives_nobody_anothers_answer(
+def test_next_caller_does_not_get_the_answer_of_a_killed_one(
     redis_server: RedisServer,
 ) -> None:
-    """The batches of refreshes go through redis-py's own pool."""
+    """Batches of refreshes use redis-py's own pool."""
     with redis.Redis(port=redis_server.port, decode_responses=True) as client:
         client.mset({"ours": "ours", "another's": "another's"})
         redis_server.freeze()
@@ -536,29 +538,29 @@ def test_pooled_client_that_is_killed_gives_nobody_anothers_answer(
 # -- the sink ----------------------------------------------------------------------------
 
 
-class _Grumbler(Ear):
+class _RaisingSink(Ear):
     def __init__(self) -> None:
         super().__init__()
-        self.times_told = 0
+        self.calls = 0
 
     def deliver(self, channel: str, event: object) -> None:
-        self.times_told += 1
+        self.calls += 1
         raise RuntimeError("no")
 
     resync = deliver  # type: ignore[assignment]
 
 
-def test_sink_that_raises_loses_its_own_event_and_no_other(
+def test_sink_that_raises_loses_that_event_only(
     start_redis_broker: StartBroker, ear: Ear, redis_client: redis.Redis
 ) -> None:
-    grumbler = _Grumbler()
-    broker = start_redis_broker(grumbler)
+    raising = _RaisingSink()
+    broker = start_redis_broker(raising)
     broker.subscribe(ANNA)
     publish(broker, ANNA)
-    wait_in_loop(lambda: grumbler.times_told == 1)
+    wait_in_loop(lambda: raising.calls == 1)
     redis_client.flushall()
     publish(broker, ANNA)
-    wait_in_loop(lambda: grumbler.times_told == 2)
+    wait_in_loop(lambda: raising.calls == 2)
     broker._feed.sink = ear
     publish(broker, ANNA)
     wait_in_loop(lambda: ear.offsets(ANNA) == [2])

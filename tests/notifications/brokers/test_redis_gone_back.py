@@ -1,4 +1,4 @@
-"""Redis goes on with older data, or is a replica: streams are told, nothing is lost in silence."""
+"""Redis continues with older data, or becomes a replica: streams resync and miss no event."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.support.streams import wait_in_loop
 
 pytestmark = pytest.mark.redis
 
-RIGHTS_BUT_INFO = ("on", ">pw", "~*", "&*", "+@all", "-info")
+RIGHTS_WITHOUT_INFO = ("on", ">pw", "~*", "&*", "+@all", "-info")
 
 ANNA, BEN = "waiter:anna", "waiter:ben"
 BODY = body(Heartbeat(timestamp=datetime(2024, 1, 15, tzinfo=UTC)))
@@ -62,7 +62,7 @@ def proxy(redis_server: RedisServer) -> Iterator[DeafProxy]:
 
 
 def follow(replica: redis.Redis, primary: RedisServer) -> None:
-    """Make ``replica`` a replica, and wait until it has all that the primary has."""
+    """Make ``replica`` a replica, and wait until it has all data of the primary."""
     replica.replicaof("127.0.0.1", str(primary.port))
     wait_in_loop(lambda: replica.info("replication")["master_link_status"] == "up", timeout=20)
 
@@ -74,7 +74,7 @@ def quick_sync(redis_server: RedisServer, second_server: RedisServer) -> None:
             client.config_set("repl-diskless-sync-delay", 0)
 
 
-def test_a_server_that_took_over_older_data_costs_one_resync_and_loses_nothing_in_silence(
+def test_server_with_older_data_causes_one_resync_per_channel(
     start_redis_broker: StartBroker,
     ear: Ear,
     redis_server: RedisServer,
@@ -92,7 +92,7 @@ def test_a_server_that_took_over_older_data_costs_one_resync_and_loses_nothing_i
     wait_in_loop(lambda: len(ear.events[ANNA]) == 5)
     before = broker.tip(ANNA)
 
-    # The run id stays, and no connection breaks.
+    # The server keeps its run id, and no connection breaks.
     follow(redis_client, second_server)
     redis_client.replicaof("NO", "ONE")
     publish(broker, ANNA)
@@ -105,7 +105,7 @@ def test_a_server_that_took_over_older_data_costs_one_resync_and_loses_nothing_i
     assert len(ear.resyncs) == 2
 
 
-def test_processes_that_learn_of_it_one_after_the_other_cost_one_resync(
+def test_processes_that_notice_one_after_another_cause_one_resync(
     start_redis_broker: StartBroker, ear: Ear, redis_client: redis.Redis
 ) -> None:
     broker, other_ear = start_redis_broker(ear), Ear()
@@ -115,7 +115,7 @@ def test_processes_that_learn_of_it_one_after_the_other_cost_one_resync(
     publish(broker, ANNA, times=2)
     wait_in_loop(lambda: len(ear.events[ANNA]) == len(other_ear.events[ANNA]) == 2)
 
-    # As if the histories were of another server: only who connects finds out.
+    # The histories now seem to belong to another server. A process notices when it connects.
     redis_client.hset("restaurant:{deployment}:state", "server", "another")
     redis_client.client_kill_filter(_type="normal", skipme=True)
     publish(other, ANNA)
@@ -128,7 +128,7 @@ def test_processes_that_learn_of_it_one_after_the_other_cost_one_resync(
     assert len(ear.resyncs) == len(other_ear.resyncs) == 1
 
 
-def test_a_process_with_an_older_generation_is_corrected_and_ends_no_epoch(
+def test_process_with_an_older_generation_is_corrected_and_ends_no_epoch(
     start_redis_broker: StartBroker, ear: Ear, redis_client: redis.Redis
 ) -> None:
     broker, newer = start_redis_broker(ear), start_redis_broker(Ear())
@@ -144,7 +144,7 @@ def test_a_process_with_an_older_generation_is_corrected_and_ends_no_epoch(
     )
 
 
-def test_a_replica_is_reported_as_one_and_logged_twice_in_all(
+def test_replica_is_reported_and_logged_once_at_its_begin_and_once_at_its_end(
     start_redis_broker: StartBroker,
     ear: Ear,
     redis_client: redis.Redis,
@@ -172,7 +172,7 @@ def test_a_replica_is_reported_as_one_and_logged_twice_in_all(
     assert len(ear.resyncs) == 1
 
 
-def test_the_name_is_resolved_again_until_a_primary_answers(
+def test_name_is_resolved_again_until_a_primary_answers(
     start_redis_broker: StartBroker,
     ear: Ear,
     proxy: DeafProxy,
@@ -181,7 +181,7 @@ def test_the_name_is_resolved_again_until_a_primary_answers(
     second_server: RedisServer,
     second_client: redis.Redis,
 ) -> None:
-    """A failover: the replica is promoted, the former primary becomes its replica."""
+    """In a failover the replica is promoted and the former primary becomes its replica."""
     follow(second_client, redis_server)
     broker = start_redis_broker(ear, url=proxy.url)
     broker.subscribe(ANNA)
@@ -201,13 +201,13 @@ def test_the_name_is_resolved_again_until_a_primary_answers(
 
 @pytest.fixture
 def url_without_info(redis_server: RedisServer, redis_client: redis.Redis) -> Iterator[str]:
-    """A user who may do everything but ask which server it is."""
-    redis_client.execute_command("ACL", "SETUSER", "blind", *RIGHTS_BUT_INFO)
+    """The URL of a user who may do everything except run INFO."""
+    redis_client.execute_command("ACL", "SETUSER", "blind", *RIGHTS_WITHOUT_INFO)
     yield f"redis://blind:pw@127.0.0.1:{redis_server.port}/0"
     redis_client.acl_deluser("blind")
 
 
-def test_a_server_that_does_not_say_which_it_is_cannot_be_used(
+def test_server_that_refuses_info_cannot_be_used(
     start_redis_broker: StartBroker, ear: Ear, url_without_info: str
 ) -> None:
     broker = start_redis_broker(ear, url=url_without_info, wait=False)
@@ -217,7 +217,7 @@ def test_a_server_that_does_not_say_which_it_is_cannot_be_used(
         broker.check()
 
 
-def test_the_service_does_not_start_with_a_redis_that_does_not_say_which_it_is(
+def test_service_does_not_start_when_redis_refuses_info(
     start_server: Callable[..., ServiceServer], url_without_info: str
 ) -> None:
     server = start_server(start=False, REDIS_URL=url_without_info)

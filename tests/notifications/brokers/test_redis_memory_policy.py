@@ -1,4 +1,4 @@
-"""A Redis that throws things away is noticed, and told in a sentence."""
+"""A Redis that evicts keys causes a warning that names the remedy."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ StartBroker = Callable[..., RedisBroker]
 
 @pytest.fixture
 def set_memory(redis_client: redis.Redis) -> Iterator[Callable[..., None]]:
-    """Set Redis's policy and limit; afterwards they are as before."""
+    """Set the memory policy and limit of Redis. The former values return after the test."""
     policy_before = redis_client.config_get("maxmemory-policy")["maxmemory-policy"]
     assert policy_before is not None
 
@@ -38,7 +38,7 @@ def messages(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [each.message for each in caplog.records if each.levelno >= logging.WARNING]
 
 
-def test_policy_that_evicts_is_warned_of_at_the_start_once(
+def test_policy_that_evicts_is_warned_of_once_at_the_start(
     start_redis_broker: StartBroker,
     ear: Ear,
     set_memory: Callable[..., None],
@@ -50,7 +50,7 @@ def test_policy_that_evicts_is_warned_of_at_the_start_once(
     assert "set its maxmemory-policy to noeviction" in message
 
 
-def test_policy_that_keeps_everything_is_not_spoken_of(
+def test_policy_that_keeps_everything_causes_no_warning(
     start_redis_broker: StartBroker, ear: Ear, caplog: pytest.LogCaptureFixture
 ) -> None:
     start_redis_broker(ear)

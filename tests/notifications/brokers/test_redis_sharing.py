@@ -1,4 +1,4 @@
-"""Several processes on one Redis: one order, one key, one sum."""
+"""Several processes on one Redis agree on order, keys and totals."""
 
 from __future__ import annotations
 
@@ -35,7 +35,9 @@ StartBroker = Callable[..., RedisBroker]
 StartPresence = Callable[..., Presence]
 
 
-def test_every_process_that_follows_a_channel_hears_it(start_redis_broker: StartBroker) -> None:
+def test_every_process_that_follows_a_channel_gets_its_events(
+    start_redis_broker: StartBroker,
+) -> None:
     ears = [Ear() for _ in range(3)]
     brokers = [start_redis_broker(ear) for ear in ears]
     for broker in brokers:
@@ -51,7 +53,7 @@ def test_every_process_that_follows_a_channel_hears_it(start_redis_broker: Start
     assert len({tuple(map(str, (e.event_id for e in ear.events[ANNA]))) for ear in ears}) == 1
 
 
-def test_flood_leaves_other_sockets_their_turn(
+def test_other_sockets_are_served_during_a_flood_of_events(
     start_redis_broker: StartBroker, redis_client: redis.Redis
 ) -> None:
     ours, theirs = gevent.socket.socketpair()
@@ -73,7 +75,7 @@ def test_flood_leaves_other_sockets_their_turn(
 
     with ours, theirs:
         reading = gevent.spawn(read)
-        # Published at once, and so received at once.
+        # One script publishes all events, so they arrive together.
         redis_client.eval(
             "for offset = 1, ARGV[1] do"
             " redis.call('PUBLISH', KEYS[1], ARGV[2] .. '-' .. offset .. '\\n' .. ARGV[3]) end",
@@ -100,7 +102,7 @@ def test_deployments_with_different_prefixes_share_nothing(
     north.publish([ANNA], BODY, key="key")
     northern = start_presence(north, session=1)
     wait_in_loop(lambda: ears[0].events[ANNA])
-    # What the south hears of its own comes behind what it might hear of the north's.
+    # The south would get events of the north before its own event.
     south.subscribe(BEN)
     south.publish([BEN], BODY, key="key")
     wait_in_loop(lambda: ears[1].events[BEN])
@@ -116,7 +118,7 @@ def test_deployments_with_different_prefixes_share_nothing(
 def test_ten_thousand_publications_of_four_processes_have_one_order(
     redis_server: RedisServer, start_redis_broker: StartBroker, ear: Ear
 ) -> None:
-    """Two of them publish the same keys, so half of theirs are repetitions."""
+    """Two processes publish the same keys, so half of their publications are repetitions."""
     broker = start_redis_broker(ear)
     broker.subscribe(ANNA)
     with ExitStack() as stack:
@@ -136,7 +138,7 @@ def test_ten_thousand_publications_of_four_processes_have_one_order(
     assert ear.resyncs == []
 
 
-def test_every_event_is_heard_once_whatever_happens_to_the_connections(
+def test_every_event_arrives_once_although_connections_fail(
     redis_server: RedisServer,
     redis_client: redis.Redis,
     start_redis_broker: StartBroker,
