@@ -1,6 +1,6 @@
-"""What ``/sse`` answers, without a server in between.
+"""The answers of ``/sse``, without a server in between.
 
-The same over real sockets is in ``tests/streams``.
+``tests/streams`` tests the same over real sockets.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from notifications.principal import Role
 from notifications.streams.admission import StreamLimits
 from notifications.streams.service import SseService, StreamOptions
 
-KEYS = TokenKeys("a secret of the tests, and of nothing else")
+KEYS = TokenKeys("a secret that only the tests use")
 HEALTHY = {"status": "healthy"}
 
 
@@ -35,7 +35,7 @@ EVENT_STREAM = {"Accept": "text/event-stream"}
 
 
 class Site:
-    """The blueprint in an application of its own."""
+    """The blueprint in its own application."""
 
     def __init__(self, **options: Any) -> None:
         self.sse = SseService(MemoryBroker(), StreamOptions(**options))
@@ -59,7 +59,7 @@ class Site:
         return self.client.get(path, headers=headers, **kwargs)
 
     def exchange(self, role: str, subject: str, body: Any = None, **kwargs: Any) -> TestResponse:
-        """Ask for a stream token as somebody; the client keeps its cookie."""
+        """Ask for a stream token as this bearer. The client keeps its cookie."""
         headers = {"Authorization": f"Bearer {self.token(role, subject)}"}
         return self.client.post("/sse/token", headers=headers, json=body, **kwargs)
 
@@ -97,7 +97,7 @@ def greeting(answer: TestResponse) -> dict[str, Any]:
 
 
 def in_band(stream: str) -> dict[str, Any]:
-    """Return the data of a stream that was refused; its ``retry:`` says the same."""
+    """Return the data of a refused stream's ``closing`` event; its ``retry:`` must agree."""
     retry, event, data, *end = stream.split("\n")
     assert (event, end) == ("event: closing", ["", ""])
     closing: dict[str, Any] = json.loads(data.removeprefix("data: "))
@@ -105,7 +105,7 @@ def in_band(stream: str) -> dict[str, Any]:
     return closing
 
 
-def test_stream_begins_with_its_greeting_and_headers_no_proxy_may_touch(site: Site) -> None:
+def test_stream_begins_with_its_greeting_and_headers_that_forbid_buffering(site: Site) -> None:
     answer = site.get("/sse/waiter/anna", site.token())
     assert answer.headers["Content-Type"] == "text/event-stream; charset=utf-8"
     assert answer.headers["Cache-Control"] == "no-store, no-transform"
@@ -125,7 +125,7 @@ def test_head_is_answered_with_the_headers_and_opens_no_stream(site: Site) -> No
     assert site.sse.stats.opened == {}
 
 
-def test_head_tells_no_more_than_get_would(site: Site) -> None:
+def test_head_is_refused_where_get_is_refused(site: Site) -> None:
     assert site.client.head("/sse/waiter/anna").status_code == 401
     headers = {"Authorization": f"Bearer {site.token()}"}
     assert site.client.head("/sse/waiter/ben", headers=headers).status_code == 403
@@ -134,7 +134,7 @@ def test_head_tells_no_more_than_get_would(site: Site) -> None:
 # -- tokens for browsers ------------------------------------------------------------------
 
 
-def test_stream_token_comes_as_json_and_as_a_cookie_no_script_can_read(site: Site) -> None:
+def test_stream_token_comes_as_json_and_as_an_http_only_cookie(site: Site) -> None:
     answer = site.client.post("/sse/token", headers={"Authorization": f"Bearer {site.token()}"})
     document = answer.get_json()
     assert answer.status_code == 200
@@ -148,7 +148,7 @@ def test_stream_token_comes_as_json_and_as_a_cookie_no_script_can_read(site: Sit
     assert "Secure" not in attributes
 
 
-def test_cookie_is_for_https_alone_where_that_is_spoken(site: Site) -> None:
+def test_cookie_of_an_https_site_is_secure(site: Site) -> None:
     answer = site.client.post(
         "/sse/token",
         headers={"Authorization": f"Bearer {site.token()}"},
@@ -159,7 +159,7 @@ def test_cookie_is_for_https_alone_where_that_is_spoken(site: Site) -> None:
     assert "Secure" in {part.strip() for part in cookie.split(";")}
     token = answer.get_json()["token"]
     for name, status in (("__Secure-sse_token", 200), ("sse_token", 401)):
-        # Without a jar, which would add the cookie it has.
+        # A client without a cookie jar, which would add its own cookie.
         opened = site.app.test_client(use_cookies=False).get(
             "/sse/waiter/anna",
             headers={"Cookie": f"{name}={token}"},
@@ -180,7 +180,7 @@ def test_cookie_is_for_https_alone_where_that_is_spoken(site: Site) -> None:
         (("manager", "mia"), {"stream": "/sse/session/table-7"}, "/sse/session/table-7"),
     ],
 )
-def test_cookie_is_for_the_stream_that_was_asked_for(
+def test_cookie_has_the_path_of_the_requested_stream(
     site: Site, who: tuple[str, str], body: dict[str, Any] | None, path: str
 ) -> None:
     answer = site.exchange(*who, body)
@@ -204,7 +204,7 @@ def test_cookie_is_for_the_stream_that_was_asked_for(
         ("/sse/waiter/anna", 400),
     ],
 )
-def test_no_token_is_made_for_what_is_not_the_bearers_stream(
+def test_no_token_is_made_for_a_stream_the_bearer_may_not_open(
     site: Site, body: Any, status: int
 ) -> None:
     answer = site.exchange("waiter", "anna", body)
@@ -220,7 +220,9 @@ def test_two_streams_in_one_browser_each_keep_their_own_cookie(site: Site) -> No
 
 
 @pytest.mark.parametrize("stream", [None, "/sse/waiter/anna", "/restaurant/sse/waiter/anna"])
-def test_cookie_below_a_path_of_the_host_is_for_that_path(site: Site, stream: str | None) -> None:
+def test_cookie_of_a_service_below_a_path_includes_that_path(
+    site: Site, stream: str | None
+) -> None:
     body = None if stream is None else {"stream": stream}
     answer = site.exchange("waiter", "anna", body, base_url="http://localhost/restaurant")
     assert "Path=/restaurant/sse/waiter/anna" in answer.headers["Set-Cookie"]
@@ -241,8 +243,8 @@ def test_stream_token_cannot_be_exchanged_for_another(site: Site) -> None:
     assert answer.content_type == "application/problem+json"
 
 
-def test_stream_token_is_made_from_a_header_alone(site: Site) -> None:
-    """A cookie or a query would let another site, or a log, make tokens."""
+def test_stream_token_is_only_made_from_the_header(site: Site) -> None:
+    """From a cookie or a query, another site or the reader of a log could make tokens."""
     token = site.token()
     site.client.set_cookie("sse_token", token, path="/sse")
     assert site.client.post("/sse/token").status_code == 401
@@ -268,8 +270,8 @@ def test_header_wins_over_query_and_cookie(site: Site) -> None:
 
 
 @pytest.mark.parametrize("authorization", ["Basic c3RhZ2luZzpvcGVu", "Bearer", "Digest x", ""])
-def test_header_without_a_bearer_token_counts_as_none(site: Site, authorization: str) -> None:
-    """A staging site asks for a password with it, before anything reaches the service."""
+def test_header_without_a_bearer_token_is_ignored(site: Site, authorization: str) -> None:
+    """The proxy of a staging site may ask for a password in this header."""
     headers = {"Authorization": authorization}
     token = site.stream_token()
     assert greeting(site.get(f"/sse/waiter/anna?token={token}", headers=headers))
@@ -293,7 +295,7 @@ def test_header_without_a_bearer_token_counts_as_none(site: Site, authorization:
         ({}, "?lastEventId=", False),
     ],
 )
-def test_place_is_named_by_header_or_query_and_the_header_wins(
+def test_header_wins_over_query_for_the_place_to_resume_from(
     site: Site, headers: dict[str, str], query: str, resumed: bool
 ) -> None:
     epoch = site.sse._broker.tip("waiter:anna").epoch
@@ -315,7 +317,7 @@ def test_place_is_named_by_header_or_query_and_the_header_wins(
         (StreamLimits(max_streams=0), 503),
     ],
 )
-def test_refusal_says_when_to_come_back(
+def test_refusal_tells_when_to_reconnect(
     build: Callable[..., Site], limits: StreamLimits, status: int
 ) -> None:
     site = build(limits=limits)
@@ -325,7 +327,7 @@ def test_refusal_says_when_to_come_back(
     assert int(answer.headers["Retry-After"]) > 0
 
 
-def test_client_of_event_streams_is_refused_in_band(build: Callable[..., Site]) -> None:
+def test_client_that_accepts_event_streams_is_refused_in_band(build: Callable[..., Site]) -> None:
     site = build(limits=StreamLimits(max_streams=0))
     answer = site.get("/sse/waiter/anna", site.token(), headers=EVENT_STREAM)
     assert answer.status_code == 200
@@ -347,14 +349,16 @@ def test_client_of_event_streams_is_refused_in_band(build: Callable[..., Site]) 
         "Text/Event-Stream; q=0.1",
     ],
 )
-def test_any_spelling_of_an_event_stream_counts(build: Callable[..., Site], accept: str) -> None:
+def test_accept_header_is_understood_in_any_spelling(
+    build: Callable[..., Site], accept: str
+) -> None:
     site = build(limits=StreamLimits(max_streams=0))
     answer = site.get("/sse/waiter/anna", site.token(), headers={"Accept": accept})
     assert in_band(answer.text)["code"] == "server_full"
 
 
 @pytest.mark.parametrize("accept", ["*/*", "text/*", "text/event-stream;q=0", "application/json"])
-def test_other_clients_are_refused_by_a_status(build: Callable[..., Site], accept: str) -> None:
+def test_other_clients_are_refused_with_a_status(build: Callable[..., Site], accept: str) -> None:
     site = build(limits=StreamLimits(max_streams=0))
     answer = site.get("/sse/waiter/anna", site.token(), headers={"Accept": accept})
     assert answer.status_code == 503
@@ -371,7 +375,7 @@ def test_other_clients_are_refused_by_a_status(build: Callable[..., Site], accep
         ([], False),
     ],
 )
-def test_only_a_trusted_peer_gets_a_status_for_the_asking(
+def test_only_a_trusted_peer_may_ask_for_a_status(
     build: Callable[..., Site], peers: list[str], is_trusted: bool
 ) -> None:
     site = build(limits=StreamLimits(max_streams=0))
@@ -384,21 +388,21 @@ def test_only_a_trusted_peer_gets_a_status_for_the_asking(
         assert answer.headers["X-Refusal-Reason"] == answer.get_json()["detail"]
 
 
-def test_access_is_refused_by_a_status_whoever_asks(site: Site) -> None:
+def test_missing_access_is_refused_with_a_status_for_every_client(site: Site) -> None:
     assert site.get("/sse/waiter/anna", headers=EVENT_STREAM).status_code == 401
     answer = site.get("/sse/waiter/ben", site.token(), headers=EVENT_STREAM)
     assert answer.status_code == 403
     assert answer.content_type == "application/problem+json"
 
 
-def test_draining_process_says_come_back_soon(site: Site) -> None:
+def test_draining_process_asks_to_retry_after_one_second(site: Site) -> None:
     site.sse.refuse_new_streams()
     answer = site.get("/sse/waiter/anna", site.token())
     assert answer.status_code == 503
     assert answer.headers["Retry-After"] == "1"
 
 
-def test_health_is_503_when_it_says_so(site: Site) -> None:
+def test_health_answers_503_when_it_is_unhealthy(site: Site) -> None:
     assert site.get("/sse/health").status_code == 200
     site.health = {"status": "unhealthy", "reason": "broker: away"}
     answer = site.get("/sse/health")
@@ -428,10 +432,10 @@ def options_of(sock: socket.socket) -> tuple[float | None, int, int]:
     )
 
 
-def test_connection_of_a_refused_stream_is_left_as_it_was(
+def test_connection_of_a_refused_stream_keeps_its_options(
     build: Callable[..., Site], connection: socket.socket
 ) -> None:
-    """It may carry other requests after this one."""
+    """The connection may carry other requests afterwards."""
     site = build(limits=StreamLimits(max_streams=0))
     before = options_of(connection)
     answer = site.get(
@@ -441,9 +445,7 @@ def test_connection_of_a_refused_stream_is_left_as_it_was(
     assert options_of(connection) == before
 
 
-def test_client_over_tls_cannot_hold_up_a_write_for_ever(
-    site: Site, connection: socket.socket
-) -> None:
+def test_write_to_a_tls_client_has_a_deadline(site: Site, connection: socket.socket) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     with context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False) as tls:
         answer = site.get(

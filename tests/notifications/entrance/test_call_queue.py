@@ -1,4 +1,4 @@
-"""The calls of one bearer wait in line while those of others are carried out."""
+"""The calls of one bearer wait in a line of their own, between calls of other bearers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from notifications.entrance.call_queue import CallQueue
 from notifications.errors import TooManyCalls
 
 
-def test_calls_of_others_come_between_those_of_one_bearer() -> None:
+def test_call_of_another_bearer_does_not_wait_for_all_calls_of_one() -> None:
     queue, done = CallQueue(at_once=2), []
 
     def call(who: str) -> None:
@@ -29,7 +29,7 @@ def test_calls_of_others_come_between_those_of_one_bearer() -> None:
     assert not queue._lines
 
 
-def test_what_others_have_sent_comes_between_calls_that_arrive_together() -> None:
+def test_sockets_are_served_between_calls_that_arrive_together() -> None:
     queue, done = CallQueue(at_once=2), []
     near, far = socket.socketpair()
 
@@ -49,7 +49,7 @@ def test_what_others_have_sent_comes_between_calls_that_arrive_together() -> Non
     assert done.index("anna") <= 4
 
 
-def test_who_has_too_many_calls_under_way_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bearer_with_too_many_running_calls_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_WAITING_CALLS", 1)
     monkeypatch.setattr(module, "MAX_WAIT_SECONDS", 0.01)
     queue = CallQueue(at_once=1)

@@ -1,4 +1,4 @@
-"""The short way to a stream, beneath gunicorn, and what is left to the long one."""
+"""The shortcut to a stream beneath gunicorn, and the requests that it leaves to gunicorn."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from notifications.streams.service import SseService, StreamOptions
 from notifications.streams.stream import CloseReason
 from tests.support.streams import HEARTBEAT_BODY, wait_in_loop
 
-KEYS = TokenKeys("a secret of the tests, and of nothing else")
+KEYS = TokenKeys("a secret that only the tests use")
 END = b"0\r\n\r\n"
 
 
@@ -41,13 +41,13 @@ def request_of(
     access: str | None = None,
     body: bytes = b"",
 ) -> bytes:
-    """Return a plain request for anna's stream, or what is made of it."""
+    """Return a plain request for anna's stream, or a variation of it."""
     lines = [line, "Host: localhost", bearer() if access is None else access, *more]
     return "\r\n".join([*filter(None, lines), "", ""]).encode() + body
 
 
 class Doorstep:
-    """A door, and one connection that stands before it."""
+    """A door, and one connection that has reached it."""
 
     def __init__(self, **options: Any) -> None:
         self.broker = MemoryBroker(new_epoch=lambda: "e1")
@@ -76,7 +76,7 @@ class Doorstep:
         return sum(self.sse.counts().values())
 
     def is_untouched(self) -> bool:
-        """Nothing was read from the connection or written to it, and no stream is open."""
+        """Whether no stream is open, and nothing was read from or written to the connection."""
         self.client.setblocking(False)
         with pytest.raises(BlockingIOError):
             self.client.recv(1)
@@ -106,7 +106,7 @@ def doorstep(build: Callable[..., Doorstep]) -> Doorstep:
     return build()
 
 
-def test_plain_request_is_answered_and_its_connection_taken_over(doorstep: Doorstep) -> None:
+def test_door_answers_a_plain_request_and_takes_over_its_connection(doorstep: Doorstep) -> None:
     assert doorstep.is_answered(request_of())
 
     head, _, rest = doorstep.receive_until(b"\n\n\r\n").partition(b"\r\n\r\n")
@@ -115,7 +115,7 @@ def test_plain_request_is_answered_and_its_connection_taken_over(doorstep: Doors
     assert "Content-Type: text/event-stream; charset=utf-8" in lines
     assert "Transfer-Encoding: chunked" in lines
     assert rest.split(b"\r\n", 1)[1].startswith(b"retry: ")
-    assert doorstep.server.fileno() < 0, "the descriptor is the stream's, and no copy is left"
+    assert doorstep.server.fileno() < 0, "the stream owns the descriptor, and no copy is left"
     doorstep.broker.publish(["waiter:anna"], HEARTBEAT_BODY, key="1")
     assert b"id: e1-1" in doorstep.receive_until(b"\n\n\r\n")
 
@@ -129,7 +129,9 @@ def test_plain_request_is_answered_and_its_connection_taken_over(doorstep: Doors
         request_of("Last-Event-ID: e1-1", line="GET /sse/waiter/anna?lastEventId=e1-3 HTTP/1.1"),
     ],
 )
-def test_place_is_resumed_from_header_or_query(doorstep: Doorstep, request_bytes: bytes) -> None:
+def test_stream_resumes_from_the_place_in_header_or_query(
+    doorstep: Doorstep, request_bytes: bytes
+) -> None:
     for number in range(3):
         doorstep.broker.publish(["waiter:anna"], HEARTBEAT_BODY, key=str(number))
     assert doorstep.is_answered(request_bytes)
@@ -138,7 +140,7 @@ def test_place_is_resumed_from_header_or_query(doorstep: Doorstep, request_bytes
     assert b"id: e1-1\n" not in received
 
 
-def test_stream_token_may_stand_in_the_query(doorstep: Doorstep) -> None:
+def test_stream_token_is_accepted_in_the_query(doorstep: Doorstep) -> None:
     line = f"GET /sse/waiter/anna?token={token(scope='stream')} HTTP/1.1"
     assert doorstep.is_answered(request_of(line=line, access=""))
 
@@ -148,15 +150,15 @@ def test_password_for_a_proxy_does_not_hide_the_token(doorstep: Doorstep) -> Non
     assert doorstep.is_answered(request_of(line=line, access="Authorization: Basic YTpi"))
 
 
-def test_connection_through_a_socket_file_is_answered_too(doorstep: Doorstep) -> None:
+def test_door_answers_a_connection_through_a_socket_file(doorstep: Doorstep) -> None:
     doorstep.client.sendall(request_of())
     assert doorstep.door.answer(doorstep.server, b"")
     assert doorstep.open_streams == 1
 
 
 @pytest.mark.parametrize("first_bytes", [b"", b"GET /sse/"])
-def test_request_that_comes_late_is_waited_for(doorstep: Doorstep, first_bytes: bytes) -> None:
-    """Only for its beginning: gunicorn puts the pieces of a request together."""
+def test_door_waits_for_the_beginning_of_a_request(doorstep: Doorstep, first_bytes: bytes) -> None:
+    """It waits only for the beginning: gunicorn puts the pieces of a request together."""
     doorstep.server.settimeout(5)
     doorstep.client.sendall(first_bytes)
     answer = gevent.spawn(doorstep.door.answer, doorstep.server, ("192.0.2.1", 4711))
@@ -165,14 +167,14 @@ def test_request_that_comes_late_is_waited_for(doorstep: Doorstep, first_bytes: 
     assert answer.get(timeout=5) is (first_bytes == b"")
 
 
-def test_client_that_says_nothing_is_let_go_of(doorstep: Doorstep) -> None:
+def test_silent_client_is_disconnected(doorstep: Doorstep) -> None:
     doorstep.server.settimeout(0.01)
     assert doorstep.door.answer(doorstep.server, ("192.0.2.1", 4711))
     assert doorstep.open_streams == 0
 
 
 TOO_MANY = "&".join(f"p{number}=1" for number in range(11))
-EXTRAORDINARY: dict[str, bytes] = {
+UNUSUAL: dict[str, bytes] = {
     "another method": request_of(line="HEAD /sse/waiter/anna HTTP/1.1"),
     "HTTP/1.0": request_of(line="GET /sse/waiter/anna HTTP/1.0"),
     "no HTTP": b"GET /sse/waiter/anna\r\n\r\n",
@@ -209,9 +211,9 @@ EXTRAORDINARY: dict[str, bytes] = {
 }
 
 
-@pytest.mark.parametrize("name", EXTRAORDINARY)
-def test_whatever_is_out_of_the_ordinary_is_left_to_gunicorn(doorstep: Doorstep, name: str) -> None:
-    assert not doorstep.is_answered(EXTRAORDINARY[name])
+@pytest.mark.parametrize("name", UNUSUAL)
+def test_unusual_request_is_left_to_gunicorn(doorstep: Doorstep, name: str) -> None:
+    assert not doorstep.is_answered(UNUSUAL[name])
     assert doorstep.is_untouched()
 
 
@@ -227,12 +229,12 @@ REFUSED: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_refusal_is_left_to_flask_to_tell(doorstep: Doorstep, name: str) -> None:
+def test_refused_request_is_left_to_flask(doorstep: Doorstep, name: str) -> None:
     assert not doorstep.is_answered(REFUSED[name])
     assert doorstep.is_untouched()
 
 
-def test_server_that_is_full_leaves_it_to_flask_to_say_so(build: Callable[..., Doorstep]) -> None:
+def test_full_server_leaves_refusals_with_a_status_to_flask(build: Callable[..., Doorstep]) -> None:
     doorstep = build(limits=StreamLimits(max_streams=0))
     assert not doorstep.is_answered(request_of())
     assert doorstep.is_untouched()
@@ -259,7 +261,7 @@ def test_trusted_peer_that_asks_for_a_status_gets_it_from_flask(
     assert doorstep.is_answered(request, peer) is is_refused_here
 
 
-def test_client_that_is_gone_by_then_leaves_nothing_behind(doorstep: Doorstep) -> None:
+def test_client_that_has_disconnected_leaves_no_stream(doorstep: Doorstep) -> None:
     doorstep.client.sendall(request_of())
     doorstep.client.close()
     assert doorstep.door.answer(doorstep.server, ("192.0.2.1", 4711))
@@ -267,7 +269,7 @@ def test_client_that_is_gone_by_then_leaves_nothing_behind(doorstep: Doorstep) -
     assert doorstep.sse.stats.closed == {"client_gone": 1}
 
 
-def test_stream_that_ends_before_it_is_live_says_why_and_ends_as_http_has_it(
+def test_stream_that_ends_before_it_is_live_gets_one_closing_and_a_complete_response(
     doorstep: Doorstep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sendall = gevent.socket.socket.sendall

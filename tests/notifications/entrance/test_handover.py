@@ -1,4 +1,4 @@
-"""Handing a connection over from gunicorn, at the blueprint."""
+"""The blueprint takes a connection over from gunicorn."""
 
 from __future__ import annotations
 
@@ -53,13 +53,13 @@ def test_tls_connection_is_not_handed_over() -> None:
         assert handover_of(environ) is None
 
 
-def test_handing_over_looks_to_the_server_like_a_client_that_went_away() -> None:
+def test_handover_looks_to_gunicorn_like_a_disconnected_client() -> None:
     assert HandedOver().errno == errno.EPIPE
     assert isinstance(HandedOver(), OSError)
 
 
 class Exchange:
-    """A response to anna's stream, over a connection that it may take over."""
+    """A response with anna's stream, over a connection that the stream may take over."""
 
     def __init__(self) -> None:
         self.sse = SseService(MemoryBroker())
@@ -84,7 +84,7 @@ def exchange() -> Iterator[Exchange]:
     exchange.close()
 
 
-def test_gunicorn_is_told_to_write_nothing_more_once_a_stream_is_handed_over(
+def test_gunicorn_writes_nothing_more_after_the_handover(
     exchange: Exchange,
 ) -> None:
     blocks = iter(exchange.response)
@@ -95,7 +95,7 @@ def test_gunicorn_is_told_to_write_nothing_more_once_a_stream_is_handed_over(
     assert exchange.sse.counts()["waiter"] == 1
 
 
-def test_gunicorn_is_told_to_write_nothing_more_to_a_client_that_is_lost(
+def test_gunicorn_writes_nothing_more_to_a_lost_client(
     exchange: Exchange, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(self: object, opening: object) -> Iterator[bytes]:
@@ -110,7 +110,7 @@ def test_gunicorn_is_told_to_write_nothing_more_to_a_client_that_is_lost(
     assert exchange.sse.stats.closed == {"write_stalled": 1}
 
 
-def test_gunicorn_ends_the_response_of_a_stream_that_is_closed_before_it_is_live(
+def test_gunicorn_ends_the_response_of_a_stream_that_closes_before_it_is_live(
     exchange: Exchange,
 ) -> None:
     blocks = iter(exchange.response)
@@ -121,6 +121,6 @@ def test_gunicorn_ends_the_response_of_a_stream_that_is_closed_before_it_is_live
     assert b"event: closing\n" in exchange.client.recv(65_536)
 
 
-def test_response_that_is_dropped_before_it_began_leaves_nothing(exchange: Exchange) -> None:
+def test_response_that_is_closed_before_it_began_leaves_no_stream(exchange: Exchange) -> None:
     exchange.response.close()
     assert exchange.sse.counts()["waiter"] == 0

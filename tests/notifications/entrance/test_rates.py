@@ -1,4 +1,4 @@
-"""How much one bearer or one address may ask of a worker."""
+"""How many calls one bearer or one address may make to a worker."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Clock:
         return self.now
 
 
-def test_each_bearer_has_a_minutes_worth_and_is_told_when_the_next_begins() -> None:
+def test_each_bearer_has_calls_per_minute_and_learns_when_the_next_minute_begins() -> None:
     clock = Clock()
     rates = Rates(RateLimits(guest_calls=3, staff_calls=5), clock)
     for _ in range(3):
@@ -45,9 +45,7 @@ def test_each_bearer_has_a_minutes_worth_and_is_told_when_the_next_begins() -> N
     rates.count_call(GUEST)
 
 
-def test_guests_of_one_session_share_a_minutes_worth_of_changes_and_staff_have_no_such_limit() -> (
-    None
-):
+def test_guests_of_one_session_share_a_limit_of_changes_and_staff_have_none() -> None:
     clock = Clock()
     rates = Rates(RateLimits(guest_changes=3), clock)
     neighbour = Principal(
@@ -59,7 +57,7 @@ def test_guests_of_one_session_share_a_minutes_worth_of_changes_and_staff_have_n
         with pytest.raises(TooManyChanges) as refused:
             rates.count_change(guest)
         assert refused.value.retry_after_seconds == 60
-    # Reading is counted apart, and so are other tables.
+    # Reading is counted separately, and so are other tables.
     rates.count_call(GUEST)
     rates.count_change(bearer(Role.CUSTOMER, "table-5"))
     for _ in range(1000):
@@ -69,10 +67,10 @@ def test_guests_of_one_session_share_a_minutes_worth_of_changes_and_staff_have_n
 
 
 def test_one_table_needs_seven_minutes_to_push_out_a_waiters_history() -> None:
-    """Each change adds an update and a refresh to it at most."""
+    """Each change adds at most an update and a refresh to the history."""
     clock = Clock()
     rates = Rates(RateLimits(), clock)
-    # The minute began with one change, just before the waiter fell asleep.
+    # The minute began with one change, just before the waiter's device fell asleep.
     rates.count_change(GUEST)
     clock.now += 50
     asleep_since, events = clock.now, 0
@@ -88,7 +86,7 @@ def test_one_table_needs_seven_minutes_to_push_out_a_waiters_history() -> None:
     assert clock.now - asleep_since >= 7 * 60
 
 
-def test_streams_and_failures_are_counted_apart() -> None:
+def test_streams_and_failures_are_counted_separately() -> None:
     rates = Rates(RateLimits(guest_calls=1, stream_opens=2, failures=1), Clock())
     rates.count_call(GUEST)
     rates.count_open(GUEST)
@@ -101,7 +99,7 @@ def test_streams_and_failures_are_counted_apart() -> None:
         rates.count_failure("10.0.0.1")
 
 
-def test_no_limit_lets_everything_through() -> None:
+def test_without_limits_every_call_is_accepted() -> None:
     rates = Rates(RateLimits.none())
     for _ in range(20_000):
         rates.count_call(GUEST)
@@ -109,14 +107,14 @@ def test_no_limit_lets_everything_through() -> None:
         rates.count_failure("10.0.0.1")
 
 
-def test_made_up_addresses_take_no_more_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_made_up_addresses_take_limited_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_COUNTED", 100)
     clock = Clock()
     windows = MinuteWindows(clock)
     for number in range(1000):
         windows.incr(f"address-{number}", 60)
     assert len(windows) == 100
-    # What is over is forgotten by itself, a step at each count.
+    # Expired counts are removed a few at a time, with each new count.
     clock.now += 61
     windows.incr("one more", 60)
     assert len(windows) == 1
@@ -137,7 +135,7 @@ def test_wrong_join_codes_are_counted_by_address_and_forgotten_after_a_minute() 
 
 
 @pytest.mark.parametrize("count", [Rates.count_failed_join, Rates.count_failure])
-def test_a_client_has_a_whole_network_of_ipv6_to_itself(
+def test_ipv6_addresses_of_one_network_are_one_client(
     count: Callable[[Rates, str], None],
 ) -> None:
     rates = Rates(RateLimits(failed_joins=1, failures=1), lambda: 0.0)
@@ -147,7 +145,7 @@ def test_a_client_has_a_whole_network_of_ipv6_to_itself(
     count(rates, "2001:db8:0:1::1")
 
 
-def test_made_up_addresses_do_not_push_out_who_has_a_token(
+def test_made_up_addresses_do_not_push_out_the_counts_of_bearers(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(module, "MAX_COUNTED", 10)

@@ -1,4 +1,4 @@
-"""Whose word about a client's address is believed."""
+"""Which peers may name the address of a client."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from notifications.entrance.trusted_peers import TrustedPeers
         (None, None, "-"),
     ],
 )
-def test_client_is_who_a_proxy_of_ours_says(
+def test_trusted_proxy_names_the_address_of_the_client(
     peer: str | None, forwarded_for: str | None, client: str
 ) -> None:
     trusted = TrustedPeers(["127.0.0.1", "10.20.0.0/16"])

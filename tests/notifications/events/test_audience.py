@@ -1,4 +1,4 @@
-"""Who hears of what, and above all who does not."""
+"""Who may receive each event, and who may not."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ EVERYONE = {
 }
 
 
-def hearers(channels: tuple[str, ...]) -> set[str]:
+def listeners_of(channels: tuple[str, ...]) -> set[str]:
     """Return who may follow any of ``channels``."""
     return {
         name
@@ -49,7 +49,7 @@ def transfer(*, waiter_id: str, previous_waiter_id: str) -> FloorEvent:
     )
 
 
-#: Where each event of table 7, whose waiter is anna, goes. The other ids are its example's.
+#: The channels of each event of table 7, whose waiter is anna. Other ids are those of the example.
 AUDIENCES = {
     "request_update": ("session:table-7", "waiter:anna"),
     "order_update": ("session:table-7", "waiter:anna"),
@@ -62,22 +62,22 @@ AUDIENCES = {
     [kind for kind in PUBLISHED if issubclass(kind, FloorEvent)],
     ids=lambda kind: kind.event_type,
 )
-def test_event_is_heard_by_those_it_concerns_and_nobody_else(kind: type[FloorEvent]) -> None:
+def test_event_reaches_exactly_the_people_it_concerns(kind: type[FloorEvent]) -> None:
     assert kind.event_type in AUDIENCES, (
         f"{kind.event_type} is new: add to AUDIENCES, in this file, the channels it goes to"
     )
     event = kind.example().model_copy(update={"session_id": "table-7", "waiter_id": "anna"})
     assert event.audience == AUDIENCES[kind.event_type]
-    assert hearers(event.audience) == {"guest 7", "anna", "manager"}
+    assert listeners_of(event.audience) == {"guest 7", "anna", "manager"}
 
 
-def test_transfer_is_heard_by_guest_and_both_waiters_and_nobody_else() -> None:
+def test_transfer_reaches_exactly_the_guest_and_both_waiters() -> None:
     event = transfer(waiter_id="ben", previous_waiter_id="anna")
     assert event.audience == ("session:table-7", "waiter:ben", "waiter:anna")
-    assert hearers(event.audience) == {"guest 7", "anna", "ben", "manager"}
+    assert listeners_of(event.audience) == {"guest 7", "anna", "ben", "manager"}
 
 
-def test_transfer_to_oneself_is_heard_once() -> None:
+def test_transfer_to_the_same_waiter_names_the_channel_once() -> None:
     event = transfer(waiter_id="anna", previous_waiter_id="anna")
     assert event.audience == ("session:table-7", "waiter:anna")
 
@@ -98,11 +98,13 @@ def test_transfer_to_oneself_is_heard_once() -> None:
         ("manager", "session", "table-7", True),
     ],
 )
-def test_each_may_follow_what_is_theirs(name: str, kind: str, channel_id: str, may: bool) -> None:
+def test_principal_may_follow_its_own_channels_only(
+    name: str, kind: str, channel_id: str, may: bool
+) -> None:
     assert EVERYONE[name].may_hear(kind, channel_id) is may
 
 
-def test_guest_and_waiter_of_one_id_are_not_one_bearer() -> None:
+def test_guest_and_waiter_with_the_same_id_are_different_bearers() -> None:
     guest = Principal(Role.CUSTOMER, "anna", expires_at=0, issued_at=0)
     assert not guest.may_hear("waiter", "anna")
     assert guest.key != ANNA.key

@@ -1,4 +1,4 @@
-"""What an event looks like on the wire, to the byte."""
+"""The exact bytes of an event on the wire."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Forged(Payload):
     event_type = "order_update\ndata: {}"
 
 
-def test_order_update_is_the_published_example_to_the_letter() -> None:
+def test_order_update_equals_the_published_example() -> None:
     event = StoredEvent("k3f9a1", 42, body(order_update()))
     assert event.block == (
         b"event: order_update\n"
@@ -60,7 +60,7 @@ def test_order_update_is_the_published_example_to_the_letter() -> None:
     )
 
 
-def test_connection_is_the_published_example_to_the_letter() -> None:
+def test_connection_equals_the_published_example() -> None:
     connection = Connection(
         connection_id="8c1f",
         session_id="session-123",
@@ -77,7 +77,7 @@ def test_connection_is_the_published_example_to_the_letter() -> None:
     )
 
 
-def test_connection_of_a_waiter_names_the_waiter_alone() -> None:
+def test_connection_of_a_waiter_names_the_waiter_only() -> None:
     connection = Connection(
         connection_id="8c1f",
         waiter_id="anna",
@@ -90,13 +90,13 @@ def test_connection_of_a_waiter_names_the_waiter_alone() -> None:
     assert wire["heartbeatSeconds"] == 0.25
 
 
-def test_heartbeat_is_the_published_example_to_the_letter() -> None:
+def test_heartbeat_equals_the_published_example() -> None:
     assert block(Heartbeat(timestamp=HALF_PAST_TEN)) == (
         b'event: heartbeat\ndata: {"timestamp":"2024-01-15T10:30:00.000Z"}\n\n'
     )
 
 
-def test_request_update_has_its_keys_in_their_order() -> None:
+def test_request_update_has_its_keys_in_the_fixed_order() -> None:
     update = RequestUpdate(
         session_id="table-7",
         waiter_id="anna",
@@ -126,7 +126,7 @@ def test_request_update_has_its_keys_in_their_order() -> None:
     ]
 
 
-def test_session_transfer_has_its_keys_in_their_order() -> None:
+def test_session_transfer_has_its_keys_in_the_fixed_order() -> None:
     transfer = SessionTransfer(
         session_id="table-7",
         waiter_id="ben",
@@ -152,7 +152,7 @@ def test_session_transfer_has_its_keys_in_their_order() -> None:
     ]
 
 
-def test_cache_refresh_has_its_keys_in_their_order() -> None:
+def test_cache_refresh_has_its_keys_in_the_fixed_order() -> None:
     refresh = CacheRefresh(
         affected_data=(AffectedData.REQUESTS, AffectedData.ANALYTICS),
         affected_ids=("req-789",),
@@ -172,7 +172,7 @@ def test_cache_refresh_has_its_keys_in_their_order() -> None:
     ]
 
 
-def test_closing_says_code_reason_and_whether_to_come_back() -> None:
+def test_closing_contains_code_reason_and_whether_to_reconnect() -> None:
     closing = Closing(code="draining", reason="the server is restarting", reconnect=True)
     assert block(closing) == (
         b"event: closing\n"
@@ -180,12 +180,12 @@ def test_closing_says_code_reason_and_whether_to_come_back() -> None:
     )
 
 
-def test_version_is_null_where_nobody_counts() -> None:
+def test_unknown_version_is_null() -> None:
     assert order_update(version=None).to_wire()["version"] is None
 
 
 @pytest.mark.parametrize("character", ["\u2028", "\u2029", "\u0085", "é", "🍕", "\0", "\r", "\n"])
-def test_whatever_is_not_ascii_or_ends_a_line_is_escaped(character: str) -> None:
+def test_non_ascii_characters_and_line_ends_are_escaped(character: str) -> None:
     lines = body(order_update(message=f"a{character}b"))
 
     assert lines.isascii()
@@ -245,18 +245,18 @@ def test_timestamp_is_utc_with_milliseconds(moment: datetime, written: str) -> N
 
 def test_moment_without_time_zone_is_refused() -> None:
     with pytest.raises(pydantic.ValidationError, match="time zone"):
-        order_update(timestamp=datetime(2024, 1, 15))  # noqa: DTZ001 - that is the point
+        order_update(timestamp=datetime(2024, 1, 15))  # noqa: DTZ001 - a bad moment on purpose
 
 
 @pytest.mark.parametrize(
     "bad_id", ["", "a b", "a\n", "a\0b", "-a", ".a", "a/b", "é", "x" * 65, "a\u2028b"]
 )
-def test_id_that_is_none_is_refused(bad_id: str) -> None:
+def test_text_that_is_not_an_id_is_refused(bad_id: str) -> None:
     with pytest.raises(pydantic.ValidationError, match="order_id"):
         order_update(order_id=bad_id)
 
 
-def test_chunk_is_the_block_as_http_frames_it() -> None:
+def test_chunk_is_the_block_in_http_chunked_encoding() -> None:
     event = StoredEvent("k3", 7, body(order_update()))
     size = len(event.block)
     assert event.chunk == b"%x\r\n%b\r\n" % (size, event.block)
@@ -271,14 +271,14 @@ def test_stored_event_knows_the_id_it_carries() -> None:
     event = StoredEvent("k3", 7, body(order_update()))
     assert event.event_id == EventId("k3", 7)
     assert event.block.endswith(b"\nid: k3-7\n\n")
-    assert "Complete" not in repr(event), "what guests order is nobody's business in a log"
+    assert "Complete" not in repr(event), "a log must not show what guests order"
 
 
 # -- ids that clients send ------------------------------------------------------
 
 
 @given(st.text("0123456789abcdefXYZ", min_size=1, max_size=32), st.integers(0, 10**18 - 1))
-def test_id_survives_the_way_to_the_client_and_back(epoch: str, offset: int) -> None:
+def test_id_is_unchanged_after_formatting_and_parsing(epoch: str, offset: int) -> None:
     assert EventId.parse(str(EventId(epoch, offset))) == EventId(epoch, offset)
 
 
@@ -313,12 +313,12 @@ def test_id_survives_the_way_to_the_client_and_back(epoch: str, offset: int) -> 
         "x" * 100_000,
     ],
 )
-def test_nonsense_is_no_id_and_no_error(nonsense: str) -> None:
+def test_nonsense_parses_to_no_id_without_an_error(nonsense: str) -> None:
     assert EventId.parse(nonsense) is None
 
 
 @given(st.text())
-def test_no_text_at_all_makes_parsing_fail(text: str) -> None:
+def test_parsing_accepts_any_text_without_an_error(text: str) -> None:
     parsed = EventId.parse(text)
     if parsed is not None:
         assert parsed.epoch.isascii()

@@ -1,4 +1,4 @@
-"""The sentences guests and waiters read, and their codes for other languages."""
+"""The sentences that guests and waiters read, and the codes for other languages."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_each_status_of_an_order_has_its_sentence(status: OrderStatus) -> None:
         (2, "Your order has been received (2 items) - Table 12"),
     ],
 )
-def test_items_are_counted_as_people_count(count: int | None, sentence: str) -> None:
+def test_item_count_is_written_in_correct_english(count: int | None, sentence: str) -> None:
     assert order(OrderStatus.NEW, table_number=12, item_count=count).message == sentence
 
 
@@ -114,14 +114,14 @@ def test_items_are_counted_as_people_count(count: int | None, sentence: str) -> 
         ("other", "Your waiter has been updated - Table 5"),
     ],
 )
-def test_transfer_tells_its_cause(cause: str, sentence: str) -> None:
+def test_sentence_of_a_transfer_names_its_cause(cause: str, sentence: str) -> None:
     transfer = SessionTransfer.told(
         **FACTS, previous_waiter_id="v", table_number=5, cause=TransferCause(cause)
     )
     assert transfer.message == sentence
 
 
-def test_refresh_gives_its_reason() -> None:
+def test_sentence_of_a_refresh_names_its_reason() -> None:
     assert (
         refresh_message("Request req-789 status changed to completed")
         == "Cache refresh required: Request req-789 status changed to completed"
@@ -134,7 +134,7 @@ def test_several_reasons_are_joined() -> None:
     )
 
 
-# --- for other languages
+# --- codes for other languages
 
 
 @pytest.mark.parametrize("status", RequestStatus)
@@ -152,20 +152,20 @@ def test_each_status_of_an_order_has_a_code(status: OrderStatus) -> None:
     assert update.to_wire()["params"] == {"tableNumber": 5, "itemCount": 3}
 
 
-def test_the_count_of_an_order_that_nobody_counted_is_null() -> None:
+def test_unknown_item_count_of_an_order_is_null() -> None:
     update = order(OrderStatus.NEW, item_count=None)
     assert update.to_wire()["params"] == {"tableNumber": 5, "itemCount": None}
 
 
 @pytest.mark.parametrize("cause", ["shift_change", "break", "section_change", "workload", "other"])
-def test_code_of_a_transfer_has_its_cause(cause: str) -> None:
+def test_code_of_a_transfer_contains_its_cause(cause: str) -> None:
     transfer = SessionTransfer.told(
         **FACTS, previous_waiter_id="v", table_number=5, cause=TransferCause(cause)
     ).to_wire()
     assert (transfer["code"], transfer["params"]) == (f"transfer.{cause}", {"tableNumber": 5})
 
 
-def test_code_of_a_refresh_leaves_its_reasons_to_the_sentence() -> None:
+def test_code_of_a_refresh_does_not_contain_its_reasons() -> None:
     refresh = CacheRefresh.told(
         affected_data=(AffectedData.ORDERS, AffectedData.ANALYTICS),
         reasons=["The menu changed"],
@@ -176,7 +176,7 @@ def test_code_of_a_refresh_leaves_its_reasons_to_the_sentence() -> None:
 
 
 @pytest.mark.parametrize("kind", PUBLISHED, ids=lambda kind: kind.event_type)
-def test_sentence_of_the_documents_is_made_of_code_and_params(kind: type[PublishedEvent]) -> None:
+def test_documented_sentence_can_be_built_from_code_and_params(kind: type[PublishedEvent]) -> None:
     example = kind.example().to_wire()
     sentence = kind.sentences[example["code"]]
     made = sentence.format(**example["params"]).removesuffix("...")

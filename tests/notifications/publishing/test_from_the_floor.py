@@ -1,4 +1,4 @@
-"""What happens on the floor becomes events: each once, for those it concerns."""
+"""Changes on the floor become events, each once and for the people it concerns."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from waiter_service.errors import IllegalTransition, TransferRefused
 
 
 class FlakyBroker(ReadableBroker):
-    """Refuses everything while ``is_away``, and keeps those waiting who send a ``slow_event``."""
+    """Refuses every event while ``is_away``. It publishes a ``slow_event`` slowly."""
 
     is_away = False
     slow_event: str | None = None
@@ -44,7 +44,7 @@ class FlakyBroker(ReadableBroker):
 
 @dataclass
 class House:
-    """A floor and what it tells, with a clock for the refreshes that stands still."""
+    """A floor, its broker, and refreshes with a clock that the test moves."""
 
     service: WaiterService
     broker: FlakyBroker
@@ -96,14 +96,14 @@ def test_change_of_an_order_reaches_its_guest_and_its_waiter(house: House) -> No
     assert told["version"] == result.order.version == 2
 
 
-def test_nobody_else_hears_of_it(house: House) -> None:
+def test_change_reaches_no_other_channel(house: House) -> None:
     house.service.update_order_status("ord-1", "InProgress")
     house.service.update_request_status("req-1", "Acknowledged")
     house.pass_seconds(10)
     assert set(house.broker.history) == {"session:table-7", "waiter:anna"}
 
 
-def test_change_is_refreshed_once_for_each_with_all_it_affects(house: House) -> None:
+def test_each_channel_gets_one_refresh_with_everything_the_change_affects(house: House) -> None:
     house.service.update_request_status("req-1", "Completed")
     house.pass_seconds(0.19)
     assert house.broker.payloads("session:table-7", "cache_refresh") == []
@@ -119,7 +119,7 @@ def test_change_is_refreshed_once_for_each_with_all_it_affects(house: House) -> 
         )
 
 
-def test_new_request_and_new_order_are_updates_from_nothing(house: House) -> None:
+def test_new_request_and_new_order_are_updates_without_a_previous_status(house: House) -> None:
     request = house.service.create_request("table-9", "bill").request
     order = house.service.place_order("table-9", [{"name": "Tea", "quantity": 1}])
 
@@ -146,7 +146,7 @@ def test_timestamp_is_the_moment_of_the_change(house: House) -> None:
     assert told["timestamp"] == moment.replace("+00:00", "Z")
 
 
-def test_what_changes_nothing_is_not_told(house: House) -> None:
+def test_call_that_changes_nothing_publishes_nothing(house: House) -> None:
     house.service.update_order_status("ord-1", "New")
     with pytest.raises(IllegalTransition):
         house.service.update_order_status("ord-1", "Paid")
@@ -155,7 +155,7 @@ def test_what_changes_nothing_is_not_told(house: House) -> None:
     assert house.broker.history == {}
 
 
-def test_change_announced_twice_is_told_once(house: House) -> None:
+def test_change_announced_twice_is_published_once(house: House) -> None:
     changes: list[OrderStatusChange] = []
 
     def note(_sender: object, *, change: OrderStatusChange) -> None:
@@ -167,7 +167,7 @@ def test_change_announced_twice_is_told_once(house: House) -> None:
     assert len(house.broker.told("waiter:anna")) == 1
 
 
-def test_what_another_process_did_is_told_at_the_next_flush_and_once(house: House) -> None:
+def test_change_of_another_process_is_published_once_at_the_next_flush(house: House) -> None:
     house.listener.disconnect()  # another process has no receivers of ours
     another = WaiterService(house.service.database)
     another.update_order_status("ord-1", "InProgress")
@@ -202,7 +202,7 @@ def test_order_is_updated_even_when_the_broker_is_away(house: House) -> None:
 
 def test_order_is_updated_even_when_another_subscriber_raises(house: House) -> None:
     def breaks(_sender: object, *, change: object) -> None:
-        raise RuntimeError("a subscriber's own trouble")
+        raise RuntimeError("a fault of this subscriber")
 
     with signals.order_status_changed.connected_to(breaks):
         assert house.service.update_order_status("ord-1", "InProgress").changed
@@ -227,7 +227,7 @@ def test_transfer_reaches_the_guest_and_both_waiters_once_each(house: House) -> 
     assert set(house.broker.history) == {"session:table-7", "waiter:anna", "waiter:ben"}
 
 
-def test_transfer_tells_its_cause_and_keeps_its_reason_from_everyone(house: House) -> None:
+def test_transfer_publishes_its_cause_and_not_its_reason(house: House) -> None:
     house.service.transfer_sessions(
         to_waiter_id="ben", session_ids=["table-7"], cause="break", reason="anna feels ill"
     )
@@ -239,7 +239,7 @@ def test_transfer_tells_its_cause_and_keeps_its_reason_from_everyone(house: Hous
     assert "feels ill" not in str(house.broker.history)
 
 
-def test_transfer_of_all_tells_each_guest_of_the_own_table_alone(house: House) -> None:
+def test_transfer_of_all_tables_tells_each_guest_about_their_own_table_only(house: House) -> None:
     house.service.transfer_sessions(from_waiter_id="anna", to_waiter_id="ben")
 
     for table in (5, 7):
@@ -249,7 +249,7 @@ def test_transfer_of_all_tells_each_guest_of_the_own_table_alone(house: House) -
     assert "session:table-9" not in house.broker.history
 
 
-def test_transfer_of_several_tables_is_one_refresh_for_each_waiter(house: House) -> None:
+def test_transfer_of_several_tables_causes_one_refresh_per_waiter(house: House) -> None:
     house.service.transfer_sessions(from_waiter_id="anna", to_waiter_id="ben")
     house.pass_seconds(10)
 
@@ -258,7 +258,7 @@ def test_transfer_of_several_tables_is_one_refresh_for_each_waiter(house: House)
         assert told["affectedIds"] == ["table-5", "table-7"]
 
 
-def test_after_a_transfer_the_previous_waiter_hears_no_more_of_the_table(house: House) -> None:
+def test_previous_waiter_gets_no_event_of_the_table_after_the_transfer(house: House) -> None:
     house.service.update_order_status("ord-1", "InProgress")
     house.service.transfer_sessions(to_waiter_id="ben", session_ids=["table-7"])
     house.pass_seconds(10)
@@ -274,7 +274,7 @@ def test_after_a_transfer_the_previous_waiter_hears_no_more_of_the_table(house: 
     ]
 
 
-def test_refresh_that_waits_for_the_previous_waiter_goes_out_before_the_transfer(
+def test_pending_refresh_of_the_previous_waiter_is_sent_before_the_transfer(
     house: House,
 ) -> None:
     house.service.update_order_status("ord-1", "InProgress")
@@ -284,8 +284,8 @@ def test_refresh_that_waits_for_the_previous_waiter_goes_out_before_the_transfer
     assert kinds == ["order_update", "cache_refresh", "session_transfer"]
 
 
-def test_no_table_of_a_transfer_overtakes_the_previous_waiters_refresh(house: House) -> None:
-    """Where the broker is far away, the tables are announced side by side."""
+def test_refresh_of_the_previous_waiter_precedes_every_table_of_the_transfer(house: House) -> None:
+    """When the broker is remote, several tables are announced at the same time."""
     house.service.start_relaying(side_by_side)
     house.service.update_order_status("ord-1", "InProgress")
     house.broker.slow_event = "cache_refresh"
@@ -295,7 +295,7 @@ def test_no_table_of_a_transfer_overtakes_the_previous_waiters_refresh(house: Ho
     assert kinds == ["order_update", "cache_refresh", "session_transfer", "session_transfer"]
 
 
-def test_transfer_from_several_waiters_is_one_refresh_for_each(house: House) -> None:
+def test_transfer_from_several_waiters_causes_one_refresh_for_each(house: House) -> None:
     house.service.add_waiter("cleo", "Cleo")
     house.service.open_session(6, "ben", session_id="table-6")
     house.pass_seconds(10)
@@ -313,7 +313,7 @@ def test_transfer_from_several_waiters_is_one_refresh_for_each(house: House) -> 
 def test_refresh_about_a_table_does_not_reach_its_previous_waiter_after_its_transfer(
     house: House,
 ) -> None:
-    """Another table of the transfer is announced before what came first at this one."""
+    """Another table of the transfer is announced before this table's earlier change."""
     another = WaiterService(house.service.database)
     house.listener.disconnect()  # another process has no receivers of ours
     another.update_order_status("ord-1", "InProgress")
@@ -335,7 +335,7 @@ def test_refresh_about_a_table_does_not_reach_its_previous_waiter_after_its_tran
     assert max(about_order) < transferred
 
 
-def test_transfer_that_names_a_closed_session_tells_nobody_anything(house: House) -> None:
+def test_transfer_that_names_a_closed_session_publishes_nothing(house: House) -> None:
     house.service.close_session("table-5")
     house.pass_seconds(10)
     before = house.broker.history
@@ -348,13 +348,13 @@ def test_transfer_that_names_a_closed_session_tells_nobody_anything(house: House
     assert house.broker.history == before
 
 
-def test_transfer_done_twice_is_told_once(house: House) -> None:
+def test_repeated_transfer_is_published_once(house: House) -> None:
     for _ in range(2):
         house.service.transfer_sessions(to_waiter_id="ben", session_ids=["table-7"])
     assert len(house.broker.payloads("session:table-7", "session_transfer")) == 1
 
 
-def test_session_that_opens_or_closes_refreshes_its_waiters_floor_alone(house: House) -> None:
+def test_opening_and_closing_a_session_refreshes_its_waiter_only(house: House) -> None:
     house.service.open_session(11, "ben", session_id="table-11")
     house.pass_seconds(10)
     house.service.close_session("table-11")
@@ -369,14 +369,14 @@ def test_session_that_opens_or_closes_refreshes_its_waiters_floor_alone(house: H
     assert closed["message"] == "Cache refresh required: Session table-11 was closed"
 
 
-def test_guests_last_refresh_goes_out_at_once_when_their_session_is_closed(house: House) -> None:
+def test_last_refresh_of_the_guest_is_sent_at_once_when_the_session_is_closed(house: House) -> None:
     house.service.update_order_status("ord-1", "InProgress")
     house.service.close_session("table-7", force=True, reason="gone")
     told = [kind for kind, _ in house.broker.told("session:table-7")]
     assert told == ["order_update", "cache_refresh"]
 
 
-def test_every_rapid_change_is_an_update_in_order_and_refreshes_are_few(
+def test_each_rapid_change_is_one_update_in_order_and_refreshes_are_few(
     house: House,
 ) -> None:
     waiter = Actor(ActorKind.WAITER, "anna")
@@ -391,27 +391,27 @@ def test_every_rapid_change_is_an_update_in_order_and_refreshes_are_few(
         updates = house.broker.payloads(channel, "order_update")
         assert [told["version"] for told in updates] == list(range(2, 102))
         assert [told["status"] for told in updates] == statuses
-        # Three seconds of changes; nobody waits longer than one for a refresh.
+        # The changes take three seconds, and no screen waits longer than one second for a refresh.
         assert len(house.broker.payloads(channel, "cache_refresh")) in (3, 4)
         moments = [1000.0, *house.refreshed_at[channel]]
         assert max(later - sooner for sooner, later in pairwise(moments)) < 1.05
 
 
-def test_line_separators_in_a_reason_stay_out_of_the_events_lines(house: House) -> None:
+def test_line_separators_in_a_reason_add_no_line_to_the_event(house: House) -> None:
     house.service.update_order_status("ord-1", "Rejected", reason="sold\u2028out\nsince noon")
     for event in house.broker.events("session:table-7"):
         assert event.block.isascii()
-        assert event.block.count(b"\n") == 4, "event, data, id, blank"
+        assert event.block.count(b"\n") == 4, "the lines event, data and id, and a blank line"
 
 
-def test_disconnected_it_hears_nothing(house: House) -> None:
+def test_disconnected_listener_publishes_nothing(house: House) -> None:
     house.listener.disconnect()
     house.service.update_order_status("ord-1", "InProgress")
     assert house.broker.history == {}
-    assert house.service.pending_count() == 1, "it waits for somebody who listens"
+    assert house.service.pending_count() == 1, "the change waits for a receiver"
 
 
-def test_backlog_leaves_others_their_turn_between_two_changes(house: House) -> None:
+def test_other_greenlets_run_between_two_changes_of_a_backlog(house: House) -> None:
     house.listener.disconnect()
     another = WaiterService(house.service.database)
     for status in ("Acknowledged", "New") * 10:
@@ -430,7 +430,7 @@ def test_backlog_leaves_others_their_turn_between_two_changes(house: House) -> N
     assert set(range(1, 20)) <= set(seen)
 
 
-def test_backlog_leaves_sockets_their_turn_between_two_changes(house: House) -> None:
+def test_sockets_are_served_between_two_changes_of_a_backlog(house: House) -> None:
     house.listener.disconnect()
     another = WaiterService(house.service.database)
     for status in ("Acknowledged", "New") * 10:
@@ -444,16 +444,16 @@ def test_backlog_leaves_sockets_their_turn_between_two_changes(house: House) -> 
 
     with ours, theirs:
         reading = gevent.spawn(read)
-        gevent.sleep(0.01)  # until it waits
+        gevent.sleep(0.01)  # until the greenlet waits
         theirs.sendall(b"x")
         house.service.flush()
         assert reading.get(timeout=5) <= 2
 
 
-def test_a_change_that_nothing_hears_stops_the_start(
+def test_change_without_a_receiver_stops_the_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """While the application is made: gunicorn then ends, and starts no worker again and again."""
+    """The check runs while the application is made, so gunicorn ends and restarts no worker."""
     table_merged = Namespace().signal("table-merged")
     monkeypatch.setattr(signals, "BY_KIND", {**signals.BY_KIND, "table_merged": table_merged})
 

@@ -1,4 +1,4 @@
-"""Notifications sent by hand: one event to its audience, or an error that names the field."""
+"""Each notification method publishes one event to its audience, or names the wrong field."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def test_transfer_reaches_the_guest_and_both_waiters(
     }
 
 
-def test_refresh_reaches_whom_it_names(
+def test_refresh_reaches_the_channels_it_names(
     service: NotificationService, broker: ReadableBroker
 ) -> None:
     service.notify_cache_refresh(**REFRESH)
@@ -161,14 +161,14 @@ def test_refresh_reaches_whom_it_names(
     ("ids", "channel"),
     [({"session_id": "table-7"}, "session:table-7"), ({"waiter_id": "anna"}, "waiter:anna")],
 )
-def test_refresh_for_one_reaches_nobody_else(
+def test_refresh_for_one_channel_reaches_no_other(
     service: NotificationService, broker: ReadableBroker, ids: dict[str, str], channel: str
 ) -> None:
     service.notify_cache_refresh(**ids, affected_data=["all"])
     assert list(broker.history) == [channel]
 
 
-def test_refresh_says_each_kind_and_id_once_and_needs_no_reason(
+def test_refresh_names_each_kind_and_id_once_and_needs_no_reason(
     service: NotificationService, broker: ReadableBroker
 ) -> None:
     service.notify_cache_refresh(
@@ -182,7 +182,7 @@ def test_refresh_says_each_kind_and_id_once_and_needs_no_reason(
     assert told["message"] == "Cache refresh required: Data has changed"
 
 
-def test_new_thing_has_no_previous_status(
+def test_new_request_or_order_has_no_previous_status(
     service: NotificationService, broker: ReadableBroker
 ) -> None:
     service.notify_order_update(**ORDER | {"status": "New", "previous_status": None})
@@ -193,7 +193,7 @@ def test_new_thing_has_no_previous_status(
 @pytest.mark.parametrize(
     "spelling", ["InProgress", "in_progress", "in-progress", "INPROGRESS", OrderStatus.IN_PROGRESS]
 )
-def test_any_spelling_of_a_status_is_sent_in_the_one_on_the_wire(
+def test_status_is_sent_in_its_wire_spelling_however_it_was_given(
     service: NotificationService, broker: ReadableBroker, spelling: str
 ) -> None:
     service.notify_order_update(**ORDER | {"status": spelling})
@@ -201,7 +201,7 @@ def test_any_spelling_of_a_status_is_sent_in_the_one_on_the_wire(
     assert told["status"] == "InProgress"
 
 
-def test_timestamp_is_when_it_happened_not_when_it_is_told(
+def test_timestamp_is_the_moment_of_the_change_and_not_of_the_publication(
     service: NotificationService, broker: ReadableBroker
 ) -> None:
     vienna = timezone(timedelta(hours=1))
@@ -210,7 +210,7 @@ def test_timestamp_is_when_it_happened_not_when_it_is_told(
     assert told["timestamp"] == "2024-01-15T08:00:00.000Z"
 
 
-def test_one_key_is_one_event_and_no_key_is_an_event_each(
+def test_one_key_gives_one_event_and_each_call_without_a_key_another(
     service: NotificationService, broker: ReadableBroker
 ) -> None:
     service.notify_order_update(**ORDER, key="till-4711")
@@ -223,14 +223,14 @@ def test_one_key_is_one_event_and_no_key_is_an_event_each(
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_every_field_goes_by_its_name(service: NotificationService, name: str) -> None:
+def test_every_field_is_passed_by_name(service: NotificationService, name: str) -> None:
     parameters = inspect.signature(getattr(service, name)).parameters.values()
     assert all(each.kind is inspect.Parameter.KEYWORD_ONLY for each in parameters)
 
 
 BAD_IDS = ["", " ", "a b", "a\n", "a\0", "../a", "-a", "é", "x" * 65, None, 7, b"a", ["a"]]
 BAD_STATUSES = ["", "Lost", "Complete\n", 4, True, ["New"]]
-BAD_MOMENTS = [datetime(2024, 1, 15), "yesterday", 1705314600]  # noqa: DTZ001 - that is the point
+BAD_MOMENTS = [datetime(2024, 1, 15), "yesterday", 1705314600]  # noqa: DTZ001 - bad on purpose
 BAD_NUMBERS = [0, -1, True, 5.0, "5", [5]]
 BAD_VALUES = [
     *(
@@ -274,7 +274,7 @@ BAD_VALUES = [
 
 
 @pytest.mark.parametrize(("name", "field", "bad"), BAD_VALUES)
-def test_bad_field_is_named_and_nothing_is_sent(
+def test_bad_field_is_named_and_nothing_is_published(
     service: NotificationService, broker: ReadableBroker, name: str, field: str, bad: object
 ) -> None:
     notify: Callable[..., None] = getattr(service, name)
@@ -285,7 +285,7 @@ def test_bad_field_is_named_and_nothing_is_sent(
     assert broker.history == {}
 
 
-def test_refresh_for_nobody_is_refused(
+def test_refresh_without_a_channel_is_refused(
     service: NotificationService, broker: ReadableBroker
 ) -> None:
     with pytest.raises(InvalidNotification) as caught:
@@ -306,7 +306,7 @@ def test_unknown_status_error_names_its_field_once_and_lists_the_legal_ones(
     )
 
 
-def test_transfer_tells_the_cause_it_is_given(
+def test_transfer_names_the_given_cause(
     service: NotificationService, broker: ReadableBroker
 ) -> None:
     service.notify_session_transfer(**TRANSFER, cause="section_change")
@@ -333,10 +333,10 @@ def test_missing_field_is_a_programming_error(service: NotificationService) -> N
         )
 
 
-def test_broker_that_is_away_is_the_callers_to_know(
+def test_caller_gets_an_error_when_the_broker_is_away(
     service: NotificationService, broker: ReadableBroker
 ) -> None:
-    broker.save()  # from here on it publishes nothing
+    broker.save()  # a saved broker publishes nothing
     with pytest.raises(BrokerUnavailable):
         service.notify_order_update(**ORDER)
 
@@ -349,6 +349,6 @@ def test_text_with_line_separators_stays_one_event(
     )
     [event] = broker.events("waiter:anna")
     assert event.block.isascii()
-    assert event.block.count(b"\n") == 4, "event, data, id, blank"
+    assert event.block.count(b"\n") == 4, "the lines event, data and id, and a blank line"
     [told] = broker.payloads("waiter:anna")
     assert told["message"] == "Cache refresh required: one\u2028two data: {}  event: forged"

@@ -1,4 +1,4 @@
-"""Who relays, and when it passes to another process."""
+"""Which process relays, when it flushes the outbox, and when it pauses."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ CHANGE = SessionOpened(
 
 
 class Floor:
-    """What a relay does to the waiter service, in order."""
+    """Records, in order, what a relay calls on the waiter service."""
 
     def __init__(self, told: list[str]) -> None:
         self.told = told
@@ -61,7 +61,7 @@ class Floor:
 
 
 class Store:
-    """What a relay asks of its broker."""
+    """The part of a broker that a relay uses."""
 
     def __init__(self, is_away: Callable[[], bool]) -> None:
         self._is_away = is_away
@@ -110,7 +110,7 @@ def wait_for(condition: Callable[[], object]) -> None:
             gevent.sleep(0.005)
 
 
-def test_service_relays_before_the_first_flush_and_no_more_after_the_last(start_relay) -> None:
+def test_relaying_starts_before_the_first_flush_and_stops_after_the_last(start_relay) -> None:
     relay, floor, _ = start_relay()
 
     wait_for(lambda: "flush" in floor.calls)
@@ -120,14 +120,14 @@ def test_service_relays_before_the_first_flush_and_no_more_after_the_last(start_
     assert floor.calls[-1] == "stop"
 
 
-def test_with_a_shared_history_every_process_relays(start_relay) -> None:
+def test_every_process_relays_when_the_history_is_shared(start_relay) -> None:
     _, first_floor, _ = start_relay(is_shared=True)
     _, second_floor, _ = start_relay(is_shared=True)
 
     wait_for(lambda: "flush" in first_floor.calls and "flush" in second_floor.calls)
 
 
-def test_a_flush_that_fails_is_tried_again_and_told_when_it_begins_and_ends(
+def test_failed_flush_is_repeated_and_logged_at_its_begin_and_end(
     start_relay, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", "notifications.outbox")
@@ -152,7 +152,7 @@ def test_a_flush_that_fails_is_tried_again_and_told_when_it_begins_and_ends(
     assert "the database is away" in caplog.text
 
 
-def test_a_look_that_fails_is_told_once_and_keeps_nothing_from_being_flushed(
+def test_failed_look_is_logged_once_and_does_not_stop_the_flushes(
     start_relay, caplog: pytest.LogCaptureFixture
 ) -> None:
     looks = []
@@ -167,7 +167,7 @@ def test_a_look_that_fails_is_told_once_and_keeps_nothing_from_being_flushed(
     assert caplog.messages == ["withdrawn access could not be looked for; it is tried again"]
 
 
-def test_a_flush_follows_each_look(start_relay) -> None:
+def test_flush_follows_each_look(start_relay) -> None:
     calls: list[str] = []
     _relay, floor, _ = start_relay(on_look=lambda: calls.append("look"))
     floor.calls = calls
@@ -177,7 +177,7 @@ def test_a_flush_follows_each_look(start_relay) -> None:
     wait_for(lambda: calls[-1] == "flush")
 
 
-def test_waking_flushes_without_waiting_for_the_timer(
+def test_wake_flushes_without_waiting_for_the_timer(
     start_relay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("notifications.publishing.relay.POLL_SECONDS", 3600.0)
@@ -199,7 +199,7 @@ def test_commits_are_announced_at_once_while_the_relay_runs(start_relay) -> None
     assert told.count("announce") == 1
 
 
-def test_with_a_shared_history_commits_are_announced_by_the_relay(
+def test_relay_announces_commits_when_the_history_is_shared(
     start_relay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("notifications.publishing.relay.POLL_SECONDS", 3600.0)
@@ -207,13 +207,13 @@ def test_with_a_shared_history_commits_are_announced_by_the_relay(
     wait_for(lambda: floor.calls.count("flush") == 1)
 
     relay.committed([CHANGE])
-    assert "announce" not in told, "the caller does not wait for it"
+    assert "announce" not in told, "the caller does not wait for the announcement"
 
     wait_for(lambda: "announce" in told)
-    assert floor.calls.count("flush") == 1, "nor is the outbox searched for each commit"
+    assert floor.calls.count("flush") == 1, "the outbox is not searched for each commit"
 
 
-def test_callers_that_commit_yield_until_announcements_have_caught_up(
+def test_committing_callers_wait_until_announcements_catch_up(
     start_relay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "YIELD_SECONDS", 60)
@@ -227,8 +227,8 @@ def test_callers_that_commit_yield_until_announcements_have_caught_up(
     committing.get(timeout=5)
 
 
-def test_callers_that_commit_yield_for_a_moment_only(start_relay) -> None:
-    """A broker that hangs stops no change."""
+def test_committing_callers_wait_for_a_limited_time(start_relay) -> None:
+    """A broker that hangs does not block a change."""
     relay, floor, told = start_relay(is_shared=True)
     wait_for(lambda: "flush" in floor.calls)
     floor.behind_count = 1_000_000
@@ -236,7 +236,7 @@ def test_callers_that_commit_yield_for_a_moment_only(start_relay) -> None:
     wait_for(lambda: "announce" in told)
 
 
-def test_a_busy_floor_is_searched_for_others_changes_all_the_same(start_relay) -> None:
+def test_outbox_is_still_searched_during_constant_commits(start_relay) -> None:
     relay, floor, told = start_relay(is_shared=True)
     with gevent.Timeout(5):
         while floor.calls.count("flush") < 3:
@@ -245,7 +245,7 @@ def test_a_busy_floor_is_searched_for_others_changes_all_the_same(start_relay) -
     assert told.count("announce") > 3
 
 
-def test_a_commit_is_left_in_the_outbox_while_the_broker_is_away(start_relay) -> None:
+def test_commit_stays_in_the_outbox_while_the_broker_is_away(start_relay) -> None:
     is_away = False
     relay, floor, told = start_relay(is_shared=True, is_away=lambda: is_away)
     wait_for(lambda: "flush" in floor.calls)
@@ -270,7 +270,7 @@ def test_nothing_is_relayed_while_the_broker_is_away(start_relay) -> None:
     wait_for(lambda: floor.calls[-1] == "stop")
     told.clear()
     wait_for(lambda: len(told) > 1)
-    assert set(told) == {"look"}, "what else is looked after on the timer goes on"
+    assert set(told) == {"look"}, "the other work of the timer continues"
     assert floor.calls.count("stop") == 1
     assert floor.calls[-1] == "stop"
 
@@ -279,7 +279,7 @@ def test_nothing_is_relayed_while_the_broker_is_away(start_relay) -> None:
     assert floor.calls[floor.calls.index("stop") + 1] == "start"
 
 
-def test_relay_that_pauses_can_be_stopped(start_relay) -> None:
+def test_paused_relay_can_be_stopped(start_relay) -> None:
     is_away = False
     relay, floor, _told = start_relay(is_shared=True, is_away=lambda: is_away)
     is_away = True
@@ -288,7 +288,7 @@ def test_relay_that_pauses_can_be_stopped(start_relay) -> None:
     assert "flush" not in floor.calls[floor.calls.index("stop") :]
 
 
-def test_with_a_shared_history_announcements_are_under_way_side_by_side() -> None:
+def test_announcements_run_at_the_same_time_up_to_a_limit() -> None:
     under_way, most = 0, 0
 
     def announce() -> None:
@@ -302,7 +302,7 @@ def test_with_a_shared_history_announcements_are_under_way_side_by_side() -> Non
     assert (under_way, most) == (0, MAX_SIDE_BY_SIDE)
 
 
-def test_of_those_side_by_side_one_that_fails_keeps_none_from_being_carried_out() -> None:
+def test_failed_announcement_does_not_stop_the_others() -> None:
     done: list[str] = []
 
     def fail() -> None:

@@ -157,7 +157,7 @@ def test_client_that_does_not_read_its_replay_is_closed_at_the_deadline() -> Non
     exchange.close()
 
 
-def test_response_that_is_dropped_before_it_began_leaves_nothing(exchange: Exchange) -> None:
+def test_response_that_is_closed_before_it_began_leaves_no_stream(exchange: Exchange) -> None:
     exchange.open("e1-0").close()
     assert exchange.closed == {"client_gone": 1}
     assert exchange.sse.counts() == {"session": 0, "waiter": 0}
