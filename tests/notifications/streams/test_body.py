@@ -1,4 +1,4 @@
-"""The response of one stream, from its greeting to its handing over or its end."""
+"""The response of one stream, from its greeting to its handover or its end."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LAST_CHUNK = b"0\r\n\r\n"
 
 
 class Exchange:
-    """A connection between a WSGI server and a client, and what came over it."""
+    """A connection between a WSGI server and a client, and the service behind it."""
 
     def __init__(self, history: int = 0) -> None:
         self.broker = MemoryBroker(new_epoch=lambda: "e1")
@@ -43,7 +43,7 @@ class Exchange:
         )
 
     def serve(self, body: StreamBody) -> bool:
-        """Do as a server does; return whether the stream was handed over."""
+        """Act as a server does; return whether the stream was handed over."""
         for block in body:
             self.server.sendall(Frame(block).chunk)
         if not body.is_handed_over:
@@ -83,7 +83,9 @@ def close_all(exchange: Exchange, reason: CloseReason) -> None:
     exchange.sse.streams.close_where(lambda stream: True, reason)
 
 
-def test_stream_lives_on_after_the_server_has_let_go_of_it(exchange: Exchange) -> None:
+def test_stream_continues_after_the_server_closed_its_copy_of_the_connection(
+    exchange: Exchange,
+) -> None:
     assert exchange.serve(exchange.open())
     assert exchange.sse.counts()["waiter"] == 1
 
@@ -97,7 +99,7 @@ def test_stream_lives_on_after_the_server_has_let_go_of_it(exchange: Exchange) -
     assert rest.endswith(b"\r\n" + LAST_CHUNK)
 
 
-def test_replay_goes_out_as_whole_chunks_before_what_is_live(exchange: Exchange) -> None:
+def test_replay_is_written_as_whole_chunks_before_live_events(exchange: Exchange) -> None:
     body = exchange.open("e1-2")
     assert exchange.serve(body)
     exchange.broker.publish([CHANNEL], HEARTBEAT_BODY, key="live")
@@ -107,9 +109,9 @@ def test_replay_goes_out_as_whole_chunks_before_what_is_live(exchange: Exchange)
     assert received.endswith(replay + event(6).chunk + LAST_CHUNK)
 
 
-def test_without_chunks_the_replay_is_bare(exchange: Exchange) -> None:
+def test_replay_without_chunks_is_written_as_bare_blocks(exchange: Exchange) -> None:
     body = exchange.open("e1-2", is_chunked=False)
-    assert len(list(body)) == 1, "the greeting alone"
+    assert len(list(body)) == 1, "the body yields the greeting only"
     body.close()
     exchange.server.close()
     close_all(exchange, CloseReason.CLIENT_GONE)
@@ -117,7 +119,7 @@ def test_without_chunks_the_replay_is_bare(exchange: Exchange) -> None:
 
 
 @pytest.mark.parametrize("last_event_id", [None, "e1-0", "nonsense"])
-def test_stream_that_is_closed_before_it_went_live_says_why_and_ends_properly(
+def test_stream_closed_before_it_is_live_gives_its_reason_and_a_complete_response(
     exchange: Exchange, last_event_id: str | None
 ) -> None:
     body = exchange.open(last_event_id)
@@ -131,7 +133,7 @@ def test_stream_that_is_closed_before_it_went_live_says_why_and_ends_properly(
     assert exchange.closed == {"token_revoked": 1}
 
 
-def test_client_that_vanishes_during_its_replay_is_gone(exchange: Exchange) -> None:
+def test_stream_ends_when_its_client_vanishes_during_the_replay(exchange: Exchange) -> None:
     body = exchange.open("e1-0")
     exchange.client.close()
     next(body)

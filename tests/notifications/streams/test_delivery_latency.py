@@ -1,4 +1,4 @@
-"""How late events are: a sample, taken cheaply."""
+"""A sample of delivery latencies, taken cheaply."""
 
 from __future__ import annotations
 
@@ -42,41 +42,41 @@ def latency() -> DeliveryLatency:
     return DeliveryLatency(clock=NOW.timestamp)
 
 
-def test_it_is_the_time_from_the_timestamp_to_the_writing(latency: DeliveryLatency) -> None:
+def test_latency_is_the_time_from_the_timestamp_to_the_write(latency: DeliveryLatency) -> None:
     latency.expect(event(seconds_ago=1.5))
     latency.expect(event(seconds_ago=0.25))
     latency.written()
     assert latency.take() == [1.5, 0.25]
 
 
-def test_each_event_is_told_once(latency: DeliveryLatency) -> None:
+def test_each_event_is_reported_once(latency: DeliveryLatency) -> None:
     latency.expect(event())
     latency.written()
     assert len(latency.take()) == 1
     assert latency.take() == []
 
 
-def test_event_that_is_not_written_yet_is_told_later(latency: DeliveryLatency) -> None:
+def test_event_is_reported_only_after_it_was_written(latency: DeliveryLatency) -> None:
     latency.expect(event())
     assert latency.take() == []
     latency.written()
     assert len(latency.take()) == 1
 
 
-def test_clock_ahead_of_ours_counts_as_no_delay(latency: DeliveryLatency) -> None:
+def test_timestamp_in_the_future_counts_as_no_delay(latency: DeliveryLatency) -> None:
     latency.expect(event(seconds_ago=-3))
     latency.written()
     assert latency.take() == [0.0]
 
 
-def test_of_many_only_a_sample_is_told(latency: DeliveryLatency) -> None:
+def test_only_a_sample_of_many_events_is_reported(latency: DeliveryLatency) -> None:
     for _ in range(MAX_EVENTS):
         latency.expect(event())
     latency.written()
     assert len(latency.take()) == MAX_SAMPLES
 
 
-def test_what_nobody_asks_for_does_not_pile_up(latency: DeliveryLatency) -> None:
+def test_unread_latencies_are_bounded(latency: DeliveryLatency) -> None:
     one = event()
     for _ in range(MAX_EVENTS + 1000):
         latency.expect(one)
@@ -89,7 +89,7 @@ def test_what_nobody_asks_for_does_not_pile_up(latency: DeliveryLatency) -> None
     assert len(latency.take()) == 1
 
 
-def test_text_that_looks_like_a_timestamp_is_not_taken_for_one() -> None:
+def test_text_that_looks_like_a_timestamp_is_ignored() -> None:
     payload = CacheRefresh(
         affected_data=(AffectedData.ALL,),
         message='"timestamp":"1970-01-01T00:00:00.000Z"',

@@ -37,7 +37,7 @@ def test_streams_are_counted_by_kind() -> None:
     assert len(open_streams) == 0
 
 
-def test_broker_is_left_with_the_last_stream_of_a_channel_and_nothing_stays_behind() -> None:
+def test_channel_is_unsubscribed_when_its_last_stream_ends() -> None:
     events: list[str] = []
 
     class ListeningBroker(MemoryBroker):
@@ -57,7 +57,7 @@ def test_broker_is_left_with_the_last_stream_of_a_channel_and_nothing_stays_behi
     assert list(open_streams) == []
 
 
-def test_stream_that_is_closed_has_one_reason_and_its_client_is_told_it_once() -> None:
+def test_closed_stream_has_one_reason_and_sends_it_once() -> None:
     open_streams, stream = RecordingStreams(), make_stream()
     open_streams.add(stream)
     outlet = RecordingOutlet(stream)
@@ -103,7 +103,7 @@ def test_each_stream_is_in_one_group() -> None:
     assert open_streams.group(7) == rounds[0]
 
 
-def test_groups_are_spread_so_that_heartbeats_do_not_come_in_one_burst() -> None:
+def test_streams_are_spread_over_groups_so_that_heartbeats_form_no_burst() -> None:
     open_streams = RecordingStreams(groups=10)
     streams = [make_stream() for _ in range(1000)]
     for stream in streams:
@@ -111,7 +111,7 @@ def test_groups_are_spread_so_that_heartbeats_do_not_come_in_one_burst() -> None
     assert max(len(open_streams.group(number)) for number in range(10)) < 300
 
 
-def test_expired_streams_are_found_to_the_moment_and_no_others() -> None:
+def test_expired_streams_are_found_exactly_at_their_end() -> None:
     open_streams = RecordingStreams(groups=4)
     ends = [100.0, 119.5, 120.0, 120.5, 3600.0]
     streams = [make_stream(expires_at=end) for end in ends]
@@ -124,10 +124,10 @@ def test_expired_streams_are_found_to_the_moment_and_no_others() -> None:
     for stream in open_streams.expired(1e9):
         open_streams.close(stream, GONE)
     assert open_streams.expired(1e9) == []
-    assert not open_streams._by_last_minute, "what is gone takes no memory"
+    assert not open_streams._by_last_minute, "closed streams use no memory"
 
 
-def test_looking_for_expired_streams_looks_at_none_that_has_long_to_live() -> None:
+def test_search_for_expired_streams_skips_streams_that_end_much_later() -> None:
     class Watched(float):
         looks = 0
 

@@ -1,4 +1,4 @@
-"""A place on a channel where little happens is known as long as a history is kept."""
+"""A place on a quiet channel stays known for as long as a history is kept."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def broker(clock: Clock) -> MemoryBroker:
 
 
 def visit(broker: MemoryBroker) -> EventId:
-    """Follow the channel for a moment; return the place a client has then."""
+    """Follow the channel for a moment; return the place of the client at that moment."""
     broker.subscribe(CHANNEL)
     place = broker.tip(CHANNEL)
     broker.unsubscribe(CHANNEL)
@@ -43,9 +43,7 @@ def pass_seconds(broker: MemoryBroker, clock: Clock, seconds: float) -> None:
     broker.sweep()
 
 
-def test_client_that_heard_nothing_yet_resumes_when_it_comes_back(
-    broker: MemoryBroker, clock: Clock
-) -> None:
+def test_client_that_has_received_nothing_can_resume(broker: MemoryBroker, clock: Clock) -> None:
     place = visit(broker)
     pass_seconds(broker, clock, 3500)
     broker.publish([CHANNEL], HEARTBEAT_BODY, key="1")
@@ -54,7 +52,7 @@ def test_client_that_heard_nothing_yet_resumes_when_it_comes_back(
     assert [event.offset for event in page.events] == [1]
 
 
-def test_client_that_heard_it_all_resumes_though_all_of_it_is_trimmed(
+def test_client_that_has_received_everything_can_resume_after_the_history_is_trimmed(
     broker: MemoryBroker, clock: Clock
 ) -> None:
     broker.publish([CHANNEL], HEARTBEAT_BODY, key="1")
@@ -64,9 +62,7 @@ def test_client_that_heard_it_all_resumes_though_all_of_it_is_trimmed(
     assert not broker.read(CHANNEL, place, 10).is_gap
 
 
-def test_channel_that_nobody_has_used_for_long_is_forgotten(
-    broker: MemoryBroker, clock: Clock
-) -> None:
+def test_channel_that_is_unused_for_long_is_forgotten(broker: MemoryBroker, clock: Clock) -> None:
     place = visit(broker)
     pass_seconds(broker, clock, 3600 * 1.5 + 1)
     assert broker.read(CHANNEL, place, 10).is_gap

@@ -1,4 +1,4 @@
-"""Streams that go through the WSGI server, chunk by chunk."""
+"""Streams that are written by the WSGI server, chunk by chunk."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from tests.support.streams import RecordingStreams, make_event, make_stream, pas
 
 NOTICE = Frame(b"event: heartbeat\ndata: {}\n\n")
 NEWER_NOTICE = Frame(b'event: heartbeat\ndata: {"newer":true}\n\n')
-FAREWELL = Frame(b"event: closing\ndata: {}\n\n")
+CLOSING = Frame(b"event: closing\ndata: {}\n\n")
 
 
 class Response:
-    """A WSGI server's greenlet that iterates over the response.
+    """The greenlet of a WSGI server that iterates over the response.
 
-    ``hold`` makes it stay in its write, as with a client that stops reading.
+    ``hold`` keeps it in its write, as a client that stops reading does.
     """
 
     def __init__(self, outlet: ResponseOutlet) -> None:
@@ -67,7 +67,9 @@ def response(outlet: ResponseOutlet) -> Iterator[Response]:
     assert response.greenlet.dead
 
 
-def test_mailbox_is_one_chunk(stream: Stream, outlet: ResponseOutlet, response: Response) -> None:
+def test_mailbox_is_written_as_one_chunk(
+    stream: Stream, outlet: ResponseOutlet, response: Response
+) -> None:
     events = [make_event(offset) for offset in (1, 2, 3)]
     for event in events:
         stream.offer(event, 256)
@@ -76,7 +78,7 @@ def test_mailbox_is_one_chunk(stream: Stream, outlet: ResponseOutlet, response: 
     assert response.chunks == [b"".join(event.block for event in events)]
 
 
-def test_events_that_came_before_the_response_began_are_written(
+def test_events_from_before_the_response_began_are_written(
     stream: Stream, outlet: ResponseOutlet
 ) -> None:
     event = make_event(1)
@@ -84,7 +86,7 @@ def test_events_that_came_before_the_response_began_are_written(
     assert next(outlet.chunks()) == event.block
 
 
-def test_heartbeat_follows_what_waits(
+def test_heartbeat_follows_the_waiting_events(
     stream: Stream, outlet: ResponseOutlet, response: Response
 ) -> None:
     event = make_event(1)
@@ -109,18 +111,18 @@ def test_heartbeats_to_a_client_that_does_not_read_do_not_pile_up(
     assert response.chunks == [NOTICE.block, NEWER_NOTICE.block]
 
 
-def test_closing_ends_the_response_after_what_waits_and_the_farewell(
+def test_closing_writes_waiting_events_and_the_closing_event_and_ends_the_response(
     stream: Stream, outlet: ResponseOutlet, response: Response
 ) -> None:
     event = make_event(1)
     stream.offer(event, 256)
-    outlet.close(FAREWELL, abort=False)
+    outlet.close(CLOSING, abort=False)
     response.greenlet.join(timeout=5)
     assert response.greenlet.successful()
-    assert b"".join(response.chunks) == event.block + FAREWELL.block
+    assert b"".join(response.chunks) == event.block + CLOSING.block
 
 
-def test_closing_without_farewell_ends_the_response(
+def test_closing_without_a_closing_event_ends_the_response(
     outlet: ResponseOutlet, response: Response
 ) -> None:
     outlet.close(None, abort=False)
@@ -129,7 +131,7 @@ def test_closing_without_farewell_ends_the_response(
     assert response.chunks == []
 
 
-def test_aborting_drops_what_waits(
+def test_aborting_drops_the_waiting_events(
     stream: Stream, outlet: ResponseOutlet, response: Response
 ) -> None:
     response.hold()
@@ -144,7 +146,7 @@ def test_aborting_drops_what_waits(
     assert stream.depth == 0
 
 
-def test_time_of_a_write_under_way_can_be_seen(
+def test_outlet_tells_since_when_a_write_is_blocked(
     stream: Stream, outlet: ResponseOutlet, response: Response
 ) -> None:
     blocked_since = outlet.blocked_since
@@ -188,7 +190,7 @@ def test_burst_within_one_turn_does_not_close_a_reader_that_reads(
     assert stream.events_sent == 1000
 
 
-def test_burst_beyond_all_bounds_closes_even_a_reader_that_reads(
+def test_burst_above_the_limit_closes_even_a_reader_that_reads(
     stream: Stream, response: Response, delivery: Delivery, streams: RecordingStreams
 ) -> None:
     for offset in range(READY_EVENTS * 2):

@@ -1,8 +1,8 @@
-"""Resume under the worst timing: events published between any two steps.
+"""Resume under the worst timing: events are published between any two steps.
 
-Each scenario is run once for every point at which an event can get in between
-(before and after each call to the broker, while each chunk is on its way),
-and the client must end up with every event once, in order.
+Each scenario runs once for every point at which an event can be published: before and after
+each call to the broker, and before and after each write. The client must always receive every
+event once, in order.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ CHANNEL = "waiter:anna"
 EPOCH = "e1"
 BODY = body(Heartbeat(timestamp=datetime(2024, 1, 15, tzinfo=UTC)))
 
-#: Points beyond which nothing more can get in between: the loop ends far earlier.
+#: A limit on the points. The loop ends much earlier.
 MANY = 60
 
 
 class Timing:
-    """Counts the points that are passed, and publishes at those that are chosen."""
+    """Counts the points that are passed, and publishes at the chosen ones."""
 
     def __init__(self, chosen: Callable[[int], bool], publish: Callable[[], None]) -> None:
         self._chosen = chosen
@@ -54,7 +54,7 @@ class Timing:
 
 
 class SteppingBroker(MemoryBroker):
-    """Tells of each step before and after it, as if a network lay in between."""
+    """Reports a point before and after each call, as if a network lay in between."""
 
     timing: Timing | None = None
 
@@ -80,7 +80,7 @@ class SteppingBroker(MemoryBroker):
 
 
 class SteppingSocket(gevent.socket.socket):
-    """Tells of each write of a replay before and after it."""
+    """Reports a point before and after each write of a replay."""
 
     timing: Timing | None = None
 
@@ -93,14 +93,14 @@ class SteppingSocket(gevent.socket.socket):
 
 @dataclass
 class Scenario:
-    """What the history holds, and where the client says it was."""
+    """The length of the history, and the place that the client names."""
 
     history: int = 0
     last_event_id: str | None = None
     max_pending_events: int = 256
     max_history: int = 100_000
     resyncs: range = range(1)
-    """How many ``cache_refresh`` for all there may be."""
+    """How many ``cache_refresh`` events for everything may arrive."""
 
 
 @dataclass
@@ -134,7 +134,7 @@ def play(
     *,
     over_the_socket: bool,
 ) -> tuple[Seen, EventId]:
-    """Open a stream and let events get in between; return what came, and the newest id."""
+    """Open a stream while events are published; return what was received, and the newest id."""
     broker = SteppingBroker(
         HistoryLimits(max_events=scenario.max_history, max_bytes=1 << 30),
         new_epoch=lambda: EPOCH,
@@ -195,13 +195,13 @@ def pair(timing: Timing) -> Iterator[tuple[SteppingSocket, gevent.socket.socket]
         gevent.socket.socket(fileno=other.detach()) as client,
     ):
         server.timing = timing
-        # A burst fits, so that no reader is found slow before it can run.
+        # The buffer holds a burst, so that no reader counts as slow before it can run.
         server.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
         yield server, client
 
 
 def hand_over(body: StreamBody, server: SteppingSocket, timing: Timing) -> None:
-    """Do as a server does: write the first block, and no more once it is handed over."""
+    """Act as a server does: write the first block, and nothing after the handover."""
     for block in body:
         server.sendall(block)
     assert body.is_handed_over
@@ -215,7 +215,7 @@ def read_all(client: gevent.socket.socket, received: list[bytes]) -> None:
 
 
 def assert_right(seen: Seen, newest: EventId, scenario: Scenario, when: str) -> None:
-    """Each event once, in order, without gap; a resync where the place is lost."""
+    """Assert that each event came once and in order, and that a lost place caused a resync."""
     (first, first_id, _), *rest = seen.events
     assert first == "connection", when
     place = EventId.parse(first_id or scenario.last_event_id or "")
@@ -251,7 +251,7 @@ SCENARIOS = {
     "unknown epoch": Scenario(history=10, last_event_id="e0-4", resyncs=ONE),
     "unknown epoch, nothing happened since": Scenario(last_event_id="e0-4", resyncs=ONE),
     "trimmed history": Scenario(history=2000, last_event_id="e1-4", max_history=1000, resyncs=ONE),
-    # Each event that comes between the resync and going live is lost, and told.
+    # Each event between the resync and going live is lost, and causes another resync.
     "no history kept": Scenario(
         history=5, last_event_id="e1-4", max_history=0, resyncs=range(1, MANY)
     ),
@@ -259,14 +259,14 @@ SCENARIOS = {
     "an id from the future": Scenario(history=3, last_event_id="e1-99999", resyncs=ONE),
 }
 
-#: One; a mailbox and more; and so many that the reading falls behind twice.
+#: One event, and more events than a mailbox holds.
 BURSTS = (1, 300)
 
 
 @pytest.mark.parametrize("way", ["through the server", "over the socket"])
 @pytest.mark.parametrize("burst", BURSTS)
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_client_sees_every_event_once_whenever_it_is_published(
+def test_client_gets_every_event_once_at_whatever_point_it_is_published(
     name: str, burst: int, way: str
 ) -> None:
     scenario, over_the_socket = SCENARIOS[name], way == "over the socket"
@@ -278,15 +278,13 @@ def test_client_sees_every_event_once_whenever_it_is_published(
             break
         assert_right(seen, newest, scenario, f"published {points[index]}, point {index}")
     else:
-        pytest.fail(f"it never ends: {points}")
-    assert index > 5, "hardly anything was tried"
+        pytest.fail(f"the scenario never ends: {points}")
+    assert index > 5, "the scenario passed too few points"
 
 
 @pytest.mark.parametrize("way", ["through the server", "over the socket"])
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_client_sees_every_event_once_though_something_happens_at_every_point(
-    name: str, way: str
-) -> None:
+def test_client_gets_every_event_once_when_events_come_at_every_point(name: str, way: str) -> None:
     scenario = SCENARIOS[name]
     seen, newest = play(scenario, lambda at: at < 20, 3, over_the_socket=way == "over the socket")
     assert len(seen.points) > 5
@@ -294,7 +292,7 @@ def test_client_sees_every_event_once_though_something_happens_at_every_point(
 
 
 @pytest.mark.parametrize("way", ["through the server", "over the socket"])
-def test_history_trimmed_under_a_replay_is_one_resync(way: str) -> None:
+def test_history_trimmed_during_a_replay_causes_one_resync(way: str) -> None:
     scenario = Scenario(
         history=PAGE_EVENTS * 3,
         last_event_id="e1-0",
@@ -313,16 +311,16 @@ def test_history_trimmed_under_a_replay_is_one_resync(way: str) -> None:
             break
         assert_right(seen, newest, scenario, f"trimmed {seen.points[index]}, point {index}")
         resyncs += sum(kind == "cache_refresh" for kind, _, _ in seen.events)
-    assert resyncs > 2, "the replay was never overtaken: the test tests nothing"
+    assert resyncs > 2, "the trimming hardly ever overtook the replay, so the test shows nothing"
 
 
-def test_client_that_resumes_is_told_so_and_one_with_a_gap_is_not() -> None:
+def test_greeting_says_whether_the_stream_was_resumed() -> None:
     for name, resumed in (("a few missed", True), ("unknown epoch", False), ("garbage", False)):
         seen, _ = play(SCENARIOS[name], lambda at: False, 1, over_the_socket=False)
         assert seen.events[0][2]["resumed"] is resumed, name
 
 
 def test_new_client_gets_its_place_with_the_greeting() -> None:
-    """So that it loses nothing if it is cut off before its first event."""
+    """With its place, the client loses nothing when it is cut off before its first event."""
     seen, newest = play(Scenario(history=7), lambda at: False, 1, over_the_socket=False)
     assert seen.events[0][1] == str(newest) == "e1-7"

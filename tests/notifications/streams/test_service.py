@@ -1,4 +1,4 @@
-"""Many streams: opening, beating, expiring, draining, counting."""
+"""Many streams: opening, heartbeats, expiry, draining, counting."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class FaultyBroker(MemoryBroker):
 
 
 class Client:
-    """Reads a stream's response in a greenlet of its own."""
+    """Reads the response of a stream in its own greenlet."""
 
     def __init__(self, body: StreamBody) -> None:
         self._body = body
@@ -102,7 +102,7 @@ class Client:
 
 
 class House:
-    """A service with its broker; ``listen`` opens a stream and reads it."""
+    """A service with its broker. ``listen`` opens a stream and reads it."""
 
     def __init__(self, **options: Any) -> None:
         self.broker = FaultyBroker()
@@ -166,7 +166,7 @@ def test_stream_is_counted_from_its_opening_to_its_end(house: House) -> None:
     assert house.sse.stats.closed == {"client_gone": 1}
 
 
-def test_response_that_is_never_read_leaves_nothing_behind(house: House) -> None:
+def test_response_that_is_never_read_leaves_no_stream(house: House) -> None:
     house.open().close()
     assert house.open_streams == 0
     assert house.broker.subscribed == frozenset()
@@ -180,7 +180,7 @@ def test_channel_is_followed_until_its_last_stream_ends(house: House) -> None:
     assert house.broker.subscribed == frozenset()
 
 
-def test_reconnect_time_is_spread_over_the_published_range(house: House) -> None:
+def test_reconnect_times_are_spread_over_the_published_range(house: House) -> None:
     retries = set()
     for _ in range(200):
         body = house.open()
@@ -192,7 +192,7 @@ def test_reconnect_time_is_spread_over_the_published_range(house: House) -> None
     assert max(retries) - min(retries) > 1500
 
 
-def test_each_stream_has_an_id_of_its_own(house: House) -> None:
+def test_each_stream_has_its_own_id(house: House) -> None:
     ids = {house.listen().events[0][1]["connectionId"] for _ in range(20)}
     assert len(ids) == 20
 
@@ -221,7 +221,7 @@ def test_bearer_with_enough_streams_is_refused_until_one_ends(
 
 
 @pytest.mark.parametrize("call", ["subscribe", "tip"])
-def test_stream_is_refused_while_the_broker_is_away_and_nothing_is_left(
+def test_stream_is_refused_while_the_broker_is_away_and_leaves_nothing(
     house: House, call: str
 ) -> None:
     house.broker.faults = frozenset({call})
@@ -243,7 +243,7 @@ def test_resume_is_refused_while_the_history_cannot_be_read(house: House) -> Non
     assert house.open_streams == 0
 
 
-def test_history_that_fails_in_the_middle_tells_the_client_to_come_back(house: House) -> None:
+def test_history_that_fails_during_a_replay_asks_the_client_to_reconnect(house: House) -> None:
     house.publish(5)
     epoch = house.broker.tip(CHANNEL).epoch
     body = house.open(last_event_id=f"{epoch}-0")
@@ -257,7 +257,7 @@ def test_history_that_fails_in_the_middle_tells_the_client_to_come_back(house: H
     assert house.open_streams == 0
 
 
-def test_lost_history_is_told_to_live_streams_once(house: House) -> None:
+def test_lost_history_causes_one_resync_of_live_streams(house: House) -> None:
     clients = [house.listen(), house.listen()]
     house.broker.begin_again("a restored database", instead_of=None)
     wait_in_loop(lambda: all(len(client.types) == 2 for client in clients))
@@ -269,7 +269,7 @@ def test_lost_history_is_told_to_live_streams_once(house: House) -> None:
 # -- ends ------------------------------------------------------------------------------
 
 
-def test_stream_ends_within_a_second_of_its_tokens_expiry(house: House) -> None:
+def test_stream_ends_within_a_second_after_its_token_expires(house: House) -> None:
     expires_at = time.time() + 0.3
     client, other = house.listen(expires_at), house.listen()
     wait_in_loop(lambda: client.has_ended)
@@ -280,7 +280,7 @@ def test_stream_ends_within_a_second_of_its_tokens_expiry(house: House) -> None:
     assert not other.has_ended
 
 
-def test_stream_that_ends_during_its_replay_says_why(house: House) -> None:
+def test_stream_that_ends_during_its_replay_gives_its_reason(house: House) -> None:
     house.publish(5)
     epoch = house.broker.tip(CHANNEL).epoch
     body = house.open(last_event_id=f"{epoch}-0")
@@ -293,7 +293,7 @@ def test_stream_that_ends_during_its_replay_says_why(house: House) -> None:
     assert client.events[0][1]["code"] == "token_expired"
 
 
-def test_what_waits_is_sent_before_the_stream_ends(house: House) -> None:
+def test_waiting_events_are_sent_before_the_stream_ends(house: House) -> None:
     client = house.listen()
     house.publish(3)
     house.sse.streams.close_where(lambda stream: True, CloseReason.SESSION_CLOSED)
@@ -310,7 +310,7 @@ def test_closing_twice_counts_once(house: House) -> None:
     assert house.open_streams == 0
 
 
-def test_opening_and_end_are_logged_with_who_how_long_how_much_and_why(
+def test_opening_and_end_are_logged_with_client_duration_events_and_reason(
     house: House, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO, "notifications.streams"):
@@ -332,7 +332,7 @@ def test_opening_and_end_are_logged_with_who_how_long_how_much_and_why(
 # -- upkeep ----------------------------------------------------------------------------
 
 
-def test_quiet_streams_hear_a_heartbeat_each_round(build: Callable[..., House]) -> None:
+def test_quiet_streams_get_a_heartbeat_each_round(build: Callable[..., House]) -> None:
     house = build(heartbeat_seconds=0.5)
     clients = [house.listen() for _ in range(10)]
     wait_in_loop(lambda: all(client.types.count("heartbeat") >= 2 for client in clients))
@@ -369,22 +369,22 @@ def test_drain_closes_all_streams_spread_over_its_time(build: Callable[..., Hous
     wait_in_loop(have_ended)
     drain.join(timeout=5)
 
-    # None before its turn: all at once is a storm for the others.
+    # No stream ends before its turn: all at once would be a storm for the other processes.
     for turn, moment in enumerate(sorted(ended_at.values())):
         assert moment >= 0.5 * turn / len(clients)
     for client in clients:
         closing = client.events[-1]
         assert closing[0] == "closing"
         assert (closing[1]["code"], closing[1]["reconnect"]) == ("draining", True)
-        # Others serve, so nobody need wait for a process to start.
+        # Other processes serve, so no client has to wait for one to start.
         assert 200 <= closing[1]["reconnectInMs"] <= 500
     assert house.sse.stats.closed == {"draining": 20}
 
 
-def test_streams_that_nobody_takes_over_are_closed_together_and_come_back_spread(
+def test_streams_without_a_successor_close_together_and_reconnect_spread_over_time(
     build: Callable[..., House],
 ) -> None:
-    """Not before the next process listens: refused clients wait longer."""
+    """Reconnecting before the next process listens would be refused and take longer."""
     house = build(drain_seconds=60)
     clients = [house.listen() for _ in range(20)]
     house.sse.drain(is_spread=False)
@@ -394,7 +394,7 @@ def test_streams_that_nobody_takes_over_are_closed_together_and_come_back_spread
     assert 600 <= min(waits) <= max(waits) <= 1200
 
 
-def test_streams_that_a_waiting_process_takes_over_come_back_at_once(
+def test_streams_with_a_waiting_successor_reconnect_at_once(
     build: Callable[..., House],
 ) -> None:
     house = build(drain_seconds=60)
@@ -415,7 +415,7 @@ def test_draining_service_opens_no_stream(house: House) -> None:
     assert house.open_streams == 0
 
 
-def test_stream_closed_while_the_broker_fails_is_forgotten_once(house: House) -> None:
+def test_stream_closed_during_a_failed_opening_is_removed_once(house: House) -> None:
     def close_all_and_fail() -> None:
         house.sse.streams.close_where(lambda stream: True, CloseReason.TOKEN_EXPIRED)
         raise BrokerUnavailable("away")
@@ -430,7 +430,7 @@ def test_stream_closed_while_the_broker_fails_is_forgotten_once(house: House) ->
     body.close()
 
 
-def test_stopping_closes_everything_at_once_and_twice_is_once(house: House) -> None:
+def test_stop_closes_all_streams_at_once_and_may_be_repeated(house: House) -> None:
     clients = [house.listen() for _ in range(5)]
     house.sse.stop()
     house.sse.stop()

@@ -1,4 +1,4 @@
-"""Streams that are written straight to their socket by the event loop."""
+"""Streams that the event loop writes directly to their socket."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from notifications.streams.stream import CloseReason, Stream
 from tests.support.streams import RecordingStreams, make_event, make_stream, pass_turn, wait_in_loop
 
 NOTICE = Frame(b"event: heartbeat\ndata: {}\n\n")
-FAREWELL = Frame(b"event: closing\ndata: {}\n\n")
+CLOSING = Frame(b"event: closing\ndata: {}\n\n")
 LAST_CHUNK = b"0\r\n\r\n"
 
 
 class Line:
-    """A TCP connection with an outlet at one end; the client holds the other."""
+    """A TCP connection with an outlet at one end and the client at the other."""
 
     def __init__(self, streams: RecordingStreams | None = None, *, is_chunked: bool = True) -> None:
         with socket.create_server(("127.0.0.1", 0)) as listener:
             self.client = socket.socket()
-            # Small, so that a client that stops reading is soon noticed.
+            # The buffer is small, so that a client that stops reading is noticed soon.
             self.client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             self.client.connect(listener.getsockname())
             self.server, _ = listener.accept()
@@ -43,7 +43,7 @@ class Line:
         self.streams.add(self.stream)
         self.outlet = SocketOutlet(self.stream, self.server, self.streams, is_chunked=is_chunked)
         self.stream.outlet = self.outlet
-        # As the WSGI server does once the stream is handed over.
+        # The WSGI server closes its copy once the stream is handed over.
         self.server.close()
         self._offset = 0
 
@@ -52,7 +52,7 @@ class Line:
         return [reason for stream, reason in self.streams.closed if stream is self.stream]
 
     def put(self, number: int = 1) -> bytes:
-        """Put events into the mailbox; return the chunks they should become."""
+        """Put events into the mailbox; return the chunks that should be written."""
         events = []
         for _ in range(number):
             self._offset += 1
@@ -61,7 +61,7 @@ class Line:
         return b"".join(event.chunk for event in events)
 
     def stall(self) -> bytes:
-        """Write until the client's end takes no more; return what was written so far."""
+        """Write until the client's buffer is full; return what was written so far."""
         written = b""
         while self.outlet.blocked_since is None:
             written += self.put(20)
@@ -69,7 +69,7 @@ class Line:
         return written
 
     def receive(self, size: int) -> bytes:
-        """Read so many bytes as the client; the event loop runs meanwhile."""
+        """Read this many bytes as the client while the event loop runs."""
         self.client.setblocking(False)
         received = b""
 
@@ -105,7 +105,7 @@ def line() -> Iterator[Line]:
 
 
 def open_descriptors() -> set[str]:
-    return set(os.listdir("/proc/self/fd"))  # noqa: PTH208 - names are enough
+    return set(os.listdir("/proc/self/fd"))  # noqa: PTH208 - only the names are needed
 
 
 def test_mailbox_is_written_as_chunks_in_order(line: Line) -> None:
@@ -115,19 +115,19 @@ def test_mailbox_is_written_as_chunks_in_order(line: Line) -> None:
     assert line.stream.events_sent == 3
 
 
-def test_without_chunks_bare_blocks_are_written() -> None:
+def test_stream_without_chunks_is_written_as_bare_blocks() -> None:
     line = Line(is_chunked=False)
     line.put(2)
     line.outlet.flush()
-    line.outlet.close(FAREWELL, abort=False)
-    expected = make_event(1).block + make_event(2).block + FAREWELL.block
-    assert line.receive_all() == expected, "the end of the connection is the end"
+    line.outlet.close(CLOSING, abort=False)
+    expected = make_event(1).block + make_event(2).block + CLOSING.block
+    assert line.receive_all() == expected, "the end of the connection must end the response"
     line.client.close()
 
 
-def test_what_the_kernel_does_not_take_follows_when_the_client_reads(line: Line) -> None:
+def test_unwritten_bytes_follow_when_the_client_reads(line: Line) -> None:
     expected = line.stall()
-    # More comes while it is blocked: it waits in the mailbox, not in memory of the outlet's.
+    # Events that arrive while the outlet is blocked wait in the mailbox, not in the outlet.
     expected += line.put(50)
     line.outlet.flush()
     assert line.stream.depth >= 50
@@ -136,21 +136,21 @@ def test_what_the_kernel_does_not_take_follows_when_the_client_reads(line: Line)
     assert line.stream.depth == 0
 
 
-def test_stalled_outlet_tells_since_when_and_slow_is_not_stalled(line: Line) -> None:
+def test_outlet_tells_since_when_it_stalls_and_a_slow_reader_does_not_count(line: Line) -> None:
     before = time.monotonic()
     line.stall()
     first = line.outlet.blocked_since
     assert first is not None
     assert before <= first <= time.monotonic()
 
-    # A little is read: the deadline starts anew as soon as the kernel takes a byte.
+    # The deadline starts again as soon as the client reads and the kernel takes a byte.
     line.put(500)
     wait_in_loop(lambda: line.receive(1024) and line.outlet.blocked_since != first)
     later = line.outlet.blocked_since
     assert later is None or later > first
 
 
-def test_heartbeat_is_left_out_where_others_wait(line: Line) -> None:
+def test_heartbeat_is_left_out_while_other_data_waits(line: Line) -> None:
     expected = line.stall()
     line.outlet.send(NOTICE)
     assert line.receive(len(expected)) == expected
@@ -159,40 +159,40 @@ def test_heartbeat_is_left_out_where_others_wait(line: Line) -> None:
     assert line.receive(len(NOTICE.chunk)) == NOTICE.chunk
 
 
-def test_closing_writes_what_waits_and_the_farewell_and_ends_the_response(line: Line) -> None:
+def test_closing_writes_waiting_events_and_the_closing_event_before_the_end(line: Line) -> None:
     expected = line.put(2)
-    line.outlet.close(FAREWELL, abort=False)
-    assert line.receive_all() == expected + FAREWELL.chunk + LAST_CHUNK
+    line.outlet.close(CLOSING, abort=False)
+    assert line.receive_all() == expected + CLOSING.chunk + LAST_CHUNK
 
 
-def test_closing_without_farewell_still_ends_the_response(line: Line) -> None:
+def test_closing_without_a_closing_event_still_ends_the_response(line: Line) -> None:
     line.outlet.close(None, abort=False)
     assert line.receive_all() == LAST_CHUNK
 
 
-def test_closing_twice_is_closing_once(line: Line) -> None:
-    line.outlet.close(FAREWELL, abort=False)
-    line.outlet.close(FAREWELL, abort=False)
+def test_second_close_has_no_effect(line: Line) -> None:
+    line.outlet.close(CLOSING, abort=False)
+    line.outlet.close(CLOSING, abort=False)
     line.outlet.close(None, abort=True)
-    assert line.receive_all() == FAREWELL.chunk + LAST_CHUNK
+    assert line.receive_all() == CLOSING.chunk + LAST_CHUNK
 
 
-def test_closing_a_stalled_client_cuts_no_chunk_short_with_a_farewell(line: Line) -> None:
+def test_closing_a_stalled_client_writes_no_closing_event_into_a_cut_chunk(line: Line) -> None:
     written = line.stall()
-    line.outlet.close(FAREWELL, abort=False)
+    line.outlet.close(CLOSING, abort=False)
     received = line.receive_all()
     assert written.startswith(received)
-    assert FAREWELL.block not in received
+    assert CLOSING.block not in received
 
 
 def test_aborting_a_stalled_client_resets_the_connection(line: Line) -> None:
     line.stall()
-    line.outlet.close(FAREWELL, abort=True)
+    line.outlet.close(CLOSING, abort=True)
     with pytest.raises(ConnectionResetError):
         line.receive_all()
 
 
-def test_closed_outlet_takes_nothing_any_more(line: Line) -> None:
+def test_closed_outlet_writes_nothing_more(line: Line) -> None:
     line.outlet.close(None, abort=False)
     line.put(1)
     line.outlet.flush()
@@ -200,8 +200,8 @@ def test_closed_outlet_takes_nothing_any_more(line: Line) -> None:
     assert line.receive_all() == LAST_CHUNK
 
 
-def test_closing_lets_go_of_the_descriptor() -> None:
-    pass_turn()  # the loop opens its own when it first runs
+def test_closing_releases_the_descriptor() -> None:
+    pass_turn()  # the event loop opens its own descriptors when it first runs
     before = open_descriptors()
     for abort in (False, True):
         line = Line()
@@ -241,7 +241,7 @@ def test_client_found_gone_by_a_write_ends_the_stream_once(line: Line) -> None:
 
 
 def test_client_that_vanished_leaves_no_descriptor() -> None:
-    pass_turn()  # the loop opens its own when it first runs
+    pass_turn()  # the event loop opens its own descriptors when it first runs
     before = open_descriptors()
     lines = [Line() for _ in range(20)]
     for number, line in enumerate(lines):
@@ -252,7 +252,7 @@ def test_client_that_vanished_leaves_no_descriptor() -> None:
     assert open_descriptors() == before
 
 
-def test_what_a_client_sends_is_thrown_away(line: Line) -> None:
+def test_bytes_from_the_client_are_discarded(line: Line) -> None:
     line.client.sendall(b"GET /sse/waiter/ben HTTP/1.1\r\n" * 1000)
     expected = line.put(1)
     line.outlet.flush()
@@ -260,8 +260,8 @@ def test_what_a_client_sends_is_thrown_away(line: Line) -> None:
     assert line.ends == []
 
 
-def test_stalled_reader_costs_the_others_nothing() -> None:
-    """49 read, one does not: it alone is closed, and nobody waits for it."""
+def test_stalled_reader_does_not_delay_the_others() -> None:
+    """Of 50 readers one does not read. Only its stream is closed, and the others do not wait."""
     streams = RecordingStreams()
     lines = [Line(streams) for _ in range(50)]
     stalled, *reading = lines
@@ -291,14 +291,14 @@ def sock() -> Iterator[socket.socket]:
         yield sock
 
 
-def test_prepared_socket_bounds_what_a_client_can_hold_up(sock: socket.socket) -> None:
+def test_prepared_socket_bounds_the_buffer_and_the_time_of_a_write(sock: socket.socket) -> None:
     prepare_socket(sock, write_timeout_seconds=10)
     assert sock.gettimeout() == 10
     assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) <= 2 * 64 * 1024
     assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 60_000
 
 
-def test_prepared_unix_socket_bounds_the_time() -> None:
+def test_prepared_unix_socket_bounds_the_time_of_a_write() -> None:
     one, other = socket.socketpair()
     with one, other:
         prepare_socket(one, write_timeout_seconds=3)

@@ -1,4 +1,4 @@
-"""One stream's mailbox, and the reasons to end it."""
+"""The mailbox of one stream, and the reasons to end a stream."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def offsets(events: list) -> list[int]:  # type: ignore[type-arg]
     return [event.offset for event in events]
 
 
-def test_mailbox_gives_back_what_it_was_given_in_order_and_once() -> None:
+def test_mailbox_returns_each_event_once_and_in_order() -> None:
     stream = make_stream()
     assert all(stream.offer(make_event(offset), 256) for offset in (1, 2, 3))
     assert stream.depth == 3
@@ -23,7 +23,7 @@ def test_mailbox_gives_back_what_it_was_given_in_order_and_once() -> None:
     assert stream.events_sent == 3
 
 
-def test_full_mailbox_refuses_and_keeps_what_it_has() -> None:
+def test_full_mailbox_refuses_an_event_and_keeps_the_others() -> None:
     stream = make_stream()
     taken = [stream.offer(make_event(offset), 256) for offset in range(1, 259)]
     assert taken == [True] * 256 + [False] * 2
@@ -37,7 +37,7 @@ def test_empty_mailbox_holds_no_memory() -> None:
     assert stream.pending is None
 
 
-def test_going_live_keeps_what_came_after_the_place_alone() -> None:
+def test_going_live_keeps_only_events_after_the_place() -> None:
     stream = make_stream(is_live=False)
     for offset in range(1, 6):
         stream.offer(make_event(offset), 256)
@@ -46,7 +46,7 @@ def test_going_live_keeps_what_came_after_the_place_alone() -> None:
     assert offsets(stream.take()) == [4, 5]
 
 
-def test_going_live_keeps_what_came_in_a_newer_epoch() -> None:
+def test_going_live_keeps_events_of_a_newer_epoch() -> None:
     stream = make_stream(is_live=False)
     stream.offer(make_event(3, "e1"), 256)
     stream.offer(make_event(1, "e2"), 256)
@@ -61,7 +61,7 @@ def test_going_live_with_nothing_new_leaves_an_empty_mailbox() -> None:
     assert stream.pending is None
 
 
-def test_buffering_anew_forgets_what_was_heard_and_that_it_was_too_much() -> None:
+def test_buffering_again_drops_the_mailbox_and_its_overflow() -> None:
     stream = make_stream(is_live=False)
     stream.offer(make_event(1), 256)
     stream.has_overflowed = True
@@ -78,7 +78,7 @@ def test_every_reason_to_close_has_a_code_and_a_sentence(reason: CloseReason) ->
     assert " " in reason.sentence
 
 
-def test_codes_that_clients_rely_on_stay() -> None:
+def test_close_codes_are_those_that_clients_rely_on() -> None:
     assert {reason.code: reason.reconnect for reason in CloseReason} == {
         "client_gone": None,
         "mailbox_full": None,
