@@ -385,15 +385,17 @@ def test_who_reads_after_subscribing_misses_nothing(broker: Broker, ear: Ear) ->
             gevent.sleep(0)
 
     publisher = gevent.spawn(keep_publishing)
-    start = start_of(broker, ANNA)
     for _ in range(20):
         ear.events.clear()
         ear.forget(ANNA)
+        # A place of this round: the first events may have been trimmed by the last round.
+        start = broker.tip(ANNA)
         broker.subscribe(ANNA)
-        read = [event.offset for event in broker.read(ANNA, start, EVERYTHING).events]
+        page = broker.read(ANNA, start, EVERYTHING)
+        assert not page.is_gap
         wait_in_loop(lambda: len(ear.events[ANNA]) > 3)
-        known = {*read, *ear.offsets(ANNA)}
-        assert known == set(range(1, max(known) + 1))
+        known = {*(event.offset for event in page.events), *ear.offsets(ANNA)}
+        assert known >= set(range(start.offset + 1, max(known) + 1))
         broker.unsubscribe(ANNA)
     is_publishing = False
     publisher.join()

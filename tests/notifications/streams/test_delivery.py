@@ -135,7 +135,8 @@ def test_outlet_that_fails_costs_its_own_stream_alone(
         pass_turn()
 
     assert wing.closed == [(broken, CloseReason.FAILED)]
-    assert broken.connection_id in caplog.text
+    (record,) = caplog.records
+    assert vars(record)["fields"] == {"stream": broken.connection_id}
     assert healthy_before.offsets == healthy_after.offsets == [1, 2, 3]
 
 

@@ -74,8 +74,11 @@ def test_an_update_succeeds_though_a_receiver_raises(service, relay, listen, cap
         status = "Acknowledged" if process is service else "InProgress"
         assert process.update_request_status("req-1", status).changed
     assert [change.version for change in other.heard][:1] == [2]
-    assert all("req" not in record.args for record in caplog.records)
-    assert any(record.levelno == logging.ERROR for record in caplog.records)
+    failures = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert {record.getMessage() for record in failures} == {"a receiver failed"}
+    assert {vars(record)["fields"]["change"] for record in failures} <= {
+        change.id for change in failing.heard + other.heard
+    }
 
 
 def test_a_refused_change_waits_and_later_ones_of_its_session_behind_it(service, relay, listen):
