@@ -53,6 +53,7 @@ class SessionFields(Resource):
     """A session itself; ``closedAt`` is null while guests are there."""
 
     id: Id
+    venue_id: Id
     table_number: TableNumber
     waiter_id: Id
     version: Version
@@ -80,14 +81,17 @@ class SessionList(Resource):
 
 
 class Waiter(Resource):
-    """Somebody who can hold sessions."""
+    """A waiter, who can hold sessions; ``onShiftSince`` is null while they are off shift."""
 
     id: Id
+    venue_id: Id
     name: WaiterName
+    on_shift: bool
+    on_shift_since: Timestamp | None
 
     @classmethod
     def of(cls, view: WaiterView) -> Waiter:
-        return Waiter(id=view.id, name=view.name)
+        return Waiter(**parts_of(view), on_shift=view.is_on_shift)
 
 
 class WaiterList(Resource):

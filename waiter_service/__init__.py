@@ -13,11 +13,12 @@ signals are in ``waiter_service.signals``.
 """
 
 from waiter_service import changes, errors, signals
-from waiter_service.actors import SYSTEM, Actor, ActorKind
+from waiter_service.actors import ALL_VENUES, MAIN_VENUE, SYSTEM, Actor, ActorKind
 from waiter_service.changes import (
     Change,
     OrderStatusChange,
     RequestStatusChange,
+    SessionChange,
     SessionClosed,
     SessionOpened,
     SessionReopened,
@@ -37,9 +38,11 @@ from waiter_service.errors import (
     TooMuchUnfinished,
     TransferRefused,
     UnknownStatus,
+    UnknownVenue,
     UnknownWaiter,
     ValidationError,
     VersionConflict,
+    WaiterOffShift,
     WaiterServiceError,
 )
 from waiter_service.inputs import OrderItem
@@ -61,6 +64,8 @@ from waiter_service.views import (
     SessionUpdate,
     SessionView,
     TransferResult,
+    VenueAdded,
+    VenueView,
     WaiterAdded,
     WaiterView,
 )
@@ -69,6 +74,8 @@ from waiter_service.views import (
 __version__ = "1.0.0"
 
 __all__ = [
+    "ALL_VENUES",
+    "MAIN_VENUE",
     "SYSTEM",
     "Actor",
     "ActorKind",
@@ -96,6 +103,7 @@ __all__ = [
     "RequestStatusChange",
     "RequestUpdate",
     "RequestView",
+    "SessionChange",
     "SessionClosed",
     "SessionClosedError",
     "SessionOpened",
@@ -113,11 +121,15 @@ __all__ = [
     "TransferRefused",
     "TransferResult",
     "UnknownStatus",
+    "UnknownVenue",
     "UnknownWaiter",
     "ValidationError",
+    "VenueAdded",
+    "VenueView",
     "VersionConflict",
     "WaiterAdded",
     "WaiterFloor",
+    "WaiterOffShift",
     "WaiterPage",
     "WaiterService",
     "WaiterServiceError",

@@ -13,7 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, ClassVar
 
-from waiter_service.actors import Actor, ActorKind
+from waiter_service.actors import MAIN_VENUE, Actor, ActorKind
 from waiter_service.errors import ValidationError
 from waiter_service.statuses import OrderStatus, RequestStatus, Status
 from waiter_service.transfer_cause import TransferCause
@@ -24,25 +24,53 @@ class Change:
     """The fields that all changes have.
 
     ``id`` is the idempotency key: unique forever, and the same when a change
-    is announced again after a crash. ``version`` is the version that the request,
-    the order or the session reached. ``waiter_id`` held the session right after
-    the change. ``occurred_at`` is aware, in UTC.
+    is announced again after a crash. ``version`` is the version that the changed thing
+    reached. ``occurred_at`` is aware, in UTC. ``venue_id`` is missing in outbox rows of
+    older releases, which had one venue.
     """
 
     KIND: ClassVar[str]
 
     id: str
-    session_id: str
-    waiter_id: str
-    table_number: int
+    venue_id: str = MAIN_VENUE
     version: int
     actor: Actor
     reason: str | None = None
     occurred_at: datetime
 
+    @property
+    def subject_id(self) -> str:
+        """The id of the row that was locked for the change.
+
+        Changes of one subject are announced in order.
+        """
+        raise NotImplementedError
+
+    @property
+    def session_or_none(self) -> str | None:
+        """The session that the change is about, if it is about one."""
+        return None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RequestStatusChange(Change):
+class SessionChange(Change):
+    """A change in one session, which ``waiter_id`` held right after it."""
+
+    session_id: str
+    waiter_id: str
+    table_number: int
+
+    @property
+    def subject_id(self) -> str:
+        return self.session_id
+
+    @property
+    def session_or_none(self) -> str | None:
+        return self.session_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestStatusChange(SessionChange):
     """A request was made (``old`` is ``None``) or moved to another status."""
 
     KIND: ClassVar[str] = "request_status"
@@ -53,7 +81,7 @@ class RequestStatusChange(Change):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OrderStatusChange(Change):
+class OrderStatusChange(SessionChange):
     """An order was placed (``old`` is ``None``) or moved to another status.
 
     ``item_count`` is the sum of the quantities.
@@ -68,7 +96,7 @@ class OrderStatusChange(Change):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SessionTransfer(Change):
+class SessionTransfer(SessionChange):
     """A session went from ``previous_waiter_id`` to ``waiter_id``.
 
     ``transfer_id`` is the same for all sessions of one transfer, and empty in outbox rows of
@@ -83,21 +111,21 @@ class SessionTransfer(Change):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SessionOpened(Change):
+class SessionOpened(SessionChange):
     """Guests sat down."""
 
     KIND: ClassVar[str] = "session_opened"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SessionClosed(Change):
+class SessionClosed(SessionChange):
     """The guests left. No new requests or orders can be made in this session."""
 
     KIND: ClassVar[str] = "session_closed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SessionReopened(Change):
+class SessionReopened(SessionChange):
     """A session that was closed by mistake is open again."""
 
     KIND: ClassVar[str] = "session_reopened"

@@ -215,7 +215,7 @@ class JoinCodes:
 
 def _session_for_staff(orm: Session, session_id: str, actor: Actor) -> SessionRow:
     session = session_for(orm, session_id, actor)
-    if actor.is_guest:
+    if not actor.is_floor_staff:
         raise NotPermitted("session", session_id, actor)
     return session
 

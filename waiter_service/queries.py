@@ -235,15 +235,19 @@ def session_for(orm: Session, session_id: str, actor: Actor) -> SessionRow:
     session = orm.get(SessionRow, session_id) if inputs.is_identifier(session_id) else None
     if session is None:
         raise UnknownSession(session_id)
-    if not actor.may_act_in(session_id=session.id, waiter_id=session.waiter_id):
+    if not actor.may_act_in(
+        session_id=session.id, waiter_id=session.waiter_id, venue_id=session.venue_id
+    ):
         raise NotPermitted("session", session_id, actor)
     return session
 
 
 def _waiter(orm: Session, waiter_id: str, actor: Actor) -> WaiterRow:
-    if actor.is_guest or (actor.kind is ActorKind.WAITER and actor.id != waiter_id):
+    if not actor.is_floor_staff or (actor.kind is ActorKind.WAITER and actor.id != waiter_id):
         raise NotPermitted("waiter", waiter_id, actor)
     waiter = orm.get(WaiterRow, waiter_id) if inputs.is_identifier(waiter_id) else None
     if waiter is None:
         raise UnknownWaiter(waiter_id)
+    if actor.is_in_charge and not actor.covers(waiter.venue_id):
+        raise NotPermitted("waiter", waiter_id, actor)
     return waiter

@@ -13,7 +13,7 @@ from waiter_service.actors import SYSTEM, Actor
 from waiter_service.changes import Change
 from waiter_service.clock import Clock, utc_now
 from waiter_service.errors import ValidationError
-from waiter_service.floor import orders, requests, sessions, transfers, waiters
+from waiter_service.floor import orders, requests, sessions, transfers, venues, waiters
 from waiter_service.floor.unit_of_work import UnitOfWork
 from waiter_service.inputs import OrderItem
 from waiter_service.outbox.announcer import Announcer
@@ -31,6 +31,7 @@ from waiter_service.views import (
     SessionUpdate,
     SessionView,
     TransferResult,
+    VenueAdded,
     WaiterAdded,
 )
 
@@ -101,10 +102,36 @@ class WaiterService:
 
     # Sessions
 
-    def add_waiter(self, waiter_id: str, name: str, *, actor: Actor = SYSTEM) -> WaiterAdded:
-        """Add a waiter, or change the name of an existing one."""
+    def add_venue(
+        self,
+        venue_id: str,
+        name: str | None = None,
+        *,
+        time_zone: str | None = None,
+        actor: Actor = SYSTEM,
+    ) -> VenueAdded:
+        """Add a venue, or change the name and the time zone of an existing one.
+
+        For managers of all venues; a manager of one venue may change theirs. The name of a
+        new venue is its id by default, and its time zone UTC.
+        """
         with self._work(actor) as work:
-            return waiters.add(work, waiter_id, name)
+            return venues.add(work, venue_id, name, time_zone)
+
+    def add_waiter(
+        self, waiter_id: str, name: str, *, venue_id: str | None = None, actor: Actor = SYSTEM
+    ) -> WaiterAdded:
+        """Add a waiter, or change the name of an existing one. For managers.
+
+        A new waiter belongs to ``venue_id``, by default to the actor's venue. A waiter never
+        changes venue.
+
+        Raises:
+            UnknownVenue: ``venue_id`` does not exist.
+            IdTaken: the waiter works in a venue that the actor does not manage.
+        """
+        with self._work(actor) as work:
+            return waiters.add(work, waiter_id, name, venue_id)
 
     def open_session(
         self,
@@ -118,6 +145,7 @@ class WaiterService:
 
         Raises:
             UnknownWaiter: ``waiter_id`` does not exist.
+            WaiterOffShift: the venue uses shifts, and the waiter is off shift.
             TableOccupied: the table has an open session.
             TooManySessions: the waiter already has as many as one may open.
             IdTaken: ``session_id`` was given and is in use.
@@ -180,7 +208,8 @@ class WaiterService:
         in the audit.
 
         Raises:
-            UnknownWaiter: one of the two does not exist.
+            UnknownWaiter: one of the two does not exist, or works in another venue.
+            WaiterOffShift: the venue uses shifts, and ``to_waiter_id`` is off shift.
             TransferRefused: some sessions are unknown, closed or held by another waiter.
                 It names each, and nothing has moved.
         """

@@ -104,12 +104,17 @@ class _Moves(Generic[S]):
     staff: tuple[S, ...] = ()
     guest: tuple[S, ...] = ()
     manager: tuple[S, ...] = ()
+    kitchen: tuple[S, ...] = ()
 
     def of(self, kind: ActorKind) -> tuple[S, ...]:
         if kind is ActorKind.GUEST:
             return self.guest
         if kind is ActorKind.WAITER:
             return self.staff
+        if kind is ActorKind.KITCHEN:
+            return self.kitchen
+        if kind is ActorKind.DISPLAY:
+            return ()
         return self.staff + self.manager
 
 
@@ -153,13 +158,16 @@ _ORDER_MOVES: Mapping[OrderStatus, _Moves[OrderStatus]] = MappingProxyType(
         ),
         _O.ACKNOWLEDGED: _Moves(
             staff=(_O.IN_PROGRESS, _O.REJECTED, _O.CANCELLED, _O.NEW),  # New: the undo
+            kitchen=(_O.IN_PROGRESS,),
         ),
         _O.IN_PROGRESS: _Moves(
             staff=(_O.COMPLETE, _O.CANCELLED, _O.ACKNOWLEDGED),  # Acknowledged: the undo
+            kitchen=(_O.COMPLETE, _O.ACKNOWLEDGED),
         ),
         _O.COMPLETE: _Moves(
             staff=(_O.DELIVERED, _O.IN_PROGRESS),  # InProgress: recalled to the kitchen
             manager=(_O.CANCELLED,),
+            kitchen=(_O.IN_PROGRESS,),
         ),
         _O.DELIVERED: _Moves(
             staff=(_O.PAID, _O.COMPLETE),  # Complete: the undo

@@ -8,7 +8,20 @@ from datetime import datetime
 from waiter_service.actors import ActorKind
 from waiter_service.inputs import OrderItem
 from waiter_service.statuses import OrderStatus, RequestStatus, allowed_moves
-from waiter_service.store.models import OrderRow, RequestRow, SessionRow, WaiterRow
+from waiter_service.store.models import OrderRow, RequestRow, SessionRow, VenueRow, WaiterRow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VenueView:
+    """A restaurant of the deployment. ``time_zone`` is a name such as ``Europe/Berlin``."""
+
+    id: str
+    name: str
+    time_zone: str
+
+    @classmethod
+    def of(cls, row: VenueRow) -> VenueView:
+        return cls(id=row.id, name=row.name, time_zone=row.time_zone)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,11 +29,19 @@ class WaiterView:
     """A waiter, who can hold sessions."""
 
     id: str
+    venue_id: str
     name: str
+    on_shift_since: datetime | None = None
+
+    @property
+    def is_on_shift(self) -> bool:
+        return self.on_shift_since is not None
 
     @classmethod
     def of(cls, row: WaiterRow) -> WaiterView:
-        return cls(id=row.id, name=row.name)
+        return cls(
+            id=row.id, venue_id=row.venue_id, name=row.name, on_shift_since=row.on_shift_since
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +49,7 @@ class SessionView:
     """A session: guests at a table."""
 
     id: str
+    venue_id: str
     table_number: int
     waiter_id: str
     version: int
@@ -42,6 +64,7 @@ class SessionView:
     def of(cls, row: SessionRow) -> SessionView:
         return cls(
             id=row.id,
+            venue_id=row.venue_id,
             table_number=row.table_number,
             waiter_id=row.waiter_id,
             version=row.version,
@@ -129,6 +152,14 @@ class OrderView(TicketView):
             acknowledged_by=row.acknowledged_by,
             completed_at=row.completed_at,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class VenueAdded:
+    """The result of adding a venue: ``created`` is ``False`` if the venue existed already."""
+
+    created: bool
+    venue: VenueView
 
 
 @dataclass(frozen=True, slots=True)

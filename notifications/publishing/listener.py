@@ -157,12 +157,12 @@ class FloorListener:
         self._refresh_floor(change, f"Session {change.session_id} was reopened")
         self._finish(change)
 
-    def _finish(self, change: changes.Change) -> None:
+    def _finish(self, change: changes.SessionChange) -> None:
         """Note that more is pending for the session's waiter, and pause."""
         self._transfers.pop(change.waiter_id, None)
         gevent.sleep(PAUSE_SECONDS)
 
-    def _refresh_floor(self, change: changes.Change, reason: str) -> None:
+    def _refresh_floor(self, change: changes.SessionChange, reason: str) -> None:
         self._cache_refresh.trigger_general_data_refresh(
             waiter_id=change.waiter_id,
             affected_data=["sessions", "analytics"],

@@ -7,11 +7,22 @@ import pytest
 from waiter_service.reading.pages import encode_cursor
 
 
+def _waiter(waiter_id: str, name: str) -> dict[str, object]:
+    """Return a waiter of the only venue, who has never started a shift."""
+    return {
+        "id": waiter_id,
+        "venueId": "main",
+        "name": name,
+        "onShift": False,
+        "onShiftSince": None,
+    }
+
+
 def test_staff_list_the_waiters_in_pages(anna, manager):
     first = manager.get("/api/waiters?limit=1").json
-    assert first["waiters"] == [{"id": "anna", "name": "Anna"}]
+    assert first["waiters"] == [_waiter("anna", "Anna")]
     last = manager.get(f"/api/waiters?limit=1&cursor={first['next']}").json
-    assert last == {"waiters": [{"id": "ben", "name": "Ben"}], "next": None}
+    assert last == {"waiters": [_waiter("ben", "Ben")], "next": None}
     assert len(anna.get("/api/waiters").json["waiters"]) == 2
 
 
@@ -81,7 +92,7 @@ def test_a_forged_cursor_is_named(manager, path, parts):
 
 def test_a_manager_adds_a_waiter_who_then_opens_a_table(manager, caller):
     added = manager.post("/api/waiters", {"id": "carl", "name": "Carl"})
-    assert (added.status_code, added.json) == (201, {"id": "carl", "name": "Carl"})
+    assert (added.status_code, added.json) == (201, _waiter("carl", "Carl"))
 
     opened = caller("waiter", "carl").post("/api/sessions", {"tableNumber": 3})
     assert (opened.status_code, opened.json["session"]["waiterId"]) == (201, "carl")

@@ -19,7 +19,7 @@ from sqlalchemy import text
 from tests.support.postgres_server import PostgresServer
 from tests.support.programs import find_program
 from waiter_service import Change, Database, FloorQueries, WaiterService, signals
-from waiter_service.store.models import Base
+from waiter_service.store.models import Base, VenueRow
 
 ROOT = Path(__file__).resolve().parents[2]
 ENGINES = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
@@ -58,7 +58,7 @@ class Listener:
         return [change.id for change in self.heard]
 
     def of(self, session_id: str) -> list[Change]:
-        return [change for change in self.heard if change.session_id == session_id]
+        return [change for change in self.heard if change.session_or_none == session_id]
 
 
 @pytest.fixture(autouse=True)
@@ -107,7 +107,7 @@ def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture(params=ENGINES)
 def database(request: pytest.FixtureRequest) -> Database:
-    """A database with all tables and nothing in them.
+    """A database with all tables, as the migrations leave it.
 
     Emptied for each test, not made anew: SQLAlchemy compiles every statement
     once per engine, which takes longer than most of these tests.
@@ -119,6 +119,8 @@ def database(request: pytest.FixtureRequest) -> Database:
     with database.writing() as orm:
         for table in reversed(Base.metadata.sorted_tables):
             orm.execute(table.delete())
+        # As the migration leaves it.
+        orm.add(VenueRow(id="main", name="Main", time_zone="UTC", created_at=datetime.now(UTC)))
     return database
 
 

@@ -38,7 +38,7 @@ VALUES = {
 KINDS = [
     kind
     for kind in vars(changes).values()
-    if isinstance(kind, type) and issubclass(kind, Change) and kind is not Change
+    if isinstance(kind, type) and issubclass(kind, Change) and "KIND" in vars(kind)
 ]
 
 

@@ -10,7 +10,8 @@
     |   |   |-- UnknownOrder
     |   |   |-- UnknownJoinCode
     |   |   |-- UnknownJoin
-    |   |   `-- UnknownWaiter
+    |   |   |-- UnknownWaiter
+    |   |   `-- UnknownVenue
     |   `-- NotPermitted        it exists, but the actor may not act on it
     |-- JoinCodeInvalid         malformed, unknown, expired or used up: the same answer
     |-- ValidationError         one field of the input is wrong
@@ -23,6 +24,7 @@
     |   |-- TableOccupied
     |   |-- IdTaken
     |   |-- TooManySessions
+    |   |-- WaiterOffShift
     |   |-- TooMuchUnfinished
     |   |-- OrdersUnfinished
     |   |-- TransferRefused
@@ -61,6 +63,7 @@ from waiter_service.errors.conflicts import (
     TooMuchUnfinished,
     TransferRefused,
     VersionConflict,
+    WaiterOffShift,
 )
 from waiter_service.errors.database import (
     BackupFailed,
@@ -86,6 +89,7 @@ from waiter_service.errors.missing import (
     UnknownOrder,
     UnknownRequest,
     UnknownSession,
+    UnknownVenue,
     UnknownWaiter,
 )
 
@@ -120,9 +124,11 @@ __all__ = [
     "UnknownRequest",
     "UnknownSession",
     "UnknownStatus",
+    "UnknownVenue",
     "UnknownWaiter",
     "ValidationError",
     "VersionConflict",
+    "WaiterOffShift",
     "WaiterServiceError",
     "shown",
 ]

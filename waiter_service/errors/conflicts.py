@@ -110,6 +110,14 @@ class TooManySessions(Conflict):
         self.most = most
 
 
+class WaiterOffShift(Conflict):
+    """The waiter is off shift, so no table can be given to them."""
+
+    def __init__(self, waiter_id: str) -> None:
+        super().__init__(f"waiter {waiter_id} is off shift; start the shift first")
+        self.waiter_id = waiter_id
+
+
 class TooMuchUnfinished(Conflict):
     """The guests of a session reached a limit on unfinished things; see ``HouseRules``.
 

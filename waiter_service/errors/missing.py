@@ -57,6 +57,10 @@ class UnknownWaiter(NotFound):
     thing = "waiter"
 
 
+class UnknownVenue(NotFound):
+    thing = "venue"
+
+
 class NotPermitted(Missing):
     """It exists, but this actor may not act on it.
 

@@ -33,7 +33,7 @@ _LINES = (
     .scalar_subquery()
 )
 _PLACED = (
-    *("id", "session_id", "items", "item_count", "note"),
+    *("id", "session_id", "venue_id", "items", "item_count", "note"),
     *("status", "version", "created_at", "updated_at"),
 )
 # Counts and inserts in one statement, so the limits cost no round trip. The statement runs
@@ -69,6 +69,7 @@ def place(
     row = OrderRow(
         id=chosen_id or inputs.new_identifier("order"),
         session_id=session.id,
+        venue_id=session.venue_id,
         items=[{"name": line.name, "quantity": line.quantity} for line in lines],
         item_count=sum(line.quantity for line in lines),
         note=note,

@@ -49,6 +49,7 @@ def create(
     row = RequestRow(
         id=chosen_id or inputs.new_identifier("request"),
         session_id=session.id,
+        venue_id=session.venue_id,
         kind=kind,
         kind_key=kind_key,
         note=note,

@@ -17,9 +17,9 @@ from waiter_service.errors import (
     TableOccupied,
     TooManySessions,
     UnknownSession,
-    UnknownWaiter,
     ValidationError,
 )
+from waiter_service.floor import waiters
 from waiter_service.floor.unit_of_work import WANTED, UnitOfWork, session_lock
 from waiter_service.revocations import RevokedKind, end_codes
 from waiter_service.rules import HouseRules
@@ -43,14 +43,17 @@ def open_session(
     table_number = inputs.table_number(table_number)
     chosen_id = None if session_id is None else inputs.identifier("session_id", session_id)
     actor = work.actor
-    if actor.is_guest or (actor.kind is ActorKind.WAITER and actor.id != waiter_id):
+    if not actor.is_floor_staff or (actor.kind is ActorKind.WAITER and actor.id != waiter_id):
         raise NotPermitted("waiter", waiter_id, actor)
-    if not inputs.is_identifier(waiter_id) or work.orm.get(WaiterRow, waiter_id) is None:
-        raise UnknownWaiter(waiter_id)
-    _require_free_table(work, table_number)
+    waiter = waiters.hold(work, [waiter_id])[waiter_id]
+    if actor.is_in_charge and not actor.covers(waiter.venue_id):
+        raise NotPermitted("waiter", waiter_id, actor)
+    waiters.require_on_shift(work, [waiter])
+    _require_free_table(work, waiter.venue_id, table_number)
     _require_room(work, waiter_id)
     row = SessionRow(
         id=chosen_id or inputs.new_identifier("session"),
+        venue_id=waiter.venue_id,
         table_number=table_number,
         waiter_id=waiter_id,
         version=1,
@@ -74,16 +77,17 @@ def open_session(
     return SessionView.of(row)
 
 
-def _require_free_table(work: UnitOfWork, table_number: int) -> None:
+def _require_free_table(work: UnitOfWork, venue_id: str, table_number: int) -> None:
     there = work.orm.scalar(
         select(SessionRow).where(
-            SessionRow.table_number == table_number, SessionRow.closed_at.is_(None)
+            SessionRow.venue_id == venue_id,
+            SessionRow.table_number == table_number,
+            SessionRow.closed_at.is_(None),
         )
     )
     if there is not None:
         # Other waiters must not learn who holds the table.
-        is_theirs = work.actor.may_act_in(session_id=there.id, waiter_id=there.waiter_id)
-        raise TableOccupied(table_number, there.id if is_theirs else None)
+        raise TableOccupied(table_number, there.id if work.may_act_in(there) else None)
 
 
 def _require_room(work: UnitOfWork, waiter_id: str) -> None:
@@ -134,12 +138,13 @@ def close_session(
 def reopen_session(work: UnitOfWork, session_id: str, *, reason: str | None) -> SessionUpdate:
     """Undo a closing."""
     reason = inputs.optional_text("reason", reason)
-    session = _lock(work, session_id)
+    waiter, session = _lock_with_waiter(work, session_id)
     if work.actor.is_guest:
         raise NotPermitted("session", session_id, work.actor)
     if session.closed_at is None:
         return SessionUpdate(False, SessionView.of(session))
-    _require_free_table(work, session.table_number)
+    waiters.require_on_shift(work, [waiter])
+    _require_free_table(work, session.venue_id, session.table_number)
     _require_room(work, session.waiter_id)
     session.closed_at = session.settled_at = None
     session.version += 1
@@ -187,6 +192,20 @@ def unfinished_orders(work: UnitOfWork, session: SessionRow) -> Sequence[str]:
 
 def _is_unfinished(rules: HouseRules) -> ColumnElement[bool]:
     return OrderRow.finished_at.is_(None) & OrderRow.status.in_(rules.unfinished_orders)
+
+
+def _lock_with_waiter(work: UnitOfWork, session_id: str) -> tuple[WaiterRow, SessionRow]:
+    """Lock a session, and first its waiter; see ``waiters.hold``."""
+    holder = select(SessionRow.waiter_id).where(SessionRow.id == session_id)
+    while True:
+        waiter_id = work.orm.scalar(holder) if inputs.is_identifier(session_id) else None
+        if waiter_id is None:
+            raise UnknownSession(session_id)
+        waiter = waiters.hold(work, [waiter_id])[waiter_id]
+        session = _lock(work, session_id)
+        # Otherwise it was transferred between the two statements.
+        if session.waiter_id == waiter_id:
+            return waiter, session
 
 
 def _lock(work: UnitOfWork, session_id: str) -> SessionRow:

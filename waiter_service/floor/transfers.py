@@ -11,6 +11,7 @@ from waiter_service import inputs
 from waiter_service.actors import ActorKind
 from waiter_service.changes import SessionTransfer
 from waiter_service.errors import NotPermitted, TransferRefused, UnknownWaiter, ValidationError
+from waiter_service.floor import waiters
 from waiter_service.floor.sessions import is_on_floor, unfinished_orders
 from waiter_service.floor.unit_of_work import UnitOfWork
 from waiter_service.pacing import paced
@@ -43,13 +44,15 @@ def transfer(
     if wanted is None and from_waiter_id is None:
         raise ValidationError("session_ids", "must be given, unless from_waiter_id is")
     _require_may_transfer(work, to_waiter_id, from_waiter_id)
-    _require_waiters(work, to_waiter_id, from_waiter_id)
+    receiver = _hold_waiters(work, to_waiter_id, from_waiter_id)
 
     sessions = _lock(work, wanted, from_waiter_id)
     if wanted is not None:
-        reasons = _objections(work, wanted, sessions, to_waiter_id, from_waiter_id)
+        reasons = _objections(work, wanted, sessions, receiver, from_waiter_id)
         if reasons:
             raise TransferRefused(reasons)
+    if any(session.waiter_id != to_waiter_id for session in sessions):
+        waiters.require_on_shift(work, [receiver])
     moved, already_there = [], []
     for session in paced(sessions, AT_ONCE):
         if session.waiter_id == to_waiter_id:
@@ -75,21 +78,24 @@ def _wanted_ids(session_ids: Sequence[str] | None) -> list[str] | None:
 
 def _require_may_transfer(work: UnitOfWork, to_waiter_id: str, from_waiter_id: str | None) -> None:
     actor = work.actor
-    if actor.is_guest:
+    if not actor.is_floor_staff:
         raise NotPermitted("waiter", to_waiter_id, actor)
     if actor.kind is ActorKind.WAITER and from_waiter_id is not None and from_waiter_id != actor.id:
         raise NotPermitted("waiter", from_waiter_id, actor)
 
 
-def _require_waiters(work: UnitOfWork, to_waiter_id: str, from_waiter_id: str | None) -> None:
-    given = [to_waiter_id] if from_waiter_id is None else [to_waiter_id, from_waiter_id]
-    for waiter_id in given:
-        if not inputs.is_identifier(waiter_id):
-            raise UnknownWaiter(waiter_id)
-    known = set(work.orm.scalars(select(WaiterRow.id).where(WaiterRow.id.in_(given))))
-    for waiter_id in given:
-        if waiter_id not in known:
-            raise UnknownWaiter(waiter_id)
+def _hold_waiters(work: UnitOfWork, to_waiter_id: str, from_waiter_id: str | None) -> WaiterRow:
+    """Return the receiving waiter, who must work in the venue of the giving one."""
+    actor = work.actor
+    giver_id = actor.id if actor.kind is ActorKind.WAITER else from_waiter_id
+    held = waiters.hold(work, [to_waiter_id] if giver_id is None else [to_waiter_id, giver_id])
+    receiver = held[to_waiter_id]
+    if actor.is_in_charge and not actor.covers(receiver.venue_id):
+        raise NotPermitted("waiter", to_waiter_id, actor)
+    if giver_id is not None and held[giver_id].venue_id != receiver.venue_id:
+        # Name the one that the actor does not know.
+        raise UnknownWaiter(giver_id if actor.kind is ActorKind.MANAGER else to_waiter_id)
+    return receiver
 
 
 def _lock(
@@ -121,14 +127,16 @@ def _objections(
     work: UnitOfWork,
     wanted: Collection[str],
     sessions: Collection[SessionRow],
-    to_waiter_id: str,
+    receiver: WaiterRow,
     from_waiter_id: str | None,
 ) -> dict[str, str]:
     """Return the reasons that prevent the transfer, by session id.
 
-    For a waiter, a colleague's session looks like one that does not exist.
+    A session of another venue looks like one that does not exist, and so does a colleague's
+    for a waiter.
     """
     actor = work.actor
+    to_waiter_id = receiver.id
     is_waiter = actor.kind is ActorKind.WAITER
     holder = actor.id if is_waiter else from_waiter_id
     unknown = "unknown, or not yours" if is_waiter else "unknown"
@@ -138,7 +146,7 @@ def _objections(
     reasons = {}
     for session_id in paced(wanted, AT_ONCE):
         session = found.get(session_id)
-        if session is None:
+        if session is None or session.venue_id != receiver.venue_id:
             reasons[session_id] = unknown
         elif session.waiter_id == to_waiter_id and _was_given(work, session, holder):
             # This part was done before: the transfer is a repeated one. A repeat may name a session
@@ -170,7 +178,7 @@ def _as_seen(work: UnitOfWork, session: SessionRow) -> SessionView:
     closed, concern only the new waiter.
     """
     view = SessionView.of(session)
-    if work.actor.may_act_in(session_id=session.id, waiter_id=session.waiter_id):
+    if work.may_act_in(session):
         return view
     last = _last_transfer(work, session)
     assert last is not None, "it has been given by the actor, or would have been refused"

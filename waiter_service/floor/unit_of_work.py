@@ -78,9 +78,15 @@ class UnitOfWork:
         """Lock the one session that ``lock`` finds for ``wanted``, and return it."""
         return self.orm.scalar(lock, {"wanted": wanted})
 
+    def may_act_in(self, session: SessionRow) -> bool:
+        """Return whether the actor may act in ``session``."""
+        return self.actor.may_act_in(
+            session_id=session.id, waiter_id=session.waiter_id, venue_id=session.venue_id
+        )
+
     def require_permission(self, session: SessionRow, thing: str, thing_id: str) -> None:
         """Raise ``NotPermitted`` unless the actor may act in ``session``."""
-        if not self.actor.may_act_in(session_id=session.id, waiter_id=session.waiter_id):
+        if not self.may_act_in(session):
             raise NotPermitted(thing, thing_id, self.actor)
 
     def require_open(self, session: SessionRow) -> None:
@@ -89,9 +95,10 @@ class UnitOfWork:
             raise SessionClosedError(session.id)
 
     def facts(self, session: SessionRow, *, version: int, reason: str | None) -> dict[str, Any]:
-        """Return the fields that every change has."""
+        """Return the fields that every change in a session has."""
         return {
             "id": uuid.uuid4().hex,
+            "venue_id": session.venue_id,
             "session_id": session.id,
             "waiter_id": session.waiter_id,
             "table_number": session.table_number,
@@ -119,7 +126,8 @@ class UnitOfWork:
                 "action": change.KIND,
                 "subject_kind": subject[0],
                 "subject_id": subject[1],
-                "session_id": change.session_id,
+                "venue_id": change.venue_id,
+                "session_id": change.session_or_none or "",
                 "from_value": from_value,
                 "to_value": to_value,
                 "version": change.version,

@@ -74,7 +74,7 @@ class Announcer:
                             "fields": {
                                 "kind": change.KIND,
                                 "change": change.id,
-                                "session": change.session_id,
+                                "subject": change.subject_id,
                                 "receiver": repr(receiver),
                             }
                         },

@@ -60,12 +60,12 @@ def claim(
         due: and these rows, which failed often and whose pause is over.
     """
     heads = (
-        select(_head.session_id)
+        select(_head.subject_id)
         .where(
             # GROUP BY, not NOT EXISTS: without statistics on a new backlog, PostgreSQL would
             # compare each row of a session with every other: 5 s for 3,000 rows.
-            _head.sequence.in_(select(func.min(_older.sequence)).group_by(_older.session_id)),
-            _has_kind(_head.session_id, kinds),
+            _head.sequence.in_(select(func.min(_older.sequence)).group_by(_older.subject_id)),
+            _has_kind(_head.subject_id, kinds),
             # In a claimed session, the oldest row is claimed.
             _head.claimed_by.is_(None),
         )
@@ -74,9 +74,9 @@ def claim(
         .with_for_update(skip_locked=True, of=_head)
     )
     if only_sessions is not None:
-        heads = heads.where(_head.session_id.in_(only_sessions))
+        heads = heads.where(_head.subject_id.in_(only_sessions))
     if without_sessions:
-        heads = heads.where(_head.session_id.not_in(without_sessions))
+        heads = heads.where(_head.subject_id.not_in(without_sessions))
     if not retry:
         heads = heads.where(_head.attempts == 0)
     elif due:
@@ -92,10 +92,10 @@ def claim(
     free = (
         select(_waiting.sequence)
         .where(
-            _waiting.session_id.in_(sessions),
+            _waiting.subject_id.in_(sessions),
             _waiting.kind.in_(kinds),
-            _waiting.session_id.not_in(
-                select(_claimed.session_id).where(_claimed.claimed_by.is_not(None))
+            _waiting.subject_id.not_in(
+                select(_claimed.subject_id).where(_claimed.claimed_by.is_not(None))
             ),
         )
         .order_by(_waiting.sequence)
@@ -108,7 +108,7 @@ def claim(
         .returning(
             OutboxRow.sequence,
             OutboxRow.id,
-            OutboxRow.session_id,
+            OutboxRow.subject_id,
             OutboxRow.kind,
             OutboxRow.payload,
             OutboxRow.attempts,
@@ -116,16 +116,16 @@ def claim(
         .execution_options(synchronize_session=False)
     )
     entries = [
-        Entry(row.sequence, row.id, row.session_id, row.kind, row.payload, held_at, row.attempts)
+        Entry(row.sequence, row.id, row.subject_id, row.kind, row.payload, held_at, row.attempts)
         for row in claimed
     ]
     # RETURNING has no defined order.
     return sorted(entries, key=lambda entry: entry.sequence)
 
 
-def _has_kind(session_id: InstrumentedAttribute[str], kinds: Collection[str]) -> Exists:
+def _has_kind(subject_id: InstrumentedAttribute[str], kinds: Collection[str]) -> Exists:
     """Return the condition that a session has a row of one of these kinds."""
-    return exists().where(_of_kind.session_id == session_id, _of_kind.kind.in_(kinds))
+    return exists().where(_of_kind.subject_id == subject_id, _of_kind.kind.in_(kinds))
 
 
 def renew(

@@ -149,7 +149,7 @@ class Outbox:
         down, a commit should not wait for it again.
         """
         if self.is_relaying:
-            sessions = frozenset(change.session_id for change in changes)
+            sessions = frozenset(change.subject_id for change in changes)
             self._work(_Round(only_sessions=sessions, retry=False))
         else:
             for change in changes:
@@ -263,7 +263,7 @@ class Outbox:
             return
         sessions: dict[str, list[Entry]] = {}
         for entry in entries:
-            sessions.setdefault(entry.session_id, []).append(entry)
+            sessions.setdefault(entry.subject_id, []).append(entry)
         self._side_by_side([partial(self._announce, each, progress) for each in sessions.values()])
 
     def _announce(self, entries: Sequence[Entry], progress: _Progress) -> None:
@@ -277,10 +277,10 @@ class Outbox:
                     progress.told.append(left.popleft())
                     progress.sent += 1
                 else:
-                    progress.stuck.add(entry.session_id)
-                    behind = [e for e in left if e.session_id == entry.session_id]
+                    progress.stuck.add(entry.subject_id)
+                    behind = [e for e in left if e.subject_id == entry.subject_id]
                     self._give_back(behind, failed=entry if outcome is Outcome.FAILED else None)
-                    left = deque(e for e in left if e.session_id != entry.session_id)
+                    left = deque(e for e in left if e.subject_id != entry.subject_id)
         except DatabaseError:
             # Still claimed, so no other process touches them while this one lives.
             self._own.extend(left)

@@ -51,7 +51,7 @@ class Entry:
 
     sequence: int
     id: str
-    session_id: str
+    subject_id: str
     kind: str
     payload: dict[str, Any]
     held_at: float
@@ -64,7 +64,7 @@ _ANY = select(OutboxRow.sequence).limit(1)
 # time, they were half of what a change costs.
 _OUTBOX = cast("Table", OutboxRow.__table__)
 _THERE = _OUTBOX.alias()
-_IS_FIRST = ~exists().where(_THERE.c.session_id == bindparam("of_session"))
+_IS_FIRST = ~exists().where(_THERE.c.subject_id == bindparam("of_subject"))
 _ADD = (
     insert(_OUTBOX)
     .values(
@@ -75,8 +75,8 @@ _ADD = (
 _ROWS: BindParameter[list[int]] = bindparam("rows", expanding=True)
 _REMOVE = delete(_OUTBOX).where(_OUTBOX.c.sequence.in_(_ROWS))
 _REMOVE_LAST = _REMOVE.where(
-    ~exists().where(_THERE.c.session_id == _OUTBOX.c.session_id, _THERE.c.sequence.not_in(_ROWS))
-).returning(_OUTBOX.c.session_id)
+    ~exists().where(_THERE.c.subject_id == _OUTBOX.c.subject_id, _THERE.c.sequence.not_in(_ROWS))
+).returning(_OUTBOX.c.subject_id)
 
 
 def add(
@@ -94,13 +94,14 @@ def add(
             _ADD,
             {
                 "id": change.id,
-                "session_id": change.session_id,
+                "venue_id": change.venue_id,
+                "subject_id": change.subject_id,
                 "kind": change.KIND,
                 "payload": payload,
                 "created_at": now,
                 "renewals": 0,
                 "attempts": 0,
-                "of_session": change.session_id,
+                "of_subject": change.subject_id,
                 "claimant": claimant,
             },
         )
@@ -108,7 +109,7 @@ def add(
     )
     if row.claimed_by is None:
         return None
-    return Entry(row.sequence, change.id, change.session_id, change.KIND, payload, held_at)
+    return Entry(row.sequence, change.id, change.subject_id, change.KIND, payload, held_at)
 
 
 def remove(connection: Connection, entries: Collection[Entry]) -> set[str]:

@@ -34,6 +34,7 @@ from waiter_service.inputs import (
 )
 
 STATUS_CHARS = 16
+MAX_TIME_ZONE_CHARS = 64
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -72,14 +73,43 @@ class Base(DeclarativeBase):
     )
 
 
-class WaiterRow(Base):
-    """A waiter, who can hold sessions."""
+def _venue_id() -> Mapped[str]:
+    """Return a column for the venue.
 
-    __tablename__ = "waiters"
+    The default is for processes of the previous release, which know no venues. There is no
+    foreign key: venues are never deleted, and SQLite cannot add one to an existing table.
+    """
+    return mapped_column(String(MAX_ID_CHARS), server_default=text("'main'"))
+
+
+class VenueRow(Base):
+    """A restaurant of the deployment. A single restaurant is ``main``, which always exists."""
+
+    __tablename__ = "venues"
 
     id: Mapped[str] = mapped_column(String(MAX_ID_CHARS), primary_key=True)
     name: Mapped[str] = mapped_column(String(MAX_NAME_CHARS))
+    time_zone: Mapped[str] = mapped_column(String(MAX_TIME_ZONE_CHARS))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    # When the first shift started. Until then the venue does not use shifts, and every
+    # waiter can be given tables.
+    shifts_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class WaiterRow(Base):
+    """A waiter, who can hold sessions. A waiter never changes venue."""
+
+    __tablename__ = "waiters"
+    __table_args__ = (Index("ix_waiters_venue_id", "venue_id", "id"),)
+
+    id: Mapped[str] = mapped_column(String(MAX_ID_CHARS), primary_key=True)
+    venue_id: Mapped[str] = _venue_id()
+    name: Mapped[str] = mapped_column(String(MAX_NAME_CHARS))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    # Null: off shift.
+    on_shift_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    # Rises with each start and end of a shift.
+    version: Mapped[int] = mapped_column(server_default=text("1"))
 
 
 class SessionRow(Base):
@@ -93,6 +123,7 @@ class SessionRow(Base):
     __table_args__ = (
         Index(
             "uq_sessions_open_table",
+            "venue_id",
             "table_number",
             unique=True,
             sqlite_where=text("closed_at IS NULL"),
@@ -102,6 +133,8 @@ class SessionRow(Base):
     )
 
     id: Mapped[str] = mapped_column(String(MAX_ID_CHARS), primary_key=True)
+    # The venue of its waiter. It never changes.
+    venue_id: Mapped[str] = _venue_id()
     table_number: Mapped[int]
     waiter_id: Mapped[str] = mapped_column(ForeignKey("waiters.id"))
     version: Mapped[int]
@@ -117,6 +150,8 @@ class TicketColumns:
 
     id: Mapped[str] = mapped_column(String(MAX_ID_CHARS), primary_key=True)
     session_id: Mapped[str] = mapped_column(ForeignKey("sessions.id"))
+    # A copy of the session's, for the lists of a venue.
+    venue_id: Mapped[str] = _venue_id()
     note: Mapped[str | None] = mapped_column(String(MAX_NOTE_CHARS))
     status: Mapped[str] = mapped_column(String(STATUS_CHARS))
     version: Mapped[int]
@@ -160,7 +195,10 @@ class AuditRow(Base):
     """The audit: who did what, when, and why. Written with the change and never changed."""
 
     __tablename__ = "audit"
-    __table_args__ = (Index("ix_audit_subject_kind_subject_id", "subject_kind", "subject_id"),)
+    __table_args__ = (
+        Index("ix_audit_subject_kind_subject_id", "subject_kind", "subject_id"),
+        Index("ix_audit_session_id", "session_id", "id"),
+    )
 
     id: Mapped[int] = mapped_column(CountedKey, primary_key=True)
     occurred_at: Mapped[datetime] = mapped_column(UtcDateTime)
@@ -170,6 +208,8 @@ class AuditRow(Base):
     action: Mapped[str] = mapped_column(String(32))
     subject_kind: Mapped[str] = mapped_column(String(16))
     subject_id: Mapped[str] = mapped_column(String(MAX_ID_CHARS))
+    venue_id: Mapped[str] = _venue_id()
+    # Empty for what is not about one session: a shift, an offer.
     session_id: Mapped[str] = mapped_column(String(MAX_ID_CHARS))
     # Statuses; or waiters, if a session was opened or transferred.
     from_value: Mapped[str | None] = mapped_column(String(MAX_ID_CHARS))
@@ -182,18 +222,21 @@ class OutboxRow(Base):
     """A change that is committed but not yet announced; see ``outbox/rows.py``.
 
     ``id`` is the change's own, also in a restored database. ``sequence`` orders the rows of a
-    session and starts again in a new database.
+    subject and starts again in a new database. The subject is what the change is about and what
+    its writer has locked: a session, or a waiter or an offer.
     """
 
     __tablename__ = "outbox"
     __table_args__ = (
-        Index("ix_outbox_session_id_sequence", "session_id", "sequence"),
+        Index("ix_outbox_session_id_sequence", "subject_id", "sequence"),
         {"sqlite_autoincrement": True},
     )
 
     sequence: Mapped[int] = mapped_column(CountedKey, primary_key=True)
     id: Mapped[str] = mapped_column(String(32), unique=True)
-    session_id: Mapped[str] = mapped_column(String(MAX_ID_CHARS))
+    venue_id: Mapped[str] = _venue_id()
+    # Processes of the previous release know the column by its old name.
+    subject_id: Mapped[str] = mapped_column("session_id", String(MAX_ID_CHARS), key="subject_id")
     kind: Mapped[str] = mapped_column(String(32))
     payload: Mapped[dict[str, Any]] = mapped_column(JSON)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
@@ -231,6 +274,28 @@ class JoinCodeRow(Base):
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
     # How many guests have joined by it.
     guests: Mapped[int]
+
+
+class OfferRow(Base):
+    """An offer to hand sessions over to a colleague, who has not accepted yet or has decided."""
+
+    __tablename__ = "offers"
+    __table_args__ = (
+        Index("ix_offers_venue_id", "venue_id", "id"),
+        Index("ix_offers_settled_at_expires_at", "settled_at", "expires_at"),
+    )
+
+    id: Mapped[str] = mapped_column(String(MAX_ID_CHARS), primary_key=True)
+    venue_id: Mapped[str] = mapped_column(String(MAX_ID_CHARS))
+    from_waiter_id: Mapped[str] = mapped_column(ForeignKey("waiters.id"))
+    to_waiter_id: Mapped[str] = mapped_column(ForeignKey("waiters.id"))
+    session_ids: Mapped[list[str]] = mapped_column(JSON)
+    # Null while it is open; see ``views.OfferOutcome``.
+    outcome: Mapped[str | None] = mapped_column(String(16))
+    version: Mapped[int]
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    settled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class RevocationRow(Base):

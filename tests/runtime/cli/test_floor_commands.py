@@ -110,7 +110,8 @@ def test_json_is_what_the_api_answers(run: Run, manager: Caller, open_table: str
 
     first = json.loads(run("waiter", "list", "--json", "--limit", "1").stdout)
     last = json.loads(run("waiter", "list", "--json", "--cursor", first["next"]).stdout)
-    assert last == {"waiters": [{"id": "ben", "name": "Ben"}], "next": None}
+    assert [each["id"] for each in last["waiters"]] == ["ben"]
+    assert last["next"] is None
 
     added = manager.post("/api/waiters", {"id": "ben", "name": "Ben"}).json
     assert json.loads(run("waiter", "add", "ben", "Ben", "--json").stdout) == added

@@ -219,7 +219,7 @@ def test_the_hook_gets_the_changes_of_one_commit_and_none_for_a_no_op(service):
     service.on_commit = calls.append
     service.transfer_sessions(from_waiter_id="anna", to_waiter_id="ben")
     service.transfer_sessions(from_waiter_id="anna", to_waiter_id="ben")
-    assert [[change.session_id for change in call] for call in calls] == [["table-5", "table-7"]]
+    assert [[change.subject_id for change in call] for call in calls] == [["table-5", "table-7"]]
 
 
 def test_a_row_that_cannot_be_read_holds_up_its_session_alone(service, relay, listen, caplog):
