@@ -13,7 +13,7 @@ const BOUNDS = {
   heartbeatSeconds: { floor: 1, cap: 3_600, fallback: 30 },
   // Five minutes is the longest that a restaurant waits before it touches a screen.
   retryAfterSeconds: { floor: 1, cap: 300, fallback: 5 },
-  reconnectInMs: { floor: 100, cap: 300_000, fallback: 5_000 },
+  reconnectInMs: { floor: 10, cap: 300_000, fallback: 5_000 },
 };
 
 /** Return `value` as a number within the bounds of `name`; its default if it is no number. */

@@ -94,18 +94,22 @@ class SseService:
     def drain(self, *, is_spread: bool, is_handed_over: bool = False) -> None:
         """Open no more streams and close all: at once, or spread over ``drain_seconds``.
 
-        Spread the closing if other processes take the streams, so that not all clients arrive
-        there at once. ``is_handed_over`` says that another process takes all of them at once.
-        In both cases the clients come back immediately; otherwise they wait until a new
-        process has started. Switches greenlets.
+        Spread the closing if other processes take the streams. Each client then comes back
+        immediately, and they do not arrive there at once. ``is_handed_over`` says that another
+        process takes all of them at once: then each waits for a random moment. Otherwise
+        they wait until a new process has started. Switches greenlets.
         """
-        is_handed_over = is_handed_over or is_spread
-        reason = CloseReason.HANDED_OVER if is_handed_over else CloseReason.DRAINING
+        drain_seconds = self.options.drain_seconds if is_spread else 0.0
+        if drain_seconds:
+            reason = CloseReason.MOVED
+        elif is_spread or is_handed_over:
+            reason = CloseReason.HANDED_OVER
+        else:
+            reason = CloseReason.DRAINING
         self.refuse_new_streams()
         streams = list(self.streams)
         random.shuffle(streams)
         started = time.monotonic()
-        drain_seconds = self.options.drain_seconds if is_spread else 0.0
         for index, stream in enumerate(streams):
             due = started + drain_seconds * index / len(streams)
             if (wait_seconds := due - time.monotonic()) > 0:

@@ -30,8 +30,8 @@ class _Ending:
 class CloseReason(Enum):
     """Why a stream ended. ``code`` is its name for clients, logs and metrics.
 
-    A restart has two reasons with one code, because a client that may come back immediately
-    need not wait for a process to start.
+    A restart has three reasons with one code: how long a client waits depends on whether another
+    process serves, and on how many clients come back with it.
     """
 
     CLIENT_GONE = _Ending("client_gone", "the client went away", None)
@@ -43,8 +43,11 @@ class CloseReason(Enum):
     # For half a second no process listens; a client that comes then is refused and waits longer.
     # Within another second all of 2,000 are back.
     DRAINING = _Ending("draining", "the server is restarting: come back", True, (600, 1200))
-    # Another process serves. Not 0, because if that process fails, browsers would try too often.
+    # Another process serves, and gets all clients at once.
     HANDED_OVER = _Ending("draining", "the server is restarting: come back", True, (200, 500))
+    # Other processes serve, and the streams end one after another, so no crowd comes back. Not 0:
+    # a browser that finds no server tries again after this time, as often as it takes.
+    MOVED = _Ending("draining", "the server is restarting: come back", True, (10, 50))
     FAILED = _Ending("failed", "the server could not go on: come back", True)
 
     @property

@@ -100,8 +100,8 @@ def test_silence_is_noticed_whatever_the_heartbeat_is_said_to_be(page: Page) -> 
 def test_time_to_come_back_is_kept_within_bounds(page: Page) -> None:
     for said, wait_ms in {
         "1234": 1_234,
-        "0": 100,
-        "-1": 100,
+        "0": 10,
+        "-1": 10,
         "1e15": 300_000,
         "'soon'": 5_000,
         "{}": 5_000,

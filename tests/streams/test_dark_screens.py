@@ -1,4 +1,4 @@
-"""How long screens are dark over a restart of the only process."""
+"""How long screens are dark over a restart of the only process, and of one of two."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from tests.support.service_server import ServiceServer
 STREAMS = 2000
 # The promise, and what a busy machine of the tests may add to it.
 DARK_SECONDS, SLACK = 2.0, 2.0
-# With another instance there to take the streams, the wait they are told is all there is:
-# as short as keeps clients that find nobody from trying all the time.
-LONGEST_WAIT_SECONDS = 0.5
+# With another instance there to take the streams, the wait they are told is all there is. A
+# person sees no gap of it, nor one of a quarter of a second.
+LONGEST_WAIT_SECONDS, SEEN_SECONDS = 0.05, 0.25
 
 
 class Screen:
@@ -112,7 +112,7 @@ def test_restart_of_the_only_process_leaves_no_screen_dark_for_more_than_two_sec
 
 @pytest.mark.long
 @pytest.mark.redis
-def test_restart_of_one_of_two_instances_has_no_screen_wait_longer_than_it_is_told(
+def test_restart_of_one_of_two_instances_leaves_no_screen_dark(
     start_own: Callable[..., ServiceServer],
     redis_server: RedisServer,
     tell: Callable[[str], None],
@@ -126,4 +126,5 @@ def test_restart_of_one_of_two_instances_has_no_screen_wait_longer_than_it_is_to
         dark = watch(screens, one, others)
     half, longest = dark[STREAMS // 2], dark[-1]
     tell(f"{STREAMS} screens of one of two: dark for {half:.2f} s, at most for {longest:.2f} s")
-    assert longest <= LONGEST_WAIT_SECONDS * SLACK
+    assert half <= LONGEST_WAIT_SECONDS * SLACK
+    assert longest <= SEEN_SECONDS * SLACK
