@@ -19,7 +19,7 @@ from api.operations import OPERATIONS
 from api.retries import Retries
 from notifications.access.auth import bearer_token
 from notifications.entrance.entrance import StreamEntrance
-from waiter_service.actors import NOBODY, Actor
+from waiter_service.actors import ANONYMOUS, Actor
 from waiter_service.errors import ValidationError
 from waiter_service.inputs import MAX_TABLE_NUMBER
 from waiter_service.reading.pages import MAX_LIMIT
@@ -47,7 +47,7 @@ def create_blueprint(
             address = entrance.client_of(request.remote_addr, forwarded_for)
             if operation.is_public:
                 _refuse_unknown(operation.parameters)
-                return _response(answer(_call(operation, NOBODY, address), ids))
+                return _response(answer(_call(operation, ANONYMOUS, address), ids))
             token = bearer_token(request.headers.get("Authorization"))
             actor = access.actor_of(token, address, is_change=is_change)
             operation.require_role(actor)

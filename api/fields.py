@@ -57,7 +57,7 @@ Version = Annotated[
     Field(
         ge=1,
         le=MAX_VERSION,
-        description="Rises by one with every change; whoever holds a higher one is newer.",
+        description="Rises by one with every change. The copy with the higher version is newer.",
     ),
     _WHOLE,
 ]

@@ -76,7 +76,7 @@ class JoinDesk:
         return self._with_page(code) if code else self.make_code(session_id, actor)
 
     def code_to_show(self, session_id: str) -> str | None:
-        """Return the code for one of the restaurant's own screens; None where nobody can join."""
+        """Return the code for one of the restaurant's own screens; None if guests cannot join."""
         try:
             return self.code_for(session_id, SYSTEM).join_code
         except (Missing, SessionClosedError):

@@ -45,7 +45,7 @@ class UnknownParameterProblem(Problem):
 
     code: Literal["unknown_query_parameter"]
     unknown: list[str] = Field(min_length=1)
-    allowed: list[str] = Field(description="What the query may have.")
+    allowed: list[str] = Field(description="The parameters that the query may have.")
 
 
 class FieldsProblem(Problem):
@@ -56,12 +56,12 @@ class FieldsProblem(Problem):
 
 
 class StatusConflictProblem(Problem):
-    """The move is not allowed, or somebody else changed it first."""
+    """The move is not allowed, or someone else changed it first."""
 
     code: Literal["illegal_transition", "version_conflict"]
     current_status: str
     requested_status: str
-    allowed: list[str] = Field(description="Where the caller may move it instead.")
+    allowed: list[str] = Field(description="The statuses that the caller may set instead.")
     version: Version
 
 
@@ -85,7 +85,7 @@ class TooManySessionsProblem(Problem):
 
     code: Literal["too_many_sessions"]
     waiter_id: Id
-    most: int = Field(description="How many there may be.")
+    most: int = Field(description="The limit.")
 
 
 class TooMuchUnfinishedProblem(Problem):
@@ -93,7 +93,7 @@ class TooMuchUnfinishedProblem(Problem):
 
     code: Literal["too_many_requests", "too_many_orders", "too_many_order_lines"]
     session_id: Id
-    most: int = Field(description="How many there may be.")
+    most: int = Field(description="The limit.")
 
 
 class OrdersUnfinishedProblem(Problem):

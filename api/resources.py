@@ -25,7 +25,7 @@ from waiter_service.reading.lists import SessionPage, WaiterPage
 from waiter_service.statuses import OrderStatus, RequestStatus
 from waiter_service.views import OrderView, RequestView, SessionView, TransferResult, WaiterView
 
-_ALLOWED = "Where the caller may move it now: the buttons to show. Usual moves first, undo last."
+_ALLOWED = "The statuses that the caller may set now, usual ones first and undo last."
 
 _NEXT = "Send it as ?cursor=<next> to get the next page; null on the last page."
 
@@ -115,7 +115,7 @@ class Ticket(Resource):
     created_at: Timestamp
     updated_at: Timestamp
     acknowledged_at: Timestamp | None
-    acknowledged_by: str | None = Field(description="The first of the staff who took it on.")
+    acknowledged_by: str | None = Field(description="The first staff member who accepted it.")
     completed_at: Timestamp | None
 
 
@@ -134,7 +134,7 @@ class Request(Ticket):
 
 
 class OrderItem(Resource):
-    """A dish, and how many of it."""
+    """A dish and its quantity."""
 
     name: DishName
     quantity: Quantity
@@ -144,7 +144,7 @@ class Order(Ticket):
     """What guests have ordered."""
 
     items: list[OrderItem]
-    item_count: int = Field(ge=1, description="The sum of the quantities.")
+    item_count: int = Field(ge=1, description="The sum of all quantities.")
     status: OrderStatus
     allowed: list[OrderStatus] = Field(description=_ALLOWED)
 
@@ -165,11 +165,11 @@ class TableCode(Resource):
 
     join_code: str = Field(examples=["7K3M-Q9XT-0VHB"])
     join_code_expires_at: Timestamp
-    join_url: str | None = Field(description="The page to join by, where JOIN_URL names one.")
+    join_url: str | None = Field(description="The page to join by, if JOIN_URL is set.")
 
 
 class SeatedSession(Resource):
-    """A session just opened, and what its guests join it by.
+    """A session that was just opened, and the code that guests join by.
 
     If the session has been closed since, a retry is answered without a code.
     """
@@ -177,7 +177,7 @@ class SeatedSession(Resource):
     session: Session
     join_code: str | None = Field(examples=["7K3M-Q9XT-0VHB"])
     join_code_expires_at: Timestamp | None
-    join_url: str | None = Field(description="The page to join by, where JOIN_URL names one.")
+    join_url: str | None = Field(description="The page to join by, if JOIN_URL is set.")
 
     @classmethod
     def of(cls, session: Session, code: TableCode | None) -> SeatedSession:
@@ -190,10 +190,10 @@ class SeatedSession(Resource):
 
 
 class JoinedSession(Resource):
-    """What a guest gets on joining: the session, and a token of their own."""
+    """What a guest gets on joining: the session and the guest's own token."""
 
     session: Session
-    token: str = Field(description="This guest's own; it goes into Authorization: Bearer.")
+    token: str = Field(description="The guest's own token. Send it as Authorization: Bearer.")
     expires_at: Timestamp = Field(description="When the token ends.")
 
 
@@ -206,7 +206,7 @@ class GuestJoin(Resource):
 
 
 class GuestJoins(Resource):
-    """Who has joined a table, oldest first."""
+    """The guests who have joined a table, oldest first."""
 
     joins: list[GuestJoin]
 
@@ -218,10 +218,10 @@ class Revoked(Resource):
 
 
 class Figures(Resource):
-    """Of requests or of orders; an average is null while there is nothing to average."""
+    """Figures of requests or orders; an average is null if there is nothing to average."""
 
     total: int
-    by_status: dict[str, int] = Field(description="Every status, 0 where there is none.")
+    by_status: dict[str, int] = Field(description="Every status with its count, which may be 0.")
     average_seconds_to_acknowledge: float | None
     average_seconds_to_complete: float | None
 
@@ -242,7 +242,7 @@ class WaiterAnalytics(Resource):
 
 
 class Transfer(Resource):
-    """The sessions that have just moved, and those that were there before."""
+    """The sessions that were transferred now, and those that the waiter had already."""
 
     to_waiter_id: Id
     moved: list[Session]

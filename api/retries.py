@@ -36,7 +36,7 @@ def checked_key(key: str | None) -> str | None:
 
 
 class Retries:
-    """Answers a call whose key came before with the answer that was given then.
+    """Answers a repeated call with the answer that its key got the first time.
 
     Only successes are stored. A refused call has changed nothing, and may succeed when it
     is repeated. If a success could not be stored, a retry finds what was made by its id,

@@ -17,7 +17,7 @@ _CURSOR = (
 
 
 class Table(SessionFields):
-    """A session with what has been asked for in it, oldest first."""
+    """A session with its requests and orders, oldest first."""
 
     requests: list[Request]
     orders: list[Order]
@@ -37,7 +37,7 @@ class Table(SessionFields):
 class TableSnapshot(Table):
     """A session, what is open in it and was finished last, and where its stream continues."""
 
-    taken_at: Timestamp = Field(description="By the server's clock: for ages.")
+    taken_at: Timestamp = Field(description="The server's time, to show how old things are.")
     cursor: str = Field(description=_CURSOR, examples=["k3f9a1-42"])
     next: str | None = Field(
         description="Send it as ?cursor=<next> to get what was finished earlier, newest first; "
@@ -56,13 +56,13 @@ class Floor(Resource):
     """A waiter's sessions by table, what is open in each, and where the stream continues.
 
     A session that was closed stays as long as orders in it are unfinished. A Completed
-    request stays until somebody says Done, so that it can be undone.
+    request stays until it is Done, so that the completion can be undone.
     """
 
     waiter_id: Id
     waiter_name: str
     sessions: list[Table]
-    taken_at: Timestamp = Field(description="By the server's clock: for ages.")
+    taken_at: Timestamp = Field(description="The server's time, to show how old things are.")
     cursor: str = Field(description=_CURSOR, examples=["k3f9a1-42"])
     next: str | None = Field(
         description="Send it as ?cursor=<next> to get the rest of a very full floor, which may "

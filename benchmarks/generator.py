@@ -119,7 +119,7 @@ class Generator:
     def open(
         self, first: int, count: int, *, in_flight: int = 64, limit_seconds: float = 60.0
     ) -> Answer:
-        """Open streams and wait until all are up; raise an error if not all came up."""
+        """Open streams and wait until all are open. Raise an error if some do not open."""
         answer = self.command(
             f"open {first} {count} {in_flight} {limit_seconds * 1000:.0f}",
             limit_seconds=limit_seconds,

@@ -129,5 +129,5 @@ _OF_ONE_SESSION_OR_FLOOR = frozenset({ActorKind.GUEST, ActorKind.WAITER})
 SYSTEM = Actor(ActorKind.SYSTEM, "system", ALL_VENUES)
 """Scripts, integrations and the command line. May do everything that staff and managers may."""
 
-NOBODY = Actor(ActorKind.GUEST, "-")
+ANONYMOUS = Actor(ActorKind.GUEST, "-")
 """A caller without a token, such as a guest about to join. May act nowhere."""

@@ -1,4 +1,4 @@
-"""The OpenAPI document of all that is served, and the command that writes it to a file.
+"""The OpenAPI document of the whole service, and the command that writes it to a file.
 
 ``python -m api.openapi`` writes ``docs/openapi.json``; a test fails if ``/api/openapi.json``
 answers something else. It is OpenAPI 3.2, the first version that can describe the events of
@@ -39,7 +39,7 @@ _TAGS = {**floor.TAGS, **streams.TAGS, **health.TAGS}
 
 def document(below: str = "") -> str:
     """Return the document as JSON; ``below`` is the path that the service is below, if any."""
-    servers = json.dumps([{"url": below or "/", "description": "Where this document is."}])
+    servers = json.dumps([{"url": below or "/", "description": "The address of this service."}])
     return f'{{"openapi": "3.2.0", "servers": {servers}, {_rest()}'
 
 

@@ -23,10 +23,10 @@ from waiter_service.reading.pages import MAX_CURSOR_CHARS, MAX_LIMIT
 #: Each operation's ``tag``, with its description.
 TAGS: Mapping[str, str] = {
     "sessions": "Guests at a table, what they ask for, and the end of their visit.",
-    "requests": "What guests have asked for: moving it on.",
-    "orders": "What guests have ordered: moving it on.",
-    "waiters": "Who works here, a waiter's floor, its figures, and handing it over.",
-    "joining": "How guests get to their table: by its code.",
+    "requests": "What guests have asked for, and its status.",
+    "orders": "What guests have ordered, and its status.",
+    "waiters": "The waiters, and each waiter's tables, figures and transfers.",
+    "joining": "How guests join their table with its code.",
 }
 
 _TEXT = {"type": "string"}
@@ -34,7 +34,7 @@ _TEXT = {"type": "string"}
 #: The header of an answer that says when to try again.
 RETRY_AFTER = {
     "Retry-After": {
-        "description": "Try again after so many seconds.",
+        "description": "Seconds to wait before trying again.",
         "schema": {"type": "integer", "minimum": 1},
     }
 }
@@ -42,15 +42,15 @@ RETRY_AFTER = {
 _TABLE_PARAMETER: dict[str, Any] = {
     "name": "table",
     "in": "query",
-    "description": "Only of the table with this number.",
+    "description": "Only sessions of the table with this number.",
     "schema": {"type": "integer", "minimum": 1, "maximum": MAX_TABLE_NUMBER},
 }
 _PAGE_PARAMETERS = (
     {
         "name": "limit",
         "in": "query",
-        "description": "How many entries an answer has at most; for a session, how many "
-        "finished ones.",
+        "description": "The largest number of entries in an answer; for a session, of finished "
+        "ones.",
         "schema": {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT},
     },
     {
@@ -130,11 +130,11 @@ def _responses(operation: Operation) -> dict[int, dict[str, Any]]:
     headers: dict[str, Any] = {}
     if operation.is_retried_safely:
         headers[REPLAYED_HEADER] = {
-            "description": f"true: this {HEADER} came before, and nothing was done again.",
+            "description": f"true: this {HEADER} was used before; nothing was done again.",
             "schema": _TEXT,
         }
     if operation.has_location:
-        headers["Location"] = {"description": "What was made.", "schema": _TEXT}
+        headers["Location"] = {"description": "The path of the new resource.", "schema": _TEXT}
     is_json = operation.content_type == "application/json"
     responses: dict[int, dict[str, Any]] = {
         status: {
@@ -154,7 +154,7 @@ def _responses(operation: Operation) -> dict[int, dict[str, Any]]:
             else "A token for streams only."
         )
     if "{" in operation.path or operation.body is not None:
-        responses[404] = refusal("There is no such thing, or it is not yours.")
+        responses[404] = refusal("It does not exist, or it is not yours.")
     responses[400] = refusal(
         "The query has an undocumented parameter, or there is an If-Match header."
         + (" Or the body is not JSON." if operation.body is not None else ""),
@@ -164,7 +164,7 @@ def _responses(operation: Operation) -> dict[int, dict[str, Any]]:
     if operation.body is not None:
         responses[413] = refusal("The body is too large.")
         responses[415] = refusal("The Content-Type of the body is not JSON.")
-        responses[422] = refusal("Some fields are invalid; `errors` names each.", FieldsProblem)
+        responses[422] = refusal("Some fields are invalid; `errors` lists them.", FieldsProblem)
     if operation.is_paged:
         responses[422] = refusal("A parameter of the query is invalid.", FieldsProblem)
     if operation.conflicts or operation.is_retried_safely:

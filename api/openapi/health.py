@@ -14,11 +14,11 @@ from api.resources import Resource
 from notifications.entrance.problem_types import ProblemCode, path_of
 from notifications.refresh.trigger import Priority
 
-TAGS: Mapping[str, str] = {"service": "How the service is, and what it says about itself."}
+TAGS: Mapping[str, str] = {"service": "The state of the service, and its documents."}
 
 
 class ActiveConnections(Resource):
-    """How many streams are open in the whole deployment."""
+    """The open streams of the whole deployment."""
 
     sessions: int
     waiters: int
@@ -26,14 +26,14 @@ class ActiveConnections(Resource):
 
 
 class BrokerHealth(Resource):
-    """Where the histories of the streams are."""
+    """Where the events for resuming streams are kept."""
 
     kind: Literal["memory", "redis"]
     status: Literal["up", "down"]
 
 
 class DatabaseHealth(Resource):
-    """Whether a change could be written."""
+    """Whether the last change was written."""
 
     kind: Literal["sqlite", "postgresql"]
     status: Literal["up", "down"]
@@ -47,9 +47,9 @@ class RefreshCounts(Resource):
 
 
 class CacheRefreshHealth(Resource):
-    """The work of `cache_refresh` in the whole deployment."""
+    """The state of `cache_refresh` in the whole deployment."""
 
-    pending: int | None = Field(description="Batches that wait; null while Redis is away.")
+    pending: int | None = Field(description="Pending batches; null while Redis is unavailable.")
     triggers: int
     sent: int
     failures: int
@@ -65,7 +65,7 @@ class Health(Resource):
     broker: BrokerHealth
     database: DatabaseHealth
     cache_refresh: CacheRefreshHealth
-    version: str = Field(description="The release that answers.")
+    version: str = Field(description="The version of the service that answers.")
 
 
 class IllHealth(Health):
@@ -99,35 +99,35 @@ def paths() -> dict[str, Any]:
     return {
         "/sse/health": _get(
             "read_health",
-            "Read how the whole deployment is",
-            "For people and monitoring: it counts the database and Redis, too.",
-            {"200": _answer("All is well.", Health), "503": ill},
+            "Read the health of the whole deployment",
+            "For people and monitoring. Includes the database and Redis.",
+            {"200": _answer("Everything works.", Health), "503": ill},
         ),
         "/health/live": _get(
             "read_liveness",
-            "Read whether the process runs",
+            "Check whether the process runs",
             "Restart a process that does not answer.",
-            {"200": _answer("It runs.", Liveness)},
+            {"200": _answer("The process runs.", Liveness)},
         ),
         "/health/ready": _get(
             "read_readiness",
-            "Read whether the process serves",
-            "If it does not, send clients to another process.",
+            "Check whether the process is ready",
+            "If it is not ready, send clients to another process.",
             {
-                "200": _answer("It serves.", Readiness),
+                "200": _answer("The process is ready.", Readiness),
                 "503": refusal("It has not started, or is about to stop; `detail` says why."),
             },
         ),
         "/metrics": _get(
             "read_metrics",
-            "Read the service's figures",
-            "Of all workers, for Prometheus.",
+            "Read the metrics",
+            "The metrics of all workers, for Prometheus.",
             {"200": metrics},
         ),
         "/api/openapi.json": _get(
             "read_openapi",
             "Read this document",
-            "The OpenAPI document of all that is served.",
+            "The OpenAPI document of the whole service.",
             {
                 "200": openapi,
                 "400": refusal(

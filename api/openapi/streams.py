@@ -18,7 +18,7 @@ from notifications.entrance.blueprint import COOKIE, SECURE_COOKIE
 from notifications.events.catalogue import EVENTS
 from waiter_service.inputs import MAX_ID_CHARS
 
-TAGS: Mapping[str, str] = {"streams": "What happens, as it happens: Server-Sent Events."}
+TAGS: Mapping[str, str] = {"streams": "Events, sent as they happen (Server-Sent Events)."}
 
 #: AsyncAPI calls this kind httpApiKey.
 SECURITY: Mapping[str, Any] = {
@@ -38,17 +38,17 @@ class StreamTokenRequest(BaseModel):
 
     stream: str | None = Field(
         None,
-        description="The stream's path. Without it: the caller's own stream.",
+        description="The stream's path. Default: the caller's own stream.",
         examples=["/sse/waiter/anna"],
     )
 
 
 class StreamToken(Resource):
-    """A token that opens streams, and nothing else."""
+    """A token that only opens streams."""
 
-    token: str = Field(description="For `?token=` of a stream.")
+    token: str = Field(description="The token, for `?token=` of a stream.")
     expires_at: Timestamp
-    expires_in: int = Field(ge=0, description="The same, in seconds from now.")
+    expires_in: int = Field(ge=0, description="Seconds until the token ends.")
 
 
 def paths() -> dict[str, Any]:
@@ -78,20 +78,20 @@ def _stream(kind: str) -> dict[str, Any]:
             {
                 "name": "Last-Event-ID",
                 "in": "header",
-                "description": "Go on after this id.",
+                "description": "The id of the last event received.",
                 "schema": {"type": "string"},
             },
             {
                 "name": "lastEventId",
                 "in": "query",
-                "description": "The same, for those who cannot send headers.",
+                "description": "The same, for clients that cannot send headers.",
                 "schema": {"type": "string"},
             },
         ],
         "security": [{"token": []}, *({name: []} for name in SECURITY)],
         "responses": {
             "200": {
-                "description": "One event after the other.",
+                "description": "The events, one after the other.",
                 "content": {"text/event-stream": {"itemSchema": _item()}},
             },
             "401": refusal("The token is missing or not valid here."),
@@ -116,7 +116,7 @@ def _item() -> dict[str, Any]:
             "retry": {
                 "type": "integer",
                 "minimum": 0,
-                "description": "How many milliseconds to wait before coming back.",
+                "description": "Milliseconds to wait before the client reconnects.",
             },
         },
         "required": ["event", "data"],
@@ -149,7 +149,7 @@ def _token() -> dict[str, Any]:
         },
         "responses": {
             "200": {
-                "description": "A token, good for streams alone.",
+                "description": "A token that only opens streams.",
                 "headers": {"Set-Cookie": {"description": cookie, "schema": {"type": "string"}}},
                 "content": {"application/json": {"schema": StreamToken}},
             },

@@ -25,7 +25,7 @@ class JoinTable(Body):
     code: Annotated[
         str,
         Field(
-            description="In any case, with or without hyphens; O, I and L are read as 0 and 1.",
+            description="In any case, with or without hyphens. O is read as 0, I and L as 1.",
             examples=["7K3M-Q9XT-0VHB"],
         ),
     ]
@@ -41,7 +41,7 @@ class JoinTable(Body):
     tag=TAG,
 )
 def join_table(services: Services, call: Call[JoinTable]) -> Answer:
-    """Join a table by its code, and get a token of one's own.
+    """Join a table by its code, and get a token.
 
     Wrong, ended and used-up codes get the same answer. An address that sends too many of
     them is told to wait; a right code from there is still accepted.
@@ -59,7 +59,7 @@ def join_table(services: Services, call: Call[JoinTable]) -> Answer:
     tag=TAG,
 )
 def make_join_code(services: Services, call: Call[None], session_id: str) -> Answer:
-    """Make a new code for a table; the previous one ends. Guests who have joined stay."""
+    """Make a new code for a table; the old code ends, and guests who have joined stay."""
     return Answer.of(201, services.desk.make_code(session_id, call.actor))
 
 
@@ -84,7 +84,7 @@ def read_join_code(services: Services, call: Call[None], session_id: str) -> Ans
     tag=TAG,
 )
 def draw_join_code(services: Services, call: Call[None], session_id: str) -> Answer:
-    """Draw the code of a table as a QR code: of the page to join by, if there is one."""
+    """Get the code of a table as a QR code, with the page to join by if one is set."""
     code = services.desk.current_code(session_id, call.actor)
     drawing = io.BytesIO()
     # "m": legible with a seventh of it under a coffee stain.
@@ -95,7 +95,7 @@ def draw_join_code(services: Services, call: Call[None], session_id: str) -> Ans
 
 @Operation("GET", "/sessions/{sessionId}/joins", {200: GuestJoins}, staff_only=True, tag=TAG)
 def list_joins(services: Services, call: Call[None], session_id: str) -> Answer:
-    """List the guests who have joined a table: when, and from which address."""
+    """List the guests who have joined a table, with time and address."""
     joins = services.desk.codes.joins(session_id, actor=call.actor)
     return Answer.of(200, GuestJoins(joins=[GuestJoin.model_validate(each) for each in joins]))
 
@@ -109,7 +109,7 @@ def list_joins(services: Services, call: Call[None], session_id: str) -> Answer:
     tag=TAG,
 )
 def revoke_join(services: Services, call: Call[None], session_id: str, token_id: str) -> Answer:
-    """Withdraw the access of one guest who has joined; the others stay. For managers."""
+    """Withdraw the access of one guest; the others stay. For managers."""
     services.desk.codes.require_join(session_id, token_id, actor=call.actor)
     if call.actor.kind is not ActorKind.MANAGER:
         raise NotAllowed("This is for managers.")

@@ -22,27 +22,28 @@ from waiter_service.errors import IdTaken, SessionClosedError, TableOccupied, Va
 
 
 class OpenSession(Body):
-    """Guests sit down at a table."""
+    """Open a session."""
 
     table_number: TableNumber
     waiter_id: Id | None = Field(
-        default=None, description="Who serves them. Default: the caller, if a waiter."
+        default=None,
+        description="The waiter who serves the table. Default: the caller, if a waiter.",
     )
 
 
 class CloseSession(Body):
-    """Guests leave."""
+    """Close a session."""
 
-    reason: Words | None = Field(default=None, description="Kept in the audit.")
+    reason: Words | None = Field(default=None, description="Recorded in the audit log.")
     force: bool = Field(
-        default=False, description="Also with orders unfinished; then say why, in ``reason``."
+        default=False, description="Close it even with unfinished orders. Requires a ``reason``."
     )
 
 
 class ReopenSession(Body):
     """The guests have not left."""
 
-    reason: Words | None = Field(default=None, description="Kept in the audit.")
+    reason: Words | None = Field(default=None, description="Recorded in the audit log.")
 
 
 def _with_join_code(services: Services, call: Call[OpenSession], answer: Answer) -> Answer:
@@ -73,7 +74,7 @@ def _with_join_code(services: Services, call: Call[OpenSession], answer: Answer)
 def open_session(services: Services, call: Call[OpenSession]) -> Answer:
     """Open a table.
 
-    Waiters open tables for themselves; managers say for whom. Guests join
+    Waiters open tables for themselves; managers name the waiter. Guests join
     by the code in the answer, each with a token of their own.
     """
     actor, chosen_id = call.actor, call.chosen_id("session")
@@ -107,7 +108,7 @@ def open_session(services: Services, call: Call[OpenSession]) -> Answer:
     takes_table=True,
 )
 def list_sessions(services: Services, call: Call[None]) -> Answer:
-    """List the open sessions, by table: waiters theirs, managers all."""
+    """List the open sessions by table: a waiter's own, or all for a manager."""
     page = services.queries.sessions(
         table_number=call.table, actor=call.actor, limit=call.limit, cursor=call.cursor
     )
@@ -118,7 +119,7 @@ def list_sessions(services: Services, call: Call[None]) -> Answer:
 def read_session(services: Services, call: Call[None], session_id: str) -> Answer:
     """Read a session, open or closed, with its requests and orders.
 
-    All that are open, and the latest that are finished.
+    All open requests and orders, and those finished last.
     """
     cursor, snapshot = services.cursors.read(
         "session",

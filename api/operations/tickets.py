@@ -29,21 +29,21 @@ from waiter_service.inputs import MAX_LINES_PER_ORDER
 
 
 class CreateRequest(Body):
-    """Guests ask for something."""
+    """Make a request."""
 
     kind: Kind
     note: Words | None = None
 
 
 class OrderLine(Body):
-    """A dish, and how many of it."""
+    """A dish and its quantity."""
 
     name: DishName
     quantity: Quantity
 
 
 class PlaceOrder(Body):
-    """Guests order."""
+    """Place an order."""
 
     items: Annotated[list[OrderLine], Field(min_length=1, max_length=MAX_LINES_PER_ORDER)]
     note: Words | None = None
@@ -54,9 +54,9 @@ class ChangeStatus(Body):
 
     expected_version: ExpectedVersion | None = Field(
         default=None,
-        description="The version you saw: the move is refused if the version has changed since.",
+        description="The version that you read. The move is refused if there is a newer one.",
     )
-    reason: Words | None = Field(default=None, description="Kept in the audit.")
+    reason: Words | None = Field(default=None, description="Recorded in the audit log.")
 
 
 class ChangeRequestStatus(ChangeStatus):
@@ -132,7 +132,7 @@ def place_order(services: Services, call: Call[PlaceOrder], session_id: str) -> 
 def change_request_status(
     services: Services, call: Call[ChangeRequestStatus], request_id: str
 ) -> Answer:
-    """Move a request to another status; its present status is no change.
+    """Move a request to another status; moving it to its current status changes nothing.
 
     Any spelling of a status is understood: in_progress, in-progress, InProgress.
     """
@@ -154,7 +154,7 @@ def change_request_status(
     conflicts=(StatusConflictProblem, SessionClosedProblem),
 )
 def change_order_status(services: Services, call: Call[ChangeOrderStatus], order_id: str) -> Answer:
-    """Move an order to another status; its present status is no change.
+    """Move an order to another status; moving it to its current status changes nothing.
 
     Any spelling of a status is understood: in_progress, in-progress, InProgress.
     """

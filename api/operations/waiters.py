@@ -20,14 +20,14 @@ from waiter_service.transfer_cause import TransferCause
 
 
 class AddWaiter(Body):
-    """Somebody begins to work here."""
+    """A new waiter."""
 
     id: Id
     name: WaiterName
 
 
 class TransferSessions(Body):
-    """Tables change hands."""
+    """Transfer sessions."""
 
     to_waiter_id: Id
     session_ids: Annotated[list[Id], Field(min_length=1, max_length=MAX_SESSIONS)] | None = Field(
@@ -35,10 +35,11 @@ class TransferSessions(Body):
     )
     cause: TransferCause = Field(
         default=TransferCause.SHIFT_CHANGE,
-        description="Why, for guests to read; `other` says nothing.",
+        description="The reason, for guests to read; `other` shows no reason.",
     )
     reason: Words | None = Field(
-        default=None, description="Why, for the staff. Kept in the audit; guests never see it."
+        default=None,
+        description="The reason, for staff. Recorded in the audit log; guests never see it.",
     )
 
 
@@ -51,7 +52,7 @@ def list_waiters(services: Services, call: Call[None]) -> Answer:
 
 @Operation("POST", "/waiters", {200: Waiter, 201: Waiter}, body=AddWaiter, staff_only=True)
 def add_waiter(services: Services, call: Call[AddWaiter]) -> Answer:
-    """Make a waiter known, or correct the name of a known one. For managers."""
+    """Add a waiter, or correct a waiter's name. For managers."""
     if call.actor.kind is not ActorKind.MANAGER:
         raise NotAllowed("This is for managers.")
     added = services.waiter_service.add_waiter(call.body.id, call.body.name, actor=call.actor)
@@ -74,7 +75,7 @@ def read_floor(services: Services, call: Call[None], waiter_id: str) -> Answer:
 
 @Operation("GET", "/waiters/{waiterId}/analytics", {200: WaiterAnalytics}, staff_only=True)
 def read_analytics(services: Services, call: Call[None], waiter_id: str) -> Answer:
-    """Read a waiter's figures: how many, and how long it took."""
+    """Read a waiter's figures: counts and durations."""
     analytics = services.queries.waiter_analytics(waiter_id, actor=call.actor)
     return Answer.of(200, WaiterAnalytics.of(waiter_id, analytics))
 
@@ -88,9 +89,9 @@ def read_analytics(services: Services, call: Call[None], waiter_id: str) -> Answ
     staff_only=True,
 )
 def transfer_sessions(services: Services, call: Call[TransferSessions], waiter_id: str) -> Answer:
-    """Hand a waiter's sessions over to another: all that are named, or none.
+    """Transfer a waiter's sessions to another waiter: all of those named, or none.
 
-    Requests and orders go with them, unchanged. Repeating a finished
+    Requests and orders go with their sessions, unchanged. Repeating a finished
     transfer changes nothing.
     """
     result = services.waiter_service.transfer_sessions(

@@ -36,7 +36,7 @@ int blast(int port, uint32_t streams, uint32_t events, uint32_t batch) {
     int *fds = calloc(streams, sizeof *fds);
     char *text = malloc((size_t)batch * 512 + 1), request[4096];
     if (!fds || !text) fail("malloc");
-    alarm(120);     /* nobody came: do not linger */
+    alarm(120);     /* end even if no client connects */
     for (uint32_t i = 0; i < streams; i++) {
         fds[i] = accept(listener, NULL, NULL);
         if (fds[i] < 0 || recv(fds[i], request, sizeof request, 0) <= 0) fail("accept");

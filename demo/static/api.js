@@ -64,7 +64,7 @@ export class Api {
     });
     const [type] = (answer.headers.get("Content-Type") ?? "").split(";");
     if (type !== (answer.ok ? "application/json" : "application/problem+json")) {
-      throw new Error(`Somebody else answered ${answer.status} ${type}.`);
+      throw new Error(`The answer ${answer.status} ${type} is not from this service.`);
     }
     const document = await answer.json();
     if (!answer.ok) throw new Problem(answer.status, document);

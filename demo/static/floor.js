@@ -227,7 +227,7 @@ export class FloorScreen extends Screen {
     part(this.root, "transfer").ariaDisabled = String(!this.#canHandOver || this.isBusy("transfer"));
     const empty = part(this.root, "empty");
     empty.hidden = waiting.length > 0;
-    setText(empty, tables.length ? "Nobody is waiting." : "No tables. Enjoy the break.");
+    setText(empty, tables.length ? "No guest is waiting." : "No tables. Enjoy the break.");
   }
 
   #renderAges() {

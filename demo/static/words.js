@@ -108,7 +108,7 @@ export function sentenceOf(error) {
   const { currentStatus, requestedStatus, allowed = [] } = error.document;
   if (!currentStatus) return error.message;
   const now = `It is “${STATUS_LABELS[currentStatus] ?? currentStatus}” by now`;
-  if (allowed.includes(requestedStatus)) return `${now}: somebody else was faster.`;
+  if (allowed.includes(requestedStatus)) return `${now}: someone else changed it first.`;
   const others = allowed.map((status) => `“${STATUS_LABELS[status] ?? status}”`);
   return others.length
     ? `${now}. Possible from there: ${others.join(", ")}.`

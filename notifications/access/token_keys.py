@@ -86,7 +86,7 @@ def public_keys(text: str) -> list[PublicKey]:
         UnusableKey: there is no usable key, or a private one.
     """
     if "PRIVATE KEY" in text:
-        raise UnusableKey("the public key; the private one stays with whoever signs the tokens")
+        raise UnusableKey("the public key; the private key stays in the system that signs tokens")
     if not text.lstrip().startswith("{"):
         return [_from_pem(text)]
     try:
@@ -121,7 +121,7 @@ def _from_pem(text: str) -> PublicKey:
 
 def _from_jwk(fields: dict[str, Any]) -> PublicKey | None:
     if "d" in fields or fields.get("kty") == "oct":
-        raise UnusableKey("public keys alone; the private ones stay with whoever signs the tokens")
+        raise UnusableKey("public keys only; private keys stay in the system that signs tokens")
     if fields.get("kty") not in ("RSA", "EC") or fields.get("use", "sig") != "sig":
         return None
     key = import_key(fields)

@@ -107,7 +107,7 @@ def _channel(name: str, summary: str) -> dict[str, Any]:
 
 
 def _operation(channel: str, summary: str) -> dict[str, Any]:
-    place = {"type": "string", "description": "Go on after this id."}
+    place = {"type": "string", "description": "The id of the last event received."}
     return {
         "action": "send",
         "summary": summary,

@@ -47,12 +47,12 @@ class CacheRefresh(PublishedEvent):
     """Load ``affectedData`` again. An empty ``affectedIds`` means all of that kind."""
 
     event_type: ClassVar[str] = "cache_refresh"
-    goes_to: ClassVar[str] = "whoever it concerns"
+    goes_to: ClassVar[str] = "guests, waiters: each whose data changed"
     sentences: ClassVar[Mapping[str, str]] = {"refresh": "Cache refresh required: ..."}
 
     affected_data: AffectedKinds
     affected_ids: tuple[Id, ...] = Field(
-        (), description="Which of it; empty means all of that kind."
+        (), description="The ids to load again; empty means all of that kind."
     )
     message: Message
     code: Code

@@ -19,12 +19,12 @@ class Closing(Payload):
     omits_null: ClassVar[bool] = True
 
     code: str = Field(
-        description="Why, for programs. There may be more codes one day: go by `reconnect`."
+        description="The reason, for programs. New codes may be added, so decide by `reconnect`."
     )
-    reason: str = Field(description="Why, for people.")
-    reconnect: bool = Field(description="Whether to come back.")
+    reason: str = Field(description="The reason, for people.")
+    reconnect: bool = Field(description="Whether the client should reconnect.")
     reconnect_in_ms: Annotated[int, Field(ge=0, strict=True)] | None = Field(
-        None, description="How long to wait before that; absent where the client decides."
+        None, description="Milliseconds to wait before reconnecting; absent if the client decides."
     )
 
     @classmethod

@@ -17,26 +17,22 @@ class Connection(Payload):
     """
 
     event_type: ClassVar[str] = "connection"
-    id_meaning: ClassVar[str | None] = "Where a fresh stream begins."
+    id_meaning: ClassVar[str | None] = "The position at which a new stream begins."
     omits_null: ClassVar[bool] = True
     # It has one id, and leaves the other out.
     model_config = ConfigDict(
         json_schema_extra={"oneOf": [{"required": ["sessionId"]}, {"required": ["waiterId"]}]}
     )
 
-    connection_id: str = Field(description="Names this stream in the server's log.")
-    session_id: Id | None = Field(
-        None, description="The session that is followed, on a session's stream."
-    )
-    waiter_id: Id | None = Field(
-        None, description="The waiter who is followed, on a waiter's stream."
-    )
+    connection_id: str = Field(description="The stream's id in the server's log.")
+    session_id: Id | None = Field(None, description="The session, if this is a session's stream.")
+    waiter_id: Id | None = Field(None, description="The waiter, if this is a waiter's stream.")
     # Written as people would: 30, not 30.0.
     heartbeat_seconds: Annotated[
         float, PlainSerializer(lambda seconds: int(seconds) if seconds.is_integer() else seconds)
-    ] = Field(description="Between two heartbeats. Silent for twice that, the connection is dead.")
-    resumed: bool = Field(description="Whether the stream goes on where the client left off.")
-    expires_at: Moment = Field(description="When the stream will end, since its token does.")
+    ] = Field(description="Seconds between heartbeats. A connection silent for twice that is dead.")
+    resumed: bool = Field(description="Whether the stream continues after the client's last event.")
+    expires_at: Moment = Field(description="When the token, and with it the stream, will end.")
 
     @classmethod
     def example(cls) -> Self:

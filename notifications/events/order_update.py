@@ -41,7 +41,7 @@ class OrderParams(TableParams):
     """The values in a sentence about an order."""
 
     item_count: Annotated[int, Field(ge=0, strict=True)] | None = Field(
-        description="How many items it has; null where the sender does not count them."
+        description="How many items it has; null if the sender does not count them."
     )
 
 
@@ -57,11 +57,11 @@ class OrderUpdate(FloorEvent):
 
     session_id: SessionId
     waiter_id: WaiterId
-    order_id: Id = Field(description="The order that is meant.")
+    order_id: Id = Field(description="The id of the order.")
     table_number: TableNumber
-    status: OrderStatus = Field(description="Where it stands now.")
+    status: OrderStatus = Field(description="The status after this change.")
     previous_status: OrderStatus | None = Field(
-        description="Where it stood before; null where it is new."
+        description="The status before this change; null for a new order."
     )
     message: Message
     code: Code

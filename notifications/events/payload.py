@@ -39,17 +39,17 @@ WaiterId = Annotated[Id, Field(description="Who holds the session now.")]
 TableNumber = Annotated[
     int, Field(ge=1, le=MAX_TABLE_NUMBER, strict=True, description="The number on the table.")
 ]
-Message = Annotated[str, Field(description="What has happened, in an English sentence.")]
-Code = Annotated[str, Field(description="Which sentence that is, for other languages.")]
+Message = Annotated[str, Field(description="What happened, as an English sentence.")]
+Code = Annotated[str, Field(description="The code of the sentence, for other languages.")]
 #: For a field ``params``.
-PARAMS_MEANING = "What the sentence names, for other languages."
+PARAMS_MEANING = "The values in the sentence, for other languages."
 RequiresRefresh = Annotated[
-    bool, Field(description="Whether something on the screen is out of date now.")
+    bool, Field(description="Whether data on the screen is now out of date.")
 ]
 Timestamp = Annotated[Moment, Field(description="When it happened, in UTC.")]
 Version = Annotated[
     Annotated[int, Field(ge=1, strict=True)] | None,
-    Field(description="Rises by one with each change; null where the sender keeps no count."),
+    Field(description="Rises by one with each change; null if the sender keeps no versions."),
 ]
 
 #: The time of the examples in the documents.
@@ -106,6 +106,6 @@ class PublishedEvent(Payload):
     from which a program makes the sentence in another language. The codes are stable.
     """
 
-    id_meaning: ClassVar[str | None] = "Where to go on from."
+    id_meaning: ClassVar[str | None] = "The id of the event, to resume from."
     #: The sentence of each ``code``, with the names of ``params`` in braces; for the documents.
     sentences: ClassVar[Mapping[str, str]]

@@ -47,11 +47,11 @@ class RequestUpdate(FloorEvent):
 
     session_id: SessionId
     waiter_id: WaiterId
-    request_id: Id = Field(description="The request that is meant.")
+    request_id: Id = Field(description="The id of the request.")
     table_number: TableNumber
-    status: RequestStatus = Field(description="Where it stands now.")
+    status: RequestStatus = Field(description="The status after this change.")
     previous_status: RequestStatus | None = Field(
-        description="Where it stood before; null where it is new."
+        description="The status before this change; null for a new request."
     )
     message: Message
     code: Code

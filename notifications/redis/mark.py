@@ -66,9 +66,9 @@ class RedisMark:
         elif str(answer).startswith(ANOTHER_DEPLOYMENT):
             raise AnotherDeployment(
                 f"another deployment, with another database, uses the prefix {self._keys.prefix!r} "
-                "in this Redis: set a REDIS_PREFIX of its own for each, or spell DATABASE_URL "
-                "alike everywhere; after a move to another database, wait until all processes "
-                f"with the old one have been stopped for {MARK_SECONDS:g} s"
+                "in this Redis: set a REDIS_PREFIX of its own for each, or write DATABASE_URL "
+                "the same way everywhere; after a move to another database, wait until all "
+                f"processes with the old one have been stopped for {MARK_SECONDS:g} s"
             )
         # Any other refusal (out of memory, say) also meets the events, which report it.
         self._due_at = time.monotonic() + RENEWAL_SECONDS

@@ -212,7 +212,7 @@ class CacheRefreshService:
         May switch greenlets.
 
         Raises:
-            InvalidNotification: a field is wrong, or ``affected_data`` is for nobody.
+            InvalidNotification: a field is wrong, or ``affected_data`` comes without a channel.
         """
         required = 0 if affected_data is None else 1
         channels = checked_channels(session_id=session_id, waiter_id=waiter_id, at_least=required)

@@ -29,7 +29,7 @@ _KINDS_WITH_IDS = frozenset(AffectedData) - {AffectedData.ANALYTICS}
 
 
 class Priority(StrEnum):
-    """How soon a refresh is wanted."""
+    """How soon a refresh is sent."""
 
     HIGH = "high"
     MEDIUM = "medium"

@@ -7,7 +7,7 @@ export type AffectedData = "requests" | "orders" | "sessions" | "analytics" | "r
 export interface OrderParams {
   /** The number on the table. */
   tableNumber: number;
-  /** How many items it has; null where the sender does not count them. */
+  /** How many items it has; null if the sender does not count them. */
   itemCount: number | null;
 }
 
@@ -30,27 +30,27 @@ export interface OrderUpdate {
   sessionId: string;
   /** Who holds the session now. */
   waiterId: string;
-  /** The order that is meant. */
+  /** The id of the order. */
   orderId: string;
   /** The number on the table. */
   tableNumber: number;
-  /** Where it stands now. */
+  /** The status after this change. */
   status: OrderStatus;
-  /** Where it stood before; null where it is new. */
+  /** The status before this change; null for a new order. */
   previousStatus: OrderStatus | null;
-  /** What has happened, in an English sentence. */
+  /** What happened, as an English sentence. */
   message: string;
-  /** Which sentence that is, for other languages. */
+  /** The code of the sentence, for other languages. */
   code:
     | "order.new" | "order.acknowledged" | "order.in_progress" | "order.complete"
     | "order.delivered" | "order.paid" | "order.cancelled" | "order.rejected";
-  /** What the sentence names, for other languages. */
+  /** The values in the sentence, for other languages. */
   params: OrderParams;
-  /** Whether something on the screen is out of date now. */
+  /** Whether data on the screen is now out of date. */
   requiresRefresh: boolean;
   /** When it happened, in UTC. */
   timestamp: string;
-  /** Rises by one with each change; null where the sender keeps no count. */
+  /** Rises by one with each change; null if the sender keeps no versions. */
   version: number | null;
 }
 
@@ -60,27 +60,27 @@ export interface RequestUpdate {
   sessionId: string;
   /** Who holds the session now. */
   waiterId: string;
-  /** The request that is meant. */
+  /** The id of the request. */
   requestId: string;
   /** The number on the table. */
   tableNumber: number;
-  /** Where it stands now. */
+  /** The status after this change. */
   status: RequestStatus;
-  /** Where it stood before; null where it is new. */
+  /** The status before this change; null for a new request. */
   previousStatus: RequestStatus | null;
-  /** What has happened, in an English sentence. */
+  /** What happened, as an English sentence. */
   message: string;
-  /** Which sentence that is, for other languages. */
+  /** The code of the sentence, for other languages. */
   code:
     | "request.new" | "request.acknowledged" | "request.in_progress" | "request.completed"
     | "request.on_hold" | "request.cancelled" | "request.done";
-  /** What the sentence names, for other languages. */
+  /** The values in the sentence, for other languages. */
   params: TableParams;
-  /** Whether something on the screen is out of date now. */
+  /** Whether data on the screen is now out of date. */
   requiresRefresh: boolean;
   /** When it happened, in UTC. */
   timestamp: string;
-  /** Rises by one with each change; null where the sender keeps no count. */
+  /** Rises by one with each change; null if the sender keeps no versions. */
   version: number | null;
 }
 
@@ -99,19 +99,19 @@ export interface SessionTransfer {
   previousWaiterId: string;
   /** The number on the table. */
   tableNumber: number;
-  /** What has happened, in an English sentence. */
+  /** What happened, as an English sentence. */
   message: string;
-  /** Which sentence that is, for other languages. */
+  /** The code of the sentence, for other languages. */
   code:
     | "transfer.shift_change" | "transfer.break" | "transfer.section_change" | "transfer.workload"
     | "transfer.other";
-  /** What the sentence names, for other languages. */
+  /** The values in the sentence, for other languages. */
   params: TableParams;
-  /** Whether something on the screen is out of date now. */
+  /** Whether data on the screen is now out of date. */
   requiresRefresh: boolean;
   /** When it happened, in UTC. */
   timestamp: string;
-  /** Rises by one with each change; null where the sender keeps no count. */
+  /** Rises by one with each change; null if the sender keeps no versions. */
   version: number | null;
 }
 

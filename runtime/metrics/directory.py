@@ -66,6 +66,6 @@ def _is_running(pid: str) -> bool:
         os.kill(int(pid), 0)
     except (ValueError, ProcessLookupError):
         return False
-    except PermissionError:  # it runs, as somebody else
+    except PermissionError:  # it runs as another user
         return True
     return True

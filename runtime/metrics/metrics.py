@@ -205,7 +205,7 @@ class Metrics:
             "connections_ended", "Connections ended from our side.", "cause", CAUSES
         )
         self._log_lines_dropped = self._total(
-            "log_lines_dropped", "Log lines lost, since nobody read them in time."
+            "log_lines_dropped", "Log lines lost, because stderr was not read in time."
         )
         self._lag_seconds = Histogram(
             "restaurant_event_loop_lag_seconds",

@@ -91,7 +91,7 @@ class Settings:
 
     # Whose X-Forwarded-* headers are believed: the nginx on this machine.
     forwarded_allow_ips: str = _setting("FORWARDED_ALLOW_IPS", values.addresses, "127.0.0.1,::1")
-    # Where gunicorn listens. Nobody but this machine's nginx needs to reach it.
+    # Where gunicorn listens. Only this machine's nginx needs to reach it.
     # An address of either family, or a name.
     host: str = _setting("HOST", values.host, "127.0.0.1")
     port: int = _setting("PORT", values.integer(0, 65_535), 8000)
@@ -123,7 +123,7 @@ class Settings:
     drain_seconds: float = _setting("SSE_DRAIN_SECONDS", values.seconds(0, 300), 10.0)
 
     # Tables that a waiter may have on the floor before they open another. A guess: several
-    # times what anybody can serve.
+    # times what one waiter can serve.
     max_open_sessions: int = _setting("MAX_OPEN_SESSIONS", values.integer(1, 1_000_000), 100)
     # What guests of one session may have unfinished: what a large party does in one
     # evening, several times over. Guesses.
@@ -135,7 +135,7 @@ class Settings:
 
     # What one worker lets through in a minute, 0 for everything: a screen reloads once
     # a second at most, all guests of a table count as one, and a program may be busy.
-    # Guesses, above what anybody was seen to need.
+    # Guesses, above the most that was seen in use.
     rate_limits: bool = _setting("RATE_LIMITS", values.boolean, True)
     guest_calls_per_minute: int = _setting(
         "GUEST_CALLS_PER_MINUTE", values.integer(0, 1_000_000), 1200
@@ -233,7 +233,7 @@ def require_redis_for(workers: int, redis_url: str | None, *, asked_by: str) -> 
     """Check that several workers can share their events; ``asked_by`` names who wants them.
 
     Raises:
-        SettingsError: they could not; without Redis, each would serve streams that hear half.
+        SettingsError: they cannot, because without Redis each would send only its own events.
     """
     if workers > 1 and not redis_url:
         raise SettingsError(

@@ -377,7 +377,7 @@ def test_a_private_key_is_refused_and_not_shown(environ):
     key = ec.generate_private_key(ec.SECP256R1())
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 
-    with pytest.raises(SettingsError, match="the private one stays") as refusal:
+    with pytest.raises(SettingsError, match="the private key stays") as refusal:
         Settings.load(environ | {"JWT_PUBLIC_KEY": pem})
 
     assert pem.splitlines()[1] not in str(refusal.value)

@@ -1,9 +1,9 @@
 """The outbox of one service: what happens to a change after its commit.
 
 A service that *relays* (in a process that serves streams) announces every change in the
-outbox, whoever made it, and removes its row. Any other service (in a script, the command
-line, a till) tells its own receivers about its own changes, once, and leaves the rows
-for a process that relays.
+outbox, its own and those of other processes, and removes its row. Any other service (in a
+script, the command line, a till) tells its own receivers about its own changes, once, and
+leaves the rows for a process that relays.
 
 ::
 

@@ -1,4 +1,4 @@
-"""When a request or order was finished, and what makes two kinds of request alike.
+"""When a request or order was finished, and what makes two kinds of request the same.
 
 Revision: 0003
 After: 0002
