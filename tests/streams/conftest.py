@@ -1,4 +1,4 @@
-"""One server that most tests share, with a table for each of them."""
+"""One server that most tests share, with a separate table for each test."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from waiter_service.store.models import OutboxRow
 
 TABLES = 180
 
-#: Files that every run tests without the door as well. Of the others, and they take
-#: minutes, only `make test-long` does.
+#: Files whose tests always run without the door as well. The others take minutes without it,
+#: so only `make test-long` runs them that way.
 QUICK_FILES = {"test_access", "test_limits", "test_live_updates", "test_resume", "test_two_ways"}
 
-#: Files that hold a promise's figure against the service as it is shipped.
+#: Files that measure a promised figure of the service as it is shipped.
 SHIPPED_ONLY = {"test_dark_screens"}
 
 
@@ -46,7 +46,7 @@ def fast_connect(request: pytest.FixtureRequest) -> str:
 def start_server(
     start_server: Callable[..., ServiceServer], fast_connect: str
 ) -> Callable[..., ServiceServer]:
-    """Start servers of the test's own, with the door or without it."""
+    """Start servers for one test only, with the door or without it."""
 
     def start(**kwargs: object) -> ServiceServer:
         return start_server(SSE_FAST_CONNECT=fast_connect, **kwargs)
@@ -55,7 +55,7 @@ def start_server(
 
 
 class House:
-    """A running server with many tables, each to be taken by one test."""
+    """A running server with many tables. Each test takes one of them."""
 
     def __init__(self, directory: Path, seeded_sqlite: Path, fast_connect: str) -> None:
         url = copy_sqlite(seeded_sqlite, directory)
@@ -63,7 +63,7 @@ class House:
         service = WaiterService(database)
         self.tables = [Table.seat(service, number) for number in range(1001, 1001 + TABLES)]
         with database.writing() as orm:
-            orm.execute(delete(OutboxRow))  # as if announced long ago
+            orm.execute(delete(OutboxRow))  # as if all changes had been announced
         database.dispose()
         self.server = SharedServer(
             directory,
@@ -79,7 +79,7 @@ class House:
 def _house_of(
     seeded_sqlite: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[[str], House]]:
-    """Return the house with the door, or the one without it; both stay open."""
+    """Return the house with the door or the one without it. Both keep running."""
     houses: dict[str, House] = {}
 
     def house_of(fast_connect: str) -> House:
@@ -100,9 +100,9 @@ def _house(_house_of: Callable[[str], House], fast_connect: str) -> House:
 
 @pytest.fixture
 def house(_house: House) -> Iterator[SharedServer]:
-    """A running server that other tests use as well: leave it running.
+    """A running server that other tests use as well, so a test must leave it running.
 
-    Its streams are hung up after each test, and its log is looked through.
+    After each test its streams are closed and its log is checked.
     """
     with _house.server.one_test():
         yield _house.server
@@ -110,7 +110,7 @@ def house(_house: House) -> Iterator[SharedServer]:
 
 @pytest.fixture
 def take_table(house: SharedServer, _house: House) -> Callable[[], Table]:
-    """Take a table in ``house`` that no other test has."""
+    """Take a table in ``house`` that no other test uses."""
 
     def take() -> Table:
         table = _house.tables.pop()
@@ -127,9 +127,9 @@ def table(take_table: Callable[[], Table]) -> Table:
 
 @pytest.fixture
 def start_own(start_server: Callable[..., ServiceServer]) -> Iterator[Callable[..., ServiceServer]]:
-    """Start a server of the test's own, like ``start_server``; in the end it is killed.
+    """Start a server for one test, like ``start_server``, and kill it in the end.
 
-    Stopping one in good order takes seconds, and has tests of its own.
+    Stopping a server in good order takes seconds, and has its own tests.
     """
     servers: list[ServiceServer] = []
 
@@ -144,13 +144,13 @@ def start_own(start_server: Callable[..., ServiceServer]) -> Iterator[Callable[.
 
 @pytest.fixture
 def server(start_own: Callable[..., ServiceServer]) -> ServiceServer:
-    """A server of the test's own, to break, with the demo restaurant."""
+    """A server with the demo restaurant for one test, which may break it."""
     return start_own()
 
 
 @pytest.fixture
 def tell(capsys: pytest.CaptureFixture[str]) -> Callable[[str], None]:
-    """Print a line that is seen though the test passes: a measurement."""
+    """Print a line, such as a measurement, even if the test passes."""
 
     def tell_now(line: str) -> None:
         with capsys.disabled():

@@ -1,3 +1,3 @@
-"""The front end that the shared server knows."""
+"""The origin of the front end that the shared server allows."""
 
 LISTED = "https://app.example.com"

@@ -1,15 +1,15 @@
-"""The service's own configuration, with deadlines and a pool that tests can wait for."""
+"""The configuration of the service, with deadlines and a pool that tests can wait for."""
 
 from pathlib import Path
 
 __file__ = str(Path("gunicorn.conf.py").resolve())
 exec(Path(__file__).read_text())  # noqa: S102 - as gunicorn does
 
-from runtime.worker import StreamWorker  # noqa: E402 - its folder is on the path now
+from runtime.worker import StreamWorker  # noqa: E402 - the lines above put its folder on the path
 
 
 class ImpatientWorker(StreamWorker):
-    """A worker that waits for nobody."""
+    """A worker with short deadlines."""
 
     body_seconds = 1.0
     write_seconds = 1.0
@@ -17,5 +17,5 @@ class ImpatientWorker(StreamWorker):
 
 worker_class = ImpatientWorker
 keepalive = 1
-# 20 are served, and 100 places are kept for health checks.
+# 20 connections are served, and 100 places are reserved for health checks.
 worker_connections = 120

@@ -1,4 +1,4 @@
-"""Who gets a stream, and what the others are told: nothing about what exists."""
+"""Who gets a stream, and that a refusal does not reveal what exists."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ OWN = {"session": ("customer", "table-7"), "waiter": ("waiter", "anna")}
 
 
 def ask(house: SharedServer, path: str, token: str | None = None) -> RawAnswer:
-    """Ask for a stream and return the answer to the byte, but for the date."""
+    """Ask for a stream and return the exact bytes of the answer, without the date."""
     authorization = f"Authorization: Bearer {token}\r\n" if token is not None else ""
-    # One id for all: answers that must look alike are then the same to the byte.
+    # All requests have one id, so that answers that must be the same have the same bytes.
     head = f"GET {path} HTTP/1.1\r\nHost: house\r\nX-Request-ID: a-test\r\n"
     request = f"{head}{authorization}Connection: close\r\n\r\n"
     return exchange(house.url, request.encode("latin-1"))
@@ -65,7 +65,7 @@ def bad_tokens(house: SharedServer, role: str, subject: str) -> dict[str, str | 
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_token_that_is_not_good_is_401(house: SharedServer, kind: str) -> None:
+def test_bad_token_is_answered_401(house: SharedServer, kind: str) -> None:
     role, subject = OWN[kind]
     for name, token in bad_tokens(house, role, subject).items():
         answer = ask(house, f"/sse/{kind}/{subject}", token)
@@ -74,7 +74,7 @@ def test_token_that_is_not_good_is_401(house: SharedServer, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_good_token_for_something_else_is_403(house: SharedServer, kind: str) -> None:
+def test_good_token_for_another_stream_is_answered_403(house: SharedServer, kind: str) -> None:
     role, own = OWN[kind]
     others = {
         "another's id": (role, "somebody-else"),
@@ -85,16 +85,16 @@ def test_good_token_for_something_else_is_403(house: SharedServer, kind: str) ->
         assert_problem(ask(house, f"/sse/{kind}/{own}", house.token(token_role, subject)), 403)
 
 
-def test_unknown_foreign_and_impossible_ids_look_exactly_the_same(house: SharedServer) -> None:
-    """To the byte: whoever tries learns nothing about which tables or waiters there are."""
+def test_unknown_foreign_and_impossible_ids_get_the_same_answer(house: SharedServer) -> None:
+    """The bytes are the same, so an attacker does not learn which tables or waiters exist."""
     guest, waiter = house.token("customer", "table-7"), house.token("waiter", "anna")
     answers = {
         path: ask(house, path, token)
         for token in (guest, waiter)
         for path in (
-            "/sse/session/table-9",  # there, but another's
-            "/sse/session/table-404",  # not there
-            "/sse/session/not%20an%20id",  # could not be
+            "/sse/session/table-9",  # exists, but belongs to others
+            "/sse/session/table-404",  # does not exist
+            "/sse/session/not%20an%20id",  # is not an id
             "/sse/session/..%2Ftable-7",
             "/sse/session/table-7%09",
             "/sse/waiter/ben",
@@ -107,7 +107,7 @@ def test_unknown_foreign_and_impossible_ids_look_exactly_the_same(house: SharedS
 
 
 @pytest.mark.parametrize("token_for", [None, "expired"])
-def test_without_a_good_token_all_ids_look_exactly_the_same(
+def test_all_ids_get_the_same_answer_without_a_good_token(
     house: SharedServer, token_for: str | None
 ) -> None:
     token = token_for and house.token("waiter", "anna", expires_in=-5)
@@ -115,7 +115,7 @@ def test_without_a_good_token_all_ids_look_exactly_the_same(
     assert len(answers) == 1
 
 
-def test_manager_learns_nothing_from_an_id_that_could_not_be(house: SharedServer) -> None:
+def test_manager_gets_403_for_a_text_that_is_not_an_id(house: SharedServer) -> None:
     assert_problem(ask(house, "/sse/waiter/a%20b", house.token("manager", "maria")), 403)
 
 
@@ -128,7 +128,7 @@ def stream_token(house: SharedServer, role: str = "waiter", subject: str = "anna
     return str(answer.json()["token"])
 
 
-def test_stream_token_in_the_query_opens_the_own_stream_and_no_other(house: SharedServer) -> None:
+def test_stream_token_in_the_query_opens_only_its_own_stream(house: SharedServer) -> None:
     token = stream_token(house)
     path = f"/sse/waiter/anna?token={token}"
     with house.get(path, stream=True) as answer:
@@ -144,7 +144,7 @@ def test_full_token_in_the_query_is_refused(house: SharedServer) -> None:
         assert_problem(ask(house, f"/sse/{kind}/{subject}?token={token}"), 401)
 
 
-def test_stream_token_is_good_for_streams_alone(house: SharedServer) -> None:
+def test_stream_token_opens_streams_and_nothing_else(house: SharedServer) -> None:
     token = stream_token(house)
     for method, path in (
         ("POST", "/sse/token"),
@@ -156,7 +156,7 @@ def test_stream_token_is_good_for_streams_alone(house: SharedServer) -> None:
         assert answer.headers["Content-Type"] == "application/problem+json"
 
 
-def test_cookie_opens_a_stream_as_a_browser_does_it(house: SharedServer) -> None:
+def test_cookie_opens_a_stream_as_in_a_browser(house: SharedServer) -> None:
     answer = house.post("/sse/token", token=house.token("customer", "table-7"))
     cookie = answer.headers["Set-Cookie"]
     assert "HttpOnly" in cookie
@@ -168,7 +168,7 @@ def test_cookie_opens_a_stream_as_a_browser_does_it(house: SharedServer) -> None
         assert stream.status_code == 200
 
 
-def test_token_is_made_for_a_bearer_alone(house: SharedServer) -> None:
+def test_token_is_only_made_for_a_bearer(house: SharedServer) -> None:
     for token in bad_tokens(house, "waiter", "anna").values():
         headers = {} if token is None else {"Authorization": f"Bearer {token}".encode("latin-1")}
         answer = house.post("/sse/token", headers=headers)

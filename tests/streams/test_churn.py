@@ -1,6 +1,6 @@
-"""Clients come and go while events flow: nothing is missed, nothing is left.
+"""Clients connect and disconnect while events flow: none is missed, and nothing is left behind.
 
-``CHURN_SECONDS=600`` makes it the ten minutes of a bad evening.
+``CHURN_SECONDS=600`` runs it for ten minutes.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from tests.support.waiting import wait_until
 
 SECONDS = float(os.environ.get("CHURN_SECONDS", "6"))
 CLIENTS = 60
-# Memory is measured after the first third, when everything has been in use once.
+# Memory is measured after the first third, when everything has been used once.
 WARM_UP = 1 / 3
-# What a flat line may rise by: caches that fill, and one page of histories.
+# Memory that caches and one page of histories may still add.
 GROWTH_MB = 12.0
 
 
 class Churner:
-    """One client over many visits; keeps nothing but what it must check."""
+    """One client over many visits. It keeps only what it must check."""
 
     def __init__(self, path: str, token: str) -> None:
         self.path = path
@@ -55,12 +55,12 @@ class Churner:
         self.visits += 1
 
     def leave(self, crowd: Crowd) -> None:
-        """Vanish, and check what this visit brought against the ones before."""
+        """Vanish, and compare the events of this visit with those of the earlier ones."""
         assert self.member is not None
         crowd.drop([self.member])
         assert self.member.failure is None, self.member.failure
         for event in list(self.member.events):
-            # What came after this copy was made counts as not read.
+            # Events that arrive after this copy was made count as not read.
             self.last_event_id = event.id or self.last_event_id
             if event.type == "order_update":
                 version = event.data["version"]
@@ -77,7 +77,7 @@ def resident_mb(pid: int) -> float:
 
 
 @pytest.mark.timeout(SECONDS + 180)
-def test_churn_ends_with_gauges_at_zero_and_memory_flat(
+def test_churn_leaves_gauges_at_zero_and_memory_flat(
     start_own: Callable[..., ServiceServer], tell: Callable[[str], None]
 ) -> None:
     server = start_own()
@@ -104,7 +104,7 @@ def test_churn_ends_with_gauges_at_zero_and_memory_flat(
         with Crowd(server.url) as crowd:
             for churner in churners:
                 churner.come(crowd)
-            # Everyone has a place to come back to; from there on nobody misses anything.
+            # Every client now has a place to return to. From here on it must not miss an event.
             members = [churner.member for churner in churners if churner.member is not None]
             crowd.wait_for_all(members, lambda member: bool(member.events))
             started = time.monotonic()
@@ -115,11 +115,11 @@ def test_churn_ends_with_gauges_at_zero_and_memory_flat(
                 for churner in dice.sample(churners, 6):
                     churner.leave(crowd)
                     churner.come(crowd)
-                # Sometimes before the greeting is there, sometimes long after.
+                # A client leaves sometimes before its greeting arrives, sometimes long after.
                 time.sleep(dice.choice((0.0, 0.005, 0.05)))
             is_over.set()
             floor.join(10)
-            # The last visit brings everyone up to date.
+            # The last visit brings every client up to date.
             for churner in churners:
                 churner.leave(crowd)
                 churner.come(crowd)

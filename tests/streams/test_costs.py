@@ -1,4 +1,4 @@
-"""What the whole process pays for streams, counted by the kernel: gunicorn's share is in it."""
+"""The costs of streams for the whole process, with gunicorn's share, as the kernel counts them."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from pathlib import Path
 from tests.support.crowd import Crowd, Member
 from tests.support.service_server import ServiceServer
 
-#: Kibibytes of a worker's memory for one more idle stream. 2.0 when this was
-#: written; a greenlet that stayed behind would add eight.
+#: Kibibytes of a worker's memory for one more idle stream. Measured: 2.0. A greenlet that
+#: stayed behind would add eight.
 MOST_KIB_PER_STREAM = 5.0
 
 
 def memory_kib(pid: int) -> int:
-    """Return what the process alone would give back (PSS)."""
+    """Return the memory that only this process uses (PSS)."""
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
 
 
 def write_calls(pid: int) -> int:
-    """Return how often the process has written to anything."""
+    """Return how many write calls the process has made."""
     lines = Path(f"/proc/{pid}/io").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("syscw:"))
 
 
-def test_a_stream_leaves_nothing_of_its_request_behind(server: ServiceServer) -> None:
+def test_stream_keeps_no_memory_of_its_request(server: ServiceServer) -> None:
     def some(number: int) -> list[tuple[str, str, None]]:
         return [
             ("/sse/session/table-7", server.token("customer", "table-7"), None)
@@ -35,7 +35,7 @@ def test_a_stream_leaves_nothing_of_its_request_behind(server: ServiceServer) ->
 
     [worker] = server.worker_pids
     with Crowd(server.url) as crowd:
-        # What start-up has left free serves the first ones.
+        # The first streams use memory that is free since the start.
         crowd.gather(some(200))
         before = memory_kib(worker)
         crowd.gather(some(600))
@@ -43,12 +43,12 @@ def test_a_stream_leaves_nothing_of_its_request_behind(server: ServiceServer) ->
 
 
 def has_heard_all(member: Member) -> bool:
-    """Whether three updates have come, and the refresh behind the last of them."""
+    """Whether three updates have come, and after the last of them the refresh."""
     types = [event.type for event in list(member.events) if event.type != "heartbeat"]
     return types.count("order_update") == 3 and types[-1] == "cache_refresh"
 
 
-def test_an_event_is_one_write_to_each_stream(server: ServiceServer) -> None:
+def test_event_costs_one_write_per_stream(server: ServiceServer) -> None:
     [worker] = server.worker_pids
     token = server.token("customer", "table-7")
     with Crowd(server.url) as crowd:
@@ -59,23 +59,23 @@ def test_an_event_is_one_write_to_each_stream(server: ServiceServer) -> None:
         crowd.wait_for_all(members, has_heard_all)
         deliveries = sum(len(member.events) - 1 for member in members)
         writes = write_calls(worker) - before
-    # Beside them a few lines of log, and the database's own.
+    # The other writes are a few log lines and those of the database.
     assert writes < deliveries + 200
 
 
 def watched_descriptors(pid: int) -> int:
-    """Return how many descriptors the process waits for (epoll's entries)."""
+    """Return how many descriptors the process watches (the entries of epoll)."""
     count = 0
     for path in Path(f"/proc/{pid}/fdinfo").iterdir():
-        with suppress(FileNotFoundError):  # closed meanwhile
+        with suppress(FileNotFoundError):  # the descriptor was closed in between
             count += path.read_text().count("tfd:")
     return count
 
 
-def test_a_stream_on_a_used_connection_leaves_no_stale_entry_in_epoll(
+def test_stream_on_a_used_connection_leaves_no_stale_entry_in_epoll(
     server: ServiceServer,
 ) -> None:
-    """At the first event on one, libev would register every open socket anew."""
+    """With the first event on a stale entry, libev would register every open socket again."""
     [worker] = server.worker_pids
     headers = {"Authorization": f"Bearer {server.token('customer', 'table-7')}"}
     before = watched_descriptors(worker)

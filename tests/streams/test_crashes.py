@@ -14,13 +14,13 @@ from waiter_service.store.models import OutboxRow
 
 
 def freeze(server: ServiceServer) -> None:
-    """Keep the server from announcing what is committed from now on."""
+    """Keep the server from announcing changes that are committed from now on."""
     for pid in server.worker_pids:
         os.kill(pid, signal.SIGSTOP)
 
 
 def listen_from_the_beginning(server: ServiceServer, waiter_id: str) -> SseClient:
-    """Follow a waiter's stream and all that is in its history."""
+    """Follow a waiter's stream with everything in its history."""
     fresh = server.listen_waiter(waiter_id)
     epoch = fresh.last_event_id.rpartition("-")[0]
     fresh.close()
@@ -31,7 +31,7 @@ def wait_until_announced(server: ServiceServer) -> None:
     wait_until(lambda: server.service.pending_count() == 0, 10, "changes are not announced")
 
 
-def test_change_that_was_not_announced_before_the_crash_is_announced_after_it_once(
+def test_change_not_announced_before_a_crash_is_announced_once_after_it(
     server: ServiceServer,
 ) -> None:
     guest, anna = server.listen_session("table-7"), server.listen_waiter("anna")
@@ -53,7 +53,7 @@ def test_change_that_was_not_announced_before_the_crash_is_announced_after_it_on
     again.expect_nothing(0.5, "cache_refresh")
 
 
-def test_client_that_comes_back_after_a_crash_is_told_to_load_everything_and_hears_what_follows(
+def test_client_that_reconnects_after_a_crash_gets_a_resync_and_later_events(
     server: ServiceServer,
 ) -> None:
     anna = server.listen_waiter("anna")
@@ -74,14 +74,14 @@ def test_client_that_comes_back_after_a_crash_is_told_to_load_everything_and_hea
     assert len(again.of_type("cache_refresh")) <= 2
 
 
-def test_change_that_the_dead_process_had_claimed_is_announced_by_the_next_one_at_once(
+def test_next_process_announces_a_claimed_change_of_the_dead_one_at_once(
     server: ServiceServer,
 ) -> None:
-    """It holds the lock of the folder, so it knows that no other process announces."""
+    """The next process holds the lock of the folder, so no other process can be announcing."""
     freeze(server)
     server.service.update_order_status("ord-1", "InProgress")
     with server.service.database.writing() as orm:
-        orm.execute(update(OutboxRow).values(claimed_by="one that is killed", attempts=1))
+        orm.execute(update(OutboxRow).values(claimed_by="a dead process", attempts=1))
     server.kill()
     server.start()
     wait_until_announced(server)
@@ -91,7 +91,7 @@ def test_change_that_the_dead_process_had_claimed_is_announced_by_the_next_one_a
         assert orm.scalars(select(OutboxRow.id)).all() == []
 
 
-def test_worker_that_is_killed_is_replaced_and_its_clients_come_back(
+def test_killed_worker_is_replaced_and_its_clients_reconnect(
     server: ServiceServer,
 ) -> None:
     anna = server.listen_waiter("anna")

@@ -1,4 +1,4 @@
-"""Front ends served from elsewhere: the listed ones may ask, the others may not."""
+"""Front ends of other origins: the listed ones may read answers, the others may not."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def requests_of_a_front_end(house: SharedServer) -> dict[str, tuple[str, str, di
 def test_listed_origin_may_read_every_answer_with_its_cookie(
     house: SharedServer, name: str
 ) -> None:
-    """Refusals as well: a page must be able to tell why."""
+    """It may read refusals too, because a page must be able to show the reason."""
     method, path, kwargs = requests_of_a_front_end(house)[name]
     answer = ask(house, method, path, headers={"Origin": LISTED}, **kwargs)
     assert answer.headers["Access-Control-Allow-Origin"] == LISTED

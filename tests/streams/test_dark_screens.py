@@ -1,4 +1,4 @@
-"""How long screens are dark over a restart of the only process, and of one of two."""
+"""How long screens stay dark during a restart of the only process, and of one of two."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from tests.support.redis_server import RedisServer
 from tests.support.service_server import ServiceServer
 
 STREAMS = 2000
-# The promise, and what a busy machine of the tests may add to it.
+# The promised figure, and the factor that a busy test machine may add.
 DARK_SECONDS, SLACK = 2.0, 2.0
-# With another instance there to take the streams, the wait they are told is all there is. A
-# person sees no gap of it, nor one of a quarter of a second.
+# When another instance takes the streams, a screen only waits as long as its ``closing`` event
+# says. A person does not notice that gap, and not one of a quarter of a second either.
 LONGEST_WAIT_SECONDS, SEEN_SECONDS = 0.05, 0.25
 
 
 class Screen:
-    """A guest's screen, which comes back when it was told to, as often as it takes."""
+    """A guest's screen. It reconnects when it was told to, as often as necessary."""
 
     def __init__(self, server: ServiceServer, number: int) -> None:
         self._path = f"/sse/session/guest-{number}"
@@ -36,7 +36,7 @@ class Screen:
         self.member: Member | None = None
 
     def look(self, crowd: Crowd) -> None:
-        """Note that the stream has ended or is back, and try again once it is time to."""
+        """Record that the stream has ended or is back, and reconnect once it is time."""
         now = time.monotonic()
         if self.member is not None and self.member.ended_at is not None:
             if self._went_dark_at is None:
@@ -57,8 +57,8 @@ class Screen:
 
     @property
     def is_live(self) -> bool:
-        # What comes first is the connection event. Looked at often, this must cost little:
-        # the screens share the machine with the server.
+        # The first event is the connection event. This check runs often and must cost little,
+        # because the screens share the machine with the server.
         return self.member is not None and bool(self.member.events)
 
 
@@ -69,16 +69,16 @@ def restart(server: ServiceServer) -> None:
 
 
 def watch(screens: list[Screen], server: ServiceServer, crowd: Crowd) -> list[float]:
-    """Restart ``server`` and return for how long each screen was dark, the shortest first.
+    """Restart ``server`` and return how long each screen was dark, the shortest time first.
 
-    Screens whose stream ends come back through ``crowd``.
+    Screens whose stream ends reconnect through ``crowd``.
     """
     restarting = threading.Thread(target=restart, args=[server])
     restarting.start()
     give_up_at = time.monotonic() + 60
     away = screens
     while away:
-        assert time.monotonic() < give_up_at, "not all screens are back"
+        assert time.monotonic() < give_up_at, "not all screens have reconnected"
         for screen in away:
             screen.look(crowd)
         away = [screen for screen in away if screen.dark_seconds is None]
@@ -88,7 +88,7 @@ def watch(screens: list[Screen], server: ServiceServer, crowd: Crowd) -> list[fl
     return sorted(screen.dark_seconds or 0.0 for screen in screens)
 
 
-def light(screens: list[Screen], crowd: Crowd) -> None:
+def connect_all(screens: list[Screen], crowd: Crowd) -> None:
     """Open a stream for each screen."""
     for screen in screens:
         screen.look(crowd)
@@ -97,13 +97,13 @@ def light(screens: list[Screen], crowd: Crowd) -> None:
 
 
 @pytest.mark.long
-def test_restart_of_the_only_process_leaves_no_screen_dark_for_more_than_two_seconds(
+def test_no_screen_is_dark_for_more_than_two_seconds_when_the_only_process_restarts(
     start_own: Callable[..., ServiceServer], tell: Callable[[str], None]
 ) -> None:
     server = start_own(SSE_DRAIN_SECONDS=10)
     screens = [Screen(server, number) for number in range(STREAMS)]
     with Crowd(server.url) as crowd:
-        light(screens, crowd)
+        connect_all(screens, crowd)
         dark = watch(screens, server, crowd)
     half, longest = dark[STREAMS // 2], dark[-1]
     tell(f"{STREAMS} screens: dark for {half:.2f} s, and at most for {longest:.2f} s")
@@ -117,12 +117,12 @@ def test_restart_of_one_of_two_instances_leaves_no_screen_dark(
     redis_server: RedisServer,
     tell: Callable[[str], None],
 ) -> None:
-    # As shipped: the streams come to the other one as evenly as they do in a restaurant.
+    # With the shipped drain time, so streams move to the other instance as evenly as in production.
     one = start_own(REDIS_URL=redis_server.url, SSE_DRAIN_SECONDS=10)
     other = start_own(REDIS_URL=redis_server.url, DATABASE_URL=one.database_url)
     screens = [Screen(one, number) for number in range(STREAMS)]
     with Crowd(one.url) as crowd, Crowd(other.url) as others:
-        light(screens, crowd)
+        connect_all(screens, crowd)
         dark = watch(screens, one, others)
     half, longest = dark[STREAMS // 2], dark[-1]
     tell(f"{STREAMS} screens of one of two: dark for {half:.2f} s, at most for {longest:.2f} s")

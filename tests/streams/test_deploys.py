@@ -1,4 +1,4 @@
-"""Stopping, restarting and reloading: every stream is sent away, and nothing is lost."""
+"""Stop, restart and reload: every stream gets its closing event, and no event is lost."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from tests.support.service_server import ServiceServer
 from tests.support.waiting import wait_until
 
 STREAMS = 1000
-# Longer than all of a test: nobody takes over the streams, so nothing waits for it.
+# Longer than a test. No test waits for it, because no process takes over the streams.
 DRAIN_SECONDS = 60.0
-# What the worker needs to notice SIGTERM, and a busy machine to do the rest.
+# The time that a worker needs to notice SIGTERM, and that a busy machine may add.
 SLACK_SECONDS = 3.0
-# Until gunicorn's master has noticed, and both interpreters have ended.
+# The time until gunicorn's master has noticed, and both interpreters have ended.
 EXIT_SECONDS = 8.0
 
 
 def places(
     server: ServiceServer, members: Sequence[Member] = (), *, number: int = STREAMS
 ) -> list[tuple[str, str, str | None]]:
-    """Return who listens: the guest at table 7, anna, and many other guests.
+    """Return the streams of the guest at table 7, of anna and of many other guests.
 
-    With ``members`` they come back to where those have been.
+    With ``members``, they resume from the places of those members.
     """
     paths = [f"/sse/session/guest-{n}" for n in range(number - 2)]
     paths = ["/sse/session/table-7", "/sse/waiter/anna", *paths]
@@ -43,7 +43,7 @@ def statuses(*visits: Member) -> list[str]:
     return [event.data["status"] for member in visits for event in member.of_type("order_update")]
 
 
-def have_heard(number: int, *visits: Member) -> bool:
+def have_received(number: int, *visits: Member) -> bool:
     return len(statuses(*visits)) >= number
 
 
@@ -56,12 +56,12 @@ def assert_sent_away(members: Sequence[Member], *, back_in_ms: tuple[int, int]) 
         assert member.is_complete, f"{member.path} was cut off"
 
 
-def assert_in_peace(server: ServiceServer) -> None:
+def assert_no_trouble(server: ServiceServer) -> None:
     for trouble in ("SIGKILL", "WORKER TIMEOUT", "Worker graceful timeout", " ERROR "):
         assert trouble not in server.log, server.log[-3000:]
 
 
-def test_thousand_streams_that_nobody_takes_over_are_sent_away_together_and_resume_whole(
+def test_thousand_streams_without_a_successor_close_together_and_miss_nothing(
     start_own: Callable[..., ServiceServer], tell: Callable[[str], None]
 ) -> None:
     server = start_own(SSE_DRAIN_SECONDS=DRAIN_SECONDS)
@@ -86,7 +86,7 @@ def test_thousand_streams_that_nobody_takes_over_are_sent_away_together_and_resu
         )
         assert_sent_away(members, back_in_ms=(600, 1200))
         waits = {member.events[-1].data["reconnectInMs"] for member in members}
-        assert len(waits) > STREAMS / 4, "they would come back as a storm"
+        assert len(waits) > STREAMS / 4, "the clients would reconnect at the same moment"
         for member in (guest, anna):
             told = [event.type for event in member.events if event.type != "heartbeat"]
             assert told == [
@@ -96,24 +96,24 @@ def test_thousand_streams_that_nobody_takes_over_are_sent_away_together_and_resu
                 "closing",
             ]
         assert " drained" in server.log
-        assert_in_peace(server)
+        assert_no_trouble(server)
 
-        # Life goes on while nobody serves.
+        # Changes continue while no process serves.
         server.service.update_order_status("ord-1", "InProgress")
         server.restart()
         again = crowd.gather(places(server, members), timeout=30)
         server.service.update_order_status("ord-1", "Complete")
         expected = ["Acknowledged", "InProgress", "Complete"]
         for before, after in zip(members[:2], again[:2], strict=True):
-            wait_until(partial(have_heard, 3, before, after), 10)
+            wait_until(partial(have_received, 3, before, after), 10)
             assert statuses(before, after) == expected
             assert after.events[0].data["resumed"] is True
         others = {event.type for member in again[2:] for event in member.events}
-        assert others <= {"connection", "heartbeat"}, "nobody is told to load everything again"
+        assert others <= {"connection", "heartbeat"}, "no other stream gets a resync"
         assert sum(member.events[0].data["resumed"] for member in again) == STREAMS
 
 
-def test_reload_serves_until_the_new_worker_takes_over_and_nothing_is_lost(
+def test_old_worker_serves_during_a_reload_until_the_new_one_takes_over(
     start_own: Callable[..., ServiceServer],
 ) -> None:
     server = start_own(SSE_DRAIN_SECONDS=DRAIN_SECONDS)
@@ -125,7 +125,7 @@ def test_reload_serves_until_the_new_worker_takes_over_and_nothing_is_lost(
 
         os.kill(server.pid, signal.SIGHUP)
         wait_until(lambda: server.log.count("Booting worker") == 2, 10, "no new worker")
-        # While the new one starts, the old one relays, and lets newcomers in.
+        # While the new worker starts, the old one relays and accepts new streams.
         newcomer = crowd.gather([("/sse/waiter/ben", server.token("waiter", "ben"), None)])[0]
         server.service.update_order_status("ord-1", "InProgress")
         wait_until(lambda: "draining" in server.log, 20, "the old worker does not drain")
@@ -133,22 +133,22 @@ def test_reload_serves_until_the_new_worker_takes_over_and_nothing_is_lost(
 
         everyone = [*members, newcomer]
         crowd.wait_for_all(everyone, lambda member: member.ended_at is not None, 20)
-        # The new one waits already.
+        # The new worker is already waiting.
         assert_sent_away(everyone, back_in_ms=(200, 500))
-        # Whoever connects now waits for the new one, and is not refused.
+        # A client that connects now waits for the new worker and is not refused.
         again = crowd.gather(places(server, members, number=40))
         wait_until(lambda: old_worker not in server.worker_pids, 20, "the old worker stays")
         server.service.update_order_status("ord-1", "Delivered")
         expected = ["Acknowledged", "InProgress", "Complete", "Delivered"]
         for before, after in zip(members[:2], again[:2], strict=True):
-            wait_until(partial(have_heard, 4, before, after), 10)
+            wait_until(partial(have_received, 4, before, after), 10)
             assert statuses(before, after) == expected
             assert after.events[0].data["resumed"] is True
         assert server.open_streams() == 40
-    assert_in_peace(server)
+    assert_no_trouble(server)
 
 
-def test_stopping_does_not_wait_for_a_reader_that_stopped(
+def test_stop_does_not_wait_for_a_stalled_reader(
     start_own: Callable[..., ServiceServer],
 ) -> None:
     server = start_own(SSE_DRAIN_SECONDS=0.5)
@@ -162,13 +162,13 @@ def test_stopping_does_not_wait_for_a_reader_that_stopped(
     reading.wait_ended(0.5 + SLACK_SECONDS)
     assert server.wait_exit(EXIT_SECONDS) == 0
     assert reading.events[-1].type == "closing"
-    assert_in_peace(server)
+    assert_no_trouble(server)
 
 
-def test_interrupt_says_goodbye_and_does_not_take_its_time(
+def test_interrupt_closes_all_streams_at_once(
     start_own: Callable[..., ServiceServer],
 ) -> None:
-    """Ctrl-C in a terminal: to the master and its workers at once."""
+    """Ctrl-C in a terminal reaches the master and its workers at the same time."""
     server = start_own(SSE_DRAIN_SECONDS=60)
     clients = [server.listen_waiter("anna") for _ in range(5)]
     os.killpg(server.pid, signal.SIGINT)
@@ -176,4 +176,4 @@ def test_interrupt_says_goodbye_and_does_not_take_its_time(
         client.wait_ended(5)
         assert client.events[-1].data["code"] == "draining"
     assert server.wait_exit(10) == 0
-    assert_in_peace(server)
+    assert_no_trouble(server)

@@ -1,4 +1,4 @@
-"""No connection lasts without end, and none keeps the health checks out; with no nginx in front."""
+"""Every connection has a deadline, and health checks always find a place, without nginx."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HEALTH_PATHS = ("/health/live", "/sse/health", "/metrics")
 def server(
     seeded_sqlite: Path, tmp_path_factory: pytest.TempPathFactory, fast_connect: str
 ) -> Iterator[ServiceServer]:
-    """The shipped configuration, with deadlines of a second, and a pool of 20 and 100."""
+    """The shipped configuration with deadlines of one second, and a pool of 20 and 100 places."""
     directory = tmp_path_factory.mktemp("server")
     url = copy_sqlite(seeded_sqlite, directory)
     server = ServiceServer(directory, url, SSE_FAST_CONNECT=fast_connect)
@@ -36,7 +36,7 @@ def server(
 
 @pytest.fixture
 def clients(server: ServiceServer) -> Iterator[Callable[..., list[socket.socket]]]:
-    """Connect a number of clients that each send something and then nothing more."""
+    """Connect ``number`` clients that each send something once and then stay silent."""
     with ExitStack() as stack:
 
         def connect(number: int, sent: Callable[[], bytes] | bytes = b"") -> list[socket.socket]:
@@ -53,13 +53,13 @@ def clients(server: ServiceServer) -> Iterator[Callable[..., list[socket.socket]
 
 
 def is_forgotten(server: ServiceServer) -> bool:
-    """Tell whether the worker holds no connection but the one that may be asking it."""
+    """Return whether the worker holds no connection except the one that asks it."""
     [worker] = server.worker_pids
     return connections(worker, server.port) == 0
 
 
 def rest_of(wire: socket.socket) -> bytes:
-    """Read until the server ends the connection, and fail if it does not."""
+    """Read until the server ends the connection. Fail if it does not end it."""
     answer = b""
     with suppress(ConnectionError):
         while data := wire.recv(65_536):
@@ -72,7 +72,7 @@ def ended(server: ServiceServer, cause: str) -> float:
 
 
 def post(server: ServiceServer, *headers: str, body: str = "") -> bytes:
-    """Return a call by a bearer of its own: the calls of one bearer wait for each other."""
+    """Return a call by a new bearer, because the calls of one bearer wait for each other."""
     lines = [
         "POST /api/sessions HTTP/1.1",
         "Host: house",
@@ -90,13 +90,13 @@ def post(server: ServiceServer, *headers: str, body: str = "") -> bytes:
     [b"", b"GET /sse/wai", b"GET /sse/waiter/anna HTTP/1.1\r\nHost: house\r\n", b"PATCH /api/x"],
     ids=["nothing", "half a line", "half a head", "half a call"],
 )
-def test_a_head_that_does_not_come_ends_its_connection(server, clients, sent: bytes) -> None:
+def test_connection_without_a_complete_head_is_closed(server, clients, sent: bytes) -> None:
     for wire in clients(10, sent):
         assert b"200" not in rest_of(wire)
     wait_until(lambda: is_forgotten(server))
 
 
-def test_a_head_that_comes_a_byte_at_a_time_ends_its_connection(server, clients) -> None:
+def test_connection_with_a_head_that_comes_byte_by_byte_is_closed(server, clients) -> None:
     [wire] = clients(1)
     sent = b"GET /health/live HTTP/1.1\r\nHost: house\r\n" + b"X: y\r\n" * 100
 
@@ -125,7 +125,7 @@ def test_a_head_that_comes_a_byte_at_a_time_ends_its_connection(server, clients)
         (("Content-Length: 100", "Expect: 100-continue"), ""),
     ],
 )
-def test_a_body_that_does_not_come_is_answered_408(server, clients, headers, body) -> None:
+def test_missing_body_is_answered_408(server, clients, headers, body) -> None:
     before = ended(server, "slow_body")
     for wire in clients(15, lambda: post(server, *headers, body=body)):
         answer = rest_of(wire)
@@ -136,7 +136,7 @@ def test_a_body_that_does_not_come_is_answered_408(server, clients, headers, bod
     assert ended(server, "slow_body") == before + 15
 
 
-def test_a_body_that_comes_a_byte_at_a_time_is_answered_408(server, clients) -> None:
+def test_body_that_comes_byte_by_byte_is_answered_408(server, clients) -> None:
     [wire] = clients(1, post(server, "Content-Length: 1000", body="{"))
 
     def is_answered_while_dripping() -> bool:
@@ -150,15 +150,15 @@ def test_a_body_that_comes_a_byte_at_a_time_is_answered_408(server, clients) -> 
     wait_until(is_answered_while_dripping, 10)
 
 
-def test_a_body_that_nobody_waits_for_ends_its_connection_too(server, clients) -> None:
-    """The answer, a refusal, is there before the body."""
+def test_refused_call_without_its_body_ends_its_connection(server, clients) -> None:
+    """The refusal is written before the body arrives."""
     request = b"POST /api/sessions HTTP/1.1\r\nHost: house\r\nContent-Length: 100\r\n\r\n"
     for wire in clients(10, request):
         assert rest_of(wire).startswith(b"HTTP/1.1 401 ")
     wait_until(lambda: is_forgotten(server))
 
 
-def test_answers_that_nobody_reads_end_their_connection(server, clients) -> None:
+def test_connection_with_unread_answers_is_closed(server, clients) -> None:
     request = b"GET /api/openapi.json HTTP/1.1\r\nHost: house\r\n\r\n"
     before = ended(server, "unread_answer")
     wires = clients(3, request * 500)
@@ -166,8 +166,8 @@ def test_answers_that_nobody_reads_end_their_connection(server, clients) -> None
     wait_until(lambda: is_forgotten(server))
 
 
-def test_a_head_of_half_a_megabyte_is_not_read(server, clients) -> None:
-    """Each field is within its limit, and so is their number."""
+def test_head_of_half_a_megabyte_is_not_read(server, clients) -> None:
+    """Each field and the number of fields are within their limits."""
     fields = b"".join(b"X-%d: %s\r\n" % (number, b"y" * 7500) for number in range(63))
     request = b"GET /health/live HTTP/1.1\r\nHost: house\r\n" + fields + b"\r\n"
     for wire in clients(3, request):
@@ -176,16 +176,16 @@ def test_a_head_of_half_a_megabyte_is_not_read(server, clients) -> None:
     assert small.status == 200
 
 
-def test_a_head_that_is_too_large_is_answered_431(server) -> None:
+def test_head_that_is_too_large_is_answered_431(server) -> None:
     fields = b"".join(b"X-%d: %s\r\n" % (number, b"y" * 7500) for number in range(5))
     head = b"GET /health/live HTTP/1.1\r\nHost: house\r\n" + fields
     assert exchange(server.url, head).status == 431
 
 
-def test_health_is_told_while_all_places_are_taken(server, clients) -> None:
+def test_health_checks_are_answered_while_all_places_are_taken(server, clients) -> None:
     waiting = clients(20, lambda: post(server, "Content-Length: 100"))
     wait_until(lambda: connections(server.worker_pids[0], server.port) == 20)
-    clients(60)  # silent, in the places that are kept
+    clients(60)  # silent clients in the reserved places
 
     for path in HEALTH_PATHS:
         answer = exchange(server.url, f"GET {path} HTTP/1.1\r\nHost: house\r\n\r\n".encode())
@@ -196,7 +196,7 @@ def test_health_is_told_while_all_places_are_taken(server, clients) -> None:
     wait_until(lambda: is_forgotten(server))
 
 
-def test_anybody_else_is_told_503_while_all_places_are_taken(server, clients) -> None:
+def test_other_calls_are_answered_503_while_all_places_are_taken(server, clients) -> None:
     before = ended(server, "full")
     token = server.token("waiter", "anna")
     clients(20, lambda: post(server, "Content-Length: 100"))
@@ -213,7 +213,7 @@ def test_anybody_else_is_told_503_while_all_places_are_taken(server, clients) ->
     assert call.header("Retry-After") == "2"
     assert call.header("Content-Type") == "application/problem+json"
     assert b'"requestId"' in call.body
-    # A browser's EventSource would never come back from a status.
+    # After a status, a browser's EventSource would not reconnect.
     assert stream.status == 200
     assert b"event: closing" in stream.body
     assert b"server_full" in stream.body

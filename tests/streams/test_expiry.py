@@ -1,4 +1,4 @@
-"""A stream ends with its token, and its client is told."""
+"""A stream ends with its token, and its client gets the reason."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ def assert_ends_with_its_token(client: SseClient, expires_at: float) -> None:
     assert closing.data["code"] == "token_expired"
     assert closing.data["reconnect"] is True
     assert closing.data["reason"]
-    assert closing.id is None, "it must not become the place to resume from"
+    assert closing.id is None, "the closing event must not become the place to resume from"
     client.wait_ended(1)
-    assert client.failure is None, "the response ends as HTTP has it"
+    assert client.failure is None, "the response must end properly"
     assert client.events[-1] is closing
 
 
 @pytest.mark.parametrize("role", ["customer", "waiter"])
-def test_stream_ends_within_a_second_of_its_tokens_expiry_and_says_so(
+def test_stream_ends_within_a_second_after_its_token_expires_with_that_reason(
     table: Table, role: str
 ) -> None:
     expires_at = time.time() + 1.5
@@ -40,7 +40,7 @@ def test_stream_ends_within_a_second_of_its_tokens_expiry_and_says_so(
     assert not other.has_ended
 
 
-def test_client_goes_on_with_its_next_token_where_the_last_one_ended(table: Table) -> None:
+def test_client_resumes_with_its_next_token(table: Table) -> None:
     token = table.house.token("customer", table.session_id, exp=time.time() + 1.2)
     client = table.listen_guest(token=token)
     table.move_order("InProgress")

@@ -1,4 +1,4 @@
-"""Requests that no honest client sends: a clear answer, never a 500, nothing half done."""
+"""Requests that no honest client sends get a clear answer, never a 500, and change nothing."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def assert_refused(answer: RawAnswer) -> None:
     assert b"Traceback" not in answer.body
 
 
-def test_ten_megabytes_to_the_token_endpoint_are_safely_handled(house: SharedServer) -> None:
+def test_token_endpoint_survives_ten_megabytes(house: SharedServer) -> None:
     token = house.token("waiter", "anna")
     head = (
         "POST /sse/token HTTP/1.1\r\nHost: house\r\n"
@@ -46,7 +46,7 @@ def test_ten_megabytes_to_the_token_endpoint_are_safely_handled(house: SharedSer
         f"Content-Length: {TEN_MEGABYTES}\r\n\r\n"
     )
     answer = send(house, head.encode() + b"x" * TEN_MEGABYTES)
-    # Nothing in the body is asked for: it is either not looked at or refused.
+    # The endpoint needs nothing of this body, so it ignores or refuses it.
     assert answer.status in (200, 400, 413), answer
     assert house.get("/sse/health").ok
 
@@ -54,9 +54,7 @@ def test_ten_megabytes_to_the_token_endpoint_are_safely_handled(house: SharedSer
 @pytest.mark.parametrize(
     "body", [b"{", b"[]", b"null", b'{"token":', b"\xff\xfe", b'{"a":' * 20_000, b"\0" * 100]
 )
-def test_broken_json_to_the_token_endpoint_is_safely_handled(
-    house: SharedServer, body: bytes
-) -> None:
+def test_token_endpoint_survives_broken_json(house: SharedServer, body: bytes) -> None:
     answer = house.post(
         "/sse/token",
         token=house.token("waiter", "anna"),
@@ -69,7 +67,7 @@ def test_broken_json_to_the_token_endpoint_is_safely_handled(
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "BREW"])
-def test_streams_are_got_and_nothing_else(house: SharedServer, method: str) -> None:
+def test_streams_accept_no_method_except_get_and_head(house: SharedServer, method: str) -> None:
     answer = get(house, "/sse/waiter/anna", method=method)
     assert answer.status == 405
     assert answer.header("Content-Type") == "application/problem+json"
@@ -84,7 +82,7 @@ def test_head_is_answered_at_once_and_opens_no_stream(house: SharedServer) -> No
     assert house.open_streams() == 0
 
 
-def test_path_that_is_none_is_a_problem_document(house: SharedServer) -> None:
+def test_unknown_path_is_answered_404_with_a_problem_document(house: SharedServer) -> None:
     for path in ("/sse/", "/sse/session/", "/sse/nothing/anna", "/nowhere"):
         answer = get(house, path)
         assert answer.status == 404, path
@@ -120,7 +118,7 @@ def test_strange_target_is_refused(house: SharedServer, path: str) -> None:
     "place",
     ["%00", "%0d%0a%0d%0adata:%20forged", "%e2%80%a8", "x" * 2000, "-", "%ff", "a-1&lastEventId=b"],
 )
-def test_strange_place_is_a_resync_and_no_error(house: SharedServer, place: str) -> None:
+def test_strange_place_causes_a_resync_and_no_error(house: SharedServer, place: str) -> None:
     token = house.token("waiter", "anna")
     client = SseClient(f"{house.url}/sse/waiter/anna?lastEventId={place}", token=token)
     client.next("connection")
@@ -144,7 +142,7 @@ def test_strange_place_is_a_resync_and_no_error(house: SharedServer, place: str)
         b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     ],
 )
-def test_what_is_no_http_ends_without_harm(house: SharedServer, request_: bytes) -> None:
+def test_bytes_that_are_not_http_do_no_harm(house: SharedServer, request_: bytes) -> None:
     with socket.create_connection(("127.0.0.1", house.port), timeout=10) as wire:
         wire.sendall(request_)
         wire.shutdown(socket.SHUT_WR)
@@ -172,13 +170,13 @@ def test_http_1_0_client_gets_a_stream_that_ends_with_its_connection(
         lines = [reader.readline() for _ in range(5)]
         assert lines[0] == b"event: connection\n"
         assert lines[3] == b"\n"
-        # No chunk sizes in between: heartbeats come bare.
+        # HTTP/1.0 has no chunks, so the heartbeat follows without a chunk size.
         assert lines[4] == b"event: heartbeat\n"
         reader.close()
     wait_until(lambda: house.open_streams() == 0, 2)
 
 
-def test_client_that_hangs_up_in_the_middle_of_its_request_leaves_nothing(
+def test_client_that_hangs_up_during_its_request_leaves_no_stream(
     house: SharedServer,
 ) -> None:
     for cut in (10, 40, 80):

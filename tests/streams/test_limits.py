@@ -1,4 +1,4 @@
-"""How many streams are let in, and how fast; a full server still answers."""
+"""How many streams may open, and how fast. A full server still answers."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def refusal(server: ServiceServer, waiter_id: str) -> SseRefused:
     return caught.value
 
 
-def assert_says_when_to_come_back(refused: SseRefused, status: int) -> None:
+def assert_tells_when_to_retry(refused: SseRefused, status: int) -> None:
     assert refused.status == status
     assert refused.headers["content-type"] == "application/problem+json"
     assert 1 <= int(refused.headers["retry-after"]) <= 60
@@ -61,7 +61,7 @@ def assert_says_when_to_come_back(refused: SseRefused, status: int) -> None:
 
 
 def assert_is_refused_in_band(server: ServiceServer, headers: dict[str, str], code: str) -> None:
-    """As a browser is: by a stream that says why and ends."""
+    """Assert that a stream opens, gives the reason and ends, as browsers need it."""
     token = server.token("waiter", "anna")
     with SseClient(f"{server.url}/sse/waiter/anna", token=token, headers=headers) as client:
         closing = client.next("closing").data
@@ -73,9 +73,9 @@ def assert_is_refused_in_band(server: ServiceServer, headers: dict[str, str], co
 
 
 @pytest.mark.parametrize(
-    "headers", [{}, {"Origin": "https://elsewhere.example.com"}], ids=["short way", "long way"]
+    "headers", [{}, {"Origin": "https://elsewhere.example.com"}], ids=["door", "blueprint"]
 )
-def test_event_stream_client_is_refused_in_band_whichever_way_it_comes(
+def test_event_stream_client_is_refused_in_band_by_door_and_blueprint(
     server: SharedServer, headers: dict[str, str]
 ) -> None:
     for _ in range(PER_PRINCIPAL):
@@ -83,7 +83,7 @@ def test_event_stream_client_is_refused_in_band_whichever_way_it_comes(
     assert_is_refused_in_band(server, headers, "too_many_streams")
 
 
-def test_peer_that_is_not_trusted_is_refused_in_band_whatever_it_asks_for(
+def test_untrusted_peer_is_refused_in_band_even_if_it_asks_for_a_status(
     start_own: Callable[..., ServiceServer],
 ) -> None:
     server = start_own(SSE_MAX_STREAMS_PER_WORKER=1, FORWARDED_ALLOW_IPS="192.0.2.0/24")
@@ -94,19 +94,19 @@ def test_peer_that_is_not_trusted_is_refused_in_band_whatever_it_asks_for(
 
 
 def test_limits_hold_and_a_full_server_still_answers(server: ServiceServer) -> None:
-    # A bearer may have so many, and no more; others are not concerned.
+    # A bearer may open a limited number of streams, and other bearers are not affected.
     annas = [server.listen_waiter("anna") for _ in range(PER_PRINCIPAL)]
-    assert_says_when_to_come_back(refusal(server, "anna"), 429)
+    assert_tells_when_to_retry(refusal(server, "anna"), 429)
     ben = server.listen_waiter("ben")
     annas.pop().close()
     wait_until(lambda: server.open_streams() == PER_PRINCIPAL)
     annas.append(server.listen_waiter("anna"))
 
-    # The worker may have so many, and no more; the rest of it goes on.
+    # The worker may open a limited number of streams, and its other work continues.
     with Crowd(server.url) as crowd:
         crowd.gather(guests(server, PER_WORKER - PER_PRINCIPAL - 1))
         assert server.open_streams() == PER_WORKER
-        assert_says_when_to_come_back(refusal(server, "carl"), 503)
+        assert_tells_when_to_retry(refusal(server, "carl"), 503)
         health = server.get("/sse/health")
         assert health.status_code == 200
         assert health.json()["activeConnections"]["total"] == PER_WORKER
@@ -115,6 +115,6 @@ def test_limits_hold_and_a_full_server_still_answers(server: ServiceServer) -> N
         assert server.get("/api/waiters/anna/floor", token=server.token("waiter", "anna")).ok
         assert not ben.has_ended
 
-    # Whoever leaves makes room.
+    # A stream that ends makes room.
     wait_until(lambda: server.open_streams() == PER_PRINCIPAL + 1)
     server.listen_waiter("carl")

@@ -1,4 +1,4 @@
-"""Somebody changes an order, and the guest's and the waiter's screens show it at once."""
+"""A changed order appears at once on the screens of the guest and the waiter."""
 
 from __future__ import annotations
 
@@ -13,13 +13,11 @@ from tests.support.tables import Table
 def assert_happened_since(began: datetime, event: SseEvent) -> None:
     moment = datetime.fromisoformat(event.data["timestamp"])
     assert event.data["timestamp"].endswith("Z")
-    # To the millisecond, rounded or cut off.
+    # Timestamps have milliseconds, rounded or cut off.
     assert began - timedelta(milliseconds=1) <= moment <= datetime.now(UTC)
 
 
-def test_stream_begins_with_the_published_greeting_to_the_letter(
-    house: SharedServer, table: Table
-) -> None:
+def test_stream_begins_with_the_published_greeting(house: SharedServer, table: Table) -> None:
     guest, waiter = table.listen_guest(), table.listen_waiter()
     for client, key, subject in (
         (guest, "sessionId", table.session_id),
@@ -89,7 +87,7 @@ def test_change_on_the_command_line_is_on_both_screens(table: Table) -> None:
         assert client.next("cache_refresh").data["affectedData"] == ["requests", "analytics"]
 
 
-def test_new_request_is_an_update_from_nothing(table: Table) -> None:
+def test_new_request_is_an_update_without_a_previous_status(table: Table) -> None:
     guest = table.listen_guest()
     request = table.service.create_request(table.session_id, "bill").request
     update = guest.next("request_update").data
@@ -98,7 +96,7 @@ def test_new_request_is_an_update_from_nothing(table: Table) -> None:
     assert update["version"] == 1
 
 
-def test_neighbours_hear_nothing_of_it(house: SharedServer, table: Table) -> None:
+def test_change_does_not_reach_other_tables_and_waiters(house: SharedServer, table: Table) -> None:
     guest = table.listen_guest()
     neighbours = [
         house.listen_session("table-5"),
@@ -111,7 +109,7 @@ def test_neighbours_hear_nothing_of_it(house: SharedServer, table: Table) -> Non
         neighbour.expect_nothing(0.3)
 
 
-def test_ids_rise_by_one_and_come_with_every_event_but_heartbeats(table: Table) -> None:
+def test_every_event_except_heartbeats_has_an_id_that_rises_by_one(table: Table) -> None:
     guest = table.listen_guest()
     table.move_order("InProgress", "Complete", "Delivered")
     guest.next("cache_refresh")
@@ -124,7 +122,7 @@ def test_ids_rise_by_one_and_come_with_every_event_but_heartbeats(table: Table) 
     assert all(event.id is None for event in guest.of_type("heartbeat"))
 
 
-def test_quiet_stream_hears_a_named_heartbeat(table: Table) -> None:
+def test_quiet_stream_gets_a_named_heartbeat(table: Table) -> None:
     began = datetime.now(UTC)
     guest = table.listen_guest()
     beat = guest.next("heartbeat")
@@ -132,7 +130,7 @@ def test_quiet_stream_hears_a_named_heartbeat(table: Table) -> None:
     assert_happened_since(began, beat)
 
 
-def test_what_people_type_arrives_unharmed_and_in_ascii(table: Table) -> None:
+def test_typed_text_arrives_unchanged_and_in_ascii(table: Table) -> None:
     guest, waiter = table.listen_guest(), table.listen_waiter()
     note = "no garlic\u2028please\nevent: forged\ndata: {}\n\n🍕"
     table.service.place_order(
@@ -153,7 +151,7 @@ def test_what_people_type_arrives_unharmed_and_in_ascii(table: Table) -> None:
         }
 
 
-def test_two_streams_of_one_bearer_hear_the_same(table: Table) -> None:
+def test_two_streams_of_one_bearer_get_the_same_events(table: Table) -> None:
     phone, tablet = table.listen_waiter(), table.listen_waiter()
     table.move_order("InProgress")
     for client in (phone, tablet):
@@ -163,7 +161,7 @@ def test_two_streams_of_one_bearer_hear_the_same(table: Table) -> None:
     ]
 
 
-def test_manager_may_look_on(house: SharedServer, table: Table) -> None:
+def test_manager_may_follow_a_session(house: SharedServer, table: Table) -> None:
     manager = house.listen_session(table.session_id, token=house.token("manager", "maria"))
     table.move_order("InProgress")
     assert manager.next("order_update").data["orderId"] == table.order_id

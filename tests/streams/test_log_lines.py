@@ -1,4 +1,4 @@
-"""What the server writes down about its streams, and never a token."""
+"""The log of streams names who follows what, and never contains a token."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def lines_with(server: ServiceServer, message: str) -> list[str]:
     return [line for line in server.log.splitlines() if message in line]
 
 
-def test_log_tells_of_streams_events_and_refreshes_and_of_no_token(
+def test_log_records_streams_events_and_refreshes_without_a_token(
     server: ServiceServer,
 ) -> None:
-    """Whatever way a token comes in, refused or not, at the chattiest level."""
+    """However a token arrives, refused or not, and at the most detailed level."""
     full = server.token("customer", "table-7")
     stream_token = server.post("/sse/token", token=full).json()["token"]
     forged = full[:-4] + "AAAA"
@@ -51,7 +51,7 @@ def test_log_tells_of_streams_events_and_refreshes_and_of_no_token(
     log = server.log
     for token in (full, stream_token, forged, expired):
         for part in token.split("."):
-            assert part not in log, "a part of a token in the log"
+            assert part not in log, "the log contains a part of a token"
     assert "eyJ" not in log
 
     connection_id = guest.events[0].data["connectionId"]
@@ -81,10 +81,10 @@ def test_log_tells_of_streams_events_and_refreshes_and_of_no_token(
         assert "events=2" in closed
 
 
-def test_log_names_who_follows_whose_channel_from_where(server: ServiceServer) -> None:
-    """Behind a proxy every connection comes from that; it says for whom."""
+def test_log_names_principal_channel_and_client_of_a_stream(server: ServiceServer) -> None:
+    """Behind a proxy every connection comes from the proxy, which names its client."""
     headers = {"X-Forwarded-For": "198.51.100.1, 203.0.113.9"}
-    for more in ({}, {"Origin": "http://elsewhere"}):  # both ways to a stream
+    for more in ({}, {"Origin": "http://elsewhere"}):  # by the door and by the blueprint
         manager = SseClient(
             f"{server.url}/sse/waiter/anna",
             token=server.token("manager", "mia"),
@@ -97,7 +97,7 @@ def test_log_names_who_follows_whose_channel_from_where(server: ServiceServer) -
             assert said in line
 
 
-def test_log_names_who_was_refused_and_why(server: ServiceServer) -> None:
+def test_log_names_channel_and_reason_of_a_refusal(server: ServiceServer) -> None:
     server.get("/sse/waiter/anna")
     server.get("/sse/waiter/anna", token=server.token("waiter", "ben"))
 

@@ -1,7 +1,7 @@
-"""Whatever one bearer does, others go on, and no answer is large.
+"""Whatever one bearer does, others are served in time, and no answer is large.
 
-What others wait is measured without what the machine makes them wait: the time in
-which the worker or this process is ready to run, and gets no processor.
+The measured wait does not include the time in which the worker or this process is ready to
+run and the machine gives it no processor.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tests.support.programs import REPOSITORY
 from tests.support.service_server import ServiceServer
 from waiter_service.store.models import OrderRow
 
-#: By which one bearer may delay others. Twice of it is a failure.
+#: The promised limit of the delay that one bearer may cause. Twice that is a failure.
 PROMISED_SECONDS = 0.1
 ATTACK_SECONDS = 8.0
 CONNECTIONS = 60
@@ -34,8 +34,7 @@ LARGE_ORDER = json.dumps(
     {"items": [{"name": "\U0001f355" * 50, "quantity": 99}] * 100, "note": "\U0001f355" * 500}
 )
 
-#: The worst that each may do: what is read is long, what is written is large, and
-#: everything is done again and again.
+#: The most expensive calls of each role, repeated: long answers, large writes, streams.
 GUESTS_WORST = [
     "GET /api/sessions/table-7?limit=500",
     f"POST /api/sessions/table-7/orders {LARGE_ORDER}",
@@ -51,7 +50,7 @@ WAITERS_WORST = [
     'PATCH /api/orders/old-000001 {"status":"New"}',
     "GET /sse/waiter/anna",
 ]
-#: With 200 tables at anna's, as many as can be moved at once.
+#: Anna has 200 tables, as many as one transfer may move.
 MANAGERS_WORST = [
     'POST /api/waiters/anna/transfers {"toWaiterId":"carl"}',
     'POST /api/waiters/carl/transfers {"toWaiterId":"anna"}',
@@ -62,7 +61,7 @@ MANAGERS_WORST = [
 
 @contextmanager
 def attack(server: ServiceServer, role: str, subject: str, calls: list[str]) -> Iterator[list[str]]:
-    """Let one bearer do its worst meanwhile; the list tells in the end what was wrong."""
+    """Let one bearer make its calls meanwhile. In the end, the list names what went wrong."""
     command = [sys.executable, "-m", "tests.support.attacker", str(server.port)]
     attacker = subprocess.Popen(
         [*command, server.token(role, subject), str(CONNECTIONS), *calls],
@@ -86,7 +85,7 @@ def attack(server: ServiceServer, role: str, subject: str, calls: list[str]) -> 
 
 
 def longest_wait(server: ServiceServer, seconds: float) -> tuple[float, str]:
-    """Return how long the guests and the waiter of another table wait at most, and for what."""
+    """Return the longest wait of another table's guest and waiter, and the call that waited."""
     guest, ben = server.token("customer", "table-9"), server.token("waiter", "ben")
     calls: dict[str, Callable[[], requests.Response]] = {
         "session": lambda: server.get("/api/sessions/table-9", token=guest),
@@ -110,11 +109,11 @@ def longest_wait(server: ServiceServer, seconds: float) -> tuple[float, str]:
         assert answer.ok, answer.text
         longest = max(longest, (waited, name))
         time.sleep(0.02)
-    raise AssertionError("a cycle has no end")
+    raise AssertionError("the cycle ended")
 
 
 def remember_many_orders(server: ServiceServer, number: int) -> None:
-    """Let table 7 look back on a long evening."""
+    """Give table 7 the many orders of a long evening."""
     now = datetime.now(UTC)
     with server.service.database.writing() as orm:
         rows = [
@@ -135,7 +134,7 @@ def remember_many_orders(server: ServiceServer, number: int) -> None:
 
 
 def open_many_tables(server: ServiceServer, number: int) -> None:
-    """Let anna have so many tables more, and a colleague who may get them."""
+    """Give anna this many more tables, and add a colleague who may take them."""
     server.service.add_waiter("carl", "Carl")
     for table in range(1000, 1000 + number):
         server.service.open_session(table, "anna")
@@ -150,14 +149,14 @@ def open_many_tables(server: ServiceServer, number: int) -> None:
         ("manager", "mia", MANAGERS_WORST),
     ],
 )
-def test_one_bearer_delays_nobody_else(
+def test_one_bearer_does_not_delay_the_others(
     start_server: Callable[..., ServiceServer],
     tell: Callable[[str], None],
     role: str,
     subject: str,
     calls: list[str],
 ) -> None:
-    # With its default a guest's worst would be over after 60 changes.
+    # With the default limit, the guest would be stopped after 60 changes.
     server = start_server(GUEST_CHANGES_PER_MINUTE=0)
     remember_many_orders(server, 25_000)
     if role == "manager":

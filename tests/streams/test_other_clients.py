@@ -1,4 +1,4 @@
-"""Other people's clients understand us: they connect, resume, and hear every event once."""
+"""Clients of other authors connect, resume, and receive every event once."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.support.waiting import wait_until
 
 @dataclass(frozen=True)
 class Heard:
-    """An event as some client has it."""
+    """An event as a client received it."""
 
     type: str
     data: str
@@ -66,7 +66,7 @@ CLIENTS: dict[str, Open] = {
 
 
 def read_updates(events: Iterator[Heard], number: int) -> list[Heard]:
-    """Read until so many updates have come; return all that was heard but heartbeats."""
+    """Read until this many updates have come; return all events without heartbeats."""
     heard = []
     for event in events:
         if event.type != "heartbeat":
@@ -77,7 +77,7 @@ def read_updates(events: Iterator[Heard], number: int) -> list[Heard]:
 
 
 @pytest.mark.parametrize("name", CLIENTS)
-def test_client_connects_resumes_and_hears_every_event_once(table: Table, name: str) -> None:
+def test_client_connects_resumes_and_receives_every_event_once(table: Table, name: str) -> None:
     url = f"{table.house.url}/sse/session/{table.session_id}"
     headers = {
         "Authorization": f"Bearer {table.house.token('customer', table.session_id)}",
@@ -106,8 +106,8 @@ def test_client_connects_resumes_and_hears_every_event_once(table: Table, name: 
     assert [(each.data, each.id) for each in heard] == expected
 
 
-def test_client_that_reconnects_by_itself_misses_nothing(table: Table) -> None:
-    """requests-sse, through the end of its token: it waits as told, and names its place."""
+def test_client_that_reconnects_on_its_own_misses_nothing(table: Table) -> None:
+    """requests-sse reconnects when its token ends: it waits as told, and sends its last id."""
     authorized_at: list[float] = []
 
     def authorize(request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -135,7 +135,7 @@ def test_client_that_reconnects_by_itself_misses_nothing(table: Table) -> None:
     table.toggle_order(2)
     reader.join(30)
     assert not reader.is_alive(), heard
-    assert authorized_at[1] - authorized_at[0] >= 2.0, "two to five seconds, as it was told"
+    assert authorized_at[1] - authorized_at[0] >= 2.0, "it was told to wait two to five seconds"
 
     updates = [each for each in heard if each.type == "order_update"]
     wait_until(lambda: len(witness.of_type("order_update")) == 4)

@@ -1,4 +1,4 @@
-"""Streams that cannot be handed over: gunicorn ends TLS itself, and writes every chunk."""
+"""Streams over gunicorn's own TLS, which cannot be handed over: gunicorn writes every chunk."""
 
 from __future__ import annotations
 
@@ -60,14 +60,14 @@ def server(seeded_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
     server.close()
 
 
-def test_stream_over_gunicorns_own_tls_is_like_any_other(server: TlsServer) -> None:
+def test_stream_over_gunicorns_own_tls_works_like_any_other(server: TlsServer) -> None:
     anna, ben = server.listen("anna"), server.listen("ben")
     place = anna.last_event_id
     server.service.update_order_status("ord-1", "Acknowledged")
     assert anna.next("order_update").data["status"] == "Acknowledged"
     anna.next("heartbeat")
 
-    # More than a mailbox, in one turn of the loop.
+    # More events than a mailbox holds, in one turn of the loop.
     [worker] = server.worker_pids
     os.kill(worker, signal.SIGSTOP)
     try:
@@ -80,12 +80,12 @@ def test_stream_over_gunicorns_own_tls_is_like_any_other(server: TlsServer) -> N
     assert [event.data["version"] for event in anna.of_type("order_update")] == expected
     assert not anna.has_ended
 
-    # Back to where it was, through a replay longer than a page.
+    # Resume from the first place, with a replay longer than a page.
     again = server.listen("anna", last_event_id=place)
     wait_until(lambda: len(again.of_type("order_update")) == len(expected), 20)
     assert [event.data["version"] for event in again.of_type("order_update")] == expected
 
-    # Nothing watches these sockets: who vanished is found out by the next beat.
+    # These sockets are not watched, so the next heartbeat finds the vanished clients.
     again.abort()
     ben.abort()
     wait_until(lambda: server.open_streams() == 1, 5)
@@ -98,9 +98,9 @@ def test_stream_over_gunicorns_own_tls_is_like_any_other(server: TlsServer) -> N
         assert trouble not in server.log
 
 
-def test_clients_that_never_begin_tls_are_hung_up_on(server: TlsServer) -> None:
+def test_clients_that_never_begin_tls_are_disconnected(server: TlsServer) -> None:
     wires = [socket.create_connection(("127.0.0.1", server.port), timeout=15) for _ in range(5)]
-    wires[0].sendall(b"GET /health/live HTTP/1.1\r\nHost: house\r\n\r\n")  # no TLS at all
+    wires[0].sendall(b"GET /health/live HTTP/1.1\r\nHost: house\r\n\r\n")  # plain HTTP without TLS
     for wire in wires:
         with wire, suppress(ConnectionError):
             while wire.recv(4096):

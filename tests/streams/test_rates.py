@@ -1,4 +1,4 @@
-"""One bearer's or one address's calls are limited, whichever way they come in."""
+"""The calls of one bearer or one address are limited, by door and blueprint together."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_calls_are_limited_by_bearer_and_by_address(
         CORS_ORIGINS=LISTED,
     )
     guest, anna = server.token("customer", "table-7"), server.token("waiter", "anna")
-    # Another token of the same bearer counts with the first.
+    # Another token of the same bearer counts together with the first.
     for token in (guest, server.token("customer", "table-7"), guest):
         assert server.get("/api/sessions/table-7", token=token).ok
     assert_too_many(server.get("/api/sessions/table-7", token=guest))
@@ -44,7 +44,7 @@ def test_calls_are_limited_by_bearer_and_by_address(
         assert server.post("/sse/token", token=anna).ok
     assert_too_many(server.get("/api/waiters/anna/floor", token=anna))
 
-    # Both ways in count the same streams.
+    # Door and blueprint count the same streams.
     for headers in ({}, {"Origin": LISTED}):
         server.listen_session("table-7", headers=headers)
     for headers in ({}, {"Origin": LISTED}):
@@ -52,7 +52,7 @@ def test_calls_are_limited_by_bearer_and_by_address(
         assert_too_many(refused, "too_many_opens")
     server.listen_session("table-5")
 
-    # Without a good token it is the address; a good one is not concerned.
+    # Calls without a good token count by address. Calls with a good one are not affected.
     assert server.get("/api/sessions/table-7").status_code == 401
     assert server.get("/sse/session/table-7", token="nonsense").status_code == 401
     for path in ("/api/sessions/table-7", "/sse/session/table-7"):
@@ -61,8 +61,8 @@ def test_calls_are_limited_by_bearer_and_by_address(
     assert server.get("/sse/health").ok
 
 
-def test_a_crowd_that_comes_back_through_one_address_is_let_in(server: ServiceServer) -> None:
-    """As after a restart: everybody behind one NAT or proxy, each with an access of their own."""
+def test_crowd_that_reconnects_through_one_address_is_admitted(server: ServiceServer) -> None:
+    """After a restart, many bearers reconnect from behind one NAT or proxy."""
     with Crowd(server.url) as crowd:
         crowd.gather(
             [
@@ -74,7 +74,7 @@ def test_a_crowd_that_comes_back_through_one_address_is_let_in(server: ServiceSe
         assert server.post("/sse/token", token=server.token("customer", f"guest-{n}")).ok
 
 
-def test_a_guest_who_asks_and_cancels_without_end_is_stopped_before_the_waiter_misses_anything(
+def test_guest_who_asks_and_cancels_endlessly_is_stopped_before_the_waiter_misses_an_event(
     table: Table,
 ) -> None:
     house, guest = table.house, table.house.token("customer", table.session_id)
@@ -83,7 +83,7 @@ def test_a_guest_who_asks_and_cancels_without_end_is_stopped_before_the_waiter_m
     phone.close()
 
     def ask_and_cancel() -> Iterator[requests.Response]:
-        """Make as many changes as would push out the whole history."""
+        """Make enough changes to push out the whole history."""
         for _ in range(600):
             asked = house.post(
                 f"/api/sessions/{table.session_id}/requests", token=guest, json={"kind": "candles"}
@@ -102,7 +102,7 @@ def test_a_guest_who_asks_and_cancels_without_end_is_stopped_before_the_waiter_m
         f"/api/sessions/{table.session_id}/requests", token=guest, json={"kind": "candles"}
     )
     assert_too_many(refused, "too_many_changes")
-    # All else goes on: the guest reads, the waiter works, other tables order.
+    # Everything else continues: the guest reads, the waiter works, other tables order.
     assert house.get(f"/api/sessions/{table.session_id}", token=guest).ok
     assert house.post("/sse/token", token=guest).ok
     answer = house.request(
@@ -119,7 +119,7 @@ def test_a_guest_who_asks_and_cancels_without_end_is_stopped_before_the_waiter_m
     assert len(awake.of_type("request_update")) == 60
 
 
-def test_a_table_of_twenty_that_all_order_at_once_is_served(table: Table) -> None:
+def test_table_of_twenty_guests_who_order_at_once_is_served(table: Table) -> None:
     house, waiter = table.house, table.house.token("waiter", table.waiter_id)
     code = house.post(f"/api/sessions/{table.session_id}/join-code", token=waiter).json()
     floor = table.listen_waiter()
@@ -141,6 +141,6 @@ def test_a_table_of_twenty_that_all_order_at_once_is_served(table: Table) -> Non
     with ThreadPoolExecutor(20) as guests:
         answers = list(guests.map(dine, range(20)))
     assert [each[:2] for each in answers] == [[201, 201]] * 20
-    # The bread is asked for once, whoever was first.
+    # The bread is requested once, by the first guest who asked.
     assert sorted(each[2] for each in answers) == [200] * 19 + [201]
     wait_until(lambda: len(floor.of_type("order_update")) == 40)

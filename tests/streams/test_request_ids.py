@@ -1,4 +1,4 @@
-"""A request's id connects the client's answer with the lines of the log."""
+"""A request's id connects the answer of the client with the lines of the log."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def is_logged(house: SharedServer, message: str, request_id: str) -> bool:
 
 
 @every_way
-def test_a_stream_is_answered_and_logged_under_the_clients_id(
+def test_stream_is_answered_and_logged_under_the_id_of_the_client(
     house: SharedServer, table: Table, way: str
 ) -> None:
     asked = f"proxy-{way}.{table.number}"
@@ -35,7 +35,7 @@ def test_a_stream_is_answered_and_logged_under_the_clients_id(
 
 
 @every_way
-def test_a_stream_without_an_id_is_given_one(house: SharedServer, table: Table, way: str) -> None:
+def test_stream_without_an_id_gets_one(house: SharedServer, table: Table, way: str) -> None:
     made = [table.listen_guest(headers=WAYS[way]).headers["x-request-id"] for _ in range(2)]
 
     assert all(MADE.fullmatch(each) for each in made)
@@ -48,18 +48,16 @@ def test_a_stream_without_an_id_is_given_one(house: SharedServer, table: Table, 
     ["", "x" * 65, "a b", "a\tb", "-", "a\x7f", "é", 'a"b', "{}", "a,b", "a;b", "\\x1b[31m"],
 )
 @pytest.mark.parametrize("path", ["/sse/waiter/anna", "/api/sessions/table-7", "/nowhere"])
-def test_an_id_that_could_mean_something_is_not_taken(
-    house: SharedServer, path: str, named: str
-) -> None:
+def test_unsafe_id_is_replaced(house: SharedServer, path: str, named: str) -> None:
     request = (
         f"GET {path} HTTP/1.1\r\nHost: house\r\nX-Request-ID: {named}\r\nConnection: close\r\n\r\n"
     )
     answer = exchange(house.url, request.encode())
-    if answer.status != 400:  # gunicorn refuses some by itself
+    if answer.status != 400:  # gunicorn refuses some of these itself
         assert MADE.fullmatch(answer.header("X-Request-ID") or "")
 
 
-def test_a_refusal_names_its_id_in_the_document_and_in_the_log(house: SharedServer) -> None:
+def test_refusal_names_its_id_in_the_document_and_in_the_log(house: SharedServer) -> None:
     refused = house.get("/sse/waiter/anna", headers={"X-Request-ID": "guest-12"})
 
     assert refused.status_code == 401
@@ -80,7 +78,7 @@ def test_every_problem_document_names_its_request(
     assert house.get("/health/live").headers["X-Request-ID"]
 
 
-def test_requests_on_one_connection_have_ids_of_their_own(house: SharedServer) -> None:
+def test_each_request_on_a_connection_has_its_own_id(house: SharedServer) -> None:
     with requests.Session() as connection:
         named = connection.get(f"{house.url}/nowhere", headers={"X-Request-ID": "first"})
         unnamed = connection.get(f"{house.url}/nowhere")

@@ -1,4 +1,4 @@
-"""A client that comes back goes on where it was, over real connections."""
+"""A client that reconnects resumes from its place, over real connections."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ def offsets(client: SseClient) -> list[int]:
 
 
 def listen_guest(table: Table, query: str = "", **kwargs: Any) -> SseClient:
-    """Open a guest's stream with a query of the test's own."""
+    """Open a guest's stream with this query."""
     return table.house.listen(
         f"/sse/session/{table.session_id}{query}", "customer", table.session_id, **kwargs
     )
 
 
 @pytest.mark.parametrize("way", ["header", "query"])
-def test_client_that_was_away_hears_what_it_missed_in_order_and_once(
+def test_client_that_was_away_gets_each_missed_event_once_and_in_order(
     table: Table, way: str
 ) -> None:
     first = table.listen_guest()
@@ -55,8 +55,8 @@ def test_client_that_was_away_hears_what_it_missed_in_order_and_once(
     assert offsets(again) == list(range(first_missed, first_missed + len(offsets(again))))
 
 
-def test_header_wins_over_the_query_as_browsers_send_both(table: Table) -> None:
-    """EventSource keeps the URL it was made with, and sends its newest id in the header."""
+def test_header_wins_over_the_query_for_the_place(table: Table) -> None:
+    """A browser sends both: EventSource keeps its URL and sends its newest id in the header."""
     first = table.listen_guest()
     oldest = first.last_event_id
     table.move_order("InProgress", "Complete")
@@ -66,7 +66,7 @@ def test_header_wins_over_the_query_as_browsers_send_both(table: Table) -> None:
     assert again.next("order_update").data["status"] == "Complete"
 
 
-def test_replay_that_is_longer_than_mailbox_and_page_is_whole(table: Table) -> None:
+def test_replay_longer_than_mailbox_and_page_is_complete(table: Table) -> None:
     first = table.listen_guest()
     place = first.last_event_id
     table.toggle_order(300)
@@ -81,7 +81,7 @@ def test_replay_that_is_longer_than_mailbox_and_page_is_whole(table: Table) -> N
     assert offsets(again) == sorted(set(offsets(again)))
 
 
-def test_each_of_many_short_visits_goes_on_where_the_last_one_ended(table: Table) -> None:
+def test_each_of_many_short_visits_resumes_where_the_last_one_ended(table: Table) -> None:
     place, seen = None, []
     observer = table.listen_guest()
 
@@ -92,7 +92,7 @@ def test_each_of_many_short_visits_goes_on_where_the_last_one_ended(table: Table
         client = listen_guest(table, last_event_id=place)
         table.toggle_order(3)
         wait_until(partial(have_come, 3 * (visit + 1)))
-        # Cut off somewhere in between: what was not read comes next time.
+        # The visit ends at any point, and the next one brings the events that were not read.
         client.next("order_update")
         client.close()
         seen += [event.data["version"] for event in client.of_type("order_update")]
@@ -106,7 +106,7 @@ def test_each_of_many_short_visits_goes_on_where_the_last_one_ended(table: Table
 @pytest.mark.parametrize(
     "place", ["0badcafe-3", "nonsense", "-", "x" * 500, "{epoch}-999999", "{epoch}--1"]
 )
-def test_place_that_is_not_known_is_one_resync_and_then_live(table: Table, place: str) -> None:
+def test_unknown_place_causes_one_resync_before_live_events(table: Table, place: str) -> None:
     first = table.listen_guest()
     table.move_order("InProgress")
     first.next("cache_refresh")
@@ -123,10 +123,8 @@ def test_place_that_is_not_known_is_one_resync_and_then_live(table: Table, place
     assert again.next("order_update").data["status"] == "Complete"
 
 
-def test_place_of_another_channel_is_not_taken_for_ones_own(
-    house: SharedServer, table: Table
-) -> None:
-    """The ids of one screen tell nothing about, and on, another."""
+def test_place_of_another_channel_causes_a_resync(house: SharedServer, table: Table) -> None:
+    """The ids of one channel are not valid on another and reveal nothing about it."""
     waiter = table.listen_waiter()
     table.move_order("InProgress")
     waiter.next("cache_refresh")
@@ -135,7 +133,7 @@ def test_place_of_another_channel_is_not_taken_for_ones_own(
     assert guest.of_type("order_update") == []
 
 
-def test_new_client_hears_nothing_of_the_past(table: Table) -> None:
+def test_new_client_gets_no_past_events(table: Table) -> None:
     first = table.listen_guest()
     table.move_order("InProgress")
     first.next("cache_refresh")
@@ -155,7 +153,7 @@ def test_client_cut_off_before_its_first_event_misses_nothing(table: Table) -> N
     assert again.next("order_update").data["status"] == "InProgress"
 
 
-def test_history_that_was_trimmed_is_one_resync(start_own: Any) -> None:
+def test_trimmed_history_causes_one_resync(start_own: Any) -> None:
     server = start_own(SSE_HISTORY_EVENTS=5)
     first = server.listen_session("table-7")
     place = first.last_event_id

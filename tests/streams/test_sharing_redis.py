@@ -1,4 +1,4 @@
-"""Deployments that share one Redis, each with its own database: the same ids, other tables."""
+"""Deployments that share one Redis and have separate databases with the same ids."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def change_the_order(server: ServiceServer, status: str) -> None:
     assert answer.ok, answer.text
 
 
-def test_deployments_with_a_prefix_each_hear_nothing_of_each_other(
+def test_deployments_with_different_prefixes_get_no_events_of_each_other(
     start_own: StartServer, redis_server: RedisServer
 ) -> None:
     north, south = (
@@ -40,7 +40,7 @@ def test_deployments_with_a_prefix_each_hear_nothing_of_each_other(
     northern, southern = north.listen_waiter("anna"), south.listen_waiter("anna")
     change_the_order(north, "Acknowledged")
     assert northern.next("order_update").data["status"] == "Acknowledged"
-    # Heard in order: what came from the north would stand before it.
+    # Events arrive in order, so an event of the north would come before this one.
     change_the_order(south, "Rejected")
     assert southern.next("order_update").data["status"] == "Rejected"
     assert [event.data["status"] for event in southern.of_type("order_update")] == ["Rejected"]
@@ -54,7 +54,7 @@ def test_every_name_in_redis_begins_with_the_prefix(
     guest = server.listen_session("table-7")
     change_the_order(server, "Acknowledged")
     with redis_server.client() as client:
-        # While a refresh waits: histories, reports, batches, and who listens to what.
+        # While a refresh waits, Redis has histories, reports, batches and subscriptions.
         wait_until(lambda: any(name.endswith("collecting") for name in client.scan_iter()))
         names = [*client.scan_iter(), *client.pubsub_channels()]
         assert [name for name in names if not name.startswith("north:")] == []
@@ -74,10 +74,10 @@ def test_second_deployment_under_one_prefix_does_not_start(
     assert "Traceback" not in second.log
 
 
-def test_running_service_says_that_another_has_its_prefix(
+def test_running_service_reports_that_another_deployment_has_its_prefix(
     start_own: StartServer, redis_server: RedisServer
 ) -> None:
-    """As when Redis was emptied, and the other deployment came back first."""
+    """This happens when Redis was emptied, and the other deployment reconnected first."""
     server = start_own(REDIS_URL=redis_server.url)
     with redis_server.client() as client:
         client.hset("restaurant:{deployment}:mark", "deployment", "another")
@@ -95,7 +95,7 @@ def test_running_service_says_that_another_has_its_prefix(
     wait_until(lambda: "restaurant_outbox_pending_changes 0.0" in server.get("/metrics").text)
 
 
-def test_documented_rights_in_redis_are_enough_and_no_more(
+def test_documented_redis_rights_are_enough_and_allow_nothing_else(
     start_own: StartServer, redis_server: RedisServer
 ) -> None:
     document = (REPOSITORY / "docs/operations/deployment.md").read_text()
@@ -137,10 +137,10 @@ def _use_everything(start_own: StartServer, url: str) -> None:
             service.publish("another", "x")
 
 
-def test_health_tells_the_refreshes_of_every_worker(
+def test_health_counts_the_refreshes_of_every_worker(
     start_own: StartServer, redis_server: RedisServer
 ) -> None:
-    """Whichever process answers: one made the changes, the other is asked."""
+    """One process made the changes, and both report the same counts."""
     first = start_own(REDIS_URL=redis_server.url)
     second = start_own(REDIS_URL=redis_server.url, DATABASE_URL=first.database_url)
     change_the_order(first, "Acknowledged")

@@ -1,4 +1,4 @@
-"""One reader that stops costs the others nothing, and is closed."""
+"""A reader that stops costs the others nothing, and its stream is closed."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def has_heard_more(member: Member, before: int) -> bool:
 
 
 def latencies_ms(table: Table, members: list[Member]) -> list[float]:
-    """Change the order through the API, and measure until each reader has heard of it."""
+    """Change the order through the API; return how long each change took to reach each reader."""
     token = table.house.token("waiter", table.waiter_id)
     found = []
     for _ in range(PROBES):
@@ -59,7 +59,7 @@ def latencies_ms(table: Table, members: list[Member]) -> list[float]:
 
 
 def flood(table: Table) -> None:
-    """Hand many tables to and fro: as many events as tables, in one go."""
+    """Transfer many tables to a colleague and back: as many events as tables, at once."""
     for to_waiter_id in (table.colleague_id, table.waiter_id):
         table.service.transfer_sessions(
             to_waiter_id=to_waiter_id,
@@ -71,8 +71,8 @@ def wait_for_transfers(crowd: Crowd, members: list[Member], number: int) -> None
     crowd.wait_for_all(members, lambda member: len(member.of_type("session_transfer")) == number)
 
 
-def heard_by(member: Member) -> tuple[str, ...]:
-    """Return the ids of all that it heard; heartbeats have none, and come in turns."""
+def ids_of(member: Member) -> tuple[str, ...]:
+    """Return the ids of all events of a member. Heartbeats have none, so they do not count."""
     return tuple(event.id for event in list(member.events) if event.id is not None)
 
 
@@ -84,7 +84,7 @@ def closed_streams(house: SharedServer) -> float:
     )
 
 
-def test_fifty_readers_of_which_one_is_suspended(
+def test_suspended_reader_delays_none_of_fifty_others(
     house: SharedServer, table: Table, tell: Callable[[str], None]
 ) -> None:
     for n in range(TABLES):
@@ -121,9 +121,9 @@ def test_fifty_readers_of_which_one_is_suspended(
             f"latency in ms, p50/max over {READERS} readers: {shown(before)}; "
             f"while one is stalled {shown(stalled)}; after it was closed {shown(after)}"
         )
-        # Nobody waited for it: each of these came (wait_until) while it was still open, in
-        # half of the ten seconds that it was given. Everybody else heard everything.
-        wait_until(lambda: len({heard_by(member) for member in members}) == 1)
+        # No reader waited for the suspended one: wait_until saw each event within half of the ten
+        # seconds that the suspended one has. All the others received everything.
+        wait_until(lambda: len({ids_of(member) for member in members}) == 1)
         assert all(member.ended_at is None for member in members)
 
     assert closed_streams(house) == closed_before + 1
@@ -143,8 +143,8 @@ def shown(values: list[float]) -> str:
     return f"{median(values):.1f}/{max(values):.0f}"
 
 
-def test_client_that_reads_on_in_time_misses_nothing(table: Table) -> None:
-    """A phone in a tunnel: it stops, it goes on, nothing is lost and nobody is closed."""
+def test_client_that_reads_again_in_time_misses_nothing(table: Table) -> None:
+    """A phone in a tunnel stops and continues. No event is lost and no stream is closed."""
     client = table.listen_guest(receive_buffer_bytes=4096)
     client.pause()
     table.toggle_order(200)
@@ -155,7 +155,7 @@ def test_client_that_reads_on_in_time_misses_nothing(table: Table) -> None:
     assert not client.has_ended
 
 
-def test_closed_reader_comes_back_and_has_everything(table: Table) -> None:
+def test_closed_reader_reconnects_and_misses_nothing(table: Table) -> None:
     client = table.listen_guest(receive_buffer_bytes=4096)
     client.pause()
     table.toggle_order(1)
@@ -163,7 +163,7 @@ def test_closed_reader_comes_back_and_has_everything(table: Table) -> None:
     while table.house.open_streams():
         table.toggle_order(100)
         written += 100
-        assert written < 3000, "it is never closed"
+        assert written < 3000, "the stream is never closed"
     client.resume()
     wait_until(lambda: client.has_ended)
     seen = [event.data["version"] for event in client.of_type("order_update")]

@@ -1,4 +1,4 @@
-"""A shift change reaches the guest and both waiters, and ends what one of them hears."""
+"""A shift change reaches the guest and both waiters; the new waiter gets the table's events."""
 
 from __future__ import annotations
 
@@ -47,7 +47,9 @@ def test_transfer_on_the_command_line_reaches_guest_and_both_waiters_once_each(
         assert len(client.of_type("cache_refresh")) == 1
 
 
-def test_previous_waiter_hears_no_more_of_the_table_and_the_new_one_does(table: Table) -> None:
+def test_new_waiter_gets_the_events_of_the_table_and_the_previous_one_no_longer(
+    table: Table,
+) -> None:
     guest, previous, new = table.listen_guest(), table.listen_waiter(), table.listen_colleague()
     transfer(table)
     for client in (guest, previous, new):
@@ -60,7 +62,7 @@ def test_previous_waiter_hears_no_more_of_the_table_and_the_new_one_does(table: 
     previous.expect_nothing(0.2)
 
 
-def test_previous_waiters_replay_holds_nothing_from_after_the_transfer(table: Table) -> None:
+def test_replay_of_the_previous_waiter_has_no_event_from_after_the_transfer(table: Table) -> None:
     previous, new = table.listen_waiter(), table.listen_colleague()
     place = previous.last_event_id
     previous.close()
@@ -76,7 +78,7 @@ def test_previous_waiters_replay_holds_nothing_from_after_the_transfer(table: Ta
     assert again.events[0].data["resumed"] is True
 
 
-def test_new_waiters_replay_holds_nothing_from_before_the_transfer(table: Table) -> None:
+def test_replay_of_the_new_waiter_has_no_event_from_before_the_transfer(table: Table) -> None:
     new = table.listen_colleague()
     place = new.last_event_id
     new.close()
@@ -91,7 +93,7 @@ def test_new_waiters_replay_holds_nothing_from_before_the_transfer(table: Table)
     assert again.of_type("order_update") == []
 
 
-def test_transfer_that_names_a_closed_session_moves_nothing_and_says_why(
+def test_transfer_that_names_a_closed_session_moves_nothing_and_gives_the_reason(
     take_table: Callable[[], Table],
 ) -> None:
     closed, table = take_table(), take_table()
@@ -114,7 +116,7 @@ def test_transfer_that_names_a_closed_session_moves_nothing_and_says_why(
         )
     for client in (guest, colleague):
         client.expect_nothing(0.5)
-    # It moved nothing: the order is still the first waiter's.
+    # Nothing was moved: the order still belongs to the first waiter.
     waiter = table.listen_waiter()
     table.move_order("InProgress")
     waiter.next("order_update")

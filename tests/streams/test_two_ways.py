@@ -1,4 +1,4 @@
-"""The shortcut to a stream and the blueprint lead to the same stream."""
+"""The door and the blueprint give the same stream."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from tests.support.shared_server import SharedServer
 from tests.support.sse_client import SseClient, SseRefused
 from tests.support.tables import Table
 
-#: What makes a client take each way, where there is a door. Only the door says
-#: ``Connection: close``.
+#: Headers that lead a client through the door ("short") or the blueprint ("long"), where there is
+#: a door. Only the door sends ``Connection: close``.
 WAYS = {"short": {}, "long": {"Origin": LISTED}}
 
 every_way = pytest.mark.parametrize("way", WAYS)
 
 
 @every_way
-def test_plain_clients_take_the_shortcut_where_there_is_one(
+def test_plain_client_uses_the_door_where_there_is_one(
     table: Table, way: str, fast_connect: str
 ) -> None:
     client = table.listen_guest(headers=WAYS[way])
@@ -27,7 +27,7 @@ def test_plain_clients_take_the_shortcut_where_there_is_one(
 
 
 @every_way
-def test_either_way_is_resumed_and_followed_in_the_same_words(table: Table, way: str) -> None:
+def test_stream_resumes_and_continues_by_door_and_blueprint(table: Table, way: str) -> None:
     first = table.listen_guest()
     table.toggle_order(3)
     for _ in range(3):
@@ -43,7 +43,7 @@ def test_either_way_is_resumed_and_followed_in_the_same_words(table: Table, way:
 
 
 @every_way
-def test_either_way_is_refused_in_the_same_words(
+def test_stream_is_refused_by_door_and_blueprint(
     house: SharedServer, table: Table, way: str
 ) -> None:
     url = f"{house.url}/sse/session/{table.session_id}"
@@ -56,7 +56,7 @@ def test_either_way_is_refused_in_the_same_words(
 
 
 @every_way
-def test_either_way_a_password_for_a_proxy_counts_as_no_token(
+def test_password_for_a_proxy_is_ignored_by_door_and_blueprint(
     house: SharedServer, table: Table, way: str
 ) -> None:
     basic = {**WAYS[way], "Authorization": "Basic c3RhZ2luZzpvcGVu"}

@@ -1,4 +1,4 @@
-"""When nobody reads the log any more, the service goes on."""
+"""The service continues when no process reads its log."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ REFUSED = b"GET /sse/waiter/anna HTTP/1.1\r\nHost: house\r\n\r\n"
 
 
 class UnreadLog:
-    """A server that writes into a pipe of a page, and nobody who reads it until asked to."""
+    """A server that logs into a pipe of one page, which is only read on request."""
 
     def __init__(self, start_server: Callable[..., ServiceServer], **env: object) -> None:
         self._reader, writer = os.pipe()
@@ -34,7 +34,7 @@ class UnreadLog:
         self.server.stderr = writer
 
     def read(self) -> str:
-        """Read what is there and return all that was read so far."""
+        """Read what the pipe holds; return everything that was read so far."""
         try:
             while data := os.read(self._reader, 65_536):
                 self.text += data.decode()
@@ -44,7 +44,7 @@ class UnreadLog:
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """Read all the while, as fast as it is written."""
+        """Read all the time, as fast as the server writes."""
         done = threading.Event()
 
         def read() -> None:
@@ -60,11 +60,11 @@ class UnreadLog:
             reader.join()
 
     def fill(self) -> None:
-        """Have it write many times what the pipe takes."""
+        """Let the server log many times the size of the pipe."""
         self.be_refused(200)
 
     def be_refused(self, times: int) -> None:
-        """Ask for streams that are refused, a line of log each, on one connection."""
+        """Ask for streams on one connection. Each is refused and logs one line."""
         with socket.create_connection(("127.0.0.1", self.server.port), timeout=10) as wire:
             for _ in range(0, times, 20):
                 wire.sendall(REFUSED * 20)
@@ -87,7 +87,7 @@ def unread(start_server: Callable[..., ServiceServer]) -> Iterator[UnreadLog]:
     log.close()
 
 
-def test_requests_streams_and_the_master_go_on(unread: UnreadLog) -> None:
+def test_requests_streams_and_the_master_continue_with_a_full_log(unread: UnreadLog) -> None:
     server = unread.server
     server.start()
     unread.fill()
@@ -97,23 +97,23 @@ def test_requests_streams_and_the_master_go_on(unread: UnreadLog) -> None:
     assert guest.next("order_update").data["status"] == "InProgress"
     assert server.get("/sse/health").ok
 
-    # The master writes a line for each of these: that it has, and that it will.
+    # The master logs that the worker died and that it starts another.
     [worker] = server.worker_pids
     os.kill(worker, signal.SIGKILL)
     wait_until(lambda: server.worker_pids and server.worker_pids != [worker], 10)
     server.wait_healthy()
-    server.stop()  # within its deadline, and in peace
+    server.stop()  # asserts that the server ends in time
 
 
 @pytest.mark.long
-def test_what_was_lost_is_counted_and_told_when_somebody_reads_again(unread: UnreadLog) -> None:
+def test_lost_lines_are_counted_and_logged_once_the_log_is_read_again(unread: UnreadLog) -> None:
     server = unread.server
     server.start()
     unread.fill()
 
     def loses_lines() -> bool:
         unread.be_refused(2000)
-        return Figures.of(server).value("log_lines_dropped_total") > 0  # more than may wait
+        return Figures.of(server).value("log_lines_dropped_total") > 0  # more lines than may wait
 
     wait_until(loses_lines, 60)
     lost = Figures.of(server).value("log_lines_dropped_total")
@@ -122,7 +122,7 @@ def test_what_was_lost_is_counted_and_told_when_somebody_reads_again(unread: Unr
         wait_until(lambda: "log lines dropped" in unread.text)
         [told] = re.findall(r"log lines dropped lines=(\d+) pid=\d+ instance=", unread.text)
         assert int(told) >= lost
-        # The last lines come out at the end, too.
+        # The last lines are also written when the process ends.
         os.kill(server.pid, signal.SIGTERM)
         wait_until(lambda: "Shutting down: Master" in unread.text, 15)
     assert "Worker exiting" in unread.read()

@@ -1,4 +1,4 @@
-"""Clients that go away, however they do it, leave nothing behind."""
+"""Clients that go away in any manner leave nothing behind."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from tests.support.sse_client import SseClient
 from tests.support.tables import Table
 from tests.support.waiting import wait_until
 
-# Within which vanished clients are no longer counted.
+# The time within which vanished clients must no longer be counted.
 SECONDS = 2.0
 
 
 def descriptors(house: SharedServer) -> int:
     [worker] = house.worker_pids
-    return len(os.listdir(Path(f"/proc/{worker}/fd")))  # noqa: PTH208 - only how many
+    return len(os.listdir(Path(f"/proc/{worker}/fd")))  # noqa: PTH208 - only the number is needed
 
 
 def listen(house: SharedServer, table: Table, number: int) -> list[SseClient]:
@@ -28,10 +28,10 @@ def listen(house: SharedServer, table: Table, number: int) -> list[SseClient]:
 
 
 @pytest.mark.parametrize("way", ["abort", "close"])
-def test_hundred_clients_that_go_away_are_forgotten_within_two_seconds(
+def test_hundred_vanished_clients_are_no_longer_counted_after_two_seconds(
     house: SharedServer, table: Table, tell: Callable[[str], None], way: str
 ) -> None:
-    """Without anything being written to them: heartbeats do not count as luck."""
+    """The server notices them although no change is published meanwhile."""
     before = descriptors(house)
     clients = listen(house, table, 100)
     assert house.open_streams() == 100
@@ -45,7 +45,7 @@ def test_hundred_clients_that_go_away_are_forgotten_within_two_seconds(
     wait_until(lambda: descriptors(house) <= before + 2, 5, "descriptors are left open")
 
 
-def test_clients_that_vanish_while_events_flow_disturb_nobody(
+def test_clients_that_vanish_while_events_flow_do_not_disturb_the_others(
     house: SharedServer, table: Table
 ) -> None:
     stays = table.listen_guest()

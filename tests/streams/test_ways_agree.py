@@ -1,4 +1,4 @@
-"""Many forms of one request, by the short way to a stream and by the long one: one answer."""
+"""The door and the blueprint give one answer to each of many forms of a request."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ from tests.support.shared_server import SharedServer
 from tests.support.tables import Table
 from tests.support.waiting import wait_until
 
-#: A header that changes nothing but the way, and one in its place that does not even that.
+#: A header that leads to the blueprint and changes nothing else, and a harmless one instead.
 LONG, SHORT = "Content-Length: 0", "X-Filler: 0"
 
-#: name -> target, and the lines of the head beside it. In braces: the session's id; a
-#: full and a stream token of its guest, and of another's; a place in its history, a later
-#: one, and one that is none.
+#: name -> target and header lines. Placeholders in braces: the session's id; a full and a stream
+#: token of its guest and of another guest; and a place in the session's history.
 FORMS: dict[str, tuple[str, list[str]]] = {
     "plain": ("/sse/session/{id}", ["Authorization: Bearer {full}"]),
     "no token": ("/sse/session/{id}", []),
@@ -25,8 +24,8 @@ FORMS: dict[str, tuple[str, list[str]]] = {
     "scheme in another case": ("/sse/session/{id}", ["aUTHORIZATION: bEARER {full}"]),
     "two spaces": ("/sse/session/{id}", ["Authorization: Bearer  {full}"]),
     "tab after the scheme": ("/sse/session/{id}", ["Authorization: Bearer\t{full}"]),
-    "space behind the token": ("/sse/session/{id}", ["Authorization:Bearer {full} \t"]),
-    "word behind the token": ("/sse/session/{id}", ["Authorization: Bearer {full} x"]),
+    "space after the token": ("/sse/session/{id}", ["Authorization:Bearer {full} \t"]),
+    "word after the token": ("/sse/session/{id}", ["Authorization: Bearer {full} x"]),
     "no token in the header": ("/sse/session/{id}", ["Authorization: Bearer"]),
     "header empty": ("/sse/session/{id}?token={stream}", ["Authorization:"]),
     "Basic beside the query": ("/sse/session/{id}?token={stream}", ["Authorization: Basic eDp5"]),
@@ -81,7 +80,7 @@ FORMS: dict[str, tuple[str, list[str]]] = {
     ),
     "token with a plus": ("/sse/session/{id}?token=+{stream}", []),
     "token in invalid UTF-8": ("/sse/session/{id}?token={stream}%ff", []),
-    "semicolon for an ampersand": ("/sse/session/{id}?a=b;token={stream}", []),
+    "semicolon instead of an ampersand": ("/sse/session/{id}?a=b;token={stream}", []),
     "many ampersands": ("/sse/session/{id}?&&a&&token={stream}&&", []),
     "more parameters than ours": (
         "/sse/session/{id}?" + "&".join("p=1" for _ in range(30)) + "&token={stream}",
@@ -139,7 +138,7 @@ FORMS: dict[str, tuple[str, list[str]]] = {
         ["Authorization: Bearer {full}"],
     ),
     "path encoded": ("/sse/session/%74{id[1:]}", ["Authorization: Bearer {full}"]),
-    "path with a slash behind": ("/sse/session/{id}/", ["Authorization: Bearer {full}"]),
+    "path with a slash at the end": ("/sse/session/{id}/", ["Authorization: Bearer {full}"]),
     "path with two slashes": ("/sse//session/{id}", ["Authorization: Bearer {full}"]),
     "path with dots": ("/sse/session/./{id}", ["Authorization: Bearer {full}"]),
     "id of dots": ("/sse/session/..", ["Authorization: Bearer {dots}"]),
@@ -154,7 +153,7 @@ FORMS: dict[str, tuple[str, list[str]]] = {
         "/sse/session/{id}",
         ["Authorization: Bearer {full}", *(f"X-{number}: x" for number in range(60))],
     ),
-    "63 fields more": (
+    "63 more fields": (
         "/sse/session/{id}",
         ["Authorization: Bearer {full}", *(f"X-{number}: x" for number in range(62))],
     ),
@@ -174,11 +173,11 @@ FORMS: dict[str, tuple[str, list[str]]] = {
         "/sse/session/{id}",
         ["Authorization: Bearer {full}", "X-Forwarded-Proto: https", "X-Forwarded-Ssl: off"],
     ),
-    "path in front": (
+    "path prefix": (
         "/sse/session/{id}",
         ["Authorization: Bearer {full}", "X-Forwarded-Prefix: /restaurant"],
     ),
-    "path in front that is ours": (
+    "path prefix that is ours": (
         "/sse/session/{id}",
         ["Authorization: Bearer {full}", "X-Forwarded-Prefix: /sse"],
     ),
@@ -200,7 +199,7 @@ FORMS: dict[str, tuple[str, list[str]]] = {
 
 
 def outcome(house: SharedServer, method: str, version: str, target: str, lines: list[str]) -> str:
-    """Return how the request ended, in the words of the wire."""
+    """Return the status line of the answer, with the greeting of a stream."""
     head = "\r\n".join([f"{method} {target} HTTP/{version}", "Host: house", *lines, "", ""])
     with socket.create_connection(("127.0.0.1", house.port), timeout=10) as wire:
         wire.sendall(head.encode("latin-1"))
@@ -257,7 +256,7 @@ def _filled(text: str, values: dict[str, str]) -> str:
 
 
 @pytest.mark.parametrize(("method", "version"), [("GET", "1.1"), ("GET", "1.0"), ("HEAD", "1.1")])
-def test_both_ways_answer_every_form_alike(
+def test_door_and_blueprint_give_every_form_the_same_answer(
     house: SharedServer, values: dict[str, str], method: str, version: str
 ) -> None:
     differences = {}
@@ -272,5 +271,5 @@ def test_both_ways_answer_every_form_alike(
         if short != long:
             differences[name] = f"short: {short!r}, long: {long!r}"
     assert differences == {}
-    assert len(outcomes) >= 4, "all were refused for some other reason"
+    assert len(outcomes) >= 4, "all forms were refused for another reason"
     wait_until(lambda: house.open_streams() == 0)

@@ -1,4 +1,4 @@
-"""Streams end when access is withdrawn, and nobody gets back in."""
+"""Streams end when access is withdrawn, and the bearer cannot open another."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def assert_closed(client: SseClient, code: str, *, reconnect: bool) -> None:
     client.wait_ended()
 
 
-def test_revoking_a_waiter_ends_all_their_streams_and_no_others(
+def test_revoking_a_waiter_ends_exactly_their_streams(
     server: ServiceServer, revocations: Revocations
 ) -> None:
     token = server.token("waiter", "anna", iat=1)
@@ -48,7 +48,7 @@ def test_revoking_a_waiter_ends_all_their_streams_and_no_others(
     assert not ben.has_ended
 
 
-def test_a_waiter_and_a_manager_of_one_name_are_revoked_apart(
+def test_waiter_and_manager_with_one_name_are_revoked_separately(
     server: ServiceServer, revocations: Revocations
 ) -> None:
     waiter = server.listen_waiter("anna", token=server.token("waiter", "anna", iat=1))
@@ -62,7 +62,7 @@ def test_a_waiter_and_a_manager_of_one_name_are_revoked_apart(
     assert_closed(manager, "token_revoked", reconnect=False)
 
 
-def test_revoking_one_token_leaves_the_bearers_other_ones_alone(
+def test_revoking_one_token_does_not_affect_other_tokens_of_the_bearer(
     server: ServiceServer, revocations: Revocations
 ) -> None:
     lost = server.listen_waiter("anna", token=server.token("waiter", "anna", jti="lost-phone"))
@@ -74,7 +74,7 @@ def test_revoking_one_token_leaves_the_bearers_other_ones_alone(
     assert not kept.has_ended
 
 
-def test_a_stream_token_dies_with_the_token_it_was_made_from(
+def test_stream_token_is_revoked_with_the_token_it_was_made_from(
     server: ServiceServer, revocations: Revocations
 ) -> None:
     full = server.token("customer", "table-7", jti="phone")
@@ -88,7 +88,7 @@ def test_a_stream_token_dies_with_the_token_it_was_made_from(
     client.close()
 
 
-def test_a_revocation_outlives_a_crash(server: ServiceServer, revocations: Revocations) -> None:
+def test_revocation_survives_a_crash(server: ServiceServer, revocations: Revocations) -> None:
     token = server.token("waiter", "anna", iat=1)
     revocations.revoke_waiter("anna")
 
@@ -99,7 +99,7 @@ def test_a_revocation_outlives_a_crash(server: ServiceServer, revocations: Revoc
 
 
 @pytest.mark.parametrize("clock", ["-35s", "-1h", "+1h"])
-def test_access_is_withdrawn_at_once_from_a_machine_whose_clock_is_wrong(
+def test_revocation_from_a_machine_with_a_wrong_clock_takes_effect_at_once(
     server: ServiceServer, clock: str
 ) -> None:
     token = server.token("waiter", "anna", iat=time.time() - 60)
@@ -112,12 +112,12 @@ def test_access_is_withdrawn_at_once_from_a_machine_whose_clock_is_wrong(
     assert_closed(anna, "token_revoked", reconnect=False)
     server.restart()
     assert server.get("/sse/waiter/anna", token=token).status_code == 401
-    # What is issued from now on is good, however far that clock was ahead.
+    # A token issued from now on is good, even if that clock was fast.
     later = server.token("waiter", "anna", iat=done_at + 2)
     server.listen_waiter("anna", token=later)
 
 
-def test_closing_a_session_from_a_machine_whose_clock_is_wrong_ends_its_streams(
+def test_closing_a_session_from_a_machine_with_a_wrong_clock_ends_its_streams(
     server: ServiceServer,
 ) -> None:
     guest = server.listen_session("table-7")
@@ -136,7 +136,7 @@ def test_closing_a_session_from_a_machine_whose_clock_is_wrong_ends_its_streams(
 
 
 @pytest.mark.postgres
-def test_a_revocation_that_commits_after_later_ones_ends_the_streams_of_all_processes(
+def test_revocation_committed_after_later_ones_ends_the_streams_of_all_processes(
     seeded_postgres_url: str,
     redis_server: RedisServer,
     start_server: Callable[..., ServiceServer],
@@ -144,7 +144,7 @@ def test_a_revocation_that_commits_after_later_ones_ends_the_streams_of_all_proc
     server = start_server(
         DATABASE_URL=seeded_postgres_url, REDIS_URL=redis_server.url, WEB_CONCURRENCY=2
     )
-    # Enough for both workers to have some of them.
+    # Enough streams that both workers have some.
     streams = [server.listen_waiter("anna") for _ in range(12)]
     revocations = Revocations(server.service.database)
 
@@ -177,13 +177,13 @@ def test_closing_a_session_sends_its_last_change_and_then_ends_the_guests_stream
     assert not anna.has_ended
 
 
-def test_a_closed_session_can_still_be_read_but_no_longer_followed(server: ServiceServer) -> None:
+def test_closed_session_can_be_read_but_not_followed(server: ServiceServer) -> None:
     token = server.token("customer", "table-7")
     guest = server.listen_session("table-7", token=token)
     server.service.close_session("table-7", force=True, reason="gone")
     guest.next("closing")
 
-    # Also with a token made only now, and for a manager who looks on.
+    # A token issued after the closing and a manager are refused as well.
     for role, subject in (("customer", "table-7"), ("manager", "mia")):
         refused = server.get("/sse/session/table-7", token=server.token(role, subject))
         assert (refused.status_code, refused.json()["code"]) == (403, "session_closed")
@@ -192,7 +192,7 @@ def test_a_closed_session_can_still_be_read_but_no_longer_followed(server: Servi
     assert server.post("/sse/token", token=server.token("manager", "mia")).status_code == 200
 
 
-def test_a_reopened_session_can_be_followed_again_also_after_a_restart(
+def test_reopened_session_can_be_followed_again_even_after_a_restart(
     server: ServiceServer,
 ) -> None:
     token = server.token("customer", "table-5")
@@ -209,6 +209,6 @@ def test_a_reopened_session_can_be_followed_again_also_after_a_restart(
     guest = server.listen_session("table-5")
     request = server.service.create_request("table-5", "water")
     assert guest.next("request_update").data["requestId"] == request.id
-    # It can be closed again, too.
+    # The session can be closed again.
     server.service.close_session("table-5")
     assert_closed(guest, "session_closed", reconnect=False)
