@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.support.leaks import nothing_left
 from tests.support.postgres_server import PostgresServer
@@ -15,6 +16,10 @@ from tests.support.redis_server import RedisServer
 from tests.support.service_server import ServiceServer, copy_sqlite, open_restaurant
 
 IS_CI = os.environ.get("CI") == "true"
+
+# How long an example takes depends on what else the machine does, so it fails no test.
+settings.register_profile("any-speed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any-speed")
 
 
 @pytest.hookimpl(wrapper=True)

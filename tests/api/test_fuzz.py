@@ -12,7 +12,6 @@ from tests.support.service_server import copy_sqlite
 
 FEW = settings(
     max_examples=15,
-    deadline=None,
     derandomize=True,
     database=None,
     suppress_health_check=list(HealthCheck),

@@ -299,7 +299,6 @@ def test_the_api_keeps_to_the_contract_whatever_happens(seeded_sqlite, games):
         settings=settings(
             max_examples=games,
             stateful_step_count=120,
-            deadline=None,
             derandomize=True,
             database=None,
             suppress_health_check=list(HealthCheck),

@@ -249,7 +249,6 @@ def test_the_rules_hold_whatever_happens(tmp_path, games):
         settings=settings(
             max_examples=games,
             stateful_step_count=25,
-            deadline=None,
             suppress_health_check=list(HealthCheck),
         ),
     )

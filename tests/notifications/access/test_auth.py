@@ -241,7 +241,7 @@ def test_memory_of_tokens_is_bounded_and_contains_no_token(authenticator: Authen
 
 
 @given(st.text(max_size=200))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_arbitrary_text_is_refused(authenticator: Authenticator, text: str) -> None:
     with pytest.raises(NotAuthenticated):
         authenticator.authenticate(text)
@@ -260,7 +260,7 @@ json_values = st.recursive(
         json_values,
     )
 )
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_signed_nonsense_is_refused_or_gives_a_valid_principal(
     authenticator: Authenticator, nonsense: dict[str, Any]
 ) -> None:

@@ -196,7 +196,7 @@ triggers = st.builds(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(arrivals=st.lists(st.tuples(gaps_ms, triggers), min_size=1, max_size=30))
 def test_lua_joins_triggers_by_the_same_rule_as_python(
     client: redis.Redis, batches: RedisBatches, arrivals: list[tuple[int, Trigger]]
