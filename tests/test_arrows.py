@@ -1,4 +1,4 @@
-"""Which room may import which, and that no imports go round in a circle."""
+"""Which room may import which other room. Imports form no cycle."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import pytest
 
 from tests.support.programs import REPOSITORY
 
-#: Each room, and the rooms right below it. A room may import those, and what they may import.
-#: "vocabulary" and "face" are the files that lie directly in a package: what all its rooms
-#: speak of, and what other packages call.
+#: Each room, and the rooms directly below it. A room may import those, and the rooms they may
+#: import. "vocabulary" and "face" are the files directly in a package: the terms that all its rooms
+#: use, and the interface for other packages.
 BELOW = {
     "composition": ["runtime/cli", "api", "notifications face"],
     # One serving process.
@@ -57,16 +57,16 @@ FACES = {
         "waiter_service.join_codes",
     },
 }
-#: Public, and used by the floor as well: each needs the tables.
+#: Public modules that the floor uses as well, because both need the tables.
 SHARED = {"waiter_service.revocations", "waiter_service.views"}
 PACKAGES = ("runtime", "demo", "api", "notifications", "waiter_service")
 
-#: Names that a program which puts this folder on its path may have itself.
+#: Names that another program with this folder on its path may use itself.
 GENERIC = {"cli", "common", "config", "health", "logs", "problems", "settings", "utils"}
 
 
 def modules() -> dict[str, Path]:
-    """Return the product's modules, each with its file."""
+    """Return the modules of the product with their files."""
     files = [REPOSITORY / f"{name}.py" for name in COMPOSITION]
     for package in PACKAGES:
         files += sorted((REPOSITORY / package).rglob("*.py"))
@@ -82,7 +82,7 @@ MODULES = modules()
 
 
 def imports(module: str) -> Iterator[tuple[str, int]]:
-    """Yield what ``module`` imports of the product, each with its line."""
+    """Yield each import of a product module in ``module``, with its line."""
     for node in ast.walk(ast.parse(MODULES[module].read_text())):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -107,7 +107,7 @@ def room_of(module: str) -> str:
     is_room = MODULES[module].name == "__init__.py"
     rooms = rest if is_room else rest[:-1]
     path = "/".join((package, *rooms))
-    # Rooms within rooms, such as brokers/redis, count as one.
+    # A room within a room, such as brokers/redis, belongs to the outer one.
     while path not in BELOW and "/" in path:
         path = path.rpartition("/")[0]
     if path in BELOW:
@@ -122,7 +122,7 @@ def reachable(room: str) -> set[str]:
     return found
 
 
-def test_the_rooms_themselves_form_no_circle():
+def test_rooms_form_no_cycle():
     try:
         TopologicalSorter(BELOW).prepare()
     except CycleError as error:
@@ -141,7 +141,7 @@ def test_every_import_points_down():
     assert not wrong, "\n".join(sorted(wrong))
 
 
-def test_no_imports_form_a_circle():
+def test_imports_form_no_cycle():
     graph = {module: {imported for imported, _ in imports(module)} for module in MODULES}
 
     try:
@@ -150,15 +150,15 @@ def test_no_imports_form_a_circle():
         pytest.fail(" -> ".join(reversed(error.args[1])))
 
 
-def test_no_module_at_the_top_has_a_name_that_other_programs_use():
+def test_no_top_level_module_has_a_generic_name():
     at_the_top = {path.stem for path in REPOSITORY.glob("*.py")}
     at_the_top |= {path.parent.name for path in REPOSITORY.glob("*/__init__.py")}
 
     assert not at_the_top & GENERIC
 
 
-def test_the_parts_of_the_load_generator_form_no_circle():
-    """Each C file includes the headers of what it calls."""
+def test_parts_of_the_load_generator_form_no_cycle():
+    """Each C file includes the headers of the functions that it calls."""
     graph: dict[str, set[str]] = {}
     for file in (REPOSITORY / "benchmarks" / "loadgen").glob("*.[ch]"):
         included = re.findall(r'^#include "(\w+)\.h"$', file.read_text(), re.MULTILINE)

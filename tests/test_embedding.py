@@ -1,4 +1,4 @@
-"""The application inside a program that is somebody else's."""
+"""The application inside another program."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ UPDATE = {
 }
 
 
-def test_making_the_application_leaves_logging_as_it_is(tmp_path: Path) -> None:
-    # As Django's documentation has it: a format with all that a record may hold.
+def test_creating_the_application_does_not_change_logging(tmp_path: Path) -> None:
+    # The format of Django's documentation, with every field of a record.
     code = """
 import logging, sys
 logging.basicConfig(
@@ -51,7 +51,7 @@ logging.getLogger("theirs").info("hello")
     assert done.stdout.endswith(" MainThread hello\n")
 
 
-def test_what_no_stream_would_hear_is_refused(tmp_path: Path) -> None:
+def test_event_that_could_reach_no_stream_is_refused(tmp_path: Path) -> None:
     app = create_app({"INSTANCE_DIR": str(tmp_path)})
     notifications, refresh = app.extensions["notifications"], app.extensions["cache_refresh"]
 

@@ -1,4 +1,4 @@
-"""The tests' own reading of event streams: what it takes, and what it refuses."""
+"""What the event stream parser of the tests accepts and refuses."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def parse(*chunks: bytes) -> tuple[list[SseEvent], list[int]]:
 
 
 @pytest.mark.parametrize("cut_every", [1, 2, 7, 1000])
-def test_bytes_may_be_cut_anywhere(cut_every):
+def test_stream_may_be_cut_at_any_byte(cut_every):
     chunks = [STREAM[i : i + cut_every] for i in range(0, len(STREAM), cut_every)]
 
     events, retries = parse(*chunks)
@@ -48,6 +48,6 @@ def test_bytes_may_be_cut_anywhere(cut_every):
         b'data: {"a":"\xff"}\n\n',
     ],
 )
-def test_what_a_browser_would_shrug_at_is_refused(malformed):
+def test_malformed_stream_is_refused(malformed):
     with pytest.raises((AssertionError, ValueError)):
         parse(malformed)

@@ -1,4 +1,4 @@
-"""The architecture page says what the code has."""
+"""The architecture page agrees with the code."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TEXT = PAGE.read_text()
 
 
 def rows(heading: str) -> list[list[str]]:
-    """Return the cells of the table under ``heading``, without its head."""
+    """Return the cells of the table under ``heading``, without its header."""
     section = re.split(r"^## ", TEXT.partition(f"\n## {heading}\n")[2], flags=re.MULTILINE)[0]
     lines = [line for line in section.splitlines() if line.startswith("|")]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
@@ -25,7 +25,7 @@ def names_in(cell: str) -> list[str]:
     return re.findall(r"`([^`]+)`", cell)
 
 
-def told(reason: CloseReason) -> str:
+def expected_reaction(reason: CloseReason) -> str:
     if reason.reconnect is None:
         return "nothing"
     if not reason.reconnect:
@@ -35,7 +35,7 @@ def told(reason: CloseReason) -> str:
 
 
 def members() -> dict[str, set[str]]:
-    """Return the product's classes, each with what its body defines."""
+    """Return the classes of the product, each with the names of its methods."""
     found: dict[str, set[str]] = {}
     for path in MODULES.values():
         for node in ast.walk(ast.parse(path.read_text())):
@@ -46,14 +46,14 @@ def members() -> dict[str, set[str]]:
     return found
 
 
-def test_every_path_it_names_exists() -> None:
+def test_every_named_path_exists() -> None:
     paths = [code for code in inline_code(PAGE) if re.fullmatch(r"[\w./]+\.(py|md)", code)]
 
-    assert len(paths) > 100, "the paths are not found any more"
+    assert len(paths) > 100, "the test finds too few paths in the page"
     assert [path for path in paths if not (REPOSITORY / path).is_file()] == []
 
 
-def test_every_file_in_its_drawings_is_listed_below_them() -> None:
+def test_every_file_in_a_drawing_is_listed_below_it() -> None:
     for section in re.split(r"^### ", TEXT, flags=re.MULTILINE)[1:]:
         drawing = section.partition("```text")[2].partition("```")[0]
         listed = {path.rpartition("/")[2] for path in re.findall(r"^- `(.+)`$", section, re.M)}
@@ -61,7 +61,7 @@ def test_every_file_in_its_drawings_is_listed_below_them() -> None:
         assert drawn == listed, section.splitlines()[0]
 
 
-def test_every_count_is_that_of_the_list_below_it() -> None:
+def test_every_count_equals_the_length_of_its_list() -> None:
     sections = re.split(r"^Files to hold in mind: ", TEXT, flags=re.MULTILINE)[1:]
 
     assert len(sections) == 6
@@ -70,7 +70,7 @@ def test_every_count_is_that_of_the_list_below_it() -> None:
         assert len(listed) == len(set(listed)) == int(section.split()[0].strip(",")), listed
 
 
-def test_every_method_it_names_exists() -> None:
+def test_every_named_method_exists() -> None:
     classes = members()
     texts = [*inline_code(PAGE), *(example.code for example in examples(PAGE, "text"))]
     named = re.findall(r"\b([A-Z]\w+)\.([a-z_]\w+)", "\n".join(texts))
@@ -81,15 +81,16 @@ def test_every_method_it_names_exists() -> None:
     ] == []
 
 
-def test_its_rooms_are_those_that_the_arrows_are_checked_for() -> None:
+def test_rooms_are_those_of_the_import_rules() -> None:
     assert [(names_in(room), names_in(below)) for room, below, _ in rows("Rooms")] == [
         ([room], below) for room, below in BELOW.items()
     ]
 
 
-def test_its_ends_of_a_stream_are_the_close_reasons() -> None:
+def test_listed_ends_of_a_stream_are_the_close_reasons() -> None:
     assert [row[:3] for row in rows("Every end of a stream")] == [
-        [f"`{reason.name}`", f"`{reason.code}`", told(reason)] for reason in CloseReason
+        [f"`{reason.name}`", f"`{reason.code}`", expected_reaction(reason)]
+        for reason in CloseReason
     ]
 
 

@@ -1,4 +1,4 @@
-"""The changelog and the release that the code names agree."""
+"""The changelog and the version in the code agree."""
 
 import re
 
@@ -8,7 +8,7 @@ from waiter_service import __version__
 HEADINGS = re.findall(r"^## (.+)$", (REPOSITORY / "CHANGELOG.md").read_text(), re.MULTILINE)
 
 
-def test_the_newest_release_of_the_changelog_is_the_one_that_the_code_names():
+def test_newest_release_of_the_changelog_is_the_version_of_the_code():
     unreleased, newest, *_ = HEADINGS
     assert unreleased == "[Unreleased]"
     assert re.fullmatch(rf"\[{re.escape(__version__)}\] - \d{{4}}-\d\d-\d\d", newest), (

@@ -1,4 +1,4 @@
-"""What CONTRIBUTING.md and the README's picture of the tree name is there."""
+"""Every path in CONTRIBUTING.md and in the README's tree exists."""
 
 import re
 
@@ -6,12 +6,12 @@ from tests.support.documents import examples, inline_code
 from tests.support.programs import REPOSITORY
 
 DOCUMENT = REPOSITORY / "CONTRIBUTING.md"
-#: Made by the first `make`, and not checked out.
+#: Created by the first `make`, and not part of the checkout.
 MADE = {".venv", "instance/"}
 
 
 def paths():
-    """Return the code in the text that names a file or a folder."""
+    """Return the paths of files and folders that the text names as code."""
     return {
         code
         for code in inline_code(DOCUMENT)
@@ -20,16 +20,16 @@ def paths():
     } - MADE
 
 
-def test_every_path_it_names_exists():
+def test_every_named_path_exists():
     missing = {path for path in paths() if not (REPOSITORY / path).exists()}
-    # Tests repeat this name in several folders.
+    # Tests use this file name in several folders.
     missing -= {
         path for path in missing if "/" not in path and any((REPOSITORY / "tests").rglob(path))
     }
     assert not missing
 
 
-def test_each_part_that_grows_has_its_list():
+def test_each_kind_of_addition_has_its_list():
     headings = re.findall(r"^### (.+)$", DOCUMENT.read_text(), re.MULTILINE)
     assert headings == [
         *("An event", "An endpoint", "A setting", "A limit", "A broker", "A migration"),
@@ -37,7 +37,7 @@ def test_each_part_that_grows_has_its_list():
     assert len(paths()) > 50
 
 
-def test_the_readmes_picture_of_the_tree_names_what_is_there():
+def test_every_path_in_the_tree_of_the_readme_exists():
     (tree,) = [
         each.code
         for each in examples(REPOSITORY / "README.md", "")

@@ -1,4 +1,4 @@
-"""What the documents say can be done: examples run, commands exist, links lead somewhere."""
+"""The documents are true: their examples run, and their commands, settings and links exist."""
 
 import os
 import re
@@ -35,7 +35,7 @@ each_document = pytest.mark.parametrize("path", DOCUMENTS, ids=name)
 
 
 def run(path, **env):
-    """Run a document's Python examples, as a script of their own."""
+    """Run a document's Python examples as one script."""
     done = subprocess.run(
         [sys.executable, "-W", "error", "-m", "tests.support.run_examples", str(path)],
         cwd=REPOSITORY,
@@ -56,13 +56,13 @@ def test_every_python_example_runs(path, seeded_sqlite, tmp_path, redis_server):
         INSTANCE_DIR=str(tmp_path),
         DATABASE_URL=copy_sqlite(seeded_sqlite, tmp_path),
         JWT_SECRET_KEY=SECRET,
-        # Some tell screens something by hand, which takes Redis outside the service.
+        # Some examples publish events themselves, which takes Redis outside the service.
         REDIS_URL=redis_server.url,
     )
 
 
 @pytest.mark.redis
-def test_what_the_readme_does_reaches_the_screens(start_server, redis_server):
+def test_changes_of_the_readmes_example_reach_the_screens(start_server, redis_server):
     server = start_server(REDIS_URL=redis_server.url)
     anna = server.listen_waiter("anna")
     guest = server.listen_session("session-123")
@@ -75,7 +75,7 @@ def test_what_the_readme_does_reaches_the_screens(start_server, redis_server):
 
 
 @pytest.mark.parametrize("example", all_examples("js"), ids=str)
-def test_every_javascript_example_is_javascript(example, tmp_path):
+def test_every_javascript_example_is_valid(example, tmp_path):
     module = tmp_path / "example.mjs"
     module.write_text("\n" * (example.line - 1) + example.code)
     done = subprocess.run(
@@ -84,14 +84,14 @@ def test_every_javascript_example_is_javascript(example, tmp_path):
     assert done.returncode == 0, done.stderr
 
 
-def test_no_example_escapes_the_tests():
-    """They look for "python" and "js"; no other name for these, and none without a name."""
+def test_every_example_has_a_name_that_the_tests_look_for():
+    """The tests look for "python" and "js", so no example may have another name or none."""
     assert all_examples("py", "python3", "pycon", "javascript", "mjs", "jsx") == []
     for example in all_examples("", "text"):
         assert not re.search(r"^\s*(import|from) \w", example.code, re.MULTILINE), example
 
 
-def test_the_guide_for_python_lists_every_signal_with_its_change():
+def test_python_guide_lists_every_signal_with_its_change():
     guide = (REPOSITORY / "docs" / "guide-python.md").read_text()
     rows = [row for row in guide.splitlines() if row.startswith("| `")]
     signal_of = {id(signal): name for name, signal in vars(signals).items()}
@@ -103,7 +103,7 @@ def test_the_guide_for_python_lists_every_signal_with_its_change():
 
 
 @each_document
-def test_every_link_leads_somewhere(path):
+def test_every_link_has_an_existing_destination(path):
     for link in links(path):
         if "://" in link or link.startswith("mailto:"):
             continue
@@ -115,13 +115,13 @@ def test_every_link_leads_somewhere(path):
 
 
 @each_document
-def test_every_command_exists_and_takes_these_words(path):
+def test_every_command_exists_and_accepts_its_arguments(path):
     for words in commands(path, "flask --app app"):
-        assert_understood(words, f"{name(path)}: flask --app app {' '.join(words)}")
+        assert_accepted(words, f"{name(path)}: flask --app app {' '.join(words)}")
 
 
-def assert_understood(words, where):
-    """Assert that click would take the words, without doing what they say."""
+def assert_accepted(words, where):
+    """Assert that click accepts the arguments, without running the command."""
     group = click.Group(commands=cli.COMMANDS)
     context = click.Context(group)
     command: click.Command | None = group

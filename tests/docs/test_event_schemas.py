@@ -1,4 +1,4 @@
-"""The published schemas: made from the models, valid, and as strict as they should be."""
+"""The published schemas are generated from the models, valid, and strict."""
 
 import json
 
@@ -28,7 +28,7 @@ def document():
     return yaml.safe_load((DOCS / "asyncapi.yaml").read_text())
 
 
-def test_what_is_committed_is_what_the_command_writes():
+def test_committed_files_are_those_that_the_command_writes():
     made = files()
 
     stale = [
@@ -43,7 +43,7 @@ def test_what_is_committed_is_what_the_command_writes():
 
 
 @pytest.mark.parametrize("event_type", sorted(TYPES))
-def test_a_schema_is_valid_and_so_is_its_example(event_type):
+def test_schema_and_its_example_are_valid(event_type):
     schema = published(event_type)
 
     Draft202012Validator.check_schema(schema)
@@ -55,7 +55,7 @@ def test_a_schema_is_valid_and_so_is_its_example(event_type):
 @pytest.mark.parametrize(
     ("event_type", "wrong"),
     [
-        ("order_update", {"status": "Completed"}),  # a request's, not an order's
+        ("order_update", {"status": "Completed"}),  # a status of requests, not of orders
         ("order_update", {"previousStatus": ""}),
         ("order_update", {"version": 0}),
         ("order_update", {"tableNumber": "5"}),
@@ -63,18 +63,18 @@ def test_a_schema_is_valid_and_so_is_its_example(event_type):
         ("session_transfer", {"timestamp": "2024-01-15T10:30:00+00:00"}),
         ("cache_refresh", {"affectedData": []}),
         ("cache_refresh", {"affectedData": ["menus"]}),
-        ("connection", {"waiterId": "anna"}),  # and the session's
+        ("connection", {"waiterId": "anna"}),  # in addition to the session
         ("connection", {"sessionId": None}),
         ("closing", {"reconnect": None}),
     ],
 )
-def test_a_schema_tells_what_may_not_be(event_type, wrong):
+def test_schema_refuses_a_wrong_value(event_type, wrong):
     schema = published(event_type)
 
     assert errors(schema, schema["examples"][0] | wrong)
 
 
-def test_keys_that_are_new_one_day_break_nobody():
+def test_schema_accepts_an_unknown_key():
     schema = published("order_update")
 
     assert errors(schema, schema["examples"][0] | {"kitchen": "downstairs"}) == []
@@ -83,19 +83,19 @@ def test_keys_that_are_new_one_day_break_nobody():
 # --- AsyncAPI
 
 
-def test_the_asyncapi_document_is_valid_for_its_own_parser(document):
+def test_asyncapi_document_is_valid_for_the_asyncapi_parser(document):
     assert complaints_of_asyncapi_parser(document) == []
-    # What it would not let pass, lest it let everything pass.
+    # The parser must refuse a wrong document, so that its approval means something.
     assert complaints_of_asyncapi_parser(document | {"channels": {"session": {"adress": "/sse"}}})
 
 
-def test_the_asyncapi_document_is_valid_for_spectral_and_lacks_nothing(document, tmp_path):
+def test_asyncapi_document_is_complete_and_valid_for_spectral(document, tmp_path):
     assert complaints_of_spectral(document, tmp_path) == []
     del document["info"]["tags"]
     assert complaints_of_spectral(document, tmp_path)
 
 
-def test_nothing_in_the_asyncapi_document_points_nowhere(document):
+def test_every_reference_in_the_asyncapi_document_can_be_resolved(document):
     def references(tree):
         if isinstance(tree, dict):
             for key, value in tree.items():

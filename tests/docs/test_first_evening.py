@@ -1,4 +1,4 @@
-"""After the deployment guide's first evening there is a waiter, a table and a guest."""
+"""The deployment guide's first evening creates a waiter, a table and a guest."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.support.programs import REPOSITORY
 GUIDE = REPOSITORY / "docs" / "operations" / "deployment.md"
 
 
-def test_first_evening_begins_on_an_empty_database_and_ends_with_a_call(tmp_path):
+def test_commands_of_the_first_evening_work_on_an_empty_database(tmp_path):
     section = GUIDE.read_text().partition("## The first evening\n")[2]
     commands = re.findall(r"\bfloor ((?:waiter|session|token)[^\n`)]*)", section)
     app = open_app(tmp_path, f"sqlite:///{tmp_path / 'restaurant.db'}")

@@ -1,4 +1,4 @@
-"""Each word of the glossary occurs in the product's code, and the words it replaces do not."""
+"""The product's code uses every word of the glossary, and none of the words it replaces."""
 
 import re
 from functools import cache
@@ -15,7 +15,7 @@ REPLACED = re.findall(
     r"^\| ([a-z]+) \|", GLOSSARY.read_text().partition("## Words we do not use")[2], re.MULTILINE
 )[1:]
 
-# Where another language than ours demands a word: HTTP's request target, the role in a token,
+# Places where another vocabulary demands a word: HTTP's request target, the role in a token,
 # the argument of a thread, Alembic's metadata.
 DEMANDED = {
     "notifications/entrance/plain_request.py": r"(?i:target)",
@@ -28,14 +28,14 @@ ANYWHERE = r"Role\.CUSTOMER|Thread\(target=|target_metadata"
 
 @cache
 def code() -> dict[str, str]:
-    """Return the text of the product's Python files, by path."""
+    """Return the text of each Python file of the product, by its path."""
     files = [*REPOSITORY.glob("*.py")]
     files += [path for package in PACKAGES for path in (REPOSITORY / package).rglob("*.py")]
     return {str(path.relative_to(REPOSITORY)): path.read_text() for path in files}
 
 
 def occurrences(word: str, text: str) -> list[str]:
-    """Return the lines of ``text`` that have ``word``, with its endings, also in a name."""
+    """Return the lines of ``text`` that contain ``word``, also with an ending or within a name."""
     word = word.replace(" ", "[ _-]?")
     in_words = rf"(?i:(?<![a-z]){word}(?:e?s|e?d|r|rs|ing)?(?![a-z]))"
     in_camel_case = rf"{word.capitalize()}(?=[A-Z])|(?<=[a-z]){word.capitalize()}(?![a-z])"
@@ -43,19 +43,19 @@ def occurrences(word: str, text: str) -> list[str]:
     return [line for line in text.splitlines() if pattern.search(line)]
 
 
-def test_the_glossary_has_its_words():
+def test_words_of_the_glossary_are_found():
     assert {"channel", "relay", "join code"} <= set(WORDS)
     assert {"target", "customer", "debounce"} <= set(REPLACED)
     assert len(WORDS) == len(set(WORDS))
 
 
 @pytest.mark.parametrize("word", WORDS)
-def test_the_code_uses_the_word(word):
+def test_code_uses_the_word(word):
     assert any(occurrences(word, text) for text in code().values())
 
 
 @pytest.mark.parametrize("word", REPLACED)
-def test_the_code_does_not_use_the_replaced_word(word):
+def test_code_does_not_use_the_replaced_word(word):
     found = []
     for path, text in code().items():
         demanded = re.compile(f"{ANYWHERE}|{DEMANDED.get(path, '(?!)')}")
@@ -70,5 +70,5 @@ def test_the_code_does_not_use_the_replaced_word(word):
 @pytest.mark.parametrize(
     "line", ["_TARGET.fullmatch", "per target.", "RefreshTarget()", "targets", "a_target_id"]
 )
-def test_a_word_is_found_within_a_name(line):
+def test_word_is_found_within_a_name(line):
     assert occurrences("target", line) == [line]

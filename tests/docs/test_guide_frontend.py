@@ -1,4 +1,4 @@
-"""The examples of the guide for front-end developers do what it says, in a real browser."""
+"""The examples of the front-end guide do in a real browser what the guide says."""
 
 import pytest
 from playwright.sync_api import sync_playwright
@@ -22,7 +22,7 @@ def example(name):
 def chromium():
     path = find_program("chromium")
     with sync_playwright() as playwright:
-        # It refuses to start as root otherwise.
+        # Chromium does not start as root with its sandbox.
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield browser
         browser.close()
@@ -30,7 +30,7 @@ def chromium():
 
 @pytest.fixture
 def server(start_server):
-    """A server that lets pages of another origin in: the same, by its other name."""
+    """A server that allows pages of another origin, which is the same server by its other name."""
     server = start_server(start=False)
     server.env["CORS_ORIGINS"] = f"http://localhost:{server.port}"
     server.start()
@@ -39,7 +39,7 @@ def server(start_server):
 
 @pytest.fixture
 def open_page(chromium, server):
-    """Open a page of the server's, with the example's functions as ``example``."""
+    """Open a page of the server, with the functions of the example as ``example``."""
     context = chromium.new_context()
 
     def make(name, host="127.0.0.1"):
@@ -62,7 +62,7 @@ def status_on(page):
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"], ids=["same origin", "another"])
-def test_ten_lines_keep_a_screen_right(open_page, server, host):
+def test_example_with_the_client_library_keeps_a_screen_up_to_date(open_page, server, host):
     page = open_page("follow", host)
     page.evaluate(
         """(service) => example.follow({
@@ -82,7 +82,9 @@ def test_ten_lines_keep_a_screen_right(open_page, server, host):
     wait_until(lambda: status_on(page) == "InProgress")
 
 
-def test_by_hand_nothing_is_missed_over_a_restart_and_a_revocation_ends_it(open_page, server):
+def test_example_without_the_library_survives_a_restart_and_ends_after_a_revocation(
+    open_page, server
+):
     page = open_page("followByHand")
     page.evaluate(
         """() => {
@@ -120,7 +122,7 @@ def test_by_hand_nothing_is_missed_over_a_restart_and_a_revocation_ends_it(open_
     wait_until(lambda: server.open_streams() == 0)
 
 
-def test_by_hand_a_refusal_ends_it(open_page, server):
+def test_example_without_the_library_ends_after_a_refusal(open_page, server):
     page = open_page("followByHand")
     page.evaluate(
         """() => {
@@ -135,7 +137,9 @@ def test_by_hand_a_refusal_ends_it(open_page, server):
 
 
 @pytest.mark.parametrize("status", [401, 403, 404])
-def test_by_hand_a_refusal_by_somebody_else_is_an_outage(open_page, server, status):
+def test_example_without_the_library_treats_a_foreign_refusal_as_an_outage(
+    open_page, server, status
+):
     page = open_page("followByHand")
     refused = []
 
@@ -166,7 +170,9 @@ def test_by_hand_a_refusal_by_somebody_else_is_an_outage(open_page, server, stat
         ("null", 0, 2_000),
     ],
 )
-def test_by_hand_the_time_to_come_back_is_kept_within_bounds(open_page, data, floor_ms, cap_ms):
+def test_example_without_the_library_bounds_the_time_before_it_reconnects(
+    open_page, data, floor_ms, cap_ms
+):
     page = open_page("followByHand")
     page.evaluate(
         """() => {
@@ -190,7 +196,7 @@ def test_by_hand_the_time_to_come_back_is_kept_within_bounds(open_page, data, fl
     assert floor_ms <= pause <= cap_ms
 
 
-def test_by_hand_nothing_is_opened_once_it_is_closed(open_page, server):
+def test_example_without_the_library_opens_no_stream_after_it_is_closed(open_page, server):
     page = open_page("followByHand")
     with page.expect_response("**/sse/token"):
         page.evaluate(
@@ -203,12 +209,14 @@ def test_by_hand_nothing_is_opened_once_it_is_closed(open_page, server):
               close();
             }"""
         )
-    page.evaluate("fetch('/sse/health').then((answer) => answer.text())")  # comes after it
+    page.evaluate(
+        "fetch('/sse/health').then((answer) => answer.text())"
+    )  # a later request, so the stream had its chance
 
     assert page.evaluate("opened") == 0
 
 
-def test_an_event_is_taken_only_when_it_is_news(open_page):
+def test_example_applies_only_newer_events(open_page):
     page = open_page("apply")
     taken = page.evaluate(
         """() => {

@@ -1,4 +1,4 @@
-"""Every refusal has its code, and its row in the document."""
+"""Every refusal has a code, and a row in the document."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ def causes(base: type[Any]) -> Iterator[str]:
 
 
 def codes_in_use() -> set[str]:
-    """Return the codes that the service and the shipped nginx refuse by."""
+    """Return the codes in refusals of the service and of the shipped nginx."""
     text = "\n".join(path.read_text() for path in sources() if path != TABLE)
     used = {ProblemCode[name].value for name in re.findall(r"ProblemCode\.([A-Z_]+)", text)}
     used |= {*causes(errors.AccessError), *causes(errors.StreamRefused)}
-    # What guests may leave unfinished, spelled by the error of the floor.
+    # The limits of unfinished things, named by the error of the floor.
     used |= {
         f"too_many_{what.replace(' ', '_')}"
         for what in re.findall(r"TooMuchUnfinished\([^\"()]*\"([a-z ]+)\"", text)
@@ -45,12 +45,12 @@ def codes_in_use() -> set[str]:
     return used
 
 
-def test_every_code_in_use_is_in_the_table_and_every_code_there_is_in_use() -> None:
+def test_codes_in_use_are_exactly_those_in_the_table() -> None:
     assert codes_in_use() == {code.value for code in ProblemCode}
     assert set(TYPES) == set(ProblemCode)
 
 
-def test_the_document_lists_every_code_as_the_table_has_it() -> None:
+def test_document_lists_every_code_as_the_table_does() -> None:
     rows = [line for line in DOCUMENT.read_text().splitlines() if line.startswith("| `")]
     assert rows == [
         f"| `{code}` | {', '.join(map(str, kind.statuses)) or 'any other'} "
@@ -59,7 +59,7 @@ def test_the_document_lists_every_code_as_the_table_has_it() -> None:
     ]
 
 
-def test_nginx_calls_each_problem_by_its_own_page_and_title() -> None:
+def test_nginx_gives_each_problem_its_page_and_title() -> None:
     for path in NGINX.rglob("*.conf"):
         for line in re.findall(r"return \d+ '(\{\"type\".*?\})'", path.read_text()):
             [code] = re.findall(r'"code":"(\$?\w+)"', line)

@@ -1,4 +1,4 @@
-"""What a real server sends is what the published schemas say."""
+"""The events of a real server agree with the published schemas."""
 
 import json
 
@@ -23,14 +23,14 @@ def document():
 
 
 def assert_published(event_type, data):
-    """Assert that the schema lets ``data`` pass, and names all that is in it."""
+    """Assert that the schema accepts ``data`` and describes each of its keys."""
     schema = json.loads((DOCS / "schemas" / f"{event_type}.json").read_text())
     Draft202012Validator(schema, format_checker=FormatChecker()).validate(data)
     assert data.keys() <= schema["properties"].keys()
 
 
 def assert_promised_by_openapi(kind, events):
-    """Assert that the stream's ``itemSchema`` lets each event pass, and knows its data."""
+    """Assert that the stream's ``itemSchema`` accepts each event and describes its data."""
     document = json.loads(openapi.PATH.read_text())
     answer = document["paths"][f"/sse/{kind}/{{{kind}Id}}"]["get"]["responses"]["200"]
     schema = answer["content"]["text/event-stream"]["itemSchema"]
@@ -51,7 +51,7 @@ def assert_promised_by_openapi(kind, events):
 
 
 def assert_described(document, channel, events):
-    """Assert that ``channel`` may send ``events``, with such ids; and that it sent each kind."""
+    """Assert that ``channel`` may send ``events`` with their ids, and that each kind occurs."""
     messages = document["channels"][channel]["messages"]
     for event in events:
         message = document["components"]["messages"][event.type]
@@ -62,14 +62,14 @@ def assert_described(document, channel, events):
         assert_published(event.type, event.data)
     assert messages.keys() == TYPES, "run `python -m notifications.contract`"
     missing = TYPES - {event.type for event in events}
-    assert not missing, f"nothing in this evening sends {missing} to a {channel}: make it happen"
+    assert not missing, f"no change in this test sends {missing} to a {channel}: add one"
 
 
 def address(document, channel, name):
     return document["channels"][channel]["address"].replace(f"{{{channel}Id}}", name)
 
 
-def test_every_event_of_an_evening_is_as_published(start_server, document):
+def test_every_event_of_a_server_agrees_with_its_schema(start_server, document):
     server = start_server(SSE_HEARTBEAT_SECONDS=0.2)
     assert address(document, "session", "table-7") == "/sse/session/table-7"
     assert address(document, "waiter", "anna") == "/sse/waiter/anna"
@@ -100,7 +100,7 @@ def test_every_event_of_an_evening_is_as_published(start_server, document):
 
 
 @pytest.mark.parametrize("status", RequestStatus)
-def test_a_request_told_by_hand_is_as_published(status):
+def test_request_update_of_a_program_agrees_with_its_schema(status):
     broker = ReadableBroker()
     NotificationService(broker).notify_request_update(
         session_id="a", waiter_id="b", request_id="c", table_number=9999, status=status
@@ -112,7 +112,7 @@ def test_a_request_told_by_hand_is_as_published(status):
 
 
 @pytest.mark.parametrize("status", OrderStatus)
-def test_an_order_told_by_hand_is_as_published(status):
+def test_order_update_of_a_program_agrees_with_its_schema(status):
     broker = ReadableBroker()
     NotificationService(broker).notify_order_update(
         session_id="a", waiter_id="b", order_id="c", table_number=1, status=status
@@ -122,7 +122,7 @@ def test_an_order_told_by_hand_is_as_published(status):
     assert_published("order_update", data)
 
 
-def test_the_events_guide_names_every_event_and_every_closing_code():
+def test_events_guide_names_every_event_and_every_closing_code():
     guide = (DOCS / "events.md").read_text()
 
     codes = {reason.code for reason in CloseReason}

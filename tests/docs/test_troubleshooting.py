@@ -1,4 +1,4 @@
-"""What the operator is told to look for can really be found."""
+"""Everything that the operator is told to look for exists."""
 
 import ast
 import re
@@ -35,7 +35,7 @@ def test_every_metric_exists(server):
 def test_every_reason_cause_and_code_exists(server):
     labels = set(re.findall(r'="(\w+)"', server.get("/metrics").text))
     scripts = (REPOSITORY / "notifications" / "static").glob("*.js")
-    said_by_javascript = set(re.findall(r'"([a-z_]+)"', "".join(map(Path.read_text, scripts))))
+    codes_of_javascript = set(re.findall(r'"([a-z_]+)"', "".join(map(Path.read_text, scripts))))
     problem_codes = {code.value for code in ProblemCode}
     closing_codes = {reason.code for reason in CloseReason}
 
@@ -45,12 +45,12 @@ def test_every_reason_cause_and_code_exists(server):
             assert value in closing_codes, span
         elif name == "cause":
             assert value in labels, span
-        elif is_one_word(span) and span not in OTHERS_WORDS:
-            assert span in labels | closing_codes | said_by_javascript | problem_codes, span
+        elif is_one_word(span) and span not in FOREIGN_WORDS:
+            assert span in labels | closing_codes | codes_of_javascript | problem_codes, span
 
 
-#: Of PostgreSQL, nginx and Compose.
-OTHERS_WORDS = {"pg_stat_activity", "worker_shutdown_timeout", "stop_grace_period"}
+#: Words of PostgreSQL, nginx and Compose.
+FOREIGN_WORDS = {"pg_stat_activity", "worker_shutdown_timeout", "stop_grace_period"}
 
 
 def is_one_word(span):
@@ -68,18 +68,18 @@ def test_every_alert_exists():
 
 def test_every_log_line_exists():
     lines = list(log_lines())
-    assert len(lines) > 30, "the log lines of the code are not found any more"
+    assert len(lines) > 30, "the test finds too few log lines in the code"
 
     for span in SPANS:
         found = re.fullmatch(r"([a-z_.]+): (.+)", span)
         if found and found[1] == "gunicorn.error":
             template = re.sub(r"\b\d+|SIG\w+", "%s", found[2])
-            assert template in gunicorns_own_texts(), span
+            assert template in gunicorn_sources(), span
         elif found:
             assert any(is_like(*line, *found.groups()) for line in lines), span
 
 
-def test_every_sentence_is_said():
+def test_every_quoted_sentence_is_in_the_code():
     source = "".join(map(Path.read_text, MODULES))
 
     for span in SPANS:
@@ -88,14 +88,14 @@ def test_every_sentence_is_said():
 
 
 def is_like(logger, template, named_logger, named_text):
-    """Whether a line may be the one that is named by its beginning."""
+    """Return whether a line can be the one whose beginning is given."""
     constant = template.partition("%")[0]
     begins = constant.startswith(named_text) or (constant and named_text.startswith(constant))
     return logger == named_logger and begins
 
 
 def log_lines():
-    """Yield logger and message of every line that our code may log."""
+    """Yield logger and message of every line that the product's code may log."""
     for path in MODULES:
         tree = ast.parse(path.read_text())
         module = ".".join(path.relative_to(REPOSITORY).with_suffix("").parts)
@@ -114,12 +114,12 @@ def is_logger(node):
 
 
 def logger_of(call):
-    """Return the logger's name, None where it is the module's."""
+    """Return the logger's name, or None for the logger of the module."""
     return call.args[0].value if call.args and isinstance(call.args[0], ast.Constant) else None
 
 
-def gunicorns_own_texts():
-    """Return all that gunicorn, with our master and worker, could log."""
+def gunicorn_sources():
+    """Return the source of everything that gunicorn may log, with our master and worker."""
     package = Path(gunicorn.__file__).parent
     runtime = REPOSITORY / "runtime"
     sources = [package / "arbiter.py", runtime / "master.py", runtime / "worker.py"]

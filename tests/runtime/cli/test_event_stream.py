@@ -22,7 +22,7 @@ def test_bytes_become_the_events_they_are(case: ParsingCase) -> None:
 
 @every_case
 @pytest.mark.parametrize("size", [1, 2, 3])
-def test_bytes_may_be_cut_anywhere(case: ParsingCase, size: int) -> None:
+def test_stream_may_be_cut_at_any_byte(case: ParsingCase, size: int) -> None:
     whole = b"".join(case.chunks)
 
     assert read(*(whole[i : i + size] for i in range(0, len(whole), size))) == list(case.events)
