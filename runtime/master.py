@@ -62,6 +62,7 @@ class Master:
             require_redis_for(arbiter.cfg.workers, self._settings.redis_url, asked_by="--workers")
             _require_ports(arbiter)
         except SettingsError as error:
+            # One sentence, as it is printed before there is a log: people search for it.
             log.error("The service cannot start: %s", error)  # noqa: TRY400
             if arbiter.pidfile is not None:
                 arbiter.pidfile.unlink()
@@ -73,12 +74,16 @@ class Master:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         if hard != resource.RLIM_INFINITY and hard < self._max_open_files:
             log.warning(
-                "the system allows %d open files, but %d streams per worker need %d: "
+                "the system allows too few open files for so many streams per worker: "
                 "raise the limit (LimitNOFILE= in systemd, ulimit -n in a shell) "
                 "or lower SSE_MAX_STREAMS_PER_WORKER",
-                hard,
-                self._settings.max_streams_per_worker,
-                self._max_open_files,
+                extra={
+                    "fields": {
+                        "allowed": hard,
+                        "needed": self._max_open_files,
+                        "streams": self._settings.max_streams_per_worker,
+                    }
+                },
             )
 
     def limit_workers(self, arbiter: Arbiter, wanted: int, before: int | None) -> None:

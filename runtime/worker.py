@@ -127,19 +127,19 @@ class StreamWorker(BoundedWorker):
             try:
                 self._serving.start()
             except StandingBy as error:
-                message, obstacle = "This worker stands by: %s", str(error)
+                message, obstacle = "this worker stands by", str(error)
                 pause_seconds = TAKEOVER_SECONDS
             except (DatabaseError, BrokerUnusable) as error:
                 if not (is_replacement or self.shared.has_served):
                     self._give_up(str(error))
-                message, obstacle = "This worker waits for the broker: %s", str(error)
+                message, obstacle = "this worker waits for the broker", str(error)
                 if isinstance(error, DatabaseError):
-                    message = "This worker waits for the database: %s"
+                    message = "this worker waits for the database"
             else:
                 self.shared.note_serving()
                 return
             if message != said:
-                self.log.warning(message, obstacle)
+                self.log.warning(message, extra={"fields": {"error": obstacle}})
                 said = message
             self.notify()
             time.sleep(pause_seconds)  # gevent's: this process is patched
@@ -178,7 +178,7 @@ class StreamWorker(BoundedWorker):
         give_up_at = time.monotonic() + self.cfg.graceful_timeout
         while not draining.ready() or self.requests_in_flight:
             if time.monotonic() > give_up_at:
-                self.log.warning("Worker graceful timeout (pid:%s)", self.pid)
+                self.log.warning("Worker graceful timeout")
                 return
             self.notify()
             draining.join(NOTIFY_SECONDS)

@@ -135,6 +135,6 @@ class BoundedWorker(GeventWorker):
                 with gevent.Timeout(self.cfg.keepalive, TimeoutError):
                     client.do_handshake()
             except OSError as error:
-                self.log.debug("TLS could not begin: %s", error)
+                self.log.debug("TLS could not begin", extra={"fields": {"error": str(error)}})
                 return False
         return True

@@ -55,7 +55,7 @@ def test_a_second_process_on_the_same_folder_accepts_nothing_until_the_first_one
         start=False, INSTANCE_DIR=first.directory, DATABASE_URL=first.database_url
     )
     second.start(wait=False)
-    wait_until(lambda: "This worker stands by" in second.log, 20)
+    wait_until(lambda: "this worker stands by" in second.log, 20)
     # The kernel lets it connect, and nobody answers.
     with pytest.raises(OSError, match="timed out"):
         second.get("/sse/health", timeout=0.5)
@@ -78,7 +78,7 @@ def test_a_second_process_takes_over_from_one_that_was_killed(
         start=False, INSTANCE_DIR=first.directory, DATABASE_URL=first.database_url
     )
     second.start(wait=False)
-    wait_until(lambda: "This worker stands by" in second.log, 20)
+    wait_until(lambda: "this worker stands by" in second.log, 20)
     first.kill()
     second.wait_healthy()
 
@@ -92,6 +92,6 @@ def test_a_second_process_whose_database_is_a_link_to_the_firsts_stands_by(
     link.unlink()
     link.symlink_to(first.directory / "restaurant.db")
     second.start(wait=False)
-    wait_until(lambda: "This worker stands by" in second.log, 20)
+    wait_until(lambda: "this worker stands by" in second.log, 20)
     first.stop()
     second.wait_healthy()
