@@ -9,7 +9,7 @@ from notifications.brokers.base import Broker
 from notifications.channels import channel_name
 from notifications.errors import BrokerUnavailable
 from notifications.events.encoding import EventId
-from waiter_service.actors import Actor, ActorKind
+from waiter_service.actors import MAIN_VENUE, Actor, ActorKind
 from waiter_service.inputs import is_identifier
 
 #: A cursor that no channel knows. A stream opened with it tells its client once to
@@ -44,7 +44,7 @@ class Cursors:
         is_foreign = actor.kind is owner and actor.id != thing_id
         if is_foreign or not is_identifier(thing_id):
             return "", read()  # which refuses
-        channel = channel_name(kind, thing_id)
+        channel = channel_name(MAIN_VENUE, kind, thing_id)
         cursor = self._known(channel)
         found = read()
         return cursor or self._first(channel), found

@@ -37,12 +37,15 @@ class Principal:
         return f"{self.role}:{self.subject}"
 
     def may_hear(self, kind: str, channel_id: str) -> bool:
-        """Return whether this bearer may follow the stream of ``kind`` (session, waiter).
+        """Return whether this bearer may follow the stream of ``kind``.
 
         A guest follows their own session, a waiter their own floor, a manager all. This
         does not look up whether the id exists, so the answer does not reveal it.
         """
         if self.role is Role.MANAGER:
             return True
-        owns = Role.CUSTOMER if kind == "session" else Role.WAITER
-        return self.role is owns and self.subject == channel_id
+        return _OWN_KIND[self.role] == kind and self.subject == channel_id
+
+
+#: The kind of a bearer's own stream.
+_OWN_KIND = {Role.CUSTOMER: "session", Role.WAITER: "waiter"}

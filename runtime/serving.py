@@ -25,6 +25,7 @@ from gevent.lock import BoundedSemaphore
 from notifications.access.revocation_list import RevocationList
 from notifications.brokers.base import Broker
 from notifications.brokers.presence import Counts, Presence
+from notifications.channels import KINDS
 from notifications.events.payload import format_timestamp
 from notifications.publishing.listener import FloorListener
 from notifications.publishing.relay import Relay
@@ -227,7 +228,7 @@ class Serving:
             "activeConnections": {
                 "sessions": sessions,
                 "waiters": waiters,
-                "total": sessions + waiters,
+                "total": sum(counts.get(kind, 0) for kind in KINDS),
             },
             "broker": {"kind": broker.kind, "status": "up" if broker.is_up else "down"},
             "database": {

@@ -8,7 +8,6 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Protocol, TypeVar
 
-from notifications.channels import channel_name
 from notifications.principal import Principal, Role
 from notifications.streams.open_streams import OpenStreams
 from notifications.streams.stream import CloseReason
@@ -58,8 +57,8 @@ class RevocationList:
         self._unstamped: dict[int, datetime] = {}
         # When access was last withdrawn, oldest first. Earlier times add nothing.
         self._withdrawn: OrderedDict[tuple[RevokedKind, str], datetime] = OrderedDict()
-        # The channels of closed sessions, and when each was closed, oldest first. Kept
-        # separately: closing withdraws no access, and there are thousands a day.
+        # The closed sessions, and when each was closed, oldest first. Kept separately:
+        # closing withdraws no access, and there are thousands a day.
         self._over: OrderedDict[str, datetime] = OrderedDict()
         # Those of them whose streams end at the next refresh.
         self._ending: set[str] = set()
@@ -109,10 +108,12 @@ class RevocationList:
         for seen_at, each in sorted(seen, key=lambda pair: pair[0]):
             if not each.is_closing:
                 is_withdrawn |= _note(self._withdrawn, (each.kind, each.subject), seen_at)
-            elif each.kind is RevokedKind.SESSION and each.id > reopened.get(each.subject, 0):
-                channel = channel_name("session", each.subject)
-                if _note(self._over, channel, seen_at):
-                    self._ending.add(channel)
+            elif (
+                each.kind is RevokedKind.SESSION
+                and each.id > reopened.get(each.subject, 0)
+                and _note(self._over, each.subject, seen_at)
+            ):
+                self._ending.add(each.subject)
         if is_withdrawn:
             self._streams.close_where(
                 lambda stream: self._is_hit(stream.principal), CloseReason.TOKEN_REVOKED
@@ -129,9 +130,8 @@ class RevocationList:
         """
         reopened = {each.subject: each.id for each in found if each.kind is RevokedKind.REOPENED}
         for session_id in reopened:
-            channel = channel_name("session", session_id)
-            self._over.pop(channel, None)
-            self._ending.discard(channel)
+            self._over.pop(session_id, None)
+            self._ending.discard(session_id)
         return reopened
 
     def _remember_place(self, found: Sequence[Revocation], stamps: Mapping[int, datetime]) -> None:
@@ -150,10 +150,12 @@ class RevocationList:
 
     def _end_closed(self) -> None:
         if self._ending:
-            ending, self._ending = self._ending, set()
+            # Whatever the venue: the ids of sessions are unique in the deployment.
+            endings = tuple(f":session:{session_id}" for session_id in self._ending)
+            self._ending = set()
             # All streams of the session, a manager's too: nothing more happens on it.
             self._streams.close_where(
-                lambda stream: stream.channel in ending, CloseReason.SESSION_CLOSED
+                lambda stream: stream.channel.endswith(endings), CloseReason.SESSION_CLOSED
             )
 
     def start_over(self) -> None:
@@ -174,7 +176,7 @@ class RevocationList:
 
         The session's guests may still read it through the REST API.
         """
-        return channel_name(kind, channel_id) in self._over
+        return kind == "session" and channel_id in self._over
 
     def _is_hit(self, principal: Principal) -> bool:
         for token_id in principal.token_ids:

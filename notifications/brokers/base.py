@@ -1,6 +1,6 @@
 """The contract every broker keeps: history, order, and who hears what.
 
-A *channel* is one audience, ``session:<id>`` or ``waiter:<id>``. Publishing
+A *channel* is one audience (:mod:`notifications.channels`). Publishing
 appends an event to the history of each channel named and hands it to the
 process's :class:`Sink`, for every channel this process has subscribed to.
 
@@ -139,11 +139,13 @@ class Broker(ABC):
     def publish(self, channels: Sequence[str], event_body: bytes, *, key: str) -> None:
         """Append ``event_body`` to each channel, unless ``key`` is already there.
 
+        All of them get it, or none does. The channels are those of one venue.
+
         ``event_body`` is what :func:`notifications.events.body` returns; the
         caller has validated it. ``key`` is at most 80 characters.
 
         Raises:
-            BrokerUnavailable: some channel may not have it. Publish again with the
+            BrokerUnavailable: it may or may not be there. Publish again with the
                 same key: channels that have the event do not get it twice.
         """
 

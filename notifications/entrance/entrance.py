@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from notifications.access.auth import Authenticator, create_stream_token
-from notifications.channels import KINDS, channel_name
+from notifications.channels import KINDS
 from notifications.entrance.in_band_refusal import accepts_event_stream
 from notifications.entrance.rates import RateLimits, Rates
 from notifications.entrance.trusted_peers import TrustedPeers
@@ -150,7 +150,7 @@ class StreamEntrance:
         """Count and log a stream that was not opened."""
         self._sse.stats.refused[refusal.cause] += 1
         fields = {
-            "channel": channel_name(asked.kind, asked.channel_id[:64]),
+            "channel": f"{asked.kind}:{asked.channel_id[:64]}",
             "client": asked.client,
             "cause": refusal.cause,
         }

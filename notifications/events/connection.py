@@ -19,14 +19,23 @@ class Connection(Payload):
     event_type: ClassVar[str] = "connection"
     id_meaning: ClassVar[str | None] = "The position at which a new stream begins."
     omits_null: ClassVar[bool] = True
-    # It has one id, and leaves the other out.
+    # It has one id, and leaves the others out.
     model_config = ConfigDict(
-        json_schema_extra={"oneOf": [{"required": ["sessionId"]}, {"required": ["waiterId"]}]}
+        json_schema_extra={
+            "oneOf": [
+                {"required": ["sessionId"]},
+                {"required": ["waiterId"]},
+                {"required": ["venueId"]},
+            ]
+        }
     )
 
     connection_id: str = Field(description="The stream's id in the server's log.")
     session_id: Id | None = Field(None, description="The session, if this is a session's stream.")
     waiter_id: Id | None = Field(None, description="The waiter, if this is a waiter's stream.")
+    venue_id: Id | None = Field(
+        None, description="The venue, if this is the stream of a floor or a kitchen."
+    )
     # Written as people would: 30, not 30.0.
     heartbeat_seconds: Annotated[
         float, PlainSerializer(lambda seconds: int(seconds) if seconds.is_integer() else seconds)

@@ -10,10 +10,11 @@ from notifications.events.payload import PublishedEvent
 class FloorEvent(PublishedEvent):
     """An event about one change on the floor."""
 
-    @property
     @abstractmethod
-    def audience(self) -> tuple[str, ...]:
-        """The event's channels. Choosing them is a security decision: each event makes its own.
+    def audience(self, venue_id: str) -> tuple[str, ...]:
+        """Return the event's channels in the venue where it happened.
+
+        Choosing them is a security decision: each event makes its own.
 
         The ids come from the change itself, as they were when it happened. So a change from
         before a transfer goes to the previous waiter and one from after it does not, however

@@ -7,7 +7,12 @@ from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import Field
 
-from notifications.channels import session_channel, waiter_channel
+from notifications.channels import (
+    floor_channel,
+    kitchen_channel,
+    session_channel,
+    waiter_channel,
+)
 from notifications.events.floor_event import FloorEvent
 from notifications.events.payload import (
     EXAMPLE_MOMENT,
@@ -49,7 +54,7 @@ class OrderUpdate(FloorEvent):
     """An order was placed (``previousStatus`` null) or moved to another status."""
 
     event_type: ClassVar[str] = "order_update"
-    goes_to: ClassVar[str] = "guest, waiter"
+    goes_to: ClassVar[str] = "guest, waiter, floor, kitchen"
     sentences: ClassVar[Mapping[str, str]] = {
         code: f"Your order {text} ({{itemCount}} items) - Table {{tableNumber}}"
         for code, text in _SENTENCES.values()
@@ -96,10 +101,14 @@ class OrderUpdate(FloorEvent):
             **facts,
         )
 
-    @property
-    def audience(self) -> tuple[str, ...]:
-        """The guests, and the waiter in charge when it happened."""
-        return session_channel(self.session_id), waiter_channel(self.waiter_id)
+    def audience(self, venue_id: str) -> tuple[str, ...]:
+        """Return the guests, the waiter in charge when it happened, and the floor and kitchen."""
+        return (
+            session_channel(venue_id, self.session_id),
+            waiter_channel(venue_id, self.waiter_id),
+            floor_channel(venue_id),
+            kitchen_channel(venue_id),
+        )
 
     @classmethod
     def example(cls) -> Self:

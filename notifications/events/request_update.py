@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self
 
 from pydantic import Field
 
-from notifications.channels import session_channel, waiter_channel
+from notifications.channels import floor_channel, session_channel, waiter_channel
 from notifications.events.floor_event import FloorEvent
 from notifications.events.payload import (
     EXAMPLE_MOMENT,
@@ -40,7 +40,7 @@ class RequestUpdate(FloorEvent):
     """A request was raised (``previousStatus`` null) or moved to another status."""
 
     event_type: ClassVar[str] = "request_update"
-    goes_to: ClassVar[str] = "guest, waiter"
+    goes_to: ClassVar[str] = "guest, waiter, floor"
     sentences: ClassVar[Mapping[str, str]] = {
         code: f"Your request {text} - Table {{tableNumber}}" for code, text in _SENTENCES.values()
     }
@@ -73,10 +73,13 @@ class RequestUpdate(FloorEvent):
             **facts,
         )
 
-    @property
-    def audience(self) -> tuple[str, ...]:
-        """The guests, and the waiter in charge when it happened."""
-        return session_channel(self.session_id), waiter_channel(self.waiter_id)
+    def audience(self, venue_id: str) -> tuple[str, ...]:
+        """Return the guests, the waiter in charge when it happened, and the floor."""
+        return (
+            session_channel(venue_id, self.session_id),
+            waiter_channel(venue_id, self.waiter_id),
+            floor_channel(venue_id),
+        )
 
     @classmethod
     def example(cls) -> Self:

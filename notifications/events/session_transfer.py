@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self
 
 from pydantic import Field
 
-from notifications.channels import session_channel, waiter_channel
+from notifications.channels import floor_channel, session_channel, waiter_channel
 from notifications.events.floor_event import FloorEvent
 from notifications.events.payload import (
     EXAMPLE_MOMENT,
@@ -42,7 +42,7 @@ class SessionTransfer(FloorEvent):
     """
 
     event_type: ClassVar[str] = "session_transfer"
-    goes_to: ClassVar[str] = "guest, new waiter, previous waiter"
+    goes_to: ClassVar[str] = "guest, new waiter, previous waiter, floor"
     sentences: ClassVar[Mapping[str, str]] = {
         code: f"{text} - Table {{tableNumber}}" for code, text in _SENTENCES.values()
     }
@@ -74,13 +74,16 @@ class SessionTransfer(FloorEvent):
             **facts,
         )
 
-    @property
-    def audience(self) -> tuple[str, ...]:
-        """The guests, the new waiter, and the previous one, whose screen must drop the table."""
+    def audience(self, venue_id: str) -> tuple[str, ...]:
+        """Return the guests, both waiters and the floor.
+
+        The previous waiter hears of it as well, since their screen must drop the table.
+        """
         channels = (
-            session_channel(self.session_id),
-            waiter_channel(self.waiter_id),
-            waiter_channel(self.previous_waiter_id),
+            session_channel(venue_id, self.session_id),
+            waiter_channel(venue_id, self.waiter_id),
+            waiter_channel(venue_id, self.previous_waiter_id),
+            floor_channel(venue_id),
         )
         return tuple(dict.fromkeys(channels))
 

@@ -78,8 +78,9 @@ class FloorListener:
             version=change.version,
             timestamp=change.occurred_at,
         )
-        self._notifications.notify(update, key=change.id)
+        self._notifications.notify(update, venue_id=change.venue_id, key=change.id)
         self._cache_refresh.trigger_status_change_refresh(
+            venue_id=change.venue_id,
             session_id=change.session_id,
             waiter_id=change.waiter_id,
             affected_data=[AffectedData.REQUESTS],
@@ -102,8 +103,9 @@ class FloorListener:
             version=change.version,
             timestamp=change.occurred_at,
         )
-        self._notifications.notify(update, key=change.id)
+        self._notifications.notify(update, venue_id=change.venue_id, key=change.id)
         self._cache_refresh.trigger_status_change_refresh(
+            venue_id=change.venue_id,
             session_id=change.session_id,
             waiter_id=change.waiter_id,
             affected_data=[AffectedData.ORDERS],
@@ -122,7 +124,9 @@ class FloorListener:
                 # Set first: a refresh triggered while this one is sent must be sent as well.
                 self._transfers[waiter_id] = transfer_id
                 try:
-                    self._cache_refresh.force_immediate_refresh(waiter_id=waiter_id)
+                    self._cache_refresh.force_immediate_refresh(
+                        venue_id=change.venue_id, waiter_id=waiter_id
+                    )
                 except BaseException:
                     self._transfers.pop(waiter_id, None)
                     raise
@@ -135,8 +139,9 @@ class FloorListener:
             version=change.version,
             timestamp=change.occurred_at,
         )
-        self._notifications.notify(transfer, key=change.id)
+        self._notifications.notify(transfer, venue_id=change.venue_id, key=change.id)
         self._cache_refresh.trigger_session_transfer_refresh(
+            venue_id=change.venue_id,
             session_id=change.session_id,
             waiter_id=change.waiter_id,
             previous_waiter_id=change.previous_waiter_id,
@@ -150,7 +155,9 @@ class FloorListener:
 
     def _on_session_closed(self, _sender: object, *, change: changes.SessionClosed) -> None:
         self._refresh_floor(change, f"Session {change.session_id} was closed")
-        self._cache_refresh.force_immediate_refresh(session_id=change.session_id)
+        self._cache_refresh.force_immediate_refresh(
+            venue_id=change.venue_id, session_id=change.session_id
+        )
         self._finish(change)
 
     def _on_session_reopened(self, _sender: object, *, change: changes.SessionReopened) -> None:
@@ -164,6 +171,7 @@ class FloorListener:
 
     def _refresh_floor(self, change: changes.SessionChange, reason: str) -> None:
         self._cache_refresh.trigger_general_data_refresh(
+            venue_id=change.venue_id,
             waiter_id=change.waiter_id,
             affected_data=["sessions", "analytics"],
             affected_ids=[change.session_id],

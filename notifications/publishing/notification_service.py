@@ -1,4 +1,4 @@
-"""Validates events for guests and waiters, words them, and sends them to their audience."""
+"""Validates events, words them, and sends them to their audience."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ from notifications.events.payload import PublishedEvent
 from notifications.events.request_update import RequestUpdate
 from notifications.events.session_transfer import SessionTransfer
 from notifications.refresh.batch import Batch
-from notifications.refresh.trigger import Priority, Trigger, checked_channels
+from notifications.refresh.trigger import Priority, Trigger, checked_channels, checked_id
+from waiter_service.actors import MAIN_VENUE
 from waiter_service.errors import UnknownStatus, ValidationError
 from waiter_service.statuses import OrderStatus, RequestStatus, Status
 from waiter_service.transfer_cause import TransferCause
@@ -44,7 +45,7 @@ def _now() -> datetime:
 
 
 class NotificationService:
-    """Tells guests and waiters what happened.
+    """Tells guests, waiters, the floor and the kitchen what happened.
 
     The ``notify_*`` functions need no database and can be called by hand. Each sends one
     event to its audience. It raises ``InvalidNotification``, which names the field, before
@@ -53,7 +54,7 @@ class NotificationService:
 
     ``key``, of up to 80 characters, makes a repeated call harmless: calls with the same key
     send one event. Without a key each call sends an event of its own. ``occurred_at`` must
-    be aware; it is the current time by default.
+    be aware; it is the current time by default. ``venue_id`` is where the session is.
     """
 
     def __init__(self, broker: Broker, *, clock: Callable[[], datetime] = _now) -> None:
@@ -62,9 +63,12 @@ class NotificationService:
         self._broker = broker
         self._clock = clock
 
-    def notify(self, event: FloorEvent, *, key: str | None = None) -> None:
-        """Send ``event`` to its audience. The functions below make events from callers' values."""
-        self._publish(event, event.audience, key)
+    def notify(self, event: FloorEvent, *, venue_id: str, key: str | None = None) -> None:
+        """Send ``event`` to its audience in the venue where it happened.
+
+        The functions below make events from callers' values.
+        """
+        self._publish(event, event.audience(venue_id), key)
 
     def notify_request_update(
         self,
@@ -77,11 +81,13 @@ class NotificationService:
         previous_status: RequestStatus | str | None = None,
         version: int | None = None,
         occurred_at: datetime | None = None,
+        venue_id: str = MAIN_VENUE,
         key: str | None = None,
     ) -> None:
         """Tell guest and waiter the new status of a request."""
         self._send(
             RequestUpdate.told,
+            venue_id,
             key,
             session_id=session_id,
             waiter_id=waiter_id,
@@ -105,6 +111,7 @@ class NotificationService:
         item_count: int | None = None,
         version: int | None = None,
         occurred_at: datetime | None = None,
+        venue_id: str = MAIN_VENUE,
         key: str | None = None,
     ) -> None:
         """Tell guest and waiter the new status of an order; ``item_count`` is for the sentence."""
@@ -112,6 +119,7 @@ class NotificationService:
             raise InvalidNotification("item_count", "must be a whole number of 0 or more")
         self._send(
             OrderUpdate.told,
+            venue_id,
             key,
             session_id=session_id,
             waiter_id=waiter_id,
@@ -134,6 +142,7 @@ class NotificationService:
         cause: TransferCause | str = TransferCause.SHIFT_CHANGE,
         version: int | None = None,
         occurred_at: datetime | None = None,
+        venue_id: str = MAIN_VENUE,
         key: str | None = None,
     ) -> None:
         """Tell guest, new and previous waiter that a session was transferred.
@@ -142,6 +151,7 @@ class NotificationService:
         """
         self._send(
             SessionTransfer.told,
+            venue_id,
             key,
             session_id=session_id,
             waiter_id=waiter_id,
@@ -160,13 +170,14 @@ class NotificationService:
         affected_data: Iterable[str],
         affected_ids: Iterable[str] = (),
         reason: str | None = None,
+        venue_id: str = MAIN_VENUE,
         key: str | None = None,
     ) -> None:
         """Tell a session and/or a waiter, at once, to load ``affected_data`` again.
 
         For refreshes that may wait, use ``CacheRefreshService``, which joins triggers.
         """
-        channels = checked_channels(session_id=session_id, waiter_id=waiter_id)
+        channels = checked_channels(venue_id, session_id=session_id, waiter_id=waiter_id)
         refresh = Trigger.checked(
             affected_data, Priority.HIGH, reason=reason, affected_ids=affected_ids
         )
@@ -196,14 +207,17 @@ class NotificationService:
         )
         self._publish(refresh, channels, key)
 
-    def _send(self, told: Callable[..., FloorEvent], key: str | None, **facts: Any) -> None:
+    def _send(
+        self, told: Callable[..., FloorEvent], venue_id: str, key: str | None, **facts: Any
+    ) -> None:
+        checked_id("venue_id", venue_id)
         try:
             event = told(**facts)
         except pydantic.ValidationError as error:
             first = error.errors()[0]
             field = str(first["loc"][0])
             raise InvalidNotification(_CALLERS_NAMES.get(field, field), first["msg"]) from None
-        self.notify(event, key=key)
+        self.notify(event, venue_id=venue_id, key=key)
 
     def _publish(self, event: PublishedEvent, channels: tuple[str, ...], key: str | None) -> None:
         if key is None:

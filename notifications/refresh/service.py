@@ -16,6 +16,7 @@ from notifications.refresh.batch_store import BatchStore, MemoryBatches
 from notifications.refresh.sender import Publish, RefreshSender
 from notifications.refresh.stats import RefreshStats
 from notifications.refresh.trigger import Priority, Trigger, checked_channels
+from waiter_service.actors import MAIN_VENUE
 
 logger = logging.getLogger(__name__)
 
@@ -23,14 +24,15 @@ logger = logging.getLogger(__name__)
 class CacheRefreshService:
     """Joins triggers into batches and sends each batch once.
 
-    ``publish`` is called with a channel (``session:<id>`` or ``waiter:<id>``) and its
-    batch. ``batches`` holds what is pending; the default loses it with the process.
-    ``clock`` defaults to the store's. ``require_listeners`` raises if what is sent would
-    reach no stream.
+    ``publish`` is called with the channel of a session or a waiter, and its batch.
+    ``batches`` holds what is pending; the default loses it with the process. ``clock``
+    defaults to the store's. ``require_listeners`` raises if what is sent would reach no
+    stream.
 
-    The ``trigger_*`` methods address ``session_id``, ``waiter_id`` or both. ``priority``
-    is ``high``, ``medium`` or ``low``; ``reason`` is a line of up to 500 characters for
-    people to read. They raise ``InvalidNotification``, which names the field, before
+    The ``trigger_*`` methods address ``session_id``, ``waiter_id`` or both, in one venue.
+    A venue's floor and kitchen are never addressed: their screens read each event.
+    ``priority`` is ``high``, ``medium`` or ``low``; ``reason`` is a line of up to 500
+    characters for people to read. They raise ``InvalidNotification``, which names the field, before
     anything is kept. With a shared store they may switch greenlets, and raise
     ``BrokerUnavailable`` if it cannot be reached; repeating the call then costs at most a
     second refresh.
@@ -58,10 +60,11 @@ class CacheRefreshService:
         request_ids: Iterable[str] = (),
         reason: str | None = None,
         priority: str = Priority.HIGH,
+        venue_id: str = MAIN_VENUE,
     ) -> None:
         """Have requests loaded again: ``request_ids``, or any if there are none."""
         self._trigger(
-            checked_channels(session_id=session_id, waiter_id=waiter_id),
+            checked_channels(venue_id, session_id=session_id, waiter_id=waiter_id),
             [AffectedData.REQUESTS],
             priority,
             reason,
@@ -76,10 +79,11 @@ class CacheRefreshService:
         order_ids: Iterable[str] = (),
         reason: str | None = None,
         priority: str = Priority.HIGH,
+        venue_id: str = MAIN_VENUE,
     ) -> None:
         """Have orders loaded again: ``order_ids``, or any if there are none."""
         self._trigger(
-            checked_channels(session_id=session_id, waiter_id=waiter_id),
+            checked_channels(venue_id, session_id=session_id, waiter_id=waiter_id),
             [AffectedData.ORDERS],
             priority,
             reason,
@@ -94,12 +98,13 @@ class CacheRefreshService:
         affected_data: Iterable[str],
         affected_ids: Iterable[str],
         reason: str | None = None,
+        venue_id: str = MAIN_VENUE,
     ) -> None:
         """Have what changed loaded again (high), and the figures it counts in (medium).
 
         In one step: with a shared store, one round trip instead of four.
         """
-        channels = checked_channels(session_id=session_id, waiter_id=waiter_id)
+        channels = checked_channels(venue_id, session_id=session_id, waiter_id=waiter_id)
         changed = Trigger.checked(
             affected_data, Priority.HIGH, reason=reason, affected_ids=affected_ids
         )
@@ -114,6 +119,7 @@ class CacheRefreshService:
         previous_waiter_id: str | None = None,
         reason: str | None = None,
         priority: str = Priority.HIGH,
+        venue_id: str = MAIN_VENUE,
     ) -> None:
         """Have a transferred session loaded again by its guest and both waiters.
 
@@ -122,9 +128,9 @@ class CacheRefreshService:
         they move with their session.
         """
         waiters = checked_channels(
-            waiter_id=waiter_id, previous_waiter_id=previous_waiter_id, at_least=0
+            venue_id, waiter_id=waiter_id, previous_waiter_id=previous_waiter_id, at_least=0
         )
-        guests = checked_channels(session_id=session_id, at_least=0 if waiters else 1)
+        guests = checked_channels(venue_id, session_id=session_id, at_least=0 if waiters else 1)
         ids = () if session_id is None else (session_id,)
         floor = [AffectedData.SESSIONS, AffectedData.ANALYTICS]
         self._trigger(guests, [AffectedData.SESSIONS], priority, reason, session_id=ids)
@@ -137,10 +143,11 @@ class CacheRefreshService:
         waiter_id: str | None = None,
         reason: str | None = None,
         priority: str = Priority.MEDIUM,
+        venue_id: str = MAIN_VENUE,
     ) -> None:
         """Have the figures about a session loaded again, by its guest and its waiter."""
         self._trigger(
-            checked_channels(session_id=session_id, waiter_id=waiter_id),
+            checked_channels(venue_id, session_id=session_id, waiter_id=waiter_id),
             [AffectedData.ANALYTICS],
             priority,
             reason,
@@ -152,10 +159,14 @@ class CacheRefreshService:
         waiter_id: str,
         reason: str | None = None,
         priority: str = Priority.MEDIUM,
+        venue_id: str = MAIN_VENUE,
     ) -> None:
         """Have the figures about a waiter loaded again, by that waiter."""
         self._trigger(
-            checked_channels(waiter_id=waiter_id), [AffectedData.ANALYTICS], priority, reason
+            checked_channels(venue_id, waiter_id=waiter_id),
+            [AffectedData.ANALYTICS],
+            priority,
+            reason,
         )
 
     def trigger_reviews_refresh(
@@ -166,10 +177,11 @@ class CacheRefreshService:
         review_ids: Iterable[str] = (),
         reason: str | None = None,
         priority: str = Priority.LOW,
+        venue_id: str = MAIN_VENUE,
     ) -> None:
         """Have reviews loaded again: ``review_ids``, or any if there are none."""
         self._trigger(
-            checked_channels(session_id=session_id, waiter_id=waiter_id),
+            checked_channels(venue_id, session_id=session_id, waiter_id=waiter_id),
             [AffectedData.REVIEWS],
             priority,
             reason,
@@ -185,10 +197,11 @@ class CacheRefreshService:
         affected_ids: Iterable[str] = (),
         reason: str | None = None,
         priority: str = Priority.LOW,
+        venue_id: str = MAIN_VENUE,
     ) -> None:
         """Have ``affected_data`` loaded again, by default everything."""
         self._trigger(
-            checked_channels(session_id=session_id, waiter_id=waiter_id),
+            checked_channels(venue_id, session_id=session_id, waiter_id=waiter_id),
             affected_data,
             priority,
             reason,
@@ -203,6 +216,7 @@ class CacheRefreshService:
         affected_data: Iterable[str] | None = None,
         affected_ids: Iterable[str] = (),
         reason: str | None = None,
+        venue_id: str = MAIN_VENUE,
     ) -> int:
         """Send what is pending for these channels now; return how many events went out.
 
@@ -215,7 +229,9 @@ class CacheRefreshService:
             InvalidNotification: a field is wrong, or ``affected_data`` comes without a channel.
         """
         required = 0 if affected_data is None else 1
-        channels = checked_channels(session_id=session_id, waiter_id=waiter_id, at_least=required)
+        channels = checked_channels(
+            venue_id, session_id=session_id, waiter_id=waiter_id, at_least=required
+        )
         if affected_data is not None:
             high = Priority.HIGH
             self._trigger(channels, affected_data, high, reason, affected_ids=affected_ids)

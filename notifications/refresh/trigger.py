@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from notifications.channels import channel_name
 from notifications.errors import InvalidNotification
 from notifications.events.cache_refresh import AffectedData
 from waiter_service.errors import shown
@@ -89,7 +90,7 @@ class Trigger:
             priority=_priority(priority),
             affected_ids=tuple(
                 dict.fromkeys(
-                    _identifier(field, value)
+                    checked_id(field, value)
                     for field, values in affected_ids.items()
                     for value in _items(field, values)
                 )
@@ -103,8 +104,8 @@ class Trigger:
         return not self.affected_ids and not _KINDS_WITH_IDS.isdisjoint(self.affected_data)
 
 
-def checked_channels(*, at_least: int = 1, **ids: str | None) -> list[str]:
-    """Return the channel of each id given, once: ``waiter_id="anna"`` is ``waiter:anna``.
+def checked_channels(venue_id: str, *, at_least: int = 1, **ids: str | None) -> list[str]:
+    """Return the channel of each id given, once: ``waiter_id="anna"`` is ``main:waiter:anna``.
 
     Raises:
         InvalidNotification: an id is not valid, or fewer than ``at_least`` are given.
@@ -113,11 +114,20 @@ def checked_channels(*, at_least: int = 1, **ids: str | None) -> list[str]:
     if len(given) < at_least:
         raise InvalidNotification(" or ".join(ids), "must be given")
     kinds = {name: name.removeprefix("previous_").removesuffix("_id") for name in given}
-    channels = (f"{kinds[name]}:{_identifier(name, value)}" for name, value in given.items())
+    checked_id("venue_id", venue_id)
+    channels = (
+        channel_name(venue_id, kinds[name], checked_id(name, value))
+        for name, value in given.items()
+    )
     return list(dict.fromkeys(channels))
 
 
-def _identifier(field: str, value: object) -> str:
+def checked_id(field: str, value: object) -> str:
+    """Return ``value`` if it has the form of an id.
+
+    Raises:
+        InvalidNotification: it does not; the error names the ``field``.
+    """
     if isinstance(value, str) and is_identifier(value):
         return value
     raise InvalidNotification(field, f"{ID_RULE}, not {shown(value)}")

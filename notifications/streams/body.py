@@ -78,11 +78,12 @@ def begin(
         place, page = EventId("", 0), Page(is_gap=True)
     else:
         place, page = last_event_id, broker.read(stream.channel, last_event_id, PAGE_EVENTS)
-    kind, _, channel_id = stream.channel.partition(":")
+    _, kind, channel_id = stream.channel.split(":")
     connection = Connection(
         connection_id=stream.connection_id,
         session_id=channel_id if kind == "session" else None,
         waiter_id=channel_id if kind == "waiter" else None,
+        venue_id=channel_id if kind in ("floor", "kitchen") else None,
         heartbeat_seconds=heartbeat_seconds,
         resumed=is_return and not page.is_gap,
         expires_at=datetime.fromtimestamp(stream.expires_at, UTC),

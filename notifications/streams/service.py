@@ -22,6 +22,7 @@ from notifications.streams.open_streams import OpenStreams
 from notifications.streams.stats import StreamStats
 from notifications.streams.stream import CloseReason, Stream
 from notifications.streams.upkeep import TICK_SECONDS, Upkeep
+from waiter_service.actors import MAIN_VENUE
 
 log = logging.getLogger("notifications.streams")
 
@@ -130,11 +131,12 @@ class SseService:
         channel_id: str,
         principal: Principal,
         *,
+        venue_id: str = MAIN_VENUE,
         client: str = "-",
         last_event_id: str | None = None,
         handover: Handover | None = None,
     ) -> StreamBody:
-        """Open a stream of ``kind`` (session, waiter) and return its response body.
+        """Open the stream of ``kind`` in a venue and return its response body.
 
         The caller must have checked that ``principal`` may follow it: the body carries
         every event of the channel. Switches greenlets while it reads the history.
@@ -145,7 +147,7 @@ class SseService:
         now = time.time()
         stream = Stream(
             secrets.token_hex(8),
-            channel_name(kind, channel_id),
+            channel_name(venue_id, kind, channel_id),
             principal,
             client=client,
             opened_at=now,
@@ -175,7 +177,7 @@ class SseService:
         return StreamBody(opening, self._broker, self.streams, self.stats, handover)
 
     def counts(self) -> dict[str, int]:
-        """Return this process's open streams: ``{"session": n, "waiter": n}``."""
+        """Return this process's open streams by kind: ``{"session": n, "waiter": n, ...}``."""
         return self.streams.counts
 
     def events_sent(self) -> int:

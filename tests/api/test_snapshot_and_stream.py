@@ -81,7 +81,10 @@ class ReadThenChanged(FloorQueries):
 
 SNAPSHOTS = pytest.mark.parametrize(
     ("path", "channel"),
-    [("/api/sessions/table-7", "session:table-7"), ("/api/waiters/anna/floor", "waiter:anna")],
+    [
+        ("/api/sessions/table-7", "main:session:table-7"),
+        ("/api/waiters/anna/floor", "main:waiter:anna"),
+    ],
 )
 
 
@@ -175,7 +178,7 @@ def test_who_tries_ids_fills_no_memory(app, anna, manager):
         assert anna.get("/api/sessions/table-9").status_code == 404  # ben's
     assert not channels
     assert anna.get("/api/sessions/table-7").status_code == 200
-    assert list(channels) == ["session:table-7"]
+    assert list(channels) == ["main:session:table-7"]
 
 
 @pytest.fixture(

@@ -106,7 +106,7 @@ def test_request_update_of_a_program_agrees_with_its_schema(status):
         session_id="a", waiter_id="b", request_id="c", table_number=9999, status=status
     )
 
-    (data,) = broker.payloads("session:a", "request_update")
+    (data,) = broker.payloads("main:session:a", "request_update")
     assert_published("request_update", data)
     assert (data["previousStatus"], data["version"]) == (None, None)
 
@@ -118,7 +118,7 @@ def test_order_update_of_a_program_agrees_with_its_schema(status):
         session_id="a", waiter_id="b", order_id="c", table_number=1, status=status
     )
 
-    (data,) = broker.payloads("waiter:b", "order_update")
+    (data,) = broker.payloads("main:waiter:b", "order_update")
     assert_published("order_update", data)
 
 

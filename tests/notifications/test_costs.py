@@ -57,7 +57,7 @@ class House:
         self.clients.append(theirs)
 
     def publish(self, waiter_id: str, key: str) -> None:
-        self.broker.publish([f"waiter:{waiter_id}"], HEARTBEAT_BODY, key=key)
+        self.broker.publish([f"main:waiter:{waiter_id}"], HEARTBEAT_BODY, key=key)
 
     def receive(self) -> list[bytes]:
         """Return what each client has received since the last call."""

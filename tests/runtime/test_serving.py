@@ -135,7 +135,7 @@ def test_process_that_stands_by_serves_nothing_until_the_other_has_ended(
 ) -> None:
     before = MemoryBroker(history_path=new_process.directory / "history.json")
     before.restore()
-    place = before.tip("waiter:anna")
+    place = before.tip("main:waiter:anna")
     other = ServingLock([new_process.directory / "relay.lock"])
     assert other.acquire()
     for path in ("/sse/health", "/health/ready", "/api/sessions/table-7"):
@@ -145,7 +145,7 @@ def test_process_that_stands_by_serves_nothing_until_the_other_has_ended(
     assert other.is_awaited()
     assert not new_process.service.is_relay
 
-    before.publish(["waiter:anna"], b"data: {}\n", key="k-1")
+    before.publish(["main:waiter:anna"], b"data: {}\n", key="k-1")
     before.save()
     other.release()
     new_process.serving.start()

@@ -27,7 +27,7 @@ ANNA = Principal(Role.WAITER, "anna", expires_at=2e9, issued_at=0.0)
 
 
 def make_stream(
-    channel: str = "waiter:anna", *, is_live: bool = True, expires_at: float | None = None
+    channel: str = "main:waiter:anna", *, is_live: bool = True, expires_at: float | None = None
 ) -> Stream:
     """Return a stream that nobody has registered; a live one has nothing to replay."""
     now = time.time()

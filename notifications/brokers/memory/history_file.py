@@ -16,7 +16,7 @@ from pathlib import Path
 log = logging.getLogger("notifications.broker")
 
 #: To be raised whenever the layout changes: a file of another version is not read.
-VERSION = 3
+VERSION = 4
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,7 +124,7 @@ class RedisBroker(Broker):
         self._link.stop()
 
     def publish(self, channels: Sequence[str], event_body: bytes, *, key: str) -> None:
-        """Append ``event_body`` to each channel that does not have ``key``: one round trip."""
+        """Append ``event_body`` to each channel that does not have ``key``: one step of Redis."""
         self._history.publish(channels, event_body, key)
 
     def subscribe(self, channel: str) -> None:

@@ -49,31 +49,26 @@ class RedisHistory:
         self._keys = keys
         self._new_epoch = new_epoch
         self.keep_seconds = limits.keep_seconds
-        self._limits = (
-            limits.max_events,
-            round(limits.max_age_seconds * 1000),
-            limits.max_bytes,
-            round(self.keep_seconds * 1000),
-        )
+        self._times_ms = round(limits.max_age_seconds * 1000), round(self.keep_seconds * 1000)
+        self._sizes = limits.max_events, limits.max_bytes
 
     def publish(self, channels: Sequence[str], event_body: bytes, key: str) -> None:
-        """Append to each channel that does not have ``key``, and publish it: one round trip."""
-        self._link.call(
-            *(
-                Call(
-                    PUBLISH,
-                    self._keys.history(channel),
-                    [*self._channel_args(), key, event_body, self._keys.live(channel)],
-                )
-                for channel in channels
-            )
-        )
+        """Append to each channel that does not have ``key``, and publish it: one round trip.
+
+        One script does it for all channels, so all of them get the event or none does.
+        """
+        keys: list[str] = []
+        args = [*self._shared_args(), key, event_body]
+        for channel in channels:
+            keys += self._keys.history(channel)
+            args += [self._keys.live(channel), *self._sizes]
+        self._link.call(Call(PUBLISH, keys, args))
 
     def tips(self, channels: Iterable[str]) -> list[EventId]:
         """Return each channel's newest id, and keep its epoch alive."""
         replies = self._link.call(
             *(
-                Call(TIP, self._keys.history(channel)[:2], self._channel_args())
+                Call(TIP, self._keys.history(channel)[:2], self._shared_args())
                 for channel in channels
             )
         )
@@ -82,7 +77,7 @@ class RedisHistory:
     def known_tip(self, channel: str) -> EventId | None:
         """Return a channel's newest id, and keep its epoch alive; None where it has none."""
         (reply,) = self._link.call(
-            Call(KNOWN_TIP, self._keys.history(channel)[:2], self._channel_args())
+            Call(KNOWN_TIP, self._keys.history(channel)[:1], self._shared_args())
         )
         return EventId(reply[0].decode(), reply[1]) if reply else None
 
@@ -93,7 +88,7 @@ class RedisHistory:
                 Call(
                     READ,
                     self._keys.history(channel)[:2],
-                    [*self._channel_args(), after.epoch, after.offset, limit],
+                    [*self._shared_args(), after.epoch, after.offset, limit, *self._sizes],
                 )
                 for channel, after in places
             )
@@ -112,8 +107,8 @@ class RedisHistory:
         (generation,) = self._link.call(Call(REMEMBER, [self._keys.state], args))
         self._link.generation.rise_to(generation)
 
-    def _channel_args(self) -> list[str | int]:
-        return [self._new_epoch(), *self._limits]
+    def _shared_args(self) -> list[Word]:
+        return [self._new_epoch(), *self._times_ms]
 
 
 def _reading(after: EventId, reply: Any) -> Reading:

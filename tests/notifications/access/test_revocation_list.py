@@ -121,7 +121,9 @@ def test_revocation_affects_exactly_the_principal_it_names(
     kind: RevokedKind, subject: str, hit: set[str]
 ) -> None:
     desk = Desk(
-        stream(GUEST, "session:table-7"), stream(ANNA, "waiter:anna"), stream(MIA, "waiter:anna")
+        stream(GUEST, "main:session:table-7"),
+        stream(ANNA, "main:waiter:anna"),
+        stream(MIA, "main:waiter:anna"),
     )
 
     desk.revoke(kind, subject)
@@ -153,7 +155,9 @@ def test_token_made_from_a_revoked_token_is_revoked_with_it() -> None:
 
 def test_closing_a_session_ends_its_streams_with_the_reason_session_closed() -> None:
     desk = Desk(
-        stream(GUEST, "session:table-7"), stream(MIA, "session:table-7"), stream(MIA, "waiter:anna")
+        stream(GUEST, "main:session:table-7"),
+        stream(MIA, "main:session:table-7"),
+        stream(MIA, "main:waiter:anna"),
     )
 
     desk.revoke(RevokedKind.SESSION, "table-7", is_closing=True)
@@ -170,7 +174,7 @@ def test_closing_a_session_ends_its_streams_with_the_reason_session_closed() -> 
 
 def test_closed_session_is_over_at_once_and_its_streams_end_at_the_next_refresh() -> None:
     """Between two refreshes the outbox is flushed, so the last events before the closing arrive."""
-    desk = Desk(stream(GUEST, "session:table-7"))
+    desk = Desk(stream(GUEST, "main:session:table-7"))
 
     desk.revoke(RevokedKind.SESSION, "table-7", is_closing=True)
     assert desk.list.is_over("session", "table-7")
@@ -181,7 +185,7 @@ def test_closed_session_is_over_at_once_and_its_streams_end_at_the_next_refresh(
 
 
 def test_streams_of_a_closed_session_end_even_if_the_store_fails() -> None:
-    desk = Desk(stream(GUEST, "session:table-7"))
+    desk = Desk(stream(GUEST, "main:session:table-7"))
     desk.revoke(RevokedKind.SESSION, "table-7", is_closing=True)
 
     del desk.rows
@@ -218,7 +222,7 @@ def test_closing_is_kept_for_one_day_and_withdrawn_access_for_thirty() -> None:
 
 
 def test_many_closings_cost_one_walk_through_the_streams() -> None:
-    desk = Desk(stream(GUEST, "session:table-7"), stream(ANNA, "waiter:anna"))
+    desk = Desk(stream(GUEST, "main:session:table-7"), stream(ANNA, "main:waiter:anna"))
     for number in range(200):
         session_id = f"table-{number}"
         desk.commit(RevokedKind.SESSION, session_id, is_closing=True)
@@ -231,7 +235,7 @@ def test_many_closings_cost_one_walk_through_the_streams() -> None:
 
 def test_expired_closing_that_is_the_newest_row_costs_no_walk() -> None:
     """Each refresh reads the row and forgets it again."""
-    desk = Desk(stream(GUEST, "session:table-7"))
+    desk = Desk(stream(GUEST, "main:session:table-7"))
     yesterday = desk.now - CLOSING_KEPT_FOR - timedelta(minutes=1)
     desk.commit(RevokedKind.SESSION, "table-5", seen_at=yesterday, is_closing=True)
     for _ in range(2):
@@ -259,7 +263,7 @@ def test_revocation_that_is_committed_late_does_not_replace_a_newer_one() -> Non
 def test_row_committed_after_one_with_a_later_id_is_not_missed(
     seen_by_another: bool,
 ) -> None:
-    desk = Desk(stream(ANNA, "waiter:anna"))
+    desk = Desk(stream(ANNA, "main:waiter:anna"))
     for id_ in (1, 3):
         desk.revoke(RevokedKind.WAITER, f"waiter-{id_}", id_=id_)
 
@@ -303,7 +307,7 @@ def test_after_a_restore_everything_is_read_again(stays: bool) -> None:
 
 
 def test_row_that_cannot_be_stamped_takes_effect_and_is_stamped_later() -> None:
-    desk = Desk(stream(ANNA, "waiter:anna"))
+    desk = Desk(stream(ANNA, "main:waiter:anna"))
     desk.cannot_stamp = True
     for _ in range(2):
         with pytest.raises(DatabaseUnavailable):
@@ -327,7 +331,7 @@ def test_processes_with_different_clocks_agree_on_revoked_tokens() -> None:
 
 
 def test_reopened_session_is_not_over_and_may_be_closed_again() -> None:
-    desk = Desk(stream(GUEST, "session:table-7"))
+    desk = Desk(stream(GUEST, "main:session:table-7"))
     desk.commit(RevokedKind.SESSION, "table-7", is_closing=True)
     desk.revoke(RevokedKind.REOPENED, "table-7", is_closing=True)
     desk.list.refresh()

@@ -42,7 +42,7 @@ def test_process_with_redis_shares_everything_over_one_connection(
         assert names(client.client_list()) == []
         assert backend.batches.pending() == 0
         assert not backend.presence.others_serve()
-        assert backend.broker.tip("waiter:anna").offset == 0
+        assert backend.broker.tip("main:waiter:anna").offset == 0
         assert names(client.client_list()) == ["notifications-link"]
         assert list(client.scan_iter(match="[^n]*")) == []
         backend.broker.start(Ear())

@@ -17,8 +17,8 @@ from notifications.events.heartbeat import Heartbeat
 from tests.support.ear import Ear
 from tests.support.streams import pass_turn, wait_in_loop
 
-ANNA, BEN, TABLE = "waiter:anna", "waiter:ben", "session:table-5"
-MARKER = "waiter:marker"
+ANNA, BEN, TABLE = "main:waiter:anna", "main:waiter:ben", "main:session:table-5"
+MARKER = "main:waiter:marker"
 BODY = body(Heartbeat(timestamp=datetime(2024, 1, 15, tzinfo=UTC)))
 EVERYTHING = 1_000_000
 
@@ -99,6 +99,13 @@ def test_ids_survive_their_way_through_a_client(broker: Broker) -> None:
 
 def test_channels_have_different_epochs(broker: Broker) -> None:
     assert broker.tip(ANNA).epoch != broker.tip(BEN).epoch
+
+
+def test_channels_that_begin_with_one_event_have_different_epochs(broker: Broker) -> None:
+    publish(broker, ANNA, BEN, TABLE)
+    tips = [broker.tip(channel) for channel in (ANNA, BEN, TABLE)]
+    assert len({tip.epoch for tip in tips}) == 3
+    assert [EventId.parse(str(tip)) for tip in tips] == tips
 
 
 # -- history -----------------------------------------------------------------------
@@ -313,7 +320,7 @@ def test_sink_hears_the_same_bytes_that_are_read(broker: Broker, ear: Ear) -> No
 
 
 def test_everything_published_after_subscribe_returned_is_heard(broker: Broker, ear: Ear) -> None:
-    channels = [f"session:{number}" for number in range(100)]
+    channels = [f"main:session:{number}" for number in range(100)]
 
     def come_and_be_told(channel: str) -> None:
         broker.subscribe(channel)

@@ -11,8 +11,9 @@ import pytest
 from notifications.brokers.memory.broker import MemoryBroker
 from notifications.brokers.memory.history_file import VERSION
 from notifications.errors import BrokerUnavailable, NotServing
+from notifications.events.encoding import EventId
 
-CHANNEL = "session:table-7"
+CHANNEL = "main:session:table-7"
 BODY = b'event: order_update\ndata: {"note":"id: not the id"}\n'
 
 
@@ -56,18 +57,18 @@ def test_process_refuses_events_until_it_has_taken_over_the_history(
 ) -> None:
     old = saved(tmp_path / "history.json", events=1)
     new = MemoryBroker(history_path=tmp_path / "history.json")
-    for channel in (CHANNEL, "waiter:anna"):
+    for channel in (CHANNEL, "main:waiter:anna"):
         with pytest.raises(NotServing):
             new.publish([channel], BODY, key=f"early-{channel}")
-    provisional = new.tip("waiter:anna")
+    provisional = new.tip("main:waiter:anna")
 
     new.restore()
-    for channel in (CHANNEL, "waiter:anna"):
+    for channel in (CHANNEL, "main:waiter:anna"):
         new.publish([channel], BODY, key=f"early-{channel}")
 
     assert len(new.read(CHANNEL, old.tip(CHANNEL), 10).events) == 1
-    assert new.tip("waiter:anna").offset == 1
-    assert new.read("waiter:anna", provisional, 10).is_gap
+    assert new.tip("main:waiter:anna").offset == 1
+    assert new.read("main:waiter:anna", provisional, 10).is_gap
 
 
 def test_process_refuses_events_after_it_saved_its_history(tmp_path: Path) -> None:
@@ -114,6 +115,24 @@ def test_unreadable_file_starts_a_new_history(tmp_path: Path, content: str) -> N
 
     assert restored(path).tip(CHANNEL).offset == 0
     assert not path.exists()
+
+
+def test_history_whose_channels_have_no_venue_is_dropped_so_that_clients_resync(
+    tmp_path: Path,
+) -> None:
+    """Another release left it. No stream would ever look for the old names."""
+    path = tmp_path / "history.json"
+    old = {"epoch": "0a1b2c3d", "offset": 1, "history": [[1e9, "data: x\nid: 0a1b2c3d-1\n\n"]]}
+    keys = {"session:table-7 change-0": 4e9}
+    document = {"version": 3, "channels": {"session:table-7": old}, "keys": keys}
+    path.write_text(json.dumps({**document, "remembered": None}))
+
+    new = restored(path)
+    new.publish([CHANNEL], BODY, key="change-0")
+
+    assert new.read(CHANNEL, EventId("0a1b2c3d", 1), 10).is_gap
+    assert new.tip(CHANNEL).offset == 1
+    assert new.known_tip("session:table-7") is None
 
 
 def test_only_the_owner_may_read_the_file(tmp_path: Path) -> None:

@@ -21,13 +21,13 @@ def test_idle_channels_beyond_the_limit_are_forgotten_oldest_first(
     moments = iter(range(100))
     broker = MemoryBroker(clock=lambda: next(moments))
     for number in range(6):
-        broker.tip(f"session:{number}")
-    broker.subscribe("session:0")
-    broker.publish(["session:1"], BODY, key="k")
+        broker.tip(f"main:session:{number}")
+    broker.subscribe("main:session:0")
+    broker.publish(["main:session:1"], BODY, key="k")
 
     broker.sweep()
 
-    known = [number for number in range(6) if broker.known_tip(f"session:{number}")]
+    known = [number for number in range(6) if broker.known_tip(f"main:session:{number}")]
     assert known == [0, 1, 3, 4, 5], (
         "the followed one, the one with a history, and the three newest"
     )
@@ -35,6 +35,6 @@ def test_idle_channels_beyond_the_limit_are_forgotten_oldest_first(
 
 def test_reading_an_unknown_channel_keeps_nothing() -> None:
     broker = MemoryBroker()
-    place = broker.tip("session:1")
-    assert broker.read("session:2", place, 10).is_gap
-    assert broker.known_tip("session:2") is None
+    place = broker.tip("main:session:1")
+    assert broker.read("main:session:2", place, 10).is_gap
+    assert broker.known_tip("main:session:2") is None

@@ -101,7 +101,7 @@ def test_process_that_died_is_no_longer_counted(
     redis_server: RedisServer, start_redis_broker: StartBroker, start_presence: StartPresence
 ) -> None:
     presence = start_presence(start_redis_broker(Ear()))
-    with Publisher(redis_server.url, "waiter:anna", 0, "-") as process:
+    with Publisher(redis_server.url, "main:waiter:anna", 0, "-") as process:
         process.expect("ready")
         process.go()
         process.expect("done")

@@ -26,7 +26,7 @@ from tests.support.streams import pass_turn, wait_in_loop
 
 pytestmark = pytest.mark.redis
 
-ANNA, BEN, TABLE = "waiter:anna", "waiter:ben", "session:table-5"
+ANNA, BEN, TABLE = "main:waiter:anna", "main:waiter:ben", "main:session:table-5"
 BODY = body(Heartbeat(timestamp=datetime(2024, 1, 15, tzinfo=UTC)))
 
 StartBroker = Callable[..., RedisBroker]
@@ -281,11 +281,27 @@ def test_history_of_an_earlier_generation_is_not_used(
     broker.subscribe(ANNA)
     publish(broker, ANNA, times=2)
     before = broker.tip(ANNA)
-    redis_client.hset("restaurant:{waiter:anna}:meta", "generation", 0)
+    redis_client.hset("restaurant:{main}:waiter:anna:meta", "generation", 0)
     assert broker.read(ANNA, before, 10).is_gap
     assert ear.resyncs == [(ANNA, EventId(broker.tip(ANNA).epoch, 0))]
     publish(broker, ANNA)
     assert broker.tip(ANNA).offset == 1
+
+
+def test_event_enters_no_channel_while_one_of_them_has_a_newer_generation(
+    broker: RedisBroker, redis_client: redis.Redis
+) -> None:
+    publish(broker, ANNA, TABLE)
+    # Redis refuses the first call. The link learns the generation, and makes the call again.
+    redis_client.hset("restaurant:{main}:session:table-5:meta", "generation", 7)
+    publish(broker, ANNA, TABLE)
+    generations = {
+        redis_client.hget(f"restaurant:{{main}}:{channel}:meta", "generation")
+        for channel in ("waiter:anna", "session:table-5")
+    }
+    assert generations == {"7"}
+    # ANNA's history began again, and TABLE's went on: each has the second event once.
+    assert (broker.tip(ANNA).offset, broker.tip(TABLE).offset) == (1, 2)
 
 
 # -- connections -----------------------------------------------------------------------
@@ -400,8 +416,8 @@ def test_single_silent_channel_is_found_by_the_probe(
     broker.subscribe(ANNA)
     line = broker._subscriber._line
     assert line is not None
-    line.want("restaurant:{waiter:anna}:live", is_wanted=False)
-    wait_in_loop(lambda: not line.is_confirmed("restaurant:{waiter:anna}:live"))
+    line.want("restaurant:{main}:waiter:anna:live", is_wanted=False)
+    wait_in_loop(lambda: not line.is_confirmed("restaurant:{main}:waiter:anna:live"))
     publish(other, ANNA, times=2)
     wait_in_loop(lambda: ear.offsets(ANNA) == [1, 2])
 
@@ -431,12 +447,13 @@ def test_redis_without_memory_refuses_whole_publications(
     redis_client.config_set("maxmemory", "1")
     try:
         with pytest.raises(BrokerUnavailable, match="maxmemory"):
-            broker.publish([ANNA], BODY, key="change-1")
+            broker.publish([ANNA, TABLE], BODY, key="change-1")
         assert is_down(broker)
     finally:
         redis_client.config_set("maxmemory", "0")
-    broker.publish([ANNA], BODY, key="change-1")
-    assert broker.tip(ANNA).offset == 1
+    assert not redis_client.keys("restaurant:{main}:*")
+    broker.publish([ANNA, TABLE], BODY, key="change-1")
+    assert broker.tip(ANNA).offset == broker.tip(TABLE).offset == 1
     wait_in_loop(lambda: is_up(broker))
 
 

@@ -15,7 +15,7 @@ from notifications.brokers.redis.history import Reading
 from notifications.events.encoding import EventId, StoredEvent
 from tests.support.ear import Ear
 
-ANNA = "waiter:anna"
+ANNA = "main:waiter:anna"
 BODY = b"event: x\ndata: {}\n"
 KEPT_EVENTS = 8
 
@@ -169,6 +169,6 @@ def test_sink_gets_nothing_of_a_channel_that_is_forgotten_during_catch_up() -> N
 def test_every_channel_gets_its_turn() -> None:
     world = World([])
     for number in range(9):
-        world.feed.follow(f"session:{number}")
+        world.feed.follow(f"main:session:{number}")
     seen = {channel for _ in range(5) for channel in world.feed.next_turn(2)}
     assert len(seen) == 10

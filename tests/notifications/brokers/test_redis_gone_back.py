@@ -26,7 +26,7 @@ pytestmark = pytest.mark.redis
 
 RIGHTS_WITHOUT_INFO = ("on", ">pw", "~*", "&*", "+@all", "-info")
 
-ANNA, BEN = "waiter:anna", "waiter:ben"
+ANNA, BEN = "main:waiter:anna", "main:waiter:ben"
 BODY = body(Heartbeat(timestamp=datetime(2024, 1, 15, tzinfo=UTC)))
 
 StartBroker = Callable[..., RedisBroker]
@@ -196,7 +196,7 @@ def test_name_is_resolved_again_until_a_primary_answers(
     publish(broker, ANNA)
     wait_in_loop(lambda: len(ear.events[ANNA]) == 2)
     assert len(ear.resyncs) == 1
-    assert second_client.exists("restaurant:{waiter:anna}:log")
+    assert second_client.exists("restaurant:{main}:waiter:anna:log")
 
 
 @pytest.fixture

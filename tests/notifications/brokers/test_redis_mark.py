@@ -97,8 +97,10 @@ def test_process_that_finds_the_mark_of_another_deployment_pauses_until_it_is_go
     with pytest.raises(BrokerUnavailable, match="another deployment"):
         publish(north)
     epoch = ear.events[ANNA][0].epoch
-    redis_client.publish("restaurant:{waiter:anna}:live", f"{epoch}-2\n".encode() + BODY)
-    wait_in_loop(lambda: redis_client.pubsub_numsub("restaurant:{waiter:anna}:live")[0][1] == 0)
+    redis_client.publish("restaurant:{main}:waiter:anna:live", f"{epoch}-2\n".encode() + BODY)
+    wait_in_loop(
+        lambda: redis_client.pubsub_numsub("restaurant:{main}:waiter:anna:live")[0][1] == 0
+    )
     assert ear.offsets(ANNA) == [1]
 
     redis_client.delete(MARK)

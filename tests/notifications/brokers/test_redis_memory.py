@@ -26,8 +26,8 @@ from tests.support.streams import wait_in_loop
 
 pytestmark = pytest.mark.redis
 
-ANNA, TABLE = "waiter:anna", "session:table-5"
-META, LOG, SEEN = (f"restaurant:{{{ANNA}}}:{name}" for name in ("meta", "log", "seen"))
+ANNA, TABLE = "main:waiter:anna", "main:session:table-5"
+META, LOG, SEEN = (f"restaurant:{{main}}:waiter:anna:{name}" for name in ("meta", "log", "seen"))
 BODY = body(Heartbeat(timestamp=datetime(2024, 1, 15, tzinfo=UTC)))
 
 StartBroker = Callable[..., RedisBroker]
@@ -67,14 +67,17 @@ def test_everything_has_our_prefix_and_expires(
     assert all(0 < seconds <= 1.5 * 3600 for seconds in lives.values())
 
 
-def test_keys_of_one_channel_have_one_cluster_slot(
+def test_keys_of_one_venue_have_one_cluster_slot(
     start_redis_broker: StartBroker, ear: Ear, redis_client: redis.Redis
 ) -> None:
-    publish(start_redis_broker(ear), ANNA, TABLE)
+    broker = start_redis_broker(ear)
+    publish(broker, ANNA, TABLE)
+    publish(broker, "north:waiter:carla", "north:floor:north")
     slots = {key: key_slot(key.encode()) for key in redis_client.scan_iter()}
     del slots["restaurant:{deployment}:state"]
-    for channel in (ANNA, TABLE):
-        assert len({slot for key, slot in slots.items() if channel in key}) == 1
+    assert len(slots) == 12
+    for venue_id in ("main", "north"):
+        assert len({slot for key, slot in slots.items() if f"{{{venue_id}}}" in key}) == 1
     assert len(set(slots.values())) == 2
 
 
@@ -95,7 +98,7 @@ def test_channel_with_a_follower_keeps_its_epoch(
     broker.subscribe(ANNA)
     publish(broker, ANNA)
     publish(broker, TABLE)
-    wait_in_loop(lambda: not redis_client.exists(f"restaurant:{{{TABLE}}}:meta"))
+    wait_in_loop(lambda: not redis_client.exists("restaurant:{main}:session:table-5:meta"))
     publish(broker, ANNA)
     wait_in_loop(lambda: ear.offsets(ANNA) == [1, 2])
     assert ear.resyncs == []
@@ -165,7 +168,9 @@ def test_session_uses_as_much_memory_as_the_readme_says(
     assert said
 
     broker = start_redis_broker(ear)
-    quiet, busy = ([f"session:{kind}-{number}" for number in range(500)] for kind in ("q", "b"))
+    quiet, busy = (
+        [f"main:session:{kind}-{number}" for number in range(500)] for kind in ("q", "b")
+    )
 
     def used_bytes() -> int:
         used: int = redis_client.info("memory")["used_memory"]
@@ -182,7 +187,9 @@ def test_session_uses_as_much_memory_as_the_readme_says(
         return [lambda: broker.publish(sessions, event_body, key=uuid.uuid4().hex)] * number
 
     # Let the buffers of the connection grow before the measurement; they grow only once.
-    broker.publish([f"waiter:{number}" for number in range(500)], b"data: x\n" * 50, key="first")
+    broker.publish(
+        [f"main:waiter:{number}" for number in range(500)], b"data: x\n" * 50, key="first"
+    )
 
     empty = cost_kb(*(partial(broker.tip, each) for each in quiet))
     dozen = empty + cost_kb(*events(quiet, 12, 300))

@@ -28,7 +28,7 @@ from tests.support.streams import wait_in_loop
 
 pytestmark = pytest.mark.redis
 
-ANNA, BEN = "waiter:anna", "waiter:ben"
+ANNA, BEN = "main:waiter:anna", "main:waiter:ben"
 BODY = body(Heartbeat(timestamp=datetime(2024, 1, 15, tzinfo=UTC)))
 
 StartBroker = Callable[..., RedisBroker]
@@ -90,6 +90,23 @@ def test_other_sockets_are_served_during_a_flood_of_events(
     assert ear.broken_promises == []
 
 
+def test_event_enters_all_its_channels_in_one_call_of_one_script(
+    start_redis_broker: StartBroker, ear: Ear, redis_client: redis.Redis
+) -> None:
+    broker = start_redis_broker(ear)
+    channels = [ANNA, BEN, "main:session:table-5", "main:floor:main", "main:kitchen:main"]
+
+    def calls_of_one_event(number: int) -> int:
+        redis_client.config_resetstat()
+        broker.publish(channels, BODY, key=f"change-{number}")
+        calls: int = redis_client.info("commandstats")["cmdstat_evalsha"]["calls"]
+        return calls
+
+    # A probe or a report may come between now and then.
+    assert min(map(calls_of_one_event, range(5))) == 1
+    assert {broker.tip(channel).offset for channel in channels} == {5}
+
+
 def test_deployments_with_different_prefixes_share_nothing(
     redis_server: RedisServer, start_presence: StartPresence
 ) -> None:
@@ -147,7 +164,7 @@ def test_every_event_arrives_once_although_connections_fail(
     proxy = DeafProxy(redis_server.port)
     listener = start_redis_broker(ear, url=proxy.url)
     publisher = start_redis_broker(Ear())
-    channels = [f"session:{number}" for number in range(20)]
+    channels = [f"main:session:{number}" for number in range(20)]
     for channel in channels:
         listener.subscribe(channel)
 

@@ -112,7 +112,7 @@ def test_stream_begins_with_its_greeting_and_headers_that_forbid_buffering(site:
     assert answer.headers["X-Accel-Buffering"] == "no"
     assert "Content-Length" not in answer.headers
     assert greeting(answer)["waiterId"] == "anna"
-    assert site.sse.counts() == {"session": 0, "waiter": 0}
+    assert site.sse.counts() == {"session": 0, "waiter": 0, "floor": 0, "kitchen": 0}
 
 
 def test_head_is_answered_with_the_headers_and_opens_no_stream(site: Site) -> None:
@@ -298,7 +298,7 @@ def test_header_without_a_bearer_token_is_ignored(site: Site, authorization: str
 def test_header_wins_over_query_for_the_place_to_resume_from(
     site: Site, headers: dict[str, str], query: str, resumed: bool
 ) -> None:
-    epoch = site.sse._broker.tip("waiter:anna").epoch
+    epoch = site.sse._broker.tip("main:waiter:anna").epoch
     answer = site.get(
         "/sse/waiter/anna" + query.format(epoch=epoch),
         site.token(),

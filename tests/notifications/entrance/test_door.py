@@ -116,7 +116,7 @@ def test_door_answers_a_plain_request_and_takes_over_its_connection(doorstep: Do
     assert "Transfer-Encoding: chunked" in lines
     assert rest.split(b"\r\n", 1)[1].startswith(b"retry: ")
     assert doorstep.server.fileno() < 0, "the stream owns the descriptor, and no copy is left"
-    doorstep.broker.publish(["waiter:anna"], HEARTBEAT_BODY, key="1")
+    doorstep.broker.publish(["main:waiter:anna"], HEARTBEAT_BODY, key="1")
     assert b"id: e1-1" in doorstep.receive_until(b"\n\n\r\n")
 
 
@@ -133,7 +133,7 @@ def test_stream_resumes_from_the_place_in_header_or_query(
     doorstep: Doorstep, request_bytes: bytes
 ) -> None:
     for number in range(3):
-        doorstep.broker.publish(["waiter:anna"], HEARTBEAT_BODY, key=str(number))
+        doorstep.broker.publish(["main:waiter:anna"], HEARTBEAT_BODY, key=str(number))
     assert doorstep.is_answered(request_bytes)
     received = doorstep.receive_until(b"id: e1-3\n\n\r\n")
     assert b"id: e1-2" in received

@@ -34,7 +34,7 @@ def listeners_of(channels: tuple[str, ...]) -> set[str]:
     return {
         name
         for (name, principal), channel in itertools.product(EVERYONE.items(), channels)
-        if principal.may_hear(*channel.split(":"))
+        if principal.may_hear(*channel.split(":")[1:])
     }
 
 
@@ -49,11 +49,22 @@ def transfer(*, waiter_id: str, previous_waiter_id: str) -> FloorEvent:
     )
 
 
-#: The channels of each event of table 7, whose waiter is anna. Other ids are those of the example.
+#: The channels of each event of table 7 in the venue north, whose waiter is anna. Other ids are
+#: those of the example.
 AUDIENCES = {
-    "request_update": ("session:table-7", "waiter:anna"),
-    "order_update": ("session:table-7", "waiter:anna"),
-    "session_transfer": ("session:table-7", "waiter:anna", "waiter:waiter-123"),
+    "request_update": ("north:session:table-7", "north:waiter:anna", "north:floor:north"),
+    "order_update": (
+        "north:session:table-7",
+        "north:waiter:anna",
+        "north:floor:north",
+        "north:kitchen:north",
+    ),
+    "session_transfer": (
+        "north:session:table-7",
+        "north:waiter:anna",
+        "north:waiter:waiter-123",
+        "north:floor:north",
+    ),
 }
 
 
@@ -67,19 +78,24 @@ def test_event_reaches_exactly_the_people_it_concerns(kind: type[FloorEvent]) ->
         f"{kind.event_type} is new: add to AUDIENCES, in this file, the channels it goes to"
     )
     event = kind.example().model_copy(update={"session_id": "table-7", "waiter_id": "anna"})
-    assert event.audience == AUDIENCES[kind.event_type]
-    assert listeners_of(event.audience) == {"guest 7", "anna", "manager"}
+    assert event.audience("north") == AUDIENCES[kind.event_type]
+    assert listeners_of(event.audience("north")) == {"guest 7", "anna", "manager"}
 
 
 def test_transfer_reaches_exactly_the_guest_and_both_waiters() -> None:
     event = transfer(waiter_id="ben", previous_waiter_id="anna")
-    assert event.audience == ("session:table-7", "waiter:ben", "waiter:anna")
-    assert listeners_of(event.audience) == {"guest 7", "anna", "ben", "manager"}
+    assert event.audience("main") == (
+        "main:session:table-7",
+        "main:waiter:ben",
+        "main:waiter:anna",
+        "main:floor:main",
+    )
+    assert listeners_of(event.audience("main")) == {"guest 7", "anna", "ben", "manager"}
 
 
 def test_transfer_to_the_same_waiter_names_the_channel_once() -> None:
     event = transfer(waiter_id="anna", previous_waiter_id="anna")
-    assert event.audience == ("session:table-7", "waiter:anna")
+    assert event.audience("main") == ("main:session:table-7", "main:waiter:anna", "main:floor:main")
 
 
 @pytest.mark.parametrize(
@@ -94,6 +110,8 @@ def test_transfer_to_the_same_waiter_names_the_channel_once() -> None:
         ("anna", "waiter", "Anna", False),
         ("anna", "session", "anna", False),
         ("anna", "session", "table-7", False),
+        ("anna", "floor", "anna", False),
+        ("guest 7", "kitchen", "table-7", False),
         ("manager", "waiter", "anna", True),
         ("manager", "session", "table-7", True),
     ],

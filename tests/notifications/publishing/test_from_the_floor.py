@@ -80,11 +80,12 @@ def house(seeded_sqlite: Path, tmp_path: Path) -> Iterator[House]:
     database.dispose()
 
 
-def test_change_of_an_order_reaches_its_guest_and_its_waiter(house: House) -> None:
+def test_change_of_an_order_reaches_guest_waiter_floor_and_kitchen(house: House) -> None:
     result = house.service.update_order_status("ord-1", "InProgress")
 
-    [(kind, told)] = house.broker.told("session:table-7")
-    assert house.broker.told("waiter:anna") == [(kind, told)]
+    [(kind, told)] = house.broker.told("main:session:table-7")
+    for channel in ("main:waiter:anna", "main:floor:main", "main:kitchen:main"):
+        assert house.broker.told(channel) == [(kind, told)]
     assert kind == "order_update"
     assert told["sessionId"] == "table-7"
     assert told["waiterId"] == "anna"
@@ -100,17 +101,36 @@ def test_change_reaches_no_other_channel(house: House) -> None:
     house.service.update_order_status("ord-1", "InProgress")
     house.service.update_request_status("req-1", "Acknowledged")
     house.pass_seconds(10)
-    assert set(house.broker.history) == {"session:table-7", "waiter:anna"}
+    assert set(house.broker.history) == {
+        "main:session:table-7",
+        "main:waiter:anna",
+        "main:floor:main",
+        "main:kitchen:main",
+    }
+
+
+def test_floor_and_kitchen_hear_each_event_once_and_no_refresh(house: House) -> None:
+    house.service.update_order_status("ord-1", "InProgress")
+    house.service.update_request_status("req-1", "Acknowledged")
+    house.service.transfer_sessions(to_waiter_id="ben", session_ids=["table-7"])
+    house.pass_seconds(10)
+
+    assert [kind for kind, _ in house.broker.told("main:floor:main")] == [
+        "order_update",
+        "request_update",
+        "session_transfer",
+    ]
+    assert [kind for kind, _ in house.broker.told("main:kitchen:main")] == ["order_update"]
 
 
 def test_each_channel_gets_one_refresh_with_everything_the_change_affects(house: House) -> None:
     house.service.update_request_status("req-1", "Completed")
     house.pass_seconds(0.19)
-    assert house.broker.payloads("session:table-7", "cache_refresh") == []
+    assert house.broker.payloads("main:session:table-7", "cache_refresh") == []
 
     house.pass_seconds(0.02)
     house.pass_seconds(60)
-    for channel in ("session:table-7", "waiter:anna"):
+    for channel in ("main:session:table-7", "main:waiter:anna"):
         [told] = house.broker.payloads(channel, "cache_refresh")
         assert told["affectedData"] == ["requests", "analytics"]
         assert told["affectedIds"] == ["req-1"]
@@ -123,14 +143,14 @@ def test_new_request_and_new_order_are_updates_without_a_previous_status(house: 
     request = house.service.create_request("table-9", "bill").request
     order = house.service.place_order("table-9", [{"name": "Tea", "quantity": 1}])
 
-    first, second = house.broker.told("session:table-9")
+    first, second = house.broker.told("main:session:table-9")
     assert first[0] == "request_update"
     assert (first[1]["requestId"], first[1]["status"]) == (request.id, "New")
     assert first[1]["previousStatus"] is None
     assert second[0] == "order_update"
     assert (second[1]["orderId"], second[1]["previousStatus"]) == (order.id, None)
     assert second[1]["message"] == "Your order has been received (1 item) - Table 9"
-    assert house.broker.told("waiter:ben") == [first, second]
+    assert house.broker.told("main:waiter:ben") == [first, second]
 
 
 def test_timestamp_is_the_moment_of_the_change(house: House) -> None:
@@ -141,7 +161,7 @@ def test_timestamp_is_the_moment_of_the_change(house: House) -> None:
 
     with signals.order_status_changed.connected_to(note):
         house.service.update_order_status("ord-1", "InProgress")
-    [told] = house.broker.payloads("waiter:anna")
+    [told] = house.broker.payloads("main:waiter:anna")
     moment = changes[0].occurred_at.isoformat(timespec="milliseconds")
     assert told["timestamp"] == moment.replace("+00:00", "Z")
 
@@ -164,7 +184,7 @@ def test_change_announced_twice_is_published_once(house: House) -> None:
     with signals.order_status_changed.connected_to(note):
         house.service.update_order_status("ord-1", "InProgress")
     signals.order_status_changed.send(house.service, change=changes[0])
-    assert len(house.broker.told("waiter:anna")) == 1
+    assert len(house.broker.told("main:waiter:anna")) == 1
 
 
 def test_change_of_another_process_is_published_once_at_the_next_flush(house: House) -> None:
@@ -177,7 +197,9 @@ def test_change_of_another_process_is_published_once_at_the_next_flush(house: Ho
 
     house.service.flush()
     house.service.flush()
-    assert [told["status"] for told in house.broker.payloads("waiter:anna", "order_update")] == [
+    assert [
+        told["status"] for told in house.broker.payloads("main:waiter:anna", "order_update")
+    ] == [
         "InProgress",
         "Complete",
     ]
@@ -193,7 +215,9 @@ def test_order_is_updated_even_when_the_broker_is_away(house: House) -> None:
 
     house.broker.is_away = False
     house.service.flush()
-    assert [told["status"] for told in house.broker.payloads("waiter:anna", "order_update")] == [
+    assert [
+        told["status"] for told in house.broker.payloads("main:waiter:anna", "order_update")
+    ] == [
         "InProgress",
         "Complete",
     ]
@@ -208,23 +232,28 @@ def test_order_is_updated_even_when_another_subscriber_raises(house: House) -> N
         assert house.service.update_order_status("ord-1", "InProgress").changed
         house.service.flush()
     house.service.flush()
-    assert len(house.broker.payloads("waiter:anna", "order_update")) == 1
+    assert len(house.broker.payloads("main:waiter:anna", "order_update")) == 1
     assert house.service.pending_count() == 0
 
 
-def test_transfer_reaches_the_guest_and_both_waiters_once_each(house: House) -> None:
+def test_transfer_reaches_guest_waiters_and_floor_once_each(house: House) -> None:
     house.service.transfer_sessions(
         from_waiter_id="anna", to_waiter_id="ben", session_ids=["table-7"], reason="shift change"
     )
     house.pass_seconds(10)
 
-    for channel in ("session:table-7", "waiter:anna", "waiter:ben"):
+    for channel in ("main:session:table-7", "main:waiter:anna", "main:waiter:ben"):
         [told] = house.broker.payloads(channel, "session_transfer")
         assert told["waiterId"] == "ben"
         assert told["previousWaiterId"] == "anna"
         assert told["message"] == "Your waiter has been updated (shift change) - Table 7"
         assert len(house.broker.payloads(channel, "cache_refresh")) == 1
-    assert set(house.broker.history) == {"session:table-7", "waiter:anna", "waiter:ben"}
+    assert set(house.broker.history) == {
+        "main:session:table-7",
+        "main:waiter:anna",
+        "main:waiter:ben",
+        "main:floor:main",
+    }
 
 
 def test_transfer_publishes_its_cause_and_not_its_reason(house: House) -> None:
@@ -233,7 +262,7 @@ def test_transfer_publishes_its_cause_and_not_its_reason(house: House) -> None:
     )
     house.pass_seconds(10)
 
-    for channel in ("session:table-7", "waiter:anna", "waiter:ben"):
+    for channel in ("main:session:table-7", "main:waiter:anna", "main:waiter:ben"):
         [told] = house.broker.payloads(channel, "session_transfer")
         assert told["message"] == "Your waiter has been updated (break) - Table 7"
     assert "feels ill" not in str(house.broker.history)
@@ -243,10 +272,10 @@ def test_transfer_of_all_tables_tells_each_guest_about_their_own_table_only(hous
     house.service.transfer_sessions(from_waiter_id="anna", to_waiter_id="ben")
 
     for table in (5, 7):
-        [told] = house.broker.payloads(f"session:table-{table}", "session_transfer")
+        [told] = house.broker.payloads(f"main:session:table-{table}", "session_transfer")
         assert (told["sessionId"], told["tableNumber"]) == (f"table-{table}", table)
-    assert len(house.broker.payloads("waiter:ben", "session_transfer")) == 2
-    assert "session:table-9" not in house.broker.history
+    assert len(house.broker.payloads("main:waiter:ben", "session_transfer")) == 2
+    assert "main:session:table-9" not in house.broker.history
 
 
 def test_transfer_of_several_tables_causes_one_refresh_per_waiter(house: House) -> None:
@@ -254,7 +283,7 @@ def test_transfer_of_several_tables_causes_one_refresh_per_waiter(house: House) 
     house.pass_seconds(10)
 
     for waiter in ("anna", "ben"):
-        [told] = house.broker.payloads(f"waiter:{waiter}", "cache_refresh")
+        [told] = house.broker.payloads(f"main:waiter:{waiter}", "cache_refresh")
         assert told["affectedIds"] == ["table-5", "table-7"]
 
 
@@ -262,16 +291,16 @@ def test_previous_waiter_gets_no_event_of_the_table_after_the_transfer(house: Ho
     house.service.update_order_status("ord-1", "InProgress")
     house.service.transfer_sessions(to_waiter_id="ben", session_ids=["table-7"])
     house.pass_seconds(10)
-    before = house.broker.told("waiter:anna")
+    before = house.broker.told("main:waiter:anna")
 
     house.service.update_order_status("ord-1", "Complete")
     house.service.create_request("table-7", "bill")
     house.pass_seconds(10)
 
-    assert house.broker.told("waiter:anna") == before
-    assert [told["status"] for told in house.broker.payloads("waiter:ben", "order_update")] == [
-        "Complete"
-    ]
+    assert house.broker.told("main:waiter:anna") == before
+    assert [
+        told["status"] for told in house.broker.payloads("main:waiter:ben", "order_update")
+    ] == ["Complete"]
 
 
 def test_pending_refresh_of_the_previous_waiter_is_sent_before_the_transfer(
@@ -280,7 +309,7 @@ def test_pending_refresh_of_the_previous_waiter_is_sent_before_the_transfer(
     house.service.update_order_status("ord-1", "InProgress")
     house.service.transfer_sessions(to_waiter_id="ben", session_ids=["table-7"])
 
-    kinds = [kind for kind, _ in house.broker.told("waiter:anna")]
+    kinds = [kind for kind, _ in house.broker.told("main:waiter:anna")]
     assert kinds == ["order_update", "cache_refresh", "session_transfer"]
 
 
@@ -291,7 +320,7 @@ def test_refresh_of_the_previous_waiter_precedes_every_table_of_the_transfer(hou
     house.broker.slow_event = "cache_refresh"
     house.service.transfer_sessions(from_waiter_id="anna", to_waiter_id="ben")
 
-    kinds = [kind for kind, _ in house.broker.told("waiter:anna")]
+    kinds = [kind for kind, _ in house.broker.told("main:waiter:anna")]
     assert kinds == ["order_update", "cache_refresh", "session_transfer", "session_transfer"]
 
 
@@ -299,14 +328,14 @@ def test_transfer_from_several_waiters_causes_one_refresh_for_each(house: House)
     house.service.add_waiter("cleo", "Cleo")
     house.service.open_session(6, "ben", session_id="table-6")
     house.pass_seconds(10)
-    before = {waiter: len(house.broker.told(f"waiter:{waiter}")) for waiter in ("anna", "ben")}
+    before = {waiter: len(house.broker.told(f"main:waiter:{waiter}")) for waiter in ("anna", "ben")}
     house.service.transfer_sessions(
         to_waiter_id="cleo", session_ids=["table-5", "table-6", "table-7", "table-9"]
     )
     house.pass_seconds(10)
 
     for waiter in ("anna", "ben"):
-        kinds = [kind for kind, _ in house.broker.told(f"waiter:{waiter}")[before[waiter] :]]
+        kinds = [kind for kind, _ in house.broker.told(f"main:waiter:{waiter}")[before[waiter] :]]
         assert kinds == ["session_transfer", "session_transfer", "cache_refresh"]
 
 
@@ -324,7 +353,7 @@ def test_refresh_about_a_table_does_not_reach_its_previous_waiter_after_its_tran
     house.service.flush()
     house.pass_seconds(10)
 
-    told = house.broker.told("waiter:anna")
+    told = house.broker.told("main:waiter:anna")
     about_order = [n for n, (_, payload) in enumerate(told) if "ord-1" in str(payload)]
     [transferred] = [
         n
@@ -351,7 +380,7 @@ def test_transfer_that_names_a_closed_session_publishes_nothing(house: House) ->
 def test_repeated_transfer_is_published_once(house: House) -> None:
     for _ in range(2):
         house.service.transfer_sessions(to_waiter_id="ben", session_ids=["table-7"])
-    assert len(house.broker.payloads("session:table-7", "session_transfer")) == 1
+    assert len(house.broker.payloads("main:session:table-7", "session_transfer")) == 1
 
 
 def test_opening_and_closing_a_session_refreshes_its_waiter_only(house: House) -> None:
@@ -360,8 +389,8 @@ def test_opening_and_closing_a_session_refreshes_its_waiter_only(house: House) -
     house.service.close_session("table-11")
     house.pass_seconds(10)
 
-    assert set(house.broker.history) == {"waiter:ben"}
-    opened, closed = house.broker.payloads("waiter:ben", "cache_refresh")
+    assert set(house.broker.history) == {"main:waiter:ben"}
+    opened, closed = house.broker.payloads("main:waiter:ben", "cache_refresh")
     for told in (opened, closed):
         assert told["affectedData"] == ["sessions", "analytics"]
         assert told["affectedIds"] == ["table-11"]
@@ -372,7 +401,7 @@ def test_opening_and_closing_a_session_refreshes_its_waiter_only(house: House) -
 def test_last_refresh_of_the_guest_is_sent_at_once_when_the_session_is_closed(house: House) -> None:
     house.service.update_order_status("ord-1", "InProgress")
     house.service.close_session("table-7", force=True, reason="gone")
-    told = [kind for kind, _ in house.broker.told("session:table-7")]
+    told = [kind for kind, _ in house.broker.told("main:session:table-7")]
     assert told == ["order_update", "cache_refresh"]
 
 
@@ -387,7 +416,7 @@ def test_each_rapid_change_is_one_update_in_order_and_refreshes_are_few(
     while house.now < 1004.0:
         house.pass_seconds(0.03)
 
-    for channel in ("session:table-7", "waiter:anna"):
+    for channel in ("main:session:table-7", "main:waiter:anna"):
         updates = house.broker.payloads(channel, "order_update")
         assert [told["version"] for told in updates] == list(range(2, 102))
         assert [told["status"] for told in updates] == statuses
@@ -399,7 +428,7 @@ def test_each_rapid_change_is_one_update_in_order_and_refreshes_are_few(
 
 def test_line_separators_in_a_reason_add_no_line_to_the_event(house: House) -> None:
     house.service.update_order_status("ord-1", "Rejected", reason="sold\u2028out\nsince noon")
-    for event in house.broker.events("session:table-7"):
+    for event in house.broker.events("main:session:table-7"):
         assert event.block.isascii()
         assert event.block.count(b"\n") == 4, "the lines event, data and id, and a blank line"
 
@@ -421,7 +450,7 @@ def test_other_greenlets_run_between_two_changes_of_a_backlog(house: House) -> N
 
     def look() -> None:
         while house.service.pending_count():
-            seen.append(house.broker.tip("waiter:anna").offset)
+            seen.append(house.broker.tip("main:waiter:anna").offset)
             gevent.sleep(0)
 
     looking = gevent.spawn(look)
@@ -440,7 +469,7 @@ def test_sockets_are_served_between_two_changes_of_a_backlog(house: House) -> No
 
     def read() -> int:
         ours.recv(1)
-        return house.broker.tip("waiter:anna").offset
+        return house.broker.tip("main:waiter:anna").offset
 
     with ours, theirs:
         reading = gevent.spawn(read)

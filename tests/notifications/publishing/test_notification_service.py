@@ -64,7 +64,7 @@ def service(broker: ReadableBroker) -> NotificationService:
     return NotificationService(broker, clock=lambda: NOW)
 
 
-def test_request_update_reaches_guest_and_waiter(
+def test_request_update_reaches_guest_waiter_and_floor(
     service: NotificationService, broker: ReadableBroker
 ) -> None:
     service.notify_request_update(**REQUEST, version=2)
@@ -84,12 +84,13 @@ def test_request_update_reaches_guest_and_waiter(
         "version": 2,
     }
     assert broker.history == {
-        "session:table-7": [("request_update", told)],
-        "waiter:anna": [("request_update", told)],
+        "main:session:table-7": [("request_update", told)],
+        "main:waiter:anna": [("request_update", told)],
+        "main:floor:main": [("request_update", told)],
     }
 
 
-def test_order_update_reaches_guest_and_waiter(
+def test_order_update_reaches_guest_waiter_floor_and_kitchen(
     service: NotificationService, broker: ReadableBroker
 ) -> None:
     service.notify_order_update(**ORDER, version=4)
@@ -109,12 +110,14 @@ def test_order_update_reaches_guest_and_waiter(
         "version": 4,
     }
     assert broker.history == {
-        "session:table-7": [("order_update", told)],
-        "waiter:anna": [("order_update", told)],
+        "main:session:table-7": [("order_update", told)],
+        "main:waiter:anna": [("order_update", told)],
+        "main:floor:main": [("order_update", told)],
+        "main:kitchen:main": [("order_update", told)],
     }
 
 
-def test_transfer_reaches_the_guest_and_both_waiters(
+def test_transfer_reaches_the_guest_both_waiters_and_the_floor(
     service: NotificationService, broker: ReadableBroker
 ) -> None:
     service.notify_session_transfer(**TRANSFER)
@@ -133,8 +136,40 @@ def test_transfer_reaches_the_guest_and_both_waiters(
     }
     assert broker.history == {
         channel: [("session_transfer", told)]
-        for channel in ("session:table-7", "waiter:ben", "waiter:anna")
+        for channel in (
+            "main:session:table-7",
+            "main:waiter:ben",
+            "main:waiter:anna",
+            "main:floor:main",
+        )
     }
+
+
+def test_event_of_another_venue_reaches_the_channels_of_that_venue_alone(
+    service: NotificationService, broker: ReadableBroker
+) -> None:
+    service.notify_order_update(**ORDER, venue_id="north")
+    service.notify_cache_refresh(**REFRESH, venue_id="north")
+
+    assert set(broker.history) == {
+        "north:session:table-7",
+        "north:waiter:anna",
+        "north:floor:north",
+        "north:kitchen:north",
+    }
+
+
+@pytest.mark.parametrize("venue_id", ["", "*", "north:floor", 7, None])
+def test_venue_that_is_no_id_is_refused_by_name(
+    service: NotificationService, broker: ReadableBroker, venue_id: Any
+) -> None:
+    with pytest.raises(InvalidNotification) as caught:
+        service.notify_order_update(**ORDER, venue_id=venue_id)
+    assert caught.value.field == "venue_id"
+    with pytest.raises(InvalidNotification) as caught:
+        service.notify_cache_refresh(**REFRESH, venue_id=venue_id)
+    assert caught.value.field == "venue_id"
+    assert broker.history == {}
 
 
 def test_refresh_reaches_the_channels_it_names(
@@ -152,14 +187,17 @@ def test_refresh_reaches_the_channels_it_names(
         "timestamp": "2024-01-15T10:30:00.000Z",
     }
     assert broker.history == {
-        "session:table-7": [("cache_refresh", told)],
-        "waiter:anna": [("cache_refresh", told)],
+        "main:session:table-7": [("cache_refresh", told)],
+        "main:waiter:anna": [("cache_refresh", told)],
     }
 
 
 @pytest.mark.parametrize(
     ("ids", "channel"),
-    [({"session_id": "table-7"}, "session:table-7"), ({"waiter_id": "anna"}, "waiter:anna")],
+    [
+        ({"session_id": "table-7"}, "main:session:table-7"),
+        ({"waiter_id": "anna"}, "main:waiter:anna"),
+    ],
 )
 def test_refresh_for_one_channel_reaches_no_other(
     service: NotificationService, broker: ReadableBroker, ids: dict[str, str], channel: str
@@ -176,7 +214,7 @@ def test_refresh_names_each_kind_and_id_once_and_needs_no_reason(
         affected_data=["reviews", "orders", "reviews"],
         affected_ids=("r-1", "r-1", "ord-1"),
     )
-    [told] = broker.payloads("waiter:anna")
+    [told] = broker.payloads("main:waiter:anna")
     assert told["affectedData"] == ["orders", "reviews"]
     assert told["affectedIds"] == ["r-1", "ord-1"]
     assert told["message"] == "Cache refresh required: Data has changed"
@@ -186,7 +224,7 @@ def test_new_request_or_order_has_no_previous_status(
     service: NotificationService, broker: ReadableBroker
 ) -> None:
     service.notify_order_update(**ORDER | {"status": "New", "previous_status": None})
-    [told] = broker.payloads("session:table-7")
+    [told] = broker.payloads("main:session:table-7")
     assert told["previousStatus"] is None
 
 
@@ -197,7 +235,7 @@ def test_status_is_sent_in_its_wire_spelling_however_it_was_given(
     service: NotificationService, broker: ReadableBroker, spelling: str
 ) -> None:
     service.notify_order_update(**ORDER | {"status": spelling})
-    [told] = broker.payloads("session:table-7")
+    [told] = broker.payloads("main:session:table-7")
     assert told["status"] == "InProgress"
 
 
@@ -206,7 +244,7 @@ def test_timestamp_is_the_moment_of_the_change_and_not_of_the_publication(
 ) -> None:
     vienna = timezone(timedelta(hours=1))
     service.notify_order_update(**ORDER, occurred_at=datetime(2024, 1, 15, 9, 0, tzinfo=vienna))
-    [told] = broker.payloads("session:table-7")
+    [told] = broker.payloads("main:session:table-7")
     assert told["timestamp"] == "2024-01-15T08:00:00.000Z"
 
 
@@ -215,11 +253,11 @@ def test_one_key_gives_one_event_and_each_call_without_a_key_another(
 ) -> None:
     service.notify_order_update(**ORDER, key="till-4711")
     service.notify_order_update(**ORDER, key="till-4711")
-    assert len(broker.payloads("waiter:anna")) == 1
+    assert len(broker.payloads("main:waiter:anna")) == 1
 
     service.notify_order_update(**ORDER)
     service.notify_order_update(**ORDER)
-    assert len(broker.payloads("waiter:anna")) == 3
+    assert len(broker.payloads("main:waiter:anna")) == 3
 
 
 @pytest.mark.parametrize("name", CALLS)
@@ -311,7 +349,7 @@ def test_transfer_names_the_given_cause(
 ) -> None:
     service.notify_session_transfer(**TRANSFER, cause="section_change")
 
-    [(_, told)] = broker.history["session:table-7"]
+    [(_, told)] = broker.history["main:session:table-7"]
     assert told["message"] == "Your waiter has been updated (section change) - Table 7"
 
 
@@ -347,8 +385,8 @@ def test_text_with_line_separators_stays_one_event(
     service.notify_cache_refresh(
         waiter_id="anna", affected_data=["all"], reason="one\u2028two\r\ndata: {}\n\nevent: forged"
     )
-    [event] = broker.events("waiter:anna")
+    [event] = broker.events("main:waiter:anna")
     assert event.block.isascii()
     assert event.block.count(b"\n") == 4, "the lines event, data and id, and a blank line"
-    [told] = broker.payloads("waiter:anna")
+    [told] = broker.payloads("main:waiter:anna")
     assert told["message"] == "Cache refresh required: one\u2028two data: {}  event: forged"

@@ -12,7 +12,7 @@ from notifications.events.cache_refresh import AffectedData
 from notifications.refresh.batch import MAX_AFFECTED_IDS, MAX_REASONS, Batch
 from notifications.refresh.trigger import Priority, Trigger
 
-TARGET = "waiter:anna"
+TARGET = "main:waiter:anna"
 HIGH, MEDIUM, LOW = Priority
 
 

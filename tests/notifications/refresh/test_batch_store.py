@@ -15,7 +15,7 @@ from notifications.refresh.trigger import Priority, Trigger
 
 NOW = 1_700_000_000.0
 LEASE_SECONDS = 10.0
-ANNA, BEN = "waiter:anna", "waiter:ben"
+ANNA, BEN = "main:waiter:anna", "main:waiter:ben"
 
 
 @pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.redis)])
@@ -105,7 +105,7 @@ def test_text_survives_the_store(store: BatchStore) -> None:
 
 def test_batches_that_are_due_longest_are_leased_first_up_to_the_limit(store: BatchStore) -> None:
     for number in range(5):
-        store.add(f"waiter:w{number}", trigger(), NOW - number)
+        store.add(f"main:waiter:w{number}", trigger(), NOW - number)
     assert len(store.lease_due(NOW + 9, 2)) == 2
     assert len(store.lease_due(NOW + 9, 9)) == 3
     assert store.lease_due(NOW + 9, 9) == []
@@ -167,7 +167,7 @@ def test_batch_can_be_leased_before_it_is_due(store: BatchStore) -> None:
     assert batch is not None
     assert batch.channel == ANNA
     assert store.lease_channel(ANNA, NOW) is None
-    assert store.lease_channel("waiter:nobody", NOW) is None
+    assert store.lease_channel("main:waiter:nobody", NOW) is None
     assert store.pending() == 2
 
 

@@ -24,7 +24,7 @@ from tests.support.redis_server import RedisServer
 pytestmark = pytest.mark.redis
 
 NOW = 1_700_000_000.0
-ANNA = "waiter:anna"
+ANNA = "main:waiter:anna"
 KEYS = RedisKeys("restaurant:")
 
 MakeLink = Callable[[], RedisLink]
@@ -140,7 +140,7 @@ def test_without_redis_a_trigger_fails_and_the_stats_are_unknown(
 def test_every_key_expires_and_has_one_hash_tag(client: redis.Redis, batches: RedisBatches) -> None:
     trigger = Trigger.checked(["orders"], "high")
     for number in range(40):
-        batches.add(f"waiter:w{number}", trigger, NOW)
+        batches.add(f"main:waiter:w{number}", trigger, NOW)
     batches.lease_due(NOW + 1, 20)
     batches.postpone(batches.lease_due(NOW + 1, 1)[0], NOW + 2)
 

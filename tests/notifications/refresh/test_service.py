@@ -81,7 +81,7 @@ def test_nothing_is_sent_before_it_is_due(
     assert refresh.send_due(clock.now + 0.19) == 0
     assert refresh.send_due(clock.now + 0.2) == 1
     assert refresh.send_due(clock.now + 99) == 0
-    assert screens.channels == ["session:table-7"]
+    assert screens.channels == ["main:session:table-7"]
 
 
 def test_status_change_is_one_event_per_channel(
@@ -92,7 +92,7 @@ def test_status_change_is_one_event_per_channel(
     refresh.trigger_session_analytics_refresh(**everyone, reason="Order ord-1 moved")
 
     assert refresh.send_due(clock.now + 0.2) == 2
-    assert screens.channels == ["session:table-7", "waiter:anna"]
+    assert screens.channels == ["main:session:table-7", "main:waiter:anna"]
     for _, batch in screens.got:
         assert batch.affected_data == ("orders", "analytics")
         assert batch.affected_ids == ("ord-1",)
@@ -149,9 +149,9 @@ def test_transfer_refreshes_the_guest_and_both_waiters(
     refresh.send_due(clock.now + 0.2)
     said = {channel: (batch.affected_data, batch.affected_ids) for channel, batch in screens.got}
     assert said == {
-        "session:table-7": (("sessions",), ("table-7",)),
-        "waiter:anna": (("sessions", "analytics"), ("table-7",)),
-        "waiter:ben": (("sessions", "analytics"), ("table-7",)),
+        "main:session:table-7": (("sessions",), ("table-7",)),
+        "main:waiter:anna": (("sessions", "analytics"), ("table-7",)),
+        "main:waiter:ben": (("sessions", "analytics"), ("table-7",)),
     }
 
 
@@ -217,7 +217,7 @@ def test_batch_that_cannot_be_published_is_kept_and_retried_at_growing_intervals
     screens.is_down = False
     assert refresh.send_due(now) == 1
     assert len(set(screens.tried)) == 1, "the idempotency key must not change"
-    assert vars(caplog.records[0])["fields"]["channel"] == "waiter:anna"
+    assert vars(caplog.records[0])["fields"]["channel"] == "main:waiter:anna"
     assert refresh.refresh_stats().failures == 7
 
 
@@ -249,7 +249,7 @@ def test_failure_of_one_channel_does_not_delay_the_others(clock: Clock) -> None:
     got = []
 
     def publish(channel: str, batch: Batch) -> None:
-        if channel == "waiter:anna":
+        if channel == "main:waiter:anna":
             raise RuntimeError("unwell")
         got.append(channel)
 
@@ -257,7 +257,7 @@ def test_failure_of_one_channel_does_not_delay_the_others(clock: Clock) -> None:
     for waiter in ("anna", "ben", "cleo"):
         refresh.trigger_orders_refresh(waiter_id=waiter)
     assert refresh.send_due(clock.now + 0.2) == 2
-    assert got == ["waiter:ben", "waiter:cleo"]
+    assert got == ["main:waiter:ben", "main:waiter:cleo"]
 
 
 def test_triggers_during_an_outage_become_one_more_event_after_it(
@@ -282,9 +282,9 @@ def test_force_sends_the_pending_batch_of_its_channel_only(
     refresh.trigger_reviews_refresh(session_id="table-7", waiter_id="anna")
     assert refresh.force_immediate_refresh(waiter_id="anna") == 1
     assert refresh.force_immediate_refresh(waiter_id="anna") == 0
-    assert screens.channels == ["waiter:anna"]
+    assert screens.channels == ["main:waiter:anna"]
     assert refresh.force_immediate_refresh() == 1
-    assert screens.channels == ["session:table-7", "waiter:anna"]
+    assert screens.channels == ["main:session:table-7", "main:waiter:anna"]
     assert refresh.send_due(clock.now + 60) == 0
 
 
@@ -297,7 +297,7 @@ def test_force_with_data_sends_it_at_once_together_with_the_pending_batch(
     )
     assert sent == 2
     said = {channel: batch.affected_data for channel, batch in screens.got}
-    assert said == {"session:table-7": ("all",), "waiter:anna": ("reviews", "all")}
+    assert said == {"main:session:table-7": ("all",), "main:waiter:anna": ("reviews", "all")}
     with pytest.raises(InvalidNotification):
         refresh.force_immediate_refresh(affected_data=["all"])
 
@@ -356,7 +356,7 @@ def test_each_refresh_is_logged_in_one_line(
     (record,) = caplog.records
     assert record.getMessage() == "refresh sent"
     assert vars(record)["fields"] == {
-        "channel": "waiter:anna",
+        "channel": "main:waiter:anna",
         "affected_data": "orders",
         "triggers": 2,
         "waited_ms": 250,
@@ -371,7 +371,7 @@ def test_greenlet_wakes_for_a_batch_that_is_due_sooner(
     started = MemoryBatches.clock()
     live.trigger_orders_refresh(waiter_id="anna")
     # Only this batch, and before the greenlet's next planned look, which is for the reviews.
-    wait_until(lambda: screens.channels == ["waiter:anna"])
+    wait_until(lambda: screens.channels == ["main:waiter:anna"])
     assert MemoryBatches.clock() - started >= 0.2
 
 
@@ -403,7 +403,7 @@ def test_drain_sends_everything_and_leaves_no_greenlet(
     assert live.refresh_stats().pending == 0
     live.trigger_orders_refresh(waiter_id="ben")
     gevent.sleep(0.25)
-    assert screens.channels == ["session:table-7", "waiter:anna"]
+    assert screens.channels == ["main:session:table-7", "main:waiter:anna"]
 
 
 def test_drain_also_sends_a_batch_that_waits_for_its_next_attempt(
@@ -451,7 +451,7 @@ def test_greenlet_survives_a_store_that_cannot_be_reached(
     service.start()
     try:
         service.trigger_orders_refresh(waiter_id="anna")
-        wait_until(lambda: screens.channels == ["waiter:anna"])
+        wait_until(lambda: screens.channels == ["main:waiter:anna"])
     finally:
         service.stop()
     assert not outage

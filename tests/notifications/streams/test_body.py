@@ -15,7 +15,7 @@ from notifications.streams.service import SseService, StreamOptions
 from notifications.streams.stream import CloseReason
 from tests.support.streams import ANNA, HEARTBEAT_BODY, wait_in_loop
 
-CHANNEL = "waiter:anna"
+CHANNEL = "main:waiter:anna"
 LAST_CHUNK = b"0\r\n\r\n"
 
 
@@ -142,7 +142,7 @@ def test_stream_ends_when_its_client_vanishes_during_the_replay(exchange: Exchan
     assert not body.is_handed_over
     body.close()
     assert exchange.closed == {"client_gone": 1}
-    assert exchange.sse.counts() == {"session": 0, "waiter": 0}
+    assert exchange.sse.counts() == {"session": 0, "waiter": 0, "floor": 0, "kitchen": 0}
 
 
 def test_client_that_does_not_read_its_replay_is_closed_at_the_deadline() -> None:
@@ -162,7 +162,7 @@ def test_client_that_does_not_read_its_replay_is_closed_at_the_deadline() -> Non
 def test_response_that_is_closed_before_it_began_leaves_no_stream(exchange: Exchange) -> None:
     exchange.open("e1-0").close()
     assert exchange.closed == {"client_gone": 1}
-    assert exchange.sse.counts() == {"session": 0, "waiter": 0}
+    assert exchange.sse.counts() == {"session": 0, "waiter": 0, "floor": 0, "kitchen": 0}
 
 
 def test_handed_over_stream_ends_when_its_client_hangs_up(exchange: Exchange) -> None:

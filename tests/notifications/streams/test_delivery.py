@@ -30,12 +30,12 @@ class Wing:
         self.delivery = Delivery(self.streams, max_pending_events=max_pending_events)
         self._offsets = count(1)
 
-    def open(self, channel: str = "waiter:anna") -> RecordingOutlet:
+    def open(self, channel: str = "main:waiter:anna") -> RecordingOutlet:
         stream = make_stream(channel)
         self.streams.add(stream)
         return RecordingOutlet(stream)
 
-    def burst(self, number: int, channel: str = "waiter:anna") -> None:
+    def burst(self, number: int, channel: str = "main:waiter:anna") -> None:
         """Deliver so many events within one turn of the loop."""
         for _ in range(number):
             self.delivery.deliver(channel, make_event(next(self._offsets)))
@@ -47,7 +47,7 @@ def wing() -> Wing:
 
 
 def test_event_reaches_every_stream_of_its_channel_and_no_other(wing: Wing) -> None:
-    first, second, other = wing.open(), wing.open(), wing.open("waiter:ben")
+    first, second, other = wing.open(), wing.open(), wing.open("main:waiter:ben")
     wing.burst(1)
     pass_turn()
     assert (first.offsets, second.offsets, other.offsets) == ([1], [1], [])
@@ -108,10 +108,10 @@ def test_replay_that_is_overtaken_reads_again_and_is_not_closed(wing: Wing) -> N
 
 
 def test_lost_history_is_told_to_the_live_and_read_again_by_those_that_replay(wing: Wing) -> None:
-    live, other = wing.open(), wing.open("waiter:ben")
+    live, other = wing.open(), wing.open("main:waiter:ben")
     replaying = make_stream(is_live=False)
     wing.streams.add(replaying)
-    wing.delivery.resync("waiter:anna", EventId("next", 7))
+    wing.delivery.resync("main:waiter:anna", EventId("next", 7))
     pass_turn()
     assert (live.offsets, other.offsets) == ([7], [])
     assert replaying.has_overflowed
@@ -174,7 +174,7 @@ def test_heartbeat_goes_to_quiet_live_streams_alone(wing: Wing) -> None:
     quiet, waiting = wing.open(), wing.open()
     replaying = make_stream(is_live=False)
     wing.streams.add(replaying)
-    streams = wing.streams.on_channel("waiter:anna")
+    streams = wing.streams.on_channel("main:waiter:anna")
     waiting.is_stalled = True
     wing.burst(1)
     pass_turn()
@@ -204,7 +204,7 @@ def test_client_that_vanishes_in_a_burst_ends_its_own_stream_once(wing: Wing) ->
 def test_stream_closed_between_delivery_and_flush_is_passed_over(wing: Wing) -> None:
     gone, stays = wing.open(), wing.open()
     wing.burst(1)
-    stream = wing.streams.on_channel("waiter:anna")[0]
+    stream = wing.streams.on_channel("main:waiter:anna")[0]
     wing.streams.close(stream, CloseReason.CLIENT_GONE)
     stream.outlet = None
     wait_in_loop(lambda: stays.offsets == [1])

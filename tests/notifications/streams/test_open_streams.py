@@ -16,24 +16,28 @@ GONE = CloseReason.CLIENT_GONE
 
 def test_stream_is_found_on_its_channel_and_no_other() -> None:
     open_streams = RecordingStreams(groups=4)
-    anna, anna_too, ben = (make_stream(f"waiter:{name}") for name in ("anna", "anna", "ben"))
+    anna, anna_too, ben = (make_stream(f"main:waiter:{name}") for name in ("anna", "anna", "ben"))
     for stream in (anna, anna_too, ben):
         open_streams.add(stream)
-    assert open_streams.on_channel("waiter:anna") == [anna, anna_too]
-    assert open_streams.on_channel("waiter:ben") == [ben]
-    assert open_streams.on_channel("session:anna") == []
+    assert open_streams.on_channel("main:waiter:anna") == [anna, anna_too]
+    assert open_streams.on_channel("main:waiter:ben") == [ben]
+    assert open_streams.on_channel("main:session:anna") == []
 
 
 def test_streams_are_counted_by_kind() -> None:
     open_streams = RecordingStreams(groups=4)
-    streams = [make_stream("session:table-7"), make_stream("session:table-7"), make_stream()]
+    streams = [
+        make_stream("main:session:table-7"),
+        make_stream("main:session:table-7"),
+        make_stream(),
+    ]
     for stream in streams:
         open_streams.add(stream)
-    assert open_streams.counts == {"session": 2, "waiter": 1}
+    assert open_streams.counts == {"session": 2, "waiter": 1, "floor": 0, "kitchen": 0}
     assert len(open_streams) == 3
     for stream in streams:
         open_streams.close(stream, GONE)
-    assert open_streams.counts == {"session": 0, "waiter": 0}
+    assert open_streams.counts == {"session": 0, "waiter": 0, "floor": 0, "kitchen": 0}
     assert len(open_streams) == 0
 
 
@@ -52,8 +56,8 @@ def test_channel_is_unsubscribed_when_its_last_stream_ends() -> None:
     open_streams.close(first, GONE)
     assert events == []
     open_streams.close(last, GONE)
-    assert events == ["waiter:anna"]
-    assert open_streams.on_channel("waiter:anna") == []
+    assert events == ["main:waiter:anna"]
+    assert open_streams.on_channel("main:waiter:anna") == []
     assert list(open_streams) == []
 
 

@@ -9,7 +9,7 @@ from notifications.brokers.memory.broker import MemoryBroker
 from notifications.events.encoding import EventId
 from tests.support.streams import HEARTBEAT_BODY
 
-CHANNEL = "session:table-7"
+CHANNEL = "main:session:table-7"
 
 
 class Clock:

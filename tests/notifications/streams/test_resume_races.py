@@ -31,7 +31,7 @@ from notifications.streams.service import SseService, StreamOptions
 from notifications.streams.stream import CloseReason
 from tests.support.streams import ANNA, wait_in_loop
 
-CHANNEL = "waiter:anna"
+CHANNEL = "main:waiter:anna"
 EPOCH = "e1"
 BODY = body(Heartbeat(timestamp=datetime(2024, 1, 15, tzinfo=UTC)))
 

@@ -28,7 +28,7 @@ from notifications.streams.service import MAX_STREAM_SECONDS, SseService, Stream
 from notifications.streams.stream import CloseReason
 from tests.support.streams import HEARTBEAT_BODY, wait_in_loop
 
-CHANNEL = "waiter:anna"
+CHANNEL = "main:waiter:anna"
 
 
 class FaultyBroker(MemoryBroker):
@@ -159,9 +159,9 @@ def house(build: Callable[..., House]) -> House:
 def test_stream_is_counted_from_its_opening_to_its_end(house: House) -> None:
     client = house.listen()
     house.sse.open("session", "table-7", Principal(Role.MANAGER, "maria", math.inf, 0.0))
-    assert house.sse.counts() == {"session": 1, "waiter": 1}
+    assert house.sse.counts() == {"session": 1, "waiter": 1, "floor": 0, "kitchen": 0}
     client.vanish()
-    assert house.sse.counts() == {"session": 1, "waiter": 0}
+    assert house.sse.counts() == {"session": 1, "waiter": 0, "floor": 0, "kitchen": 0}
     assert house.sse.stats.opened == {"waiter": 1, "session": 1}
     assert house.sse.stats.closed == {"client_gone": 1}
 

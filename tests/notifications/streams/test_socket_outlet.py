@@ -269,7 +269,7 @@ def test_stalled_reader_does_not_delay_the_others() -> None:
     expected = b""
     for offset in range(1, 1001):
         event = make_event(offset)
-        delivery.deliver("waiter:anna", event)
+        delivery.deliver("main:waiter:anna", event)
         expected += event.chunk
         if offset % 20 == 0:
             share = len(expected)

@@ -51,7 +51,7 @@ class Kitchen:
             connections=ConnectionStats(),
         )
 
-    def open(self, channel: str = "session:table-7") -> RecordingOutlet:
+    def open(self, channel: str = "main:session:table-7") -> RecordingOutlet:
         """Have a stream open that did not come in by the door."""
         stream = make_stream(channel)
         self.sse.streams.add(stream)
@@ -175,8 +175,8 @@ def test_page_names_the_release(kitchen: Kitchen) -> None:
 
 
 def test_page_names_no_guest_and_no_waiter(kitchen: Kitchen) -> None:
-    kitchen.open("session:table-7")
-    kitchen.open("waiter:anna")
+    kitchen.open("main:session:table-7")
+    kitchen.open("main:waiter:anna")
     kitchen.notify()
     page = kitchen.metrics.text().decode()
     assert "table-7" not in page

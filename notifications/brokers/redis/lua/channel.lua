@@ -1,47 +1,51 @@
--- What the scripts on a channel's history have in common; each of them begins with this.
+-- What the scripts on histories have in common; each of them begins with this.
 --
--- KEYS[1], meta: a hash of the epoch, the newest offset, the bytes in the log and the
--- generation in which the epoch began. KEYS[2], log: the events, in Redis's log type; an
--- entry's id is offset-ms, so the offset finds it and tells when it was published. Some
--- scripts have KEYS[3], seen: a sorted set of idempotency keys by when they came, in ms.
--- ARGV[1]: the generation. ARGV[2]: an epoch that no channel had. ARGV[3] to ARGV[6]: the
--- limits max_events, max_age_ms and max_bytes, and keep_ms, for how long keys are remembered.
--- Answer: the error OUTDATED if the channel has a newer generation; else the script goes on.
+-- A channel has three keys. meta: a hash of the epoch, the newest offset, the bytes in the log
+-- and the generation in which the epoch began. log: the events, in Redis's log type; an
+-- entry's id is offset-ms, so the offset finds it and tells when it was published. seen: a
+-- sorted set of idempotency keys by when they came, in ms.
+--
+-- ARGV[1]: the generation. ARGV[2]: an epoch that no channel had. ARGV[3]: max_age_ms. ARGV[4]:
+-- keep_ms, for how long keys are remembered.
+-- Answer: none; the script goes on.
 --
 -- Time is the server's, so a worker's clock cannot age a history. A log is trimmed as it is
 -- appended to and read: by count, by the bytes of its blocks, and by age. (MINID alone could
 -- not do the last: it compares offsets.) It expires as a whole when its newest event is too
 -- old, so a silent channel leaves nothing, and a busy one holds at most its limits.
-local meta, log = KEYS[1], KEYS[2]
-local max_events, max_age_ms = tonumber(ARGV[3]), tonumber(ARGV[4])
-local max_bytes, keep_ms = tonumber(ARGV[5]), tonumber(ARGV[6])
+local generation, new_epoch = tonumber(ARGV[1]), ARGV[2]
+local max_age_ms, keep_ms = tonumber(ARGV[3]), tonumber(ARGV[4])
 local now_ms
-
-local generation = tonumber(ARGV[1])
-local found = redis.call('HMGET', meta, 'epoch', 'offset', 'bytes', 'generation')
-local began_in = tonumber(found[4])
-if began_in and began_in > generation then
-  return redis.error_reply('OUTDATED the generation is ' .. found[4])
-end
 
 local function read_clock()
   local time = redis.call('TIME')
   now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
--- Return the channel's epoch, newest offset and bytes; begin an epoch if it has none.
-local function open()
-  if found[1] and began_in == generation then
-    return found[1], tonumber(found[2]), tonumber(found[3])
+-- Return what meta holds; the error OUTDATED instead if the channel has a newer generation,
+-- and then the script must not go on.
+local function look(meta)
+  local found = redis.call('HMGET', meta, 'epoch', 'offset', 'bytes', 'generation')
+  local began_in = tonumber(found[4])
+  if began_in and began_in > generation then
+    return nil, redis.error_reply('OUTDATED the generation is ' .. found[4])
   end
+  return found
+end
+
+local function has_epoch(found) return found[1] and tonumber(found[4]) == generation end
+
+-- Return the channel's epoch, newest offset and bytes; begin ``epoch`` if it has none.
+local function open(meta, log, found, epoch)
+  if has_epoch(found) then return found[1], tonumber(found[2]), tonumber(found[3]) end
   redis.call('DEL', meta, log)
-  redis.call('HSET', meta, 'epoch', ARGV[2], 'offset', 0, 'bytes', 0, 'generation', generation)
-  return ARGV[2], 0, 0
+  redis.call('HSET', meta, 'epoch', epoch, 'offset', 0, 'bytes', 0, 'generation', generation)
+  return epoch, 0, 0
 end
 
 -- The epoch outlives the log by half: a client that left just after the last event still
 -- finds its place known if it returns within the history.
-local function keep_epoch() redis.call('PEXPIRE', meta, math.floor(keep_ms * 1.5)) end
+local function keep_epoch(meta) redis.call('PEXPIRE', meta, math.floor(keep_ms * 1.5)) end
 
 -- The length of the block that is written to clients.
 local function size(epoch, offset, body) return #body + #epoch + #offset + 7 end
@@ -49,7 +53,7 @@ local function size(epoch, offset, body) return #body + #epoch + #offset + 7 end
 -- Drop the oldest events until every limit is kept; return the oldest offset that is left
 -- (one past the newest if none is) and the bytes. Each event is dropped once, so this
 -- adds to each publication the cost of one event.
-local function trim(epoch, newest, bytes, added)
+local function trim(log, epoch, newest, bytes, max_events, max_bytes, added)
   local oldest, batch, last = newest + 1, 1, nil
   while true do
     local entries = redis.call('XRANGE', log, last and '(' .. last or '-', '+', 'COUNT', batch)

@@ -1,7 +1,9 @@
 -- Return a channel's newest id and keep its epoch alive, if it has one.
 --
--- KEYS: meta, log. ARGV: as in channel.lua.
--- Answer: epoch and offset; nothing if the channel has no epoch.
-if not found[1] or began_in ~= generation then return {} end
-keep_epoch()
+-- KEYS: meta. ARGV: as in channel.lua.
+-- Answer: epoch and offset; nothing if the channel has no epoch; or the error OUTDATED.
+local found, outdated = look(KEYS[1])
+if outdated then return outdated end
+if not has_epoch(found) then return {} end
+keep_epoch(KEYS[1])
 return {found[1], tonumber(found[2])}
