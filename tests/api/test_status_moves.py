@@ -30,7 +30,7 @@ def test_the_status_it_has_already_is_no_change(anna):
 
 
 @pytest.mark.parametrize("path", ["/api/requests/req-1", "/api/orders/ord-1"])
-def test_an_illegal_move_says_what_would_be_legal(anna, path):
+def test_an_illegal_move_lists_the_legal_ones(anna, path):
     anna.patch(path, {"status": "Cancelled"})
     refused = anna.patch(path, {"status": "InProgress"})
 

@@ -1,6 +1,6 @@
-"""A floor to test on: a fresh database, a clock that stands still, ears.
+"""Fixtures: an empty database, a clock that stands still, a service with waiters and tables.
 
-Whatever touches the database runs on a SQLite file and on a real PostgreSQL.
+Tests that use the database run on a SQLite file and on a real PostgreSQL.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ ENGINES = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
 
 
 class StillClock:
-    """A clock that moves when told to."""
+    """A clock that only moves when a test advances it."""
 
     def __init__(self) -> None:
         self.now = datetime(2024, 1, 15, 10, 30, tzinfo=UTC)
@@ -42,7 +42,7 @@ class StillClock:
 
 
 class Listener:
-    """A receiver of every signal that keeps what it hears, and fails on demand."""
+    """A receiver of every signal that records the changes, and fails on demand."""
 
     def __init__(self) -> None:
         self.heard: list[Change] = []
@@ -109,8 +109,8 @@ def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def database(request: pytest.FixtureRequest) -> Database:
     """A database with all tables, as the migrations leave it.
 
-    Emptied for each test, not made anew: SQLAlchemy compiles every statement
-    once per engine, which takes longer than most of these tests.
+    Emptied for each test, not made again: SQLAlchemy compiles every statement
+        once per engine, which takes longer than most of these tests.
     """
     database: Database = request.getfixturevalue(f"migrated_{request.param}")
     if not database.is_sqlite:
@@ -119,14 +119,14 @@ def database(request: pytest.FixtureRequest) -> Database:
     with database.writing() as orm:
         for table in reversed(Base.metadata.sorted_tables):
             orm.execute(table.delete())
-        # As the migration leaves it.
+        # The migration adds this row.
         orm.add(VenueRow(id="main", name="Main", time_zone="UTC", created_at=datetime.now(UTC)))
     return database
 
 
 @pytest.fixture
 def database_url(database: Database) -> str:
-    """Where ``database`` is, for other processes."""
+    """The URL of ``database``, for other processes."""
     return database.url.render_as_string(hide_password=False)
 
 
@@ -154,7 +154,7 @@ def _migrated(url: str) -> Iterator[Database]:
 
 @pytest.fixture
 def make_service(database_url: str, clock: StillClock) -> Iterator[Callable[..., WaiterService]]:
-    """Make services as if each were a process of its own: nothing shared but the database."""
+    """Make services that share only the database, as processes do."""
     made: list[WaiterService] = []
 
     def make(*, relay: bool = False, **options: Any) -> WaiterService:
@@ -174,9 +174,9 @@ def make_service(database_url: str, clock: StillClock) -> Iterator[Callable[...,
 
 @pytest.fixture
 def service(database: Database, clock: StillClock) -> WaiterService:
-    """A service on a furnished floor: anna holds tables 5 and 7, ben holds table 9.
+    """A service with tables: anna has tables 5 and 7, ben has table 9.
 
-    Nothing of how it was furnished waits to be announced.
+    No change is waiting to be announced.
     """
     service = WaiterService(database, clock=clock, monotonic=clock.monotonic)
     service.add_waiter("anna", "Anna")
@@ -199,7 +199,7 @@ def queries(service: WaiterService, clock: StillClock) -> FloorQueries:
 def run_python() -> Callable[..., subprocess.Popen[str]]:
     """Start another process of the same Python, with ``source`` as its program.
 
-    ``clock`` is how far its clock is off, as the program faketime takes it: ``+1h``.
+    ``clock`` sets its clock ahead or back, in the form of the program faketime: ``+1h``.
     """
 
     def run(source: str, *arguments: str, clock: str = "") -> subprocess.Popen[str]:

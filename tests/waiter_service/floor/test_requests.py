@@ -19,7 +19,7 @@ def audit_of(service, subject_id):
         ]
 
 
-def test_a_request_starts_new_and_is_announced_as_such(service, listener, clock):
+def test_a_request_starts_as_new_and_is_announced(service, listener, clock):
     result = service.create_request("table-5", "water", note="still", actor=Actor.guest("table-5"))
     assert result.created
     assert result.request.status is RequestStatus.NEW
@@ -34,7 +34,7 @@ def test_a_request_starts_new_and_is_announced_as_such(service, listener, clock)
     assert change.actor == Actor.guest("table-5")
 
 
-def test_a_second_request_of_a_kind_finds_the_open_one(service, listener):
+def test_a_second_request_of_a_kind_returns_the_open_one(service, listener):
     again = service.create_request("table-7", "  WATER ")
     assert (again.created, again.request.id, listener.heard) == (False, "req-1", [])
 
@@ -45,18 +45,18 @@ def test_another_kind_or_another_table_is_another_request(service):
 
 
 @pytest.mark.parametrize("last", ["Completed", "Cancelled"])
-def test_once_it_is_over_the_same_may_be_asked_for_again(service, last):
+def test_a_finished_request_can_be_made_again(service, last):
     service.update_request_status("req-1", last)
     assert service.create_request("table-7", "water").created
 
 
-def test_undoing_a_completion_is_possible_though_the_guest_has_asked_anew(service):
+def test_a_completion_can_be_undone_after_the_guest_made_the_same_request_again(service):
     service.update_request_status("req-1", "Completed")
     service.create_request("table-7", "water")
     assert service.update_request_status("req-1", "InProgress").changed
 
 
-def test_every_change_counts_the_version_and_leaves_who_when_and_why(service, clock):
+def test_every_change_raises_the_version_and_records_who_when_and_why(service, clock):
     clock.advance(60)
     assert service.update_request_status("req-1", "acknowledged", actor=ANNA).version == 2
     update = service.update_request_status("req-1", "on_hold", actor=ANNA, reason="no glasses")
@@ -68,7 +68,9 @@ def test_every_change_counts_the_version_and_leaves_who_when_and_why(service, cl
     ]
 
 
-def test_the_status_it_has_already_is_no_change_and_the_first_actor_stays(service, listener, clock):
+def test_setting_the_current_status_changes_nothing_and_keeps_the_first_actor(
+    service, listener, clock
+):
     service.update_request_status("req-1", "Acknowledged", actor=ANNA)
     first_at = clock.now
     clock.advance(5)
@@ -79,7 +81,7 @@ def test_the_status_it_has_already_is_no_change_and_the_first_actor_stays(servic
     assert len(audit_of(service, "req-1")) == 2
 
 
-def test_an_illegal_move_says_what_would_be_legal(service):
+def test_an_illegal_move_lists_the_legal_ones(service):
     service.update_request_status("req-1", "InProgress")
     with pytest.raises(IllegalTransition) as caught:
         service.update_request_status("req-1", "Cancelled", actor=Actor.guest("table-7"))
@@ -95,7 +97,7 @@ def test_an_illegal_move_says_what_would_be_legal(service):
     assert set(caught.value.allowed) == {"Completed", "OnHold", "Cancelled", "Acknowledged"}
 
 
-def test_of_two_who_saw_the_same_version_the_second_hears_of_the_first(service):
+def test_the_second_change_from_the_same_version_is_a_conflict(service):
     service.update_request_status("req-1", "Acknowledged", expected_version=1)
     with pytest.raises(VersionConflict) as caught:
         service.update_request_status("req-1", "Acknowledged", expected_version=1)
@@ -104,13 +106,13 @@ def test_of_two_who_saw_the_same_version_the_second_hears_of_the_first(service):
     assert "InProgress" in error.allowed
 
 
-def test_what_nobody_can_have_seen_is_a_version_that_has_changed_since(service):
+def test_a_version_that_never_existed_is_a_conflict(service):
     with pytest.raises(VersionConflict) as caught:
         service.update_request_status("req-1", "Acknowledged", expected_version=0)
     assert (caught.value.expected, caught.value.actual) == (0, 1)
 
 
-def test_a_refused_change_leaves_nothing_behind(service, listener, queries):
+def test_a_refused_change_changes_nothing(service, listener, queries):
     before = queries.session_snapshot("table-7")
     for status, version in (("Done", None), ("Acknowledged", 9)):
         with pytest.raises((IllegalTransition, VersionConflict)):
@@ -119,7 +121,7 @@ def test_a_refused_change_leaves_nothing_behind(service, listener, queries):
     assert (listener.heard, service.pending_count()) == ([], 0)
 
 
-def test_an_undo_takes_the_acknowledgement_back(service, clock):
+def test_an_undo_removes_the_acknowledgement(service, clock):
     service.update_request_status("req-1", "Acknowledged", actor=ANNA)
     undone = service.update_request_status("req-1", "New", actor=ANNA).request
     assert (undone.acknowledged_at, undone.acknowledged_by, undone.version) == (None, None, 3)
@@ -129,7 +131,7 @@ def test_an_undo_takes_the_acknowledgement_back(service, clock):
     assert recalled.completed_at is None
 
 
-def test_nothing_new_is_asked_for_in_a_closed_session_but_staff_finish_what_is_left(service):
+def test_a_closed_session_takes_nothing_new_but_staff_can_finish_its_open_items(service):
     service.close_session("table-7", force=True, reason="gone")
     with pytest.raises(SessionClosedError):
         service.create_request("table-7", "bill")
@@ -140,14 +142,14 @@ def test_nothing_new_is_asked_for_in_a_closed_session_but_staff_finish_what_is_l
     assert service.update_request_status("req-1", "Cancelled", actor=ANNA).changed
 
 
-def test_an_id_of_ones_own_choice_must_be_free(service):
+def test_a_chosen_id_must_be_free(service):
     with pytest.raises(IdTaken):
         service.create_request("table-5", "bill", request_id="req-1")
     with pytest.raises(IdTaken):
         service.place_order("table-5", [{"name": "Tea", "quantity": 1}], order_id="ord-1")
 
 
-def test_an_order_counts_its_items_and_takes_its_own_way(service, listener):
+def test_an_order_counts_its_items_and_moves_through_its_own_statuses(service, listener):
     order = service.place_order(
         "table-5", [{"name": "Pizza", "quantity": 2}, {"name": "Tea", "quantity": 3}]
     )
@@ -161,7 +163,7 @@ def test_an_order_counts_its_items_and_takes_its_own_way(service, listener):
     assert [change.version for change in listener.heard] == [1, 2, 3, 4, 5, 6]
 
 
-def test_only_a_manager_cancels_what_is_cooked(service):
+def test_only_a_manager_cancels_an_order_that_is_cooked(service):
     for step in ("InProgress", "Complete"):
         service.update_order_status("ord-1", step)
     with pytest.raises(IllegalTransition):
@@ -169,7 +171,7 @@ def test_only_a_manager_cancels_what_is_cooked(service):
     assert service.update_order_status("ord-1", "Cancelled", actor=Actor.manager("mia")).changed
 
 
-def test_what_comes_back_tells_at_first_sight_what_it_is_about(service):
+def test_the_result_of_a_change_has_its_id_status_and_version(service):
     made = service.create_request("table-5", "water")
     moved = service.update_request_status(made.id, "Completed")
     order = service.update_order_status("ord-1", "Acknowledged")
@@ -191,12 +193,12 @@ def test_what_comes_back_tells_at_first_sight_what_it_is_about(service):
         ("two\u00a0glasses", "two  glasses"),
     ],
 )
-def test_one_kind_is_one_request_however_it_was_typed(service, first, second):
+def test_spellings_of_one_kind_are_one_request(service, first, second):
     made = service.create_request("table-5", first)
     again = service.create_request("table-5", second)
     assert (made.created, again.created, again.id) == (True, False, made.id)
 
 
-def test_a_kind_is_shown_as_it_was_typed_but_composed(service):
+def test_a_kind_is_shown_as_typed_in_composed_form(service):
     made = service.create_request("table-5", "  Cre\u0300me   Br\u00fbl\u00e9e ")
     assert made.request.kind == "Cr\u00e8me Br\u00fbl\u00e9e"

@@ -45,14 +45,14 @@ def test_a_table_holds_one_open_session(service, listener):
     assert service.open_session(5, "ben").is_open
 
 
-def test_whose_table_it_is_is_not_told_to_a_colleague(service):
+def test_a_colleague_is_not_told_whose_table_it_is(service):
     with pytest.raises(TableOccupied) as caught:
         service.open_session(5, "ben", actor=BEN)
     assert caught.value.session_id is None
     assert "table-5" not in str(caught.value)
 
 
-def test_a_session_id_must_be_free_even_of_closed_sessions(service):
+def test_the_id_of_a_closed_session_cannot_be_used_again(service):
     service.close_session("table-5")
     with pytest.raises(IdTaken):
         service.open_session(6, "anna", session_id="table-5")
@@ -63,7 +63,7 @@ def test_a_table_needs_a_known_waiter(service):
         service.open_session(3, "nobody")
 
 
-def test_closing_twice_is_one_change(service, listener):
+def test_closing_twice_makes_one_change(service, listener):
     assert service.close_session("table-5", reason="gone home").changed
     again = service.close_session("table-5")
     assert (again.changed, again.session.version) == (False, 2)
@@ -78,7 +78,9 @@ def test_a_waiter_added_twice_is_one_waiter_with_the_newer_name(service, queries
 
 
 @pytest.mark.parametrize("stranger", [Actor.guest("table-5"), BEN])
-def test_a_stranger_can_do_nothing_and_learns_nothing(service, queries, listener, stranger):
+def test_an_actor_without_access_can_do_nothing_and_learns_nothing(
+    service, queries, listener, stranger
+):
     attempts = [
         lambda: service.update_request_status("req-1", "Cancelled", actor=stranger),
         lambda: service.update_order_status("ord-1", "Cancelled", actor=stranger),
@@ -94,7 +96,7 @@ def test_a_stranger_can_do_nothing_and_learns_nothing(service, queries, listener
     assert (listener.heard, service.pending_count()) == ([], 0)
 
 
-def test_what_is_forbidden_looks_from_outside_like_what_is_unknown(service):
+def test_forbidden_and_unknown_look_the_same_from_outside(service):
     def message(request_id):
         with pytest.raises(Missing) as caught:
             service.update_request_status(request_id, "Cancelled", actor=Actor.guest("table-5"))
@@ -104,12 +106,12 @@ def test_what_is_forbidden_looks_from_outside_like_what_is_unknown(service):
 
 
 @pytest.mark.parametrize("actor", [ANNA, MIA, Actor.guest("table-7")])
-def test_whoever_is_concerned_may_act(service, actor):
+def test_guest_waiter_and_manager_of_a_session_may_act(service, actor):
     assert service.create_request("table-7", "bill", actor=actor).created
     assert service.update_order_status("ord-1", "Cancelled", actor=actor).changed
 
 
-def test_a_guest_neither_opens_nor_closes_nor_transfers(service):
+def test_a_guest_cannot_open_close_or_transfer(service):
     guest = Actor.guest("table-7")
     for attempt in (
         lambda: service.open_session(3, "anna", actor=guest),
@@ -121,7 +123,7 @@ def test_a_guest_neither_opens_nor_closes_nor_transfers(service):
             attempt()
 
 
-def test_a_waiter_opens_tables_for_themself_alone(service):
+def test_a_waiter_cannot_open_a_table_for_another_waiter(service):
     with pytest.raises(NotPermitted):
         service.open_session(3, "ben", actor=ANNA)
     with pytest.raises(NotPermitted):
@@ -136,7 +138,7 @@ def test_an_actors_kind_given_as_text_gives_no_more_rights(service):
         )
 
 
-def test_after_a_transfer_the_previous_waiter_is_a_stranger(service):
+def test_after_a_transfer_the_previous_waiter_has_no_access(service):
     service.transfer_sessions(to_waiter_id="ben", session_ids=["table-7"])
     with pytest.raises(NotPermitted):
         service.update_request_status("req-1", "Acknowledged", actor=ANNA)
@@ -157,7 +159,7 @@ def test_a_closed_session_is_named(service):
     assert caught.value.session_id == "table-7"
 
 
-def test_a_table_with_orders_to_be_served_is_not_closed_but_by_force(service, queries, listener):
+def test_a_table_with_unfinished_orders_is_only_closed_by_force(service, queries, listener):
     with pytest.raises(OrdersUnfinished) as caught:
         service.close_session("table-7", actor=ANNA)
     assert caught.value.order_ids == ("ord-1",)
@@ -171,7 +173,7 @@ def test_a_table_with_orders_to_be_served_is_not_closed_but_by_force(service, qu
 
 
 @pytest.mark.parametrize(("require_paid", "last"), [(False, "Delivered"), (True, "Paid")])
-def test_an_order_is_finished_when_the_house_says_so(service, clock, require_paid, last):
+def test_the_house_rules_decide_when_an_order_is_finished(service, clock, require_paid, last):
     rules = HouseRules(require_paid=require_paid)
     house = WaiterService(service.database, clock=clock, rules=rules)
     for status in ("InProgress", "Complete", "Delivered", "Paid"):
@@ -183,7 +185,7 @@ def test_an_order_is_finished_when_the_house_says_so(service, clock, require_pai
     assert house.close_session("table-7").changed
 
 
-def test_what_is_left_at_a_closed_table_stays_on_the_floor_until_it_is_served(service, queries):
+def test_unfinished_orders_of_a_closed_table_stay_on_the_floor(service, queries):
     service.close_session("table-7", force=True, reason="they ran")
     floor = queries.waiter_floor("anna", actor=ANNA)
     left = floor.sessions[1]
@@ -197,12 +199,12 @@ def test_what_is_left_at_a_closed_table_stays_on_the_floor_until_it_is_served(se
         assert tables() == ["table-5", "table-7"]
         service.update_order_status("ord-1", status, actor=ANNA)
     assert tables() == ["table-5"]
-    # A slip of the thumb brings it back.
+    # A move by mistake, undone, brings the table back.
     service.update_order_status("ord-1", "Complete", actor=ANNA)
     assert tables() == ["table-5", "table-7"]
 
 
-def test_a_closing_by_mistake_is_taken_back(service, listener, queries):
+def test_a_session_closed_by_mistake_can_be_reopened(service, listener, queries):
     service.close_session("table-5", actor=ANNA)
     reopened = service.reopen_session("table-5", actor=ANNA, reason="wrong table")
     assert (reopened.changed, reopened.session.is_open, reopened.version) == (True, True, 3)
@@ -214,7 +216,7 @@ def test_a_closing_by_mistake_is_taken_back(service, listener, queries):
     assert not service.reopen_session("table-5").changed
 
 
-def test_a_table_that_is_taken_again_is_not_reopened(service):
+def test_a_session_is_not_reopened_once_its_table_is_occupied_again(service):
     service.close_session("table-5")
     service.open_session(5, "ben", session_id="next")
     with pytest.raises(TableOccupied):
@@ -222,14 +224,14 @@ def test_a_table_that_is_taken_again_is_not_reopened(service):
 
 
 @pytest.mark.parametrize("stranger", [BEN, Actor.guest("table-5"), Actor.guest("table-9")])
-def test_only_who_is_in_charge_reopens(service, stranger):
+def test_only_the_waiter_or_a_manager_reopens_a_session(service, stranger):
     service.close_session("table-5")
     with pytest.raises(NotPermitted):
         service.reopen_session("table-5", actor=stranger)
     assert service.reopen_session("table-5", actor=MIA).changed
 
 
-def test_guests_wait_for_so_many_things_at_once_and_no_more(service, clock, listener):
+def test_guests_can_have_a_limited_number_of_unfinished_things(service, clock, listener):
     rules = HouseRules(max_open_requests=3, max_orders=2, max_order_lines=5)
     house = WaiterService(service.database, clock=clock, rules=rules)
     guest = Actor.guest("table-5")
@@ -240,7 +242,7 @@ def test_guests_wait_for_so_many_things_at_once_and_no_more(service, clock, list
         house.create_request("table-5", "salt", actor=guest)
     assert (caught.value.what, caught.value.most) == ("requests", 3)
     again = house.create_request("table-5", "water", actor=guest)
-    assert not again.created  # what is open already may be asked for again
+    assert not again.created  # a request that is already open can be made again
     house.update_request_status(again.id, "Completed")
     assert house.create_request("table-5", "salt", actor=guest).created
 
@@ -259,17 +261,17 @@ def test_guests_wait_for_so_many_things_at_once_and_no_more(service, clock, list
     house.place_order("table-5", tea, actor=guest)
 
 
-def test_a_waiter_has_so_many_tables_on_the_floor_and_no_more(service, clock, listener):
+def test_a_waiter_can_have_a_limited_number_of_tables(service, clock, listener):
     house = WaiterService(service.database, clock=clock, rules=HouseRules(max_open_sessions=3))
     anna = Actor.waiter("anna")
-    # She has table-5 and table-7 already.
+    # anna already has table-5 and table-7.
     house.open_session(100, "anna", session_id="t-100", actor=anna)
     listener.heard.clear()
     with pytest.raises(TooManySessions) as caught:
         house.open_session(200, "anna", actor=anna)
     assert (caught.value.waiter_id, caught.value.most) == ("anna", 3)
     assert not listener.heard
-    # A manager knows what they do.
+    # A manager may exceed the limit.
     house.open_session(201, "anna", actor=MIA)
     house.close_session("t-100", actor=anna)
     house.close_session("table-5", actor=anna)
@@ -279,7 +281,7 @@ def test_a_waiter_has_so_many_tables_on_the_floor_and_no_more(service, clock, li
     assert house.reopen_session("t-100", actor=MIA).changed
 
 
-def test_the_houses_rules_are_read_from_the_environment(database_url):
+def test_the_house_rules_are_read_from_the_environment(database_url):
     rules = HouseRules.from_env({"MAX_ORDERS": "7", "REQUIRE_PAID": "yes", "MAX_ORDER_LINES": ""})
     assert rules == HouseRules(max_orders=7, require_paid=True)
     for variable, value in (("MAX_ORDERS", "0"), ("MAX_ORDERS", "x"), ("REQUIRE_PAID", "2")):

@@ -10,7 +10,7 @@ from waiter_service.pacing import PAUSE_SECONDS
 ANNA, BEN = Actor.waiter("anna"), Actor.waiter("ben")
 
 
-def test_all_tables_of_a_waiter_go_over_once_each(service, listener, queries):
+def test_all_tables_of_a_waiter_are_transferred_once_each(service, listener, queries):
     result = service.transfer_sessions(
         from_waiter_id="anna", to_waiter_id="ben", reason="shift change"
     )
@@ -27,7 +27,7 @@ def test_all_tables_of_a_waiter_go_over_once_each(service, listener, queries):
     assert queries.waiter_floor("anna").sessions == ()
 
 
-def test_all_changes_of_one_transfer_have_its_id_and_those_of_another_have_not(service, listener):
+def test_all_changes_of_a_transfer_share_an_id_that_no_other_transfer_has(service, listener):
     service.transfer_sessions(from_waiter_id="anna", to_waiter_id="ben")
     service.transfer_sessions(session_ids=["table-5"], to_waiter_id="anna")
 
@@ -37,7 +37,7 @@ def test_all_changes_of_one_transfer_have_its_id_and_those_of_another_have_not(s
     assert back not in {first, ""}
 
 
-def test_requests_and_orders_follow_unchanged(service, clock, queries):
+def test_requests_and_orders_go_with_their_session_unchanged(service, clock, queries):
     service.update_request_status("req-1", "Acknowledged", actor=ANNA)
     before = queries.session_snapshot("table-7")
     clock.advance(60)
@@ -91,7 +91,7 @@ def test_repeating_a_finished_transfer_changes_nothing(service, listener, actor,
         ),
     ],
 )
-def test_one_session_in_the_way_stops_all_and_is_named(
+def test_one_session_that_cannot_be_transferred_stops_all_and_is_named(
     service, listener, queries, selection, named
 ):
     service.open_session(1, "anna", session_id="closed")
@@ -106,7 +106,7 @@ def test_one_session_in_the_way_stops_all_and_is_named(
 
 
 @pytest.mark.parametrize("actor", [SYSTEM, Actor.manager("mia")])
-def test_a_session_that_was_handed_over_and_closed_is_in_the_way_of_another(
+def test_a_session_that_was_transferred_and_closed_cannot_be_transferred_again(
     service, queries, actor
 ):
     service.transfer_sessions(to_waiter_id="ben", session_ids=["table-5"])
@@ -119,7 +119,7 @@ def test_a_session_that_was_handed_over_and_closed_is_in_the_way_of_another(
     assert queries.session_snapshot("table-7").session.waiter_id == "anna"
 
 
-def test_a_waiter_gives_away_only_their_own_and_learns_of_no_other(service, listener):
+def test_a_waiter_transfers_only_their_own_tables_and_learns_of_no_other(service, listener):
     with pytest.raises(TransferRefused) as caught:
         service.transfer_sessions(
             to_waiter_id="ben", session_ids=["table-9", "no-such"], actor=ANNA
@@ -130,7 +130,7 @@ def test_a_waiter_gives_away_only_their_own_and_learns_of_no_other(service, list
     assert service.transfer_sessions(from_waiter_id="anna", to_waiter_id="ben", actor=ANNA).changed
 
 
-def test_to_whom_and_from_whom_must_be_known(service):
+def test_both_waiters_of_a_transfer_must_exist(service):
     with pytest.raises(UnknownWaiter):
         service.transfer_sessions(from_waiter_id="anna", to_waiter_id="nobody")
     with pytest.raises(UnknownWaiter):
@@ -145,71 +145,71 @@ def test_to_whom_and_from_whom_must_be_known(service):
     [{}, {"session_ids": []}, {"session_ids": "table-5"}, {"session_ids": ["\0"]},
      {"session_ids": [7]}, {"session_ids": ["x"] * 201}],
 )  # fmt: skip
-def test_a_transfer_of_nothing_in_particular_is_refused(service, selection):
+def test_a_transfer_with_an_invalid_selection_is_refused(service, selection):
     with pytest.raises(ValidationError) as caught:
         service.transfer_sessions(to_waiter_id="ben", **selection)
     assert caught.value.field == "session_ids"
 
 
 @pytest.mark.parametrize("cause", ["break", TransferCause.BREAK])
-def test_the_change_knows_its_cause(service, listener, cause):
+def test_the_change_carries_its_cause(service, listener, cause):
     service.transfer_sessions(session_ids=["table-7"], to_waiter_id="ben", cause=cause)
     assert [change.cause for change in listener.heard] == [TransferCause.BREAK]
 
 
-def test_without_a_cause_it_is_the_shift_change(service, listener):
+def test_the_default_cause_is_a_shift_change(service, listener):
     service.transfer_sessions(session_ids=["table-7"], to_waiter_id="ben")
     assert [change.cause for change in listener.heard] == [TransferCause.SHIFT_CHANGE]
 
 
 @pytest.mark.parametrize("cause", ["whim", "", None, 7, ["break"]])
-def test_an_unknown_cause_moves_nothing(service, listener, cause):
+def test_an_unknown_cause_is_refused_and_transfers_nothing(service, listener, cause):
     with pytest.raises(ValidationError) as caught:
         service.transfer_sessions(session_ids=["table-7"], to_waiter_id="ben", cause=cause)
     assert caught.value.field == "cause"
     assert listener.heard == []
 
 
-def test_tables_one_holds_already_are_no_change(service, listener):
+def test_transferring_tables_to_their_own_waiter_changes_nothing(service, listener):
     result = service.transfer_sessions(session_ids=["table-9"], to_waiter_id="ben")
     assert (result.changed, [s.id for s in result.already_there]) == (False, ["table-9"])
     assert not service.transfer_sessions(from_waiter_id="ben", to_waiter_id="ben").changed
     assert listener.heard == []
 
 
-def test_a_waiter_with_no_table_has_none_to_give(service):
+def test_a_waiter_without_tables_transfers_none(service):
     service.add_waiter("carl", "Carl")
     assert not service.transfer_sessions(from_waiter_id="carl", to_waiter_id="ben").changed
 
 
-def test_what_is_told_of_a_table_given_away_is_what_it_was_then(service, queries):
+def test_the_previous_waiter_is_shown_the_session_as_it_was_at_the_transfer(service, queries):
     given = {"to_waiter_id": "ben", "session_ids": ["table-5"], "actor": ANNA}
     moved = service.transfer_sessions(**given).moved
     service.close_session("table-5", actor=BEN)
     assert service.transfer_sessions(**given).already_there == moved
 
-    # Nor does it show by what stands in the way of others.
+    # The reasons of refused sessions do not show it either.
     both = {**given, "session_ids": ["table-5", "table-7"]}
     assert service.transfer_sessions(**both).already_there == moved
-    # Its own waiter and managers see it as it is.
+    # Its own waiter and managers see the current state.
     for actor in (SYSTEM, Actor.manager("mia")):
         (now,) = service.transfer_sessions(**{**given, "actor": actor}).already_there
         assert not now.is_open
 
 
-def test_a_closed_table_with_orders_left_goes_with_the_others(service, queries):
+def test_a_closed_table_with_unfinished_orders_is_transferred_with_the_others(service, queries):
     service.close_session("table-7", force=True, reason="they ran")
     moved = service.transfer_sessions(from_waiter_id="anna", to_waiter_id="ben").moved
     assert [session.id for session in moved] == ["table-5", "table-7"]
     assert service.update_order_status("ord-1", "Cancelled", actor=BEN).changed
 
 
-def test_a_closed_table_with_orders_left_may_be_named(service):
+def test_a_closed_table_with_unfinished_orders_can_be_named_in_a_transfer(service):
     service.close_session("table-7", force=True, reason="they ran")
     assert service.transfer_sessions(session_ids=["table-7"], to_waiter_id="ben").changed
 
 
-def test_a_large_transfer_lets_others_have_their_turn(service, monkeypatch):
+def test_a_large_transfer_yields_to_other_greenlets(service, monkeypatch):
     for table in range(100, 200):
         service.open_session(table, "anna")
     pauses: list[float] = []
@@ -223,7 +223,7 @@ def test_a_large_transfer_lets_others_have_their_turn(service, monkeypatch):
     assert pauses.count(PAUSE_SECONDS) >= 5
 
 
-def test_a_floor_too_large_to_be_moved_at_once_is_moved_in_parts(service, monkeypatch):
+def test_a_floor_too_large_for_one_transfer_is_transferred_in_parts(service, monkeypatch):
     monkeypatch.setattr(transfers, "MAX_SESSIONS", 2)
     for table in range(100, 103):
         service.open_session(table, "ben", session_id=f"t-{table}")

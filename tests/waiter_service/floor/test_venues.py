@@ -1,4 +1,4 @@
-"""Venues: what belongs to one, and what nobody of another can do."""
+"""Venues: what belongs to one, and what actors of another venue cannot do."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""An outage is told when it begins and when it ends, however many changes it fails."""
+"""An outage is logged when it begins and when it ends, however many changes fail."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def fail(failing: FailingChanges, change_id: str, error: Exception | None = None
         logging.getLogger("test").error("change %s failed", change_id)
 
 
-def test_outage_is_one_line_at_its_beginning_and_one_line_at_its_end(
+def test_an_outage_logs_one_line_at_its_beginning_and_one_at_its_end(
     failing: FailingChanges, caplog: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(3):
@@ -46,7 +46,7 @@ def test_outage_is_one_line_at_its_beginning_and_one_line_at_its_end(
     assert last.fields == {"failures": 300}  # type: ignore[attr-defined]
 
 
-def test_another_kind_of_failure_is_told_too(
+def test_another_kind_of_failure_is_logged_too(
     failing: FailingChanges, caplog: pytest.LogCaptureFixture
 ) -> None:
     fail(failing, "one")
@@ -55,10 +55,10 @@ def test_another_kind_of_failure_is_told_too(
     assert len(caplog.records) == 2
 
 
-def test_one_that_nobody_can_take_is_not_told_at_each_attempt(
+def test_a_change_that_always_fails_is_not_logged_at_each_attempt(
     failing: FailingChanges, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Every half minute, while all the others go well."""
+    """It fails every half minute, while all other changes succeed."""
     for _ in range(10):
         fail(failing, "poison")
         failing.taken("another")
@@ -66,7 +66,7 @@ def test_one_that_nobody_can_take_is_not_told_at_each_attempt(
     assert len(caplog.records) == 1
 
 
-def test_one_that_another_process_took_is_forgotten(
+def test_a_failing_change_that_another_process_took_is_forgotten(
     failing: FailingChanges, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     fail(failing, "one")

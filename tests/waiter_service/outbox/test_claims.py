@@ -1,4 +1,4 @@
-"""Several processes announce at once, and die at any moment."""
+"""Several processes announce at the same time, and may die at any moment."""
 
 import signal
 import threading
@@ -44,7 +44,7 @@ def claims(service):
 
 
 @pytest.mark.parametrize("moment", ["before announcing", "in the receiver"])
-def test_what_a_killed_process_did_not_announce_comes_once_after_the_restart(
+def test_changes_a_killed_process_did_not_announce_come_once_after_the_restart(
     service, make_service, listen, run_python, database_url, moment
 ):
     process = run_python(KILLED_WHILE_ANNOUNCING, database_url, moment)
@@ -61,7 +61,7 @@ def test_what_a_killed_process_did_not_announce_comes_once_after_the_restart(
 
 
 @pytest.mark.parametrize("its_clock", ["", "+1h", "-1h"])
-def test_others_soon_go_on_with_what_a_killed_process_was_announcing(
+def test_others_soon_announce_what_a_killed_process_had_claimed(
     service, make_service, listen, run_python, database_url, its_clock
 ):
     """Meanwhile a guest looks at an old screen."""
@@ -69,7 +69,7 @@ def test_others_soon_go_on_with_what_a_killed_process_was_announcing(
     listener = listen()
     process = run_python(KILLED_WHILE_ANNOUNCING, database_url, "in the receiver", clock=its_clock)
     _, complaints = process.communicate(timeout=30)
-    # faketime tells of the signal in words of its own.
+    # faketime reports the signal in its own words.
     assert process.returncode == -signal.SIGKILL or "Killed" in complaints, complaints
     assert other.flush() == 0
 
@@ -79,7 +79,7 @@ def test_others_soon_go_on_with_what_a_killed_process_was_announcing(
 
 
 @on_postgresql
-def test_others_go_on_behind_a_pooler_that_shares_connections_by_the_transaction(
+def test_claims_are_taken_over_behind_a_transaction_pooler(
     service, make_service, listen, run_python, postgres_server
 ):
     name = service.database.url.database
@@ -93,7 +93,7 @@ def test_others_go_on_behind_a_pooler_that_shares_connections_by_the_transaction
 
         wait_until(lambda: other.flush() == 1, VOID_SECONDS + 1)
 
-        # More often than psycopg waits before it prepares a statement.
+        # More often than psycopg runs a statement before it prepares it.
         for status in ("InProgress", "Acknowledged") * 5:
             assert other.update_request_status("req-1", status).changed
         assert [change.version for change in listener.of("table-7")] == list(range(2, 13))
@@ -101,7 +101,7 @@ def test_others_go_on_behind_a_pooler_that_shares_connections_by_the_transaction
         other.database.dispose()
 
 
-def test_claims_that_do_not_change_are_taken_over_whatever_the_clocks_say(
+def test_unchanged_claims_are_taken_over_even_if_clocks_differ(
     service, make_service, listen, clock
 ):
     first = make_service(relay=True)
@@ -114,14 +114,12 @@ def test_claims_that_do_not_change_are_taken_over_whatever_the_clocks_say(
     assert (second.flush(), listener.heard) == (0, [])
     clock.advance(0.1)
     assert second.flush() == 1
-    # And the one that was late does not announce it again.
+    # The late process does not announce it again.
     assert (first.flush(), len(listener.heard)) == (0, 1)
 
 
-def test_one_that_makes_progress_keeps_all_that_it_has_claimed(
-    service, make_service, listen, clock
-):
-    """Each table takes a while; together they take longer than others would wait."""
+def test_a_slow_process_that_makes_progress_keeps_its_claims(service, make_service, listen, clock):
+    """Each table takes a while; all together take longer than other processes wait."""
     for table in (5, 7, 9):
         service.create_request(f"table-{table}", "bill")
         service.create_request(f"table-{table}", "candle")
@@ -138,7 +136,7 @@ def test_one_that_makes_progress_keeps_all_that_it_has_claimed(
     assert len(set(listener.ids)) == len(listener.heard) == 6
 
 
-def test_one_that_was_stopped_for_a_while_leaves_alone_what_others_have_taken(
+def test_a_process_that_was_suspended_leaves_rows_that_others_have_taken(
     service, make_service, listen, clock
 ):
     for kind in ("bill", "menu", "candle"):
@@ -154,7 +152,7 @@ def test_one_that_was_stopped_for_a_while_leaves_alone_what_others_have_taken(
             second_did.append(second.flush())
 
     listener.refuse = be_stopped
-    # What it was at is announced twice, under one key.
+    # The change it was announcing is announced twice, with the same id.
     assert first.flush() == 1
     assert second_did == [0, 3]
     assert len(listener.heard) == 4
@@ -162,10 +160,10 @@ def test_one_that_was_stopped_for_a_while_leaves_alone_what_others_have_taken(
     assert service.pending_count() == 0
 
 
-def test_a_claim_whose_commit_got_no_answer_is_given_back_by_its_own_process(
+def test_a_claim_whose_commit_got_no_answer_is_released_by_its_own_process(
     service, make_service, listen, clock
 ):
-    """It may have been carried out. Nobody else would free it while this process lives."""
+    """The claim may have succeeded. No other process frees it while this one lives."""
     relay = make_service(relay=True)
     service.create_request("table-5", "bill")
     listener = listen()
@@ -193,7 +191,7 @@ def test_claims_are_renewed_only_while_announcing_takes_long(service, make_servi
     assert renewals == [0, 0, 1]
 
 
-def test_an_orderly_stop_gives_claims_back_at_once(service, make_service, listen):
+def test_an_orderly_stop_releases_claims_at_once(service, make_service, listen):
     first, second = make_service(relay=True), make_service(relay=True)
     listener = listen()
     first.on_commit = lambda changes: None
@@ -203,7 +201,9 @@ def test_an_orderly_stop_gives_claims_back_at_once(service, make_service, listen
     assert (second.flush(), len(listener.heard)) == (1, 1)
 
 
-def test_a_session_one_process_is_announcing_is_left_alone_by_others(service, make_service, listen):
+def test_others_do_not_touch_a_session_that_one_process_is_announcing(
+    service, make_service, listen
+):
     """Otherwise the second process would overtake the first."""
     first, second = make_service(relay=True), make_service(relay=True)
     listener = listen()
@@ -226,16 +226,14 @@ def test_a_session_one_process_is_announcing_is_left_alone_by_others(service, ma
     assert [change.session_id for change in listener.heard] == ["table-5"]
     go_on.set()
     slow.join(10)
-    # The first sees what has queued up behind it, and nobody needs a timer.
+    # The first process announces the rows behind its own, without waiting for a timer.
     assert [change.version for change in listener.of("table-7")] == [2, 3]
     assert service.pending_count() == 0
 
 
-def test_a_greenlet_that_is_ended_while_announcing_gives_its_rows_back(
-    service, make_service, listen
-):
+def test_a_greenlet_killed_while_announcing_releases_its_rows(service, make_service, listen):
     class EndedError(BaseException):
-        """Stands for gevent.GreenletExit and gevent.Timeout, which are no Exception."""
+        """Represents gevent.GreenletExit and gevent.Timeout, which are not Exceptions."""
 
     relay = make_service(relay=True)
     for kind in ("bill", "menu"):
@@ -253,7 +251,7 @@ def test_a_greenlet_that_is_ended_while_announcing_gives_its_rows_back(
     assert relay.flush() == 2
 
 
-def test_a_commit_whose_announcer_is_ended_is_announced_all_the_same(
+def test_a_commit_is_announced_even_if_its_announcing_greenlet_is_killed(
     service, make_service, listen, clock
 ):
     class EndedError(BaseException):
@@ -297,7 +295,7 @@ def test_two_processes_announce_a_backlog_together_each_change_once_and_in_order
 
 
 def lose(database, patch):
-    """Let ``database`` be gone from now on."""
+    """Make ``database`` unavailable from now on."""
 
     def gone():
         raise DatabaseUnavailable("gone")
@@ -307,10 +305,10 @@ def lose(database, patch):
 
 
 @pytest.mark.parametrize("kinds", [["bill"], ["bill", "menu", "water"]])
-def test_a_database_lost_while_announcing_holds_nothing_up_once_it_is_back(
+def test_a_database_lost_while_announcing_blocks_nothing_once_it_is_back(
     service, make_service, listen, kinds, monkeypatch
 ):
-    """Its claims would stand while it lives, and the table with them."""
+    """Otherwise its claims would stand, and the table with them, while the process lives."""
     relay = make_service(relay=True)
     for kind in kinds:
         service.create_request("table-5", kind)
@@ -322,7 +320,7 @@ def test_a_database_lost_while_announcing_holds_nothing_up_once_it_is_back(
         for _ in range(3):
             with pytest.raises(DatabaseUnavailable):
                 relay.flush()
-        assert len(listener.heard) == len(kinds) + 1, "each is told once, not with every flush"
+        assert len(listener.heard) == len(kinds) + 1, "each is announced once, not with every flush"
     listener.refuse = lambda change: False
     relay.create_request("table-5", "candle")
 
@@ -335,7 +333,7 @@ def test_a_database_lost_while_announcing_holds_nothing_up_once_it_is_back(
     assert relay.pending_count() == 0
 
 
-def test_a_database_lost_while_a_receiver_fails_holds_nothing_up_either(
+def test_a_database_lost_while_a_receiver_fails_blocks_nothing_once_it_is_back(
     service, make_service, listen, monkeypatch
 ):
     relay = make_service(relay=True)
@@ -368,12 +366,12 @@ def test_a_database_lost_between_commit_and_announcement_fails_no_change(
         assert relay.update_request_status("req-1", "Acknowledged").changed
     assert "not announced yet" in caplog.text
     listener.refuse = lambda change: False
-    # Its receivers took it, so it is not told again; only its row goes.
+    # The receivers took it, so it is not announced again; only its row is removed.
     relay.flush()
     assert (len(listener.heard), relay.pending_count()) == (1, 0)
 
 
-def test_an_orderly_stop_succeeds_though_the_database_is_gone(make_service, caplog, monkeypatch):
+def test_an_orderly_stop_succeeds_without_the_database(make_service, caplog, monkeypatch):
     relay = make_service(relay=True)
     with monkeypatch.context() as patch:
         lose(relay.database, patch)
@@ -384,9 +382,9 @@ def test_an_orderly_stop_succeeds_though_the_database_is_gone(make_service, capl
 
 @on_postgresql
 def test_a_long_backlog_of_one_session_is_claimed_as_fast_as_a_short_one(service, make_service):
-    """PostgreSQL knows nothing yet of rows that are new, and must not need to.
+    """PostgreSQL has no statistics of new rows yet, and must not need them.
 
-    After half a minute without Redis, a claim would take longer than others wait for it.
+    Otherwise, after half a minute without Redis, a claim would outlast what others wait.
     """
     service.create_request("table-5", "water")
     with service.database.writing() as orm:
@@ -397,8 +395,8 @@ def test_a_long_backlog_of_one_session_is_claimed_as_fast_as_a_short_one(service
                 " FROM outbox, generate_series(1, 3000) AS number WHERE session_id = 'table-5'"
             )
         )
-        # Of the 12 ms that it takes, a machine that is busy may make a hundred
-        # times as much; comparing each row with each took 5 s on an idle one.
+        # It takes 12 ms. On a busy machine it may take a hundred
+        # times as long; comparing each row with each other takes 5 s on an idle one.
         orm.execute(text("SET LOCAL statement_timeout = '2s'"))
         claimed = claims_of.claim(
             orm, claimant="one", held_at=0.0, kinds=["request_status"], limit=100

@@ -17,12 +17,12 @@ def relay(make_service, service):
     return make_service(relay=True)
 
 
-def test_a_script_tells_its_own_receivers_and_leaves_the_rows(service, listener):
+def test_a_script_announces_to_its_own_receivers_and_leaves_the_rows(service, listener):
     service.update_request_status("req-1", "Acknowledged")
     assert (len(listener.heard), service.pending_count()) == (1, 1)
 
 
-def test_receivers_hear_only_what_is_committed(service, listener):
+def test_receivers_get_only_committed_changes(service, listener):
     seen = []
     listener.refuse = lambda change: seen.append(
         service.update_request_status("req-1", change.new).version
@@ -44,7 +44,7 @@ def test_a_process_that_relays_announces_its_own_changes_at_once(relay, listener
     assert (len(listener.heard), relay.pending_count()) == (1, 0)
 
 
-def test_a_process_that_relays_announces_what_a_script_has_done(service, relay, listen):
+def test_a_process_that_relays_announces_the_changes_of_a_script(service, relay, listen):
     service.update_request_status("req-1", "Acknowledged")
     service.update_request_status("req-1", "InProgress")
     listener = listen()
@@ -53,7 +53,7 @@ def test_a_process_that_relays_announces_what_a_script_has_done(service, relay, 
     assert (relay.flush(), relay.pending_count()) == (0, 0)
 
 
-def test_what_a_script_left_is_announced_before_what_the_relay_does_next(service, relay, listen):
+def test_changes_a_script_left_are_announced_before_the_relays_next_change(service, relay, listen):
     service.update_request_status("req-1", "Acknowledged")
     listener = listen()
     relay.update_request_status("req-1", "InProgress")
@@ -61,13 +61,13 @@ def test_what_a_script_left_is_announced_before_what_the_relay_does_next(service
     assert relay.pending_count() == 0
 
 
-def test_a_script_that_flushes_tells_nobody_twice_but_clears_up(service, listener):
+def test_a_script_that_flushes_removes_its_rows_without_announcing_twice(service, listener):
     service.update_request_status("req-1", "Acknowledged")
     service.flush()
     assert (len(listener.heard), service.pending_count()) == (1, 0)
 
 
-def test_an_update_succeeds_though_a_receiver_raises(service, relay, listen, caplog):
+def test_an_update_succeeds_even_if_a_receiver_raises(service, relay, listen, caplog):
     failing, other = listen(), listen()
     failing.refuse = lambda change: True
     for process in (service, relay):
@@ -81,7 +81,9 @@ def test_an_update_succeeds_though_a_receiver_raises(service, relay, listen, cap
     }
 
 
-def test_a_refused_change_waits_and_later_ones_of_its_session_behind_it(service, relay, listen):
+def test_a_change_that_fails_waits_and_later_changes_of_its_session_wait_behind_it(
+    service, relay, listen
+):
     listener = listen()
     listener.refuse = lambda change: change.session_id == "table-7"
     relay.update_request_status("req-1", "Acknowledged")
@@ -96,7 +98,7 @@ def test_a_refused_change_waits_and_later_ones_of_its_session_behind_it(service,
     assert relay.pending_count() == 0
 
 
-def test_a_retried_change_comes_again_to_all_with_the_same_id(relay, listen):
+def test_a_retried_change_reaches_all_receivers_again_with_the_same_id(relay, listen):
     failing, other = listen(), listen()
     failing.refuse = lambda change: True
     relay.update_request_status("req-1", "Acknowledged")
@@ -116,7 +118,7 @@ def test_failures_are_counted(relay, listener):
     assert (attempts, claimed_by) == (2, None)
 
 
-def test_what_fails_again_and_again_is_tried_ever_more_rarely_and_other_tables_go_on(
+def test_a_change_that_keeps_failing_is_retried_less_often_and_other_tables_continue(
     service, make_service, relay, listen, clock
 ):
     service.update_request_status("req-1", "Acknowledged")
@@ -141,7 +143,7 @@ def test_what_fails_again_and_again_is_tried_ever_more_rarely_and_other_tables_g
     assert len(listener.of("table-5")) == 100
 
     listener.refuse = lambda change: False
-    # Another process waits for the pause, too, whatever either's time of day is.
+    # Another process also waits for the pause, even if their clocks differ.
     other = make_service(relay=True, clock=lambda: clock.now - timedelta(hours=1))
     assert other.flush() == 0
     clock.advance(30)
@@ -149,7 +151,7 @@ def test_what_fails_again_and_again_is_tried_ever_more_rarely_and_other_tables_g
     assert [change.version for change in listener.of("table-7")] == [2, 3]
 
 
-def test_a_failing_session_is_not_tried_again_by_every_other_change(relay, listen):
+def test_other_changes_do_not_retry_a_failing_session(relay, listen):
     tries = []
     listener = listen()
 
@@ -168,7 +170,7 @@ def test_a_failing_session_is_not_tried_again_by_every_other_change(relay, liste
     assert len(tries) == 1
 
 
-def test_a_process_where_nobody_listens_leaves_all_rows_alone(service, relay):
+def test_a_process_without_receivers_leaves_all_rows(service, relay):
     service.update_request_status("req-1", "Acknowledged")
     relay.update_request_status("req-1", "InProgress")
     assert (relay.flush(), service.flush(), relay.pending_count()) == (0, 0, 2)
@@ -176,7 +178,7 @@ def test_a_process_where_nobody_listens_leaves_all_rows_alone(service, relay):
         assert orm.scalar(text("SELECT max(attempts) FROM outbox")) == 0
 
 
-def test_kinds_nobody_listens_to_stay_and_hold_up_no_others(relay, listen):
+def test_kinds_without_receivers_stay_and_block_no_others(relay, listen):
     listener = listen(signals.order_status_changed)
     relay.update_request_status("req-1", "Acknowledged")
     relay.update_order_status("ord-1", "Acknowledged")
@@ -187,7 +189,7 @@ def test_kinds_nobody_listens_to_stay_and_hold_up_no_others(relay, listen):
     assert [change.KIND for change in everything.heard] == ["request_status"]
 
 
-def test_a_receiver_that_changes_something_itself_is_announced_after_it(relay, listen):
+def test_a_change_made_by_a_receiver_is_announced_after_the_first(relay, listen):
     """The kitchen's printer acknowledges each order it gets."""
     listener = listen(signals.order_status_changed)
 
@@ -203,7 +205,7 @@ def test_a_receiver_that_changes_something_itself_is_announced_after_it(relay, l
     ]
 
 
-def test_a_hook_that_raises_does_not_fail_the_change(service, relay, listener, caplog):
+def test_a_change_succeeds_even_if_its_hook_raises(service, relay, listener, caplog):
     def hook(changes):
         raise RuntimeError("the hook is broken")
 
@@ -222,7 +224,7 @@ def test_the_hook_gets_the_changes_of_one_commit_and_none_for_a_no_op(service):
     assert [[change.subject_id for change in call] for call in calls] == [["table-5", "table-7"]]
 
 
-def test_a_row_that_cannot_be_read_holds_up_its_session_alone(service, relay, listen, caplog):
+def test_a_row_that_cannot_be_read_blocks_only_its_session(service, relay, listen, caplog):
     service.update_request_status("req-1", "Acknowledged")
     with service.database.writing() as orm:
         orm.execute(text("UPDATE outbox SET payload = '{}'"))
@@ -233,7 +235,7 @@ def test_a_row_that_cannot_be_read_holds_up_its_session_alone(service, relay, li
     assert "cannot be read" in caplog.text
 
 
-def test_how_much_waits_and_for_how_long(service, clock):
+def test_pending_count_and_oldest_age_describe_the_backlog(service, clock):
     assert (service.pending_count(), service.oldest_age_seconds()) == (0, 0.0)
     service.update_request_status("req-1", "Acknowledged")
     clock.advance(12.5)
@@ -241,7 +243,7 @@ def test_how_much_waits_and_for_how_long(service, clock):
     assert (service.pending_count(), service.oldest_age_seconds()) == (2, 12.5)
 
 
-def test_a_long_backlog_is_announced_whole_and_in_order(service, relay, listen):
+def test_a_long_backlog_is_announced_completely_and_in_order(service, relay, listen):
     for number in range(12):
         service.update_order_status("ord-1", "InProgress" if number % 2 == 0 else "Acknowledged")
         service.create_request("table-5", f"kind {number}")
@@ -256,10 +258,10 @@ def test_changes_by_guests_name_the_guest(relay, listener):
     assert str(listener.heard[0].actor) == "guest:table-7"
 
 
-def test_sessions_announced_side_by_side_keep_their_order_and_one_that_fails_is_alone(
+def test_sessions_announced_in_parallel_keep_their_order_and_one_failure_stops_only_its_session(
     service, make_service, listen
 ):
-    """As a process does whose receivers wait for a broker."""
+    """Run the tasks like a process whose receivers wait for a broker."""
     relay = make_service()
 
     def at_once(tasks):
