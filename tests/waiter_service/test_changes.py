@@ -20,7 +20,7 @@ from waiter_service import (
 from waiter_service.changes import from_payload, to_payload
 
 TEXT = st.text(st.characters(exclude_categories=("Cc", "Cs")), min_size=1, max_size=40)
-#: What the fields of changes may hold, by their annotation.
+#: The values of a change's fields, by annotation.
 VALUES = {
     "str": TEXT,
     "str | None": st.none() | TEXT,
@@ -49,7 +49,7 @@ def any_change(draw):
 
 
 @given(any_change())
-def test_a_change_comes_back_from_the_outbox_as_it_was(change):
+def test_a_change_is_read_from_the_outbox_unchanged(change):
     payload = json.loads(json.dumps(to_payload(change)))
     back = from_payload(change.KIND, payload)
     assert back == change
@@ -69,7 +69,7 @@ def opened() -> SessionOpened:
     )
 
 
-def test_a_field_from_a_newer_process_is_passed_over():
+def test_a_field_from_a_newer_process_is_ignored():
     payload = {**to_payload(opened()), "party_size": 4}
     assert from_payload("session_opened", payload) == opened()
 
@@ -94,12 +94,12 @@ def test_a_transfer_from_an_older_process_is_a_shift_change():
     assert from_payload("session_transfer", payload) == transferred(TransferCause.SHIFT_CHANGE)
 
 
-def test_a_cause_from_a_newer_process_says_nothing():
+def test_a_cause_from_a_newer_process_becomes_other():
     payload = {**to_payload(transferred(TransferCause.BREAK)), "cause": "fire_drill"}
     assert from_payload("session_transfer", payload) == transferred(TransferCause.OTHER)
 
 
-def test_a_change_is_frozen_and_holds_nothing_else():
+def test_a_change_is_frozen_and_has_no_other_attributes():
     with pytest.raises(FrozenInstanceError):
         opened().version = 2  # type: ignore[misc]
     assert not hasattr(opened(), "__dict__")

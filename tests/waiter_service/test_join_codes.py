@@ -1,4 +1,4 @@
-"""What guests join a table by, on both databases."""
+"""The codes by which guests join a table, on both databases."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def codes(database, service, clock):
     return JoinCodes(database, ["the present key"], max_guests=5, clock=clock)
 
 
-def test_of_those_who_come_at_once_exactly_as_many_join_as_may(codes, database):
+def test_of_many_guests_at_once_exactly_the_permitted_number_joins(codes, database):
     code = codes.make("table-7", actor=ANNA).code
 
     def attempt(number):
@@ -38,13 +38,13 @@ def test_of_those_who_come_at_once_exactly_as_many_join_as_may(codes, database):
         codes.join(code, address="192.0.2.99")
 
 
-def test_a_wrong_code_waits_for_no_writer_and_holds_none_up(codes, database):
+def test_a_wrong_code_takes_no_write_lock(codes, database):
     codes.make("table-7", actor=ANNA)
     with database.writing(), pytest.raises(JoinCodeInvalid):
         codes.join("0000-0000-0000", address="192.0.2.7")
 
 
-def test_a_join_is_in_the_audit_with_its_token_and_address(codes, database, clock):
+def test_a_join_is_audited_with_its_token_and_address(codes, database, clock):
     code = codes.make("table-7", actor=ANNA).code
     join = codes.join(code.lower(), address="192.0.2.7")
     with database.reading() as orm:
@@ -63,20 +63,20 @@ def test_a_code_ends_after_twelve_hours(codes, clock):
         codes.join(code.code, address="-")
 
 
-def test_no_code_is_in_the_database_nor_to_be_made_of_what_is(codes, database, clock):
+def test_a_code_cannot_be_derived_from_the_database(codes, database, clock):
     code = codes.make("table-7", actor=ANNA)
     with database.reading() as orm:
         row = orm.scalars(select(JoinCodeRow)).one()
     assert code.code.replace("-", "") not in (row.nonce + row.digest).upper()
     assert code.code not in repr(code)
-    # With another key, the same rows show no code and take none.
+    # With another key, the same rows give no code and accept none.
     stranger = JoinCodes(database, ["another key"], clock=clock)
     assert stranger.current("table-7", actor=ANNA) is None
     with pytest.raises(JoinCodeInvalid):
         stranger.join(code.code, address="-")
 
 
-def test_a_code_outlives_the_rotation_of_its_key(codes, database, clock):
+def test_a_code_survives_the_rotation_of_its_key(codes, database, clock):
     code = codes.make("table-7", actor=ANNA)
     rotated = JoinCodes(database, ["the next key", "the present key"], clock=clock)
     assert rotated.current("table-7", actor=ANNA) == code
@@ -84,7 +84,7 @@ def test_a_code_outlives_the_rotation_of_its_key(codes, database, clock):
     assert rotated.make("table-7", actor=ANNA).code != code.code
 
 
-def test_codes_are_not_for_everybody(codes):
+def test_codes_are_only_for_the_waiter_and_managers(codes):
     for act in (codes.make, codes.current, codes.joins):
         for stranger in (BEN, Actor.guest("table-7"), Actor.guest("table-9")):
             with pytest.raises(NotPermitted):
@@ -94,7 +94,7 @@ def test_codes_are_not_for_everybody(codes):
                 act(nowhere, actor=MIA)
 
 
-def test_transfer_closing_and_another_code_end_it(codes, service):
+def test_a_transfer_a_closing_and_a_new_code_each_end_a_code(codes, service):
     def is_good(code):
         try:
             return bool(codes.join(code, address="-"))

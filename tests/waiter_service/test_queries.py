@@ -6,7 +6,7 @@ from waiter_service.errors import NotPermitted, UnknownSession, UnknownWaiter
 ANNA = Actor.waiter("anna")
 
 
-def test_a_snapshot_shows_all_that_was_asked_for_and_what_may_come_next(service, queries, clock):
+def test_a_snapshot_shows_all_requests_and_orders_and_the_allowed_moves(service, queries, clock):
     clock.advance(90)
     service.create_request("table-7", "bill", request_id="req-2", note="by card")
     snapshot = queries.session_snapshot("table-7", actor=Actor.guest("table-7"))
@@ -21,7 +21,7 @@ def test_a_snapshot_shows_all_that_was_asked_for_and_what_may_come_next(service,
     assert (order.item_count, order.version) == (3, 1)
 
 
-def test_a_snapshot_of_a_closed_session_is_still_there(service, queries, clock):
+def test_a_closed_session_still_has_a_snapshot(service, queries, clock):
     service.close_session("table-7", force=True, reason="gone")
     snapshot = queries.session_snapshot("table-7")
     assert snapshot.session.closed_at == clock.now
@@ -51,7 +51,7 @@ def test_a_floor_is_for_its_waiter_and_for_managers(service, queries):
     assert queries.waiter_floor("anna", actor=Actor.manager("mia")).sessions
 
 
-def test_unknown_is_unknown(service, queries):
+def test_an_unknown_id_is_an_error(service, queries):
     with pytest.raises(UnknownWaiter):
         queries.waiter_floor("nobody")
     with pytest.raises(UnknownWaiter):
@@ -78,7 +78,7 @@ def test_figures_count_and_average(service, queries, clock):
     assert (figures.items_ordered, figures.open_sessions, figures.closed_sessions) == (3, 1, 0)
 
 
-def test_a_waiters_figures_are_of_all_their_sessions(service, queries):
+def test_a_waiters_figures_include_all_their_sessions(service, queries):
     service.place_order("table-5", [{"name": "Tea", "quantity": 2}])
     service.close_session("table-5", force=True, reason="gone")
     figures = queries.waiter_analytics("anna", actor=ANNA)

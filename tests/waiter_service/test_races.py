@@ -1,4 +1,4 @@
-"""Many act at once: threads, processes, greenlets."""
+"""Threads, processes and greenlets that act at the same time."""
 
 import threading
 from collections import Counter
@@ -13,7 +13,7 @@ RACERS = 8
 
 
 def at_once(*functions):
-    """Run all functions from a common start; return results or the errors raised."""
+    """Start all functions at the same moment; return their results or errors."""
     start = threading.Barrier(len(functions))
 
     def run(function):
@@ -27,7 +27,7 @@ def at_once(*functions):
         return list(pool.map(run, functions))
 
 
-def test_of_waiters_who_saw_the_same_exactly_one_wins(service):
+def test_of_waiters_who_read_the_same_version_exactly_one_wins(service):
     results = at_once(
         *[
             lambda: service.update_order_status("ord-1", "Acknowledged", expected_version=1)
@@ -39,7 +39,7 @@ def test_of_waiters_who_saw_the_same_exactly_one_wins(service):
     assert {loser.actual for loser in losers} == {2}
 
 
-def test_without_a_version_one_changes_it_and_the_others_find_it_done(service, listener):
+def test_without_a_version_one_makes_the_change_and_the_others_make_none(service, listener):
     results = at_once(
         *[lambda: service.update_order_status("ord-1", "Acknowledged") for _ in range(RACERS)]
     )
@@ -47,7 +47,7 @@ def test_without_a_version_one_changes_it_and_the_others_find_it_done(service, l
     assert len(listener.heard) == 1
 
 
-def test_a_guest_who_taps_many_times_has_one_request(service):
+def test_a_guest_who_taps_many_times_makes_one_request(service):
     results = at_once(*[lambda: service.create_request("table-5", "water") for _ in range(RACERS)])
     assert len({result.request.id for result in results}) == 1
     assert sum(result.created for result in results) == 1
@@ -58,7 +58,7 @@ def test_two_parties_for_one_table_get_one_session(service):
     assert sum(isinstance(result, TableOccupied) for result in results) == RACERS - 1
 
 
-def test_a_status_change_that_races_a_transfer_names_whoever_holds_the_table_then(
+def test_a_status_change_that_races_a_transfer_names_the_waiter_at_that_time(
     make_service, service, listen
 ):
     relay = make_service(relay=True)
@@ -84,7 +84,7 @@ def test_a_status_change_that_races_a_transfer_names_whoever_holds_the_table_the
         assert change.waiter_id == holder
 
 
-def test_transfers_that_cross_do_not_lock_each_other_out(service):
+def test_crossing_transfers_do_not_deadlock(service):
     def swap(first, second):
         def run():
             for _ in range(5):
@@ -116,7 +116,7 @@ def test_a_transfer_that_races_a_close_is_all_or_nothing(service, queries):
 
 
 @pytest.mark.parametrize("relays", [1, 3])
-def test_changes_from_everywhere_are_announced_once_each_and_in_order(
+def test_changes_of_several_processes_are_announced_once_each_and_in_order(
     service, make_service, listen, relays
 ):
     processes = [make_service(relay=True) for _ in range(relays)]
@@ -132,7 +132,7 @@ def test_changes_from_everywhere_are_announced_once_each_and_in_order(
         )
     results = at_once(*work)
     assert not [result for result in results if isinstance(result, Exception)]
-    # What two processes left to each other in the very same moment.
+    # Rows that both processes left to each other at the same moment.
     for relay in processes:
         relay.flush()
     assert service.pending_count() == 0
@@ -161,7 +161,7 @@ service.database.dispose()
 """
 
 
-def test_other_processes_changes_are_all_announced_while_one_relays(
+def test_a_relay_announces_all_changes_of_another_process(
     service, make_service, listen, run_python, database_url
 ):
     relay = make_service(relay=True)
@@ -200,7 +200,7 @@ service.database.dispose()
 """
 
 
-def test_greenlets_whose_receivers_switch_do_not_disturb_each_other(
+def test_greenlets_with_receivers_that_switch_do_not_disturb_each_other(
     service, run_python, database_url
 ):
     output, complaints = run_python(GREENLETS, database_url).communicate(timeout=60)

@@ -1,4 +1,4 @@
-"""What was withdrawn and what was closed, and for how long that is known."""
+"""Revocations and closings, and how long they are kept."""
 
 import pytest
 
@@ -26,7 +26,7 @@ def stamp_all(revocations):
     return revocations.stamp([each.id for each in revocations.find()])
 
 
-def test_what_was_revoked_is_found_by_its_id_whatever_the_clock_of_who_revoked(
+def test_a_revocation_is_found_by_its_id_even_if_clocks_differ(
     revocations, service, clock, database
 ):
     revocations.revoke_waiter("anna")
@@ -48,7 +48,7 @@ def test_what_was_revoked_is_found_by_its_id_whatever_the_clock_of_who_revoked(
     assert subjects(revocations, newest=third)[1:] == [("manager", "maria", False)]
 
 
-def test_what_nobody_has_stamped_is_found_whatever_its_id(revocations):
+def test_an_unstamped_revocation_is_found_whatever_its_id(revocations):
     revocations.revoke_waiter("anna")
     revocations.revoke_waiter("ben")
     _, newest = revocations.find()
@@ -58,7 +58,7 @@ def test_what_nobody_has_stamped_is_found_whatever_its_id(revocations):
     assert [each.subject for each in revocations.find(newest=newest.id)] == ["ben"]
 
 
-def test_the_first_to_see_it_writes_its_own_time_into_it_once(revocations, database, clock):
+def test_the_first_process_to_see_a_revocation_stamps_it_once(revocations, database, clock):
     clock.advance(3600)
     revocations.revoke_waiter("anna")
     [row] = revocations.find()
@@ -72,7 +72,7 @@ def test_the_first_to_see_it_writes_its_own_time_into_it_once(revocations, datab
     assert [each.seen_at for each in revocations.find()] == [stamp[row.id]]
 
 
-def test_thousands_are_stamped_at_once(revocations, database, clock):
+def test_thousands_of_revocations_are_stamped_at_once(revocations, database, clock):
     with database.writing() as orm:
         for number in range(1_200):
             add(orm, RevokedKind.SESSION, f"table-{number}", clock.now, is_closing=True)
@@ -80,13 +80,13 @@ def test_thousands_are_stamped_at_once(revocations, database, clock):
     assert all(each.seen_at for each in revocations.find())
 
 
-def test_a_closing_is_kept_for_a_day_and_withdrawn_access_as_long_as_a_token_may_live(
+def test_a_closing_is_kept_for_a_day_and_a_revocation_for_the_life_of_a_token(
     revocations, service, clock
 ):
     revocations.revoke_waiter("anna")
     service.close_session("table-7", force=True, reason="gone")
     clock.advance(7 * 24 * 3600)
-    # Nothing served for a week. What was revoked begins to count when it is seen.
+    # No process ran for a week. A revocation counts from when it is first seen.
     revocations.prune()
     stamp_all(revocations)
     began = clock.now

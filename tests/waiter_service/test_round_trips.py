@@ -1,4 +1,4 @@
-"""How often PostgreSQL is waited for, counted; and what no round trip is spent on."""
+"""The number of round trips to PostgreSQL, and what costs none."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -46,13 +46,13 @@ def test_a_status_change_takes_eight_round_trips_with_its_announcement(
     process.flush()
     with counted(monkeypatch) as waits:
         process.update_request_status("req-1", "InProgress")
-    # BEGIN, five statements and COMMIT; then the row of the outbox goes, in one.
+    # BEGIN, five statements and COMMIT; then one to remove the outbox row.
     assert len(waits) <= 8
     assert process.pending_count() == 0
 
 
-def test_connections_that_a_server_ended_are_not_used_again(service, postgres_server):
-    """Nobody may notice that the database was restarted, and no ping finds it out."""
+def test_connections_ended_by_the_server_are_not_used_again(service, postgres_server):
+    """A restart of the database must not fail a call, and no ping detects it beforehand."""
     service.update_request_status("req-1", "Acknowledged")
     postgres_server.restart()
     assert service.update_request_status("req-1", "InProgress").changed
@@ -62,9 +62,9 @@ def test_connections_that_a_server_ended_are_not_used_again(service, postgres_se
     assert service.update_request_status("req-1", "Completed").changed
 
 
-def test_a_connection_that_an_operator_ended_is_not_used_again(service, postgres_server):
+def test_a_connection_ended_by_an_operator_is_not_used_again(service, postgres_server):
     with service.database.reading() as orm:
         pid = orm.connection().connection.dbapi_connection.info.backend_pid
-    # Waits until it has gone.
+    # This waits until the connection has ended.
     postgres_server.execute(f"SELECT pg_terminate_backend({pid}, 5000)")
     assert service.update_request_status("req-1", "Acknowledged").changed

@@ -1,4 +1,4 @@
-"""Whatever anybody does in whatever order: the rules hold, and the announcements tell it all."""
+"""In every order of changes the rules hold, and the announcements describe each change."""
 
 import shutil
 import tempfile
@@ -49,7 +49,7 @@ ACTORS = st.sampled_from(
 
 
 class Floor(RuleBasedStateMachine):
-    """A model in dictionaries beside the real thing."""
+    """A model in dictionaries, compared with the real service."""
 
     migrated: Path
     sessions = Bundle("sessions")
@@ -115,7 +115,7 @@ class Floor(RuleBasedStateMachine):
         self.closed.add(session)
 
     def is_left(self, session, ticket):
-        """Tell whether a ticket keeps a closed session on the floor."""
+        """Return whether a ticket keeps a closed session on the floor."""
         served = {OrderStatus.DELIVERED, OrderStatus.PAID, OrderStatus.CANCELLED}
         served.add(OrderStatus.REJECTED)
         is_order = isinstance(ticket[1], OrderStatus)
@@ -152,7 +152,7 @@ class Floor(RuleBasedStateMachine):
         return result.request.id
 
     def seat_somewhere(self):
-        """Open a session at a table of its own, where a rule needs an open one."""
+        """Open a session at an unused table, for rules that need an open one."""
         session = f"x-{len(self.held)}"
         self.service.open_session(1000 + len(self.held), "anna", session_id=session)
         self.held[session] = "anna"
@@ -217,13 +217,13 @@ class Floor(RuleBasedStateMachine):
         self.held.update(dict.fromkeys(moved, taker))
 
     @invariant()
-    def announcements_tell_the_whole_story(self):
+    def announcements_describe_every_change(self):
         assert self.service.pending_count() == 0
         assert self.told == {key: value[1:] for key, value in self.tickets.items()}
         assert self.told_waiter == self.held
 
     @invariant()
-    def floors_show_what_is_to_be_done(self):
+    def floors_show_open_work(self):
         for waiter in WAITERS:
             shown = {each.session.id for each in self.queries.waiter_floor(waiter).sessions}
             assert shown == {s for s, w in self.held.items() if w == waiter and self.is_on_floor(s)}
@@ -239,7 +239,7 @@ class Floor(RuleBasedStateMachine):
 
 
 @pytest.mark.parametrize("games", [8, pytest.param(25, marks=pytest.mark.long)])
-def test_the_rules_hold_whatever_happens(tmp_path, games):
+def test_the_rules_hold_in_every_sequence_of_changes(tmp_path, games):
     Floor.migrated = tmp_path / "migrated.db"
     database = Database(f"sqlite:///{Floor.migrated}")
     database.upgrade()

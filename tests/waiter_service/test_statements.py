@@ -1,4 +1,4 @@
-"""How often the database is asked: a change must stay cheap, and nothing loads by stealth."""
+"""The number of statements: a change must stay cheap, and nothing loads lazily."""
 
 from contextlib import contextmanager
 
@@ -33,7 +33,7 @@ def test_a_status_change_takes_six_statements_with_its_announcement(
     assert len(statements) <= most, "\n".join(statements)
 
 
-def test_what_was_announced_together_is_removed_together(service, make_service, listener):
+def test_changes_announced_together_are_removed_together(service, make_service, listener):
     for table in range(20, 40):
         service.open_session(table, "anna", session_id=f"t-{table}")
     process = make_service(relay=True)
@@ -42,13 +42,13 @@ def test_what_was_announced_together_is_removed_together(service, make_service, 
     assert sum(statement.startswith("DELETE") for statement in statements) == 1
 
 
-def test_a_no_op_only_looks(service):
+def test_a_no_op_only_reads(service):
     with counted(service) as statements:
         service.update_request_status("req-1", "New")
     assert len(statements) == 2
 
 
-def test_a_floor_takes_as_many_statements_with_many_tables_as_with_few(service, queries):
+def test_a_floor_takes_the_same_statements_for_many_tables_as_for_few(service, queries):
     with counted(service) as few:
         queries.waiter_floor("anna")
     for table in range(20, 40):

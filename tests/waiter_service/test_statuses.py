@@ -5,7 +5,7 @@ import pytest
 from waiter_service import ActorKind, OrderStatus, RequestStatus, allowed_moves
 from waiter_service.errors import UnknownStatus
 
-# Written out as in the specification, and compared as sets: the code has its own order.
+# Written out as in the specification. Compared as sets, because the code has its own order.
 REQUEST_MOVES = {
     "New": (
         {"Acknowledged", "InProgress", "Completed", "OnHold", "Cancelled"},
@@ -50,7 +50,7 @@ def test_orders_move_as_specified():
         assert set(allowed_moves(current, ActorKind.SYSTEM)) == staff | manager
 
 
-def test_an_actor_kind_may_be_spelled_as_text_and_means_the_same():
+def test_an_actor_kind_can_be_given_as_text():
     for kind in ActorKind:
         assert allowed_moves(OrderStatus.COMPLETE, cast("ActorKind", str(kind))) == allowed_moves(
             OrderStatus.COMPLETE, kind
@@ -61,7 +61,7 @@ def test_an_actor_kind_may_be_spelled_as_text_and_means_the_same():
     "spelling",
     ["InProgress", "in_progress", "in-progress", "inprogress", "IN PROGRESS", "In_Progress"],
 )
-def test_a_status_is_understood_in_any_usual_spelling(spelling):
+def test_every_usual_spelling_of_a_status_is_understood(spelling):
     assert RequestStatus.parse(spelling) is RequestStatus.IN_PROGRESS
     assert OrderStatus.parse(spelling) is OrderStatus.IN_PROGRESS
 
@@ -77,7 +77,7 @@ def test_an_unknown_status_is_refused_with_the_legal_ones(nonsense):
     assert len(str(caught.value)) < 300
 
 
-def test_orders_and_requests_do_not_share_their_last_steps():
+def test_orders_and_requests_have_different_final_statuses():
     with pytest.raises(UnknownStatus):
         OrderStatus.parse("Completed")
     with pytest.raises(UnknownStatus):
@@ -90,7 +90,7 @@ def test_labels_are_for_people():
     assert OrderStatus.NEW.label == "New"
 
 
-def test_what_is_final_and_what_is_open():
+def test_final_and_open_statuses():
     assert {s for s in RequestStatus if s.is_final} == {RequestStatus.DONE, RequestStatus.CANCELLED}
     assert not RequestStatus.COMPLETED.is_open
     assert {s for s in OrderStatus if not s.is_open} == {

@@ -1,4 +1,4 @@
-"""What there is, in pages."""
+"""Lists, in pages."""
 
 import pytest
 
@@ -10,7 +10,7 @@ ANNA, MIA, GUEST = Actor.waiter("anna"), Actor.manager("mia"), Actor.guest("tabl
 
 
 def entries(read, of):
-    """Return what each page that ``read(cursor)`` leads through holds."""
+    """Return the entries of each page, following the cursors of ``read(cursor)``."""
     found, cursor = [], None
     while True:
         page = read(cursor)
@@ -34,12 +34,12 @@ def test_waiters_are_listed_by_id_each_once(service, queries, actor):
     assert [each.name for each in queries.waiters().waiters] == ["Anna", "Ben", "Carl"]
 
 
-def test_the_last_full_page_says_that_it_is_the_last(service, queries):
+def test_a_full_last_page_has_no_next_cursor(service, queries):
     assert queries.waiters(limit=2).next is None
     assert queries.sessions(limit=3).next is None
 
 
-def test_a_manager_sees_all_open_sessions_and_a_waiter_their_own(service, queries):
+def test_a_manager_lists_all_open_sessions_and_a_waiter_only_their_own(service, queries):
     assert entries(lambda at: queries.sessions(actor=MIA, limit=2, cursor=at), "sessions") == [
         ["table-5", "table-7"],
         ["table-9"],
@@ -52,13 +52,13 @@ def test_a_manager_sees_all_open_sessions_and_a_waiter_their_own(service, querie
     assert entries(lambda at: queries.sessions(actor=ANNA, cursor=at), "sessions") == [["table-7"]]
 
 
-def test_a_table_is_found_by_its_number(queries):
+def test_sessions_can_be_listed_by_table_number(queries):
     assert [each.id for each in queries.sessions(table_number=9).sessions] == ["table-9"]
     assert queries.sessions(table_number=9, actor=ANNA).sessions == ()
     assert queries.sessions(table_number=10).sessions == ()
 
 
-def test_guests_are_shown_no_list(queries):
+def test_guests_cannot_list_anything(queries):
     with pytest.raises(NotPermitted):
         queries.waiters(actor=GUEST)
     with pytest.raises(NotPermitted):
@@ -69,7 +69,7 @@ def test_guests_are_shown_no_list(queries):
     "cursor",
     ["", "x", encode_cursor("floor", "a", "", ""), encode_cursor("sessions", "\u0663", "", "")],
 )
-def test_a_cursor_of_something_else_is_refused(queries, cursor):
+def test_a_cursor_of_another_list_is_refused(queries, cursor):
     for read in (queries.waiters, queries.sessions):
         with pytest.raises(ValidationError) as caught:
             read(cursor=cursor)

@@ -1,4 +1,4 @@
-"""What is finished comes in pages, what is open is bounded, and nobody waits for either."""
+"""Finished items come in pages, open items are limited, and neither blocks other greenlets."""
 
 import time
 from itertools import chain
@@ -30,7 +30,7 @@ def finish(service, clock, number, *, same_moment=False):
 
 
 def all_pages(read):
-    """Return the pages that ``read(cursor)`` leads through."""
+    """Return all pages, following the cursors of ``read(cursor)``."""
     found, cursor = [], None
     while True:
         found.append(read(cursor))
@@ -42,7 +42,9 @@ def all_pages(read):
 
 @pytest.mark.parametrize("same_moment", [False, True])
 @pytest.mark.parametrize("limit", [1, 4, 20])
-def test_what_is_finished_comes_newest_first_each_once(service, queries, clock, limit, same_moment):
+def test_finished_items_come_newest_first_and_once_each(
+    service, queries, clock, limit, same_moment
+):
     made = finish(service, clock, 5, same_moment=same_moment)
     still = service.create_request("table-5", "water").id
     found = all_pages(lambda at: queries.session_snapshot("table-5", limit=limit, cursor=at))
@@ -54,7 +56,7 @@ def test_what_is_finished_comes_newest_first_each_once(service, queries, clock, 
         assert set(shown[0]) == {still, *made[-4:]}
 
 
-def test_what_is_finished_between_two_pages_hides_nothing(service, queries, clock):
+def test_an_item_finished_between_two_pages_hides_no_other(service, queries, clock):
     made = finish(service, clock, 3)
     first = queries.session_snapshot("table-5", limit=2)
     clock.advance(1)
@@ -67,7 +69,7 @@ def test_what_is_finished_between_two_pages_hides_nothing(service, queries, cloc
 
 
 @pytest.mark.parametrize("cursor", ["", "x", "W10", "AAAA", "é", "x" * 600, 7, "bnVsbA"])
-def test_a_cursor_of_ones_own_making_is_refused_by_its_name(queries, cursor):
+def test_a_forged_cursor_is_refused_by_field_name(queries, cursor):
     for read in (
         lambda: queries.session_snapshot("table-5", cursor=cursor),
         lambda: queries.waiter_floor("anna", cursor=cursor),
@@ -81,7 +83,7 @@ def test_a_cursor_of_ones_own_making_is_refused_by_its_name(queries, cursor):
 
 
 @pytest.mark.parametrize("odd", ["\ud800", "a\udfffb", "a\0"])
-def test_a_cursor_with_text_that_no_database_takes_is_refused(queries, odd):
+def test_a_cursor_with_text_that_no_database_stores_is_refused(queries, odd):
     reads = {
         ("open", "", "1", odd): lambda at: queries.session_snapshot("table-5", cursor=at),
         ("finished", "", "1", odd): lambda at: queries.session_snapshot("table-5", cursor=at),
@@ -97,13 +99,13 @@ def test_a_cursor_with_text_that_no_database_takes_is_refused(queries, odd):
 
 
 @pytest.mark.parametrize("limit", [0, -1, 501, True, "7", 1.0])
-def test_a_limit_that_cannot_be_is_refused(queries, limit):
+def test_an_invalid_limit_is_refused(queries, limit):
     with pytest.raises(ValidationError) as caught:
         queries.session_snapshot("table-5", limit=limit)
     assert caught.value.field == "limit"
 
 
-def test_a_floor_that_is_too_full_goes_on_where_it_was_cut(service, queries):
+def test_a_very_full_floor_continues_where_its_page_ended(service, queries):
     large = [{"name": EMOJI * 200, "quantity": 1}] * 20
     expected = set()
     for table in range(20, 26):
@@ -125,7 +127,7 @@ def test_a_floor_that_is_too_full_goes_on_where_it_was_cut(service, queries):
     assert tables == {"table-5", "table-7", *(f"t-{table}" for table in range(20, 26))}
 
 
-def test_a_floor_of_many_tables_comes_in_pages_of_them(service, queries):
+def test_a_floor_of_many_tables_comes_in_pages(service, queries):
     for table in range(20, 30):
         service.open_session(table, "anna", session_id=f"t-{table}")
     found = all_pages(lambda at: queries.waiter_floor("anna", limit=5, cursor=at))
@@ -135,7 +137,7 @@ def test_a_floor_of_many_tables_comes_in_pages_of_them(service, queries):
 
 
 def thousands_of_orders(service, clock, number):
-    """Have anna's table 5 look back on ``number`` orders."""
+    """Give anna's table 5 ``number`` finished orders."""
     with service.database.writing() as orm:
         orm.execute(
             insert(OrderRow),
@@ -156,8 +158,8 @@ def thousands_of_orders(service, clock, number):
         )
 
 
-def test_long_readings_let_others_have_their_turn(service, queries, clock, monkeypatch):
-    """However much there is, no stretch between two pauses is long."""
+def test_long_reads_yield_to_other_greenlets(service, queries, clock, monkeypatch):
+    """The time between two yields is short, however much is read."""
     thousands_of_orders(service, clock, 5000)
     pauses = []
     monkeypatch.setattr(time, "sleep", lambda seconds: pauses.append(seconds))
@@ -168,7 +170,7 @@ def test_long_readings_let_others_have_their_turn(service, queries, clock, monke
     page = queries.session_snapshot("table-5", limit=500)
     assert len(page.orders) == 500
     assert len(pauses) >= 50
-    # With 0, the loop would not look at its sockets.
+    # A pause of 0 would not let the loop look at its sockets.
     assert set(pauses) == {PAUSE_SECONDS}
 
 
@@ -191,9 +193,9 @@ def test_a_page_reads_no_more_than_it_shows(service, queries, clock, monkeypatch
     assert len(read) <= 10
 
 
-# PostgreSQL's planner goes by what there is.
+# PostgreSQL's planner chooses by the amount of data.
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-def test_indexes_lead_to_what_is_read(service):
+def test_page_queries_use_an_index(service):
     plans = {
         "open": "SELECT * FROM orders WHERE session_id IN ('a', 'b') AND finished_at IS NULL "
         "ORDER BY session_id, id",

@@ -40,7 +40,7 @@ def test_a_database_without_tables_says_what_to_run(empty, empty_database_url):
             use()
 
 
-def test_upgrading_twice_is_once(empty):
+def test_a_second_upgrade_changes_nothing(empty):
     empty.upgrade()
     empty.upgrade()
     empty.check()
@@ -63,7 +63,7 @@ database.dispose()
 """
 
 
-def test_processes_may_upgrade_at_once(empty, empty_database_url, run_python):
+def test_several_processes_can_upgrade_at_once(empty, empty_database_url, run_python):
     processes = [run_python(UPGRADE, empty_database_url) for _ in range(4)]
     for process in processes:
         _, complaints = process.communicate(timeout=60)
@@ -71,7 +71,7 @@ def test_processes_may_upgrade_at_once(empty, empty_database_url, run_python):
     empty.check()
 
 
-def test_a_failed_migration_leaves_nothing_half_done(empty, monkeypatch):
+def test_a_failed_migration_changes_nothing(empty, monkeypatch):
     def upgrade(connection, name):
         connection.execute(text("CREATE TABLE half_done (id INTEGER)"))
         raise RuntimeError
@@ -86,7 +86,7 @@ def test_a_failed_migration_leaves_nothing_half_done(empty, monkeypatch):
 
 
 @pytest.mark.parametrize("url", [None, ""])
-def test_without_a_url_it_is_a_file_beside_the_code(url):
+def test_without_a_url_the_database_is_a_file_beside_the_code(url):
     assert Database(url).sqlite_path == DEFAULT_SQLITE_PATH
     assert DEFAULT_SQLITE_PATH.parts[-2:] == ("instance", "restaurant.db")
 
@@ -111,7 +111,7 @@ def test_every_spelling_of_postgresql_is_understood(scheme):
         "sqlite:///floor.db?options=x",
     ],
 )
-def test_a_url_that_cannot_work_is_refused_with_one_that_can(url):
+def test_an_unusable_url_is_refused_with_an_example_that_works(url):
     with pytest.raises(DatabaseUrlInvalid, match=r"sqlite"):
         Database(url)
 
@@ -133,14 +133,14 @@ def test_a_database_that_does_not_answer_is_named_without_its_password(url):
     assert "secret" not in str(caught.value)
 
 
-def test_a_missing_folder_is_made(tmp_path):
+def test_a_missing_directory_is_created(tmp_path):
     database = Database(f"sqlite:///{tmp_path}/instance/deep/restaurant.db")
     database.upgrade()
     database.check()
     database.dispose()
 
 
-def test_sqlite_is_set_up_for_many_readers_and_a_patient_writer(tmp_path):
+def test_sqlite_is_set_up_for_many_readers_and_a_waiting_writer(tmp_path):
     database = Database(f"sqlite:///{tmp_path}/restaurant.db")
     database.upgrade()
     with database.reading() as orm:
@@ -157,7 +157,7 @@ def test_sqlite_is_set_up_for_many_readers_and_a_patient_writer(tmp_path):
     database.dispose()
 
 
-def test_a_reader_sees_one_moment_while_others_write(service, queries):
+def test_a_reader_sees_one_snapshot_while_others_write(service, queries):
     with service.database.reading() as orm:
         before = orm.scalar(text("SELECT version FROM orders WHERE id = 'ord-1'"))
         service.update_order_status("ord-1", "Acknowledged")
@@ -165,7 +165,7 @@ def test_a_reader_sees_one_moment_while_others_write(service, queries):
 
 
 @pytest.mark.parametrize("spelled", ["{home}/floor", "~/floor"])
-def test_a_script_that_sets_the_instance_directory_alone_finds_the_servers_database(
+def test_a_script_that_sets_only_the_instance_directory_finds_the_servers_database(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spelled: str
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))

@@ -1,4 +1,4 @@
-"""What a database cannot do for us is always ``DatabaseUnavailable``, and ends by itself."""
+"""A failing database always gives ``DatabaseUnavailable``, and the service recovers by itself."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ on_postgresql = pytest.mark.parametrize(
 def operate(
     postgres_server: PostgresServer, database: Database
 ) -> Iterator[Callable[[str, str], None]]:
-    """Carry out a statement now, and at the end of the test another one that undoes it."""
+    """Execute a statement now, and its ``undo`` at the end of the test."""
     name = str(database.url.database)
     undone_by: list[str] = []
 
@@ -41,7 +41,7 @@ def operate(
 
 
 def changes(service: WaiterService) -> bool:
-    """Tell whether an order can be moved on."""
+    """Return whether an order can be moved on."""
     try:
         return service.update_order_status("ord-1", "Acknowledged").changed
     except DatabaseUnavailable:
@@ -56,7 +56,7 @@ def changes(service: WaiterService) -> bool:
         ("ALTER SCHEMA public RENAME TO restored", "ALTER SCHEMA restored RENAME TO public"),
     ],
 )
-def test_tables_that_are_away_while_they_are_restored_are_no_error_of_the_callers(
+def test_tables_missing_during_a_restore_mean_that_the_database_is_unavailable(
     service: WaiterService, operate: Callable[[str, str], None], statement: str, undo: str
 ) -> None:
     operate(statement, undo)
@@ -65,7 +65,7 @@ def test_tables_that_are_away_while_they_are_restored_are_no_error_of_the_caller
 
 
 @on_postgresql
-def test_a_server_that_takes_no_changes_takes_them_again_as_soon_as_it_can(
+def test_a_read_only_server_takes_changes_again_as_soon_as_it_can(
     service: WaiterService, postgres_server: PostgresServer
 ) -> None:
     postgres_server.refuse_changes()
@@ -73,7 +73,7 @@ def test_a_server_that_takes_no_changes_takes_them_again_as_soon_as_it_can(
         wait_until(lambda: not takes_changes(service), 5)
         with pytest.raises(DatabaseUnavailable, match="read-only"):
             service.database.write_probe()
-        assert service.pending_count() == 0, "reading goes on"
+        assert service.pending_count() == 0, "reading still works"
     finally:
         postgres_server.refuse_changes(False)
     wait_until(lambda: changes(service), 5)
@@ -88,10 +88,10 @@ def takes_changes(service: WaiterService) -> bool:
 
 
 @on_postgresql
-def test_a_column_that_was_altered_fails_one_change_at_most(
+def test_an_altered_column_fails_one_change_at_most(
     service: WaiterService, operate: Callable[[str, str], None]
 ) -> None:
-    """A plan that was prepared before is refused from then on, on that connection."""
+    """A connection refuses a statement that it prepared before the change."""
     for status in ["Acknowledged", "InProgress"] * 6:
         service.update_request_status("req-1", status)
     operate(
@@ -116,7 +116,7 @@ def standby(postgres_server: PostgresServer, service: WaiterService) -> Iterator
 def test_after_a_failover_changes_go_to_the_new_primary_without_a_restart(
     service: WaiterService, postgres_server: PostgresServer, standby: PostgresServer
 ) -> None:
-    """The former primary lives on, read-only, and our connections to it as well."""
+    """The former primary keeps running, read-only, and so do our connections to it."""
     url = service.database.url
 
     def version_there() -> int:
@@ -142,7 +142,7 @@ def test_after_a_failover_changes_go_to_the_new_primary_without_a_restart(
             database.dispose()
 
 
-def test_a_write_probe_changes_something(service: WaiterService) -> None:
+def test_a_write_probe_writes_to_the_database(service: WaiterService) -> None:
     for expected in (1, 2):
         service.database.write_probe()
         with service.database.reading() as orm:
@@ -188,10 +188,10 @@ database.dispose()
 @pytest.mark.parametrize(
     ("program", "message"), [(READ_ONLY, "readonly database"), (FULL, "disk I/O error")]
 )
-def test_a_file_that_takes_no_changes_is_no_error_of_the_callers(
+def test_a_file_that_cannot_be_written_means_that_the_database_is_unavailable(
     seeded_sqlite: Path, run_python: Callable[..., Any], program: str, message: str
 ) -> None:
-    # Not below pytest's own directory, which only we may enter.
+    # Not below pytest's own directory, which only our user may enter.
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "restaurant.db"
         shutil.copyfile(seeded_sqlite, path)

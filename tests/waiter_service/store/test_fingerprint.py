@@ -1,4 +1,4 @@
-"""A digest tells databases apart, by host, name and schema."""
+"""A fingerprint distinguishes databases by host, name and schema."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PLAIN = "postgresql://restaurant:secret@db.internal/floor"
         PLAIN + "?sslmode=require",
     ],
 )
-def test_one_database_has_one_fingerprint_however_it_is_spelled(url: str) -> None:
+def test_every_spelling_of_a_database_has_the_same_fingerprint(url: str) -> None:
     assert fingerprint(url) == fingerprint(PLAIN)
 
 
@@ -41,18 +41,18 @@ def test_one_database_has_one_fingerprint_however_it_is_spelled(url: str) -> Non
         "sqlite:////var/lib/floor.db",
     ],
 )
-def test_another_host_name_or_schema_is_another_database(url: str) -> None:
+def test_another_host_name_or_schema_has_another_fingerprint(url: str) -> None:
     assert fingerprint(url) != fingerprint(PLAIN)
 
 
-def test_order_of_the_hosts_of_a_failover_does_not_matter() -> None:
+def test_order_of_failover_hosts_does_not_matter() -> None:
     one, two = "host=a:5432&host=b:5433", "host=b:5433&host=a:5432"
     assert fingerprint(f"postgresql:///floor?{one}") == fingerprint(f"postgresql:///floor?{two}")
     lists = "host=a,b&port=5432,5433"
     assert fingerprint(f"postgresql:///floor?{lists}") == fingerprint(f"postgresql:///floor?{one}")
 
 
-def test_local_database_is_that_of_its_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_local_databases_of_two_machines_differ(monkeypatch: pytest.MonkeyPatch) -> None:
     urls = ["postgresql://u@localhost/floor", "postgresql://u@127.0.0.1/floor", "sqlite:////floor"]
     urls.append("postgresql://u@/floor?host=/run/postgresql")
     here = [fingerprint(url) for url in urls]
@@ -61,12 +61,12 @@ def test_local_database_is_that_of_its_machine(monkeypatch: pytest.MonkeyPatch) 
     assert all(fingerprint(url) not in here for url in urls)
 
 
-def test_fingerprint_tells_nothing_of_the_url() -> None:
+def test_fingerprint_reveals_nothing_of_the_url() -> None:
     assert len(fingerprint(PLAIN)) == 16
     assert int(fingerprint(PLAIN), 16)
 
 
-def test_schema_of_its_own_is_another_database_however_it_is_named() -> None:
+def test_each_schema_has_its_own_fingerprint_however_it_is_set() -> None:
     south = Database(PLAIN, schema="south").fingerprint
     assert south != fingerprint(PLAIN)
     assert south == fingerprint(PLAIN + "?options=-c%20search_path%3Dsouth")

@@ -1,4 +1,4 @@
-"""A service that was made before a fork says so in the child, and works on in the parent."""
+"""A service made before a fork raises an error in the child and keeps working in the parent."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import os, sys, traceback, warnings
 from waiter_service import Database, WaiterService, errors
 
 def in_a_child(function):
-    # As multiprocessing and gunicorn end their children: with what runs at the end of a process.
+# Like multiprocessing and gunicorn, which run the exit handlers of their children.
     pid = os.fork()
     if pid == 0:
-        # psycopg says at its end that it leaves the parent's connections open.
+    # psycopg warns at its end that it leaves the parent's connections open.
         warnings.simplefilter("ignore", ResourceWarning)
         try:
             function()
@@ -58,7 +58,7 @@ for quantity in range(1, 4):
 """
 
 
-def test_child_is_told_and_the_parent_is_unharmed(service, database_url, run_python):
+def test_a_forked_child_gets_an_error_and_the_parent_continues(service, database_url, run_python):
     process = run_python(PRELUDE + REFUSED, database_url)
     output, complaints = process.communicate(timeout=30)
     assert (process.returncode, complaints) == (0, "")
@@ -79,7 +79,7 @@ ended_well(in_a_child(child))
 """
 
 
-def test_a_service_that_was_not_used_before_the_fork_is_no_exception(
+def test_a_service_unused_before_the_fork_is_refused_in_the_child_too(
     service, database_url, run_python
 ):
     process = run_python(PRELUDE + UNUSED, database_url)
@@ -111,10 +111,10 @@ service.place_order("table-7", [{"name": "Soup", "quantity": 4}])
 """
 
 
-def test_what_a_child_changes_by_a_service_of_its_own_outlives_its_parents(
+def test_changes_of_a_childs_own_service_survive_the_disposal_of_its_parents(
     service, database_url, run_python
 ):
-    # SQLite's count of locks would be inherited, with no locks behind it.
+    # The child would inherit SQLite's count of locks, but not the locks.
     service.database.dispose()
     process = run_python(PRELUDE + ITS_OWN, database_url)
     _, complaints = process.communicate(timeout=30)
@@ -125,12 +125,12 @@ def test_what_a_child_changes_by_a_service_of_its_own_outlives_its_parents(
 LOCKED = """
 import threading
 
-held, let_go = threading.Event(), threading.Event()
+held, released = threading.Event(), threading.Event()
 
 def hold():
     with service.database.writing():
         held.set()
-        let_go.wait(20)
+        released.wait(20)
 
 def child():
     try:
@@ -143,13 +143,13 @@ thread = threading.Thread(target=hold)
 thread.start()
 held.wait(20)
 ended_well(in_a_child(child))
-let_go.set()
+released.set()
 thread.join()
 service.update_order_status("ord-1", "InProgress")
 """
 
 
-def test_no_lock_that_a_thread_of_the_parent_holds_keeps_the_child_waiting(
+def test_a_lock_held_by_a_thread_of_the_parent_does_not_block_the_child(
     service, database_url, run_python
 ):
     process = run_python(PRELUDE + LOCKED, database_url)

@@ -23,7 +23,7 @@ def test_a_retry_gets_the_first_answer(store):
     assert store.begin("k", GUEST, *CALL) == StoredAnswer(201, '{"id":"req-1"}')
 
 
-def test_the_same_key_of_somebody_else_is_another_key(store):
+def test_the_same_key_of_another_actor_is_another_key(store):
     store.begin("k", GUEST, *CALL)
     assert store.begin("k", Actor.waiter("table-7"), *CALL) is None
 
@@ -35,26 +35,26 @@ def test_the_same_key_for_another_call_is_refused(store, other):
         store.begin("k", GUEST, *other)
 
 
-def test_a_retry_while_the_first_is_under_way_is_told_to_wait(store):
+def test_a_retry_during_the_first_call_is_refused_as_busy(store):
     store.begin("k", GUEST, *CALL)
     with pytest.raises(IdempotencyKeyBusy):
         store.begin("k", GUEST, *CALL)
 
 
-def test_a_call_cut_short_with_its_process_may_be_done_again(store, clock):
+def test_a_call_whose_process_died_can_be_repeated(store, clock):
     store.begin("k", GUEST, *CALL)
     clock.advance(61)
     assert store.begin("k", GUEST, *CALL) is None
 
 
-def test_a_call_begun_while_a_clock_was_ahead_holds_its_key_no_longer(store, clock):
+def test_a_call_begun_while_a_clock_was_ahead_does_not_hold_its_key(store, clock):
     clock.advance(3600)
     store.begin("k", GUEST, *CALL)
     clock.advance(-3600)
     assert store.begin("k", GUEST, *CALL) is None
 
 
-def test_a_call_that_came_to_nothing_frees_its_key(store):
+def test_a_failed_call_frees_its_key(store):
     store.begin("k", GUEST, *CALL)
     store.abandon("k", GUEST)
     assert store.begin("k", GUEST, "POST /api/elsewhere", "cd34") is None
@@ -63,7 +63,7 @@ def test_a_call_that_came_to_nothing_frees_its_key(store):
     assert store.begin("k", GUEST, "POST /api/elsewhere", "cd34") == StoredAnswer(200, "")
 
 
-def test_a_day_later_the_key_is_new(store, clock):
+def test_a_key_can_be_used_again_a_day_later(store, clock):
     store.begin("k", GUEST, *CALL)
     store.finish("k", GUEST, 201, "{}")
     clock.advance(24 * 3600)
@@ -79,7 +79,7 @@ def test_a_key_must_be_plain_text(store, key):
         store.begin(key, GUEST, *CALL)
 
 
-def test_of_two_at_once_one_does_it(store):
+def test_of_several_calls_at_once_one_proceeds(store):
     results = []
 
     def call():
@@ -97,15 +97,15 @@ def test_of_two_at_once_one_does_it(store):
     assert len(results) == 6
 
 
-def test_a_path_that_names_nothing_is_kept_all_the_same(store):
+def test_a_path_with_unstorable_text_keeps_its_key_too(store):
     call = ("POST /api/sessions/\0\ud800/" + "x" * 9999, "ab12")
     assert store.begin("k", GUEST, *call) is None
     with pytest.raises(IdempotencyKeyBusy):
         store.begin("k", GUEST, *call)
 
 
-def test_an_actor_keeps_its_newest_keys_alone(store, database, clock, monkeypatch):
-    """One bearer must not fill the database."""
+def test_only_the_newest_keys_of_an_actor_are_kept(store, database, clock, monkeypatch):
+    """One actor must not fill the database."""
     monkeypatch.setattr(idempotency, "MAX_KEYS_PER_ACTOR", 50)
     store.begin("theirs", Actor.waiter("anna"), *CALL)
     store.finish("theirs", Actor.waiter("anna"), 201, "{}")
@@ -122,7 +122,7 @@ def test_an_actor_keeps_its_newest_keys_alone(store, database, clock, monkeypatc
     assert store.begin("theirs", Actor.waiter("anna"), *CALL) == StoredAnswer(201, "{}")
 
 
-def test_a_call_under_way_keeps_its_key_however_many_follow(store, clock, monkeypatch):
+def test_a_call_in_progress_keeps_its_key_however_many_follow(store, clock, monkeypatch):
     monkeypatch.setattr(idempotency, "MAX_KEYS_PER_ACTOR", 10)
     store.begin("slow", GUEST, *CALL)
     for number in range(200):

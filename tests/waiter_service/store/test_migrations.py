@@ -1,4 +1,4 @@
-"""What was kept by earlier releases goes on working after an upgrade."""
+"""Data of earlier releases keeps working after an upgrade."""
 
 import pytest
 from alembic import command
@@ -36,7 +36,7 @@ INSERT INTO orders (id, session_id, items, item_count, status, version, created_
 """
 
 
-def test_kinds_from_before_are_compared_as_new_ones_are(database_at):
+def test_kinds_from_before_the_migration_are_compared_like_new_ones(database_at):
     database = database_at("0002")
     with database.engine.begin() as connection:
         for statement in FLOOR_AT_0002.split(";"):

@@ -36,7 +36,7 @@ from waiter_service.store.models import Base
 
 pytestmark = pytest.mark.postgres
 
-# What another program keeps in the same database, under names that ours have, too.
+# Another program's tables in the same database, with the same names as ours.
 ANOTHER_PROGRAM = """
 CREATE TABLE alembic_version (version_num varchar(32) NOT NULL);
 INSERT INTO alembic_version VALUES ('1f2e3d4c5b6a');
@@ -62,7 +62,7 @@ def tables(url: str, schema_name: str) -> set[str]:
 
 
 def lose_search_path(database: Database) -> None:
-    """Have no connection find a table by its bare name, as behind a pooler that resets it."""
+    """Reset the search path of every connection, as a pooler may do."""
 
     @event.listens_for(database.engine.pool, "checkout")
     def _reset(connection: psycopg.Connection, *_: object) -> None:
@@ -70,7 +70,7 @@ def lose_search_path(database: Database) -> None:
         connection.commit()
 
 
-def spend_an_evening(database: Database) -> None:
+def use_every_table(database: Database) -> None:
     """Read and write every table."""
     service = WaiterService(database)
     service.start_relaying()
@@ -120,7 +120,7 @@ def assert_only_the_other_program_is_in_public(url: str) -> None:
             assert [each.name for each in columns] == ["id"]
 
 
-def test_an_evening_in_a_schema_of_its_own_leaves_another_programs_tables_alone(
+def test_working_in_its_own_schema_leaves_another_programs_tables_unchanged(
     shared_url: str, listener: object
 ) -> None:
     database = Database(shared_url, schema="floor")
@@ -130,14 +130,14 @@ def test_an_evening_in_a_schema_of_its_own_leaves_another_programs_tables_alone(
 
     database.upgrade()
     database.upgrade()
-    spend_an_evening(database)
+    use_every_table(database)
 
     assert tables(shared_url, "floor") == {*Base.metadata.tables, "alembic_version"}
     assert_only_the_other_program_is_in_public(shared_url)
     database.dispose()
 
 
-def test_pooler_of_transactions_knows_the_schema_of_each_statement(
+def test_every_statement_names_its_schema_behind_a_transaction_pooler(
     shared_url: str, postgres_server: PostgresServer, listener: object
 ) -> None:
     with PgBouncer(postgres_server) as pooler:
@@ -145,7 +145,7 @@ def test_pooler_of_transactions_knows_the_schema_of_each_statement(
         databases = [Database(pooler.url(name), schema=each) for each in ("north", "South_2")]
         for database in databases:
             database.upgrade()
-            spend_an_evening(database)
+            use_every_table(database)
             database.dispose()
     for schema_name in ("north", "South_2"):
         assert tables(shared_url, schema_name) == {*Base.metadata.tables, "alembic_version"}
@@ -165,7 +165,7 @@ def test_models_and_migrations_agree_in_a_schema_too(shared_url: str) -> None:
     database.dispose()
 
 
-def test_way_back_through_the_migrations_stays_in_the_schema(shared_url: str) -> None:
+def test_downgrades_stay_in_the_schema(shared_url: str) -> None:
     database = Database(shared_url, schema="floor")
     database.upgrade()
     with database.engine.begin() as connection:
@@ -178,7 +178,7 @@ def test_way_back_through_the_migrations_stays_in_the_schema(shared_url: str) ->
     database.dispose()
 
 
-def test_another_programs_tables_in_our_place_are_left_alone_and_the_setting_is_named(
+def test_tables_of_another_program_are_not_touched_and_the_error_names_the_setting(
     shared_url: str,
 ) -> None:
     database = Database(shared_url)
@@ -189,7 +189,7 @@ def test_another_programs_tables_in_our_place_are_left_alone_and_the_setting_is_
     assert_only_the_other_program_is_in_public(shared_url)
 
 
-def test_schema_that_was_made_for_us_needs_no_right_to_make_one(
+def test_an_existing_schema_needs_no_right_to_create_one(
     shared_url: str, postgres_server: PostgresServer
 ) -> None:
     name = str(make_url(shared_url).database)
@@ -211,12 +211,12 @@ def test_schema_that_was_made_for_us_needs_no_right_to_make_one(
     "name",
     ["two words", "1st", "a" * 64, "pg_floor", "Information_Schema", 'x"; DROP', "caf\u00e9"],
 )
-def test_what_is_no_name_of_a_schema_is_refused_with_what_is(name: str) -> None:
+def test_an_invalid_schema_name_is_refused_with_the_rule(name: str) -> None:
     with pytest.raises(DatabaseSchemaInvalid, match=r"DATABASE_SCHEMA is .*, but"):
         Database("postgresql://db/floor", schema=name)
 
 
-def test_sqlite_has_no_schemas_and_says_so(tmp_path: Path) -> None:
+def test_a_schema_on_sqlite_is_refused(tmp_path: Path) -> None:
     environ = {"DATABASE_SCHEMA": "floor", "INSTANCE_DIR": str(tmp_path)}
     with pytest.raises(DatabaseSchemaInvalid, match="SQLite has no schemas: unset it"):
         WaiterService.from_env(environ)
@@ -224,7 +224,7 @@ def test_sqlite_has_no_schemas_and_says_so(tmp_path: Path) -> None:
         create_app(environ)
 
 
-def test_service_in_a_schema_of_its_own_hears_of_a_scripts_changes(
+def test_a_service_in_its_own_schema_announces_the_changes_of_a_script(
     shared_url: str, start_server: Callable[..., ServiceServer]
 ) -> None:
     open_restaurant(shared_url, "floor")

@@ -1,4 +1,4 @@
-"""What DATABASE_URL's query says of a connection is honoured, or refused with a sentence."""
+"""Connection options in DATABASE_URL's query are used, or refused with a sentence."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SHOWN = ("lock_timeout", "statement_timeout", "search_path", "TimeZone", "applic
 
 @pytest.fixture
 def shown(postgres_url: str) -> Iterator[Callable[[str], dict[str, str]]]:
-    """Return what a connection says of itself that a query was given for."""
+    """Return a function that connects with a query and returns the connection's settings."""
     made: list[Database] = []
 
     def show(query: str) -> dict[str, str]:
@@ -30,7 +30,7 @@ def shown(postgres_url: str) -> Iterator[Callable[[str], dict[str, str]]]:
 
 
 @pytest.mark.postgres
-def test_options_of_the_url_go_with_our_own(shown: Callable[[str], dict[str, str]]) -> None:
+def test_options_of_the_url_are_combined_with_ours(shown: Callable[[str], dict[str, str]]) -> None:
     found = shown("options=-c%20statement_timeout%3D3s%20-csearch_path%3Dsouth")
     assert found["statement_timeout"] == "3s"
     assert found["search_path"] == "south"
@@ -48,7 +48,7 @@ def test_options_of_the_url_win_except_for_the_time_zone(
 
 
 @pytest.mark.postgres
-def test_every_other_parameter_of_a_connection_wins_too(
+def test_other_connection_parameters_of_the_url_win_too(
     shown: Callable[[str], dict[str, str]],
 ) -> None:
     assert shown("application_name=till&connect_timeout=9")["application_name"] == "till"
@@ -68,7 +68,7 @@ def test_prepare_threshold_is_what_the_url_says(
 
 
 @pytest.mark.parametrize("query", ["foo=bar", "prepare_threshold=often", "autocommit=1"])
-def test_what_the_driver_does_not_know_is_refused_by_name(query: str) -> None:
+def test_a_parameter_that_the_driver_does_not_know_is_refused_by_name(query: str) -> None:
     with pytest.raises(DatabaseUrlInvalid, match=query.partition("=")[0]) as refused:
         Database(f"postgresql://guest:secret@db.example/floor?{query}")
     assert "secret" not in str(refused.value)

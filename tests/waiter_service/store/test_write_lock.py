@@ -1,4 +1,4 @@
-"""SQLite's write lock, held by somebody else."""
+"""SQLite's write lock, held by another process."""
 
 import sqlite3
 import threading
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
 @pytest.fixture
 def other_process(database):
-    """What another process's connection is: its locks are not ours."""
+    """A connection like another process's: its locks are not ours."""
     with closing(sqlite3.connect(database.sqlite_path, isolation_level=None)) as connection:
         yield connection
 
@@ -30,7 +30,7 @@ service, queries = WaiterService(database), FloorQueries(database)
 service.add_waiter("anna", "Anna")
 other = sqlite3.connect(database.sqlite_path, isolation_level=None)
 other.execute("BEGIN IMMEDIATE")
-# More than the pool has connections.
+# More writers than the pool has connections.
 writers = [gevent.spawn(service.add_waiter, f"waiter-{n}", "Ben") for n in range(20)]
 turns = reads = 0
 with gevent.Timeout(4):
@@ -52,7 +52,7 @@ def test_greenlets_run_and_read_while_others_wait_to_write(database_url, run_pyt
     assert output.split() == ["50", "50", "0", "20"], complaints
 
 
-def test_a_writer_goes_on_as_soon_as_the_lock_is_given_up(database, other_process):
+def test_a_writer_continues_as_soon_as_the_lock_is_released(database, other_process):
     service = WaiterService(database)
     other_process.execute("BEGIN IMMEDIATE")
     writer = threading.Thread(target=service.add_waiter, args=("anna", "Anna"), daemon=True)
@@ -65,7 +65,7 @@ def test_a_writer_goes_on_as_soon_as_the_lock_is_given_up(database, other_proces
 
 
 @pytest.mark.parametrize("writers", [1, 3])
-def test_a_writer_gives_up_in_time_and_the_next_one_finds_everything_in_order(
+def test_a_writer_gives_up_in_time_and_the_next_one_succeeds(
     database, other_process, writers, monkeypatch
 ):
     monkeypatch.setattr(write_lock, "BUSY_TIMEOUT_SECONDS", 0.05)
@@ -88,5 +88,5 @@ def test_a_writer_gives_up_in_time_and_the_next_one_finds_everything_in_order(
 
     service.add_waiter("anna", "Anna")
     with database.writing() as orm:
-        # Whatever else SQLite waits for, it waits for as before.
+        # SQLite's own waiting time is unchanged.
         assert orm.scalar(text("PRAGMA busy_timeout")) == 5000
