@@ -47,7 +47,7 @@ def test_transfer_on_the_command_line_reaches_guest_and_both_waiters_once_each(
         assert len(client.of_type("cache_refresh")) == 1
 
 
-def test_new_waiter_gets_the_events_of_the_table_and_the_previous_one_no_longer(
+def test_new_waiter_gets_the_events_of_the_table_instead_of_the_previous_one(
     table: Table,
 ) -> None:
     guest, previous, new = table.listen_guest(), table.listen_waiter(), table.listen_colleague()

@@ -1,4 +1,4 @@
-"""What brokers promise, for each of them (``notifications/brokers/base.py``)."""
+"""The contract of a broker (``notifications/brokers/base.py``), tested with each kind."""
 
 from __future__ import annotations
 
@@ -34,26 +34,26 @@ def publish(broker: Broker, *channels: str, times: int = 1) -> None:
 
 
 def start_of(broker: Broker, channel: str) -> EventId:
-    """Return the place before the first event there ever was."""
+    """Return the place before the channel's first event."""
     return EventId(broker.tip(channel).epoch, 0)
 
 
 def history(broker: Broker, channel: str) -> list[int]:
-    """Return the offsets kept, found from the newest backwards."""
+    """Return the offsets that the history holds."""
     tip = broker.tip(channel)
     for offset in range(tip.offset + 1):
         page = broker.read(channel, EventId(tip.epoch, offset), EVERYTHING)
         if not page.is_gap:
             return [event.offset for event in page.events]
-    raise AssertionError("not even the newest place is known")
+    raise AssertionError("the history does not know its newest place")
 
 
-def heard(broker: Broker, ear: Ear, channel: str) -> list[int]:
-    """Return the offsets that were heard of all that has been published so far."""
+def delivered(broker: Broker, ear: Ear, channel: str) -> list[int]:
+    """Wait until the sink has all events so far; return its offsets of ``channel``."""
     broker.subscribe(MARKER)
     before = len(ear.events[MARKER])
     publish(broker, MARKER)
-    # Comes the same way as they do, and after them.
+    # The marker arrives after all earlier events.
     wait_in_loop(lambda: len(ear.events[MARKER]) > before)
     return ear.offsets(channel)
 
@@ -61,12 +61,12 @@ def heard(broker: Broker, ear: Ear, channel: str) -> list[int]:
 # -- offsets and ids ---------------------------------------------------------------
 
 
-def test_offsets_rise_by_one_from_one(broker: Broker) -> None:
+def test_offsets_start_at_one_and_rise_by_one(broker: Broker) -> None:
     publish(broker, ANNA, times=3)
     assert history(broker, ANNA) == [1, 2, 3]
 
 
-def test_each_channel_counts_for_itself(broker: Broker) -> None:
+def test_each_channel_has_its_own_offsets(broker: Broker) -> None:
     publish(broker, ANNA)
     publish(broker, ANNA, TABLE)
     assert history(broker, ANNA) == [1, 2]
@@ -81,7 +81,7 @@ def test_new_channel_has_offset_zero_and_keeps_its_epoch(broker: Broker) -> None
     assert broker.tip(ANNA) == EventId(tip.epoch, 1)
 
 
-def test_asking_for_a_place_that_may_not_exist_gives_it_none(broker: Broker) -> None:
+def test_known_tip_creates_no_place(broker: Broker) -> None:
     assert broker.known_tip(ANNA) is None
     assert broker.known_tip(ANNA) is None
     tip = broker.tip(ANNA)
@@ -91,7 +91,7 @@ def test_asking_for_a_place_that_may_not_exist_gives_it_none(broker: Broker) -> 
     assert broker.known_tip(BEN) == broker.tip(BEN)
 
 
-def test_ids_survive_their_way_through_a_client(broker: Broker) -> None:
+def test_id_of_a_tip_is_unchanged_after_formatting_and_parsing(broker: Broker) -> None:
     publish(broker, ANNA)
     tip = broker.tip(ANNA)
     assert EventId.parse(str(tip)) == tip
@@ -101,7 +101,7 @@ def test_channels_have_different_epochs(broker: Broker) -> None:
     assert broker.tip(ANNA).epoch != broker.tip(BEN).epoch
 
 
-def test_channels_that_begin_with_one_event_have_different_epochs(broker: Broker) -> None:
+def test_channels_that_begin_with_the_same_event_have_different_epochs(broker: Broker) -> None:
     publish(broker, ANNA, BEN, TABLE)
     tips = [broker.tip(channel) for channel in (ANNA, BEN, TABLE)]
     assert len({tip.epoch for tip in tips}) == 3
@@ -111,14 +111,14 @@ def test_channels_that_begin_with_one_event_have_different_epochs(broker: Broker
 # -- history -----------------------------------------------------------------------
 
 
-def test_history_gives_back_what_was_published(broker: Broker) -> None:
+def test_history_returns_the_published_bytes(broker: Broker) -> None:
     odd = b'event: odd\ndata: {"text":"caf\\u00e9 \\u2028"}\ndata: \x00\x01\n'
     broker.publish([ANNA], odd, key="odd")
     (event,) = broker.read(ANNA, start_of(broker, ANNA), EVERYTHING).events
     assert event.block == odd + f"id: {broker.tip(ANNA)}\n\n".encode()
 
 
-def test_history_is_read_from_a_place_on(broker: Broker) -> None:
+def test_history_is_read_from_a_given_place(broker: Broker) -> None:
     publish(broker, ANNA, times=5)
     after = EventId(broker.tip(ANNA).epoch, 3)
     assert [event.offset for event in broker.read(ANNA, after, EVERYTHING).events] == [4, 5]
@@ -133,14 +133,14 @@ def test_history_is_read_page_by_page(broker: Broker) -> None:
     assert pages == [[1, 2], [3, 4], [5]]
 
 
-def test_newest_place_has_nothing_behind_it_and_is_no_gap(broker: Broker) -> None:
+def test_newest_place_has_no_later_events_and_no_gap(broker: Broker) -> None:
     publish(broker, ANNA)
     page = broker.read(ANNA, broker.tip(ANNA), EVERYTHING)
     assert not page.events
     assert not page.is_gap
 
 
-def test_place_in_a_channel_without_events_is_no_gap(broker: Broker) -> None:
+def test_place_of_a_channel_without_events_is_no_gap(broker: Broker) -> None:
     assert not broker.read(ANNA, broker.tip(ANNA), EVERYTHING).is_gap
 
 
@@ -152,7 +152,7 @@ def test_place_of_another_epoch_is_a_gap(broker: Broker, offset: int) -> None:
     assert not page.events
 
 
-def test_place_that_is_still_to_come_is_a_gap(broker: Broker) -> None:
+def test_place_in_the_future_is_a_gap(broker: Broker) -> None:
     publish(broker, ANNA)
     beyond = EventId(broker.tip(ANNA).epoch, 2)
     assert broker.read(ANNA, beyond, EVERYTHING).is_gap
@@ -167,13 +167,13 @@ def test_place_far_beyond_any_counter_is_a_gap(broker: Broker, offset: int) -> N
 # -- limits ------------------------------------------------------------------------
 
 
-def test_history_keeps_no_more_events_than_it_may(make_broker: MakeBroker) -> None:
+def test_history_keeps_at_most_its_limit_of_events(make_broker: MakeBroker) -> None:
     broker = make_broker(max_events=3)
     publish(broker, ANNA, times=5)
     assert history(broker, ANNA) == [3, 4, 5]
 
 
-def test_place_before_the_oldest_event_kept_is_known_and_the_one_before_is_a_gap(
+def test_only_places_from_just_before_the_oldest_event_on_are_known(
     make_broker: MakeBroker,
 ) -> None:
     broker = make_broker(max_events=3)
@@ -183,7 +183,7 @@ def test_place_before_the_oldest_event_kept_is_known_and_the_one_before_is_a_gap
     assert broker.read(ANNA, EventId(epoch, 1), EVERYTHING).is_gap
 
 
-def test_history_keeps_no_more_bytes_than_it_may(make_broker: MakeBroker) -> None:
+def test_history_keeps_at_most_its_limit_of_bytes(make_broker: MakeBroker) -> None:
     block_bytes = len(BODY) + len("id: 12345678-1\n\n")
     broker = make_broker(max_bytes=10 * block_bytes)
     publish(broker, ANNA, times=100)
@@ -192,18 +192,20 @@ def test_history_keeps_no_more_bytes_than_it_may(make_broker: MakeBroker) -> Non
     assert 8 <= len(kept) <= 10
 
 
-def test_event_larger_than_the_history_is_heard_and_not_kept(
+def test_event_larger_than_the_history_is_delivered_and_not_kept(
     make_broker: MakeBroker, ear: Ear
 ) -> None:
     broker = make_broker(max_bytes=100)
     broker.subscribe(ANNA)
     broker.publish([ANNA], b"event: x\ndata: " + b"x" * 100 + b"\n", key="large")
     publish(broker, ANNA)
-    assert heard(broker, ear, ANNA) == [1, 2]
+    assert delivered(broker, ear, ANNA) == [1, 2]
     assert history(broker, ANNA) == [2]
 
 
-def test_history_forgets_what_is_too_old(make_broker: MakeBroker, grow_older: GrowOlder) -> None:
+def test_history_forgets_events_that_are_too_old(
+    make_broker: MakeBroker, grow_older: GrowOlder
+) -> None:
     broker = make_broker(max_age_seconds=2)
     publish(broker, ANNA)
     start = start_of(broker, ANNA)
@@ -212,7 +214,7 @@ def test_history_forgets_what_is_too_old(make_broker: MakeBroker, grow_older: Gr
     assert broker.read(ANNA, start, EVERYTHING).is_gap
 
 
-def test_old_events_go_while_young_ones_stay(
+def test_old_events_are_removed_while_newer_ones_stay(
     make_broker: MakeBroker, grow_older: GrowOlder
 ) -> None:
     broker = make_broker(max_age_seconds=3)
@@ -223,7 +225,7 @@ def test_old_events_go_while_young_ones_stay(
     assert history(broker, ANNA) == [4, 5]
 
 
-def test_ids_go_on_where_everything_was_trimmed(
+def test_offsets_continue_after_everything_was_trimmed(
     make_broker: MakeBroker, ear: Ear, grow_older: GrowOlder
 ) -> None:
     broker = make_broker(max_age_seconds=0.1)
@@ -233,19 +235,19 @@ def test_ids_go_on_where_everything_was_trimmed(
     grow_older(0.2)
     assert broker.read(ANNA, EventId(tip.epoch, 1), EVERYTHING).is_gap
     publish(broker, ANNA)
-    assert heard(broker, ear, ANNA) == [1, 2, 3]
+    assert delivered(broker, ear, ANNA) == [1, 2, 3]
     assert broker.tip(ANNA) == EventId(tip.epoch, 3)
 
 
 @pytest.mark.parametrize("limit", [{"max_events": 0}, {"max_age_seconds": 0}, {"max_bytes": 0}])
-def test_without_history_events_are_still_heard(
+def test_events_are_delivered_even_if_no_history_is_kept(
     make_broker: MakeBroker, ear: Ear, limit: dict[str, float], grow_older: GrowOlder
 ) -> None:
     broker = make_broker(**limit)
     broker.subscribe(ANNA)
     tip = broker.tip(ANNA)
     publish(broker, ANNA, times=3)
-    assert heard(broker, ear, ANNA) == [1, 2, 3]
+    assert delivered(broker, ear, ANNA) == [1, 2, 3]
     assert ear.resyncs == []
     grow_older(0.01)
     assert broker.read(ANNA, tip, EVERYTHING).is_gap
@@ -260,12 +262,12 @@ def test_key_enters_a_history_once(broker: Broker, ear: Ear) -> None:
     for _ in range(3):
         broker.publish([ANNA, TABLE], BODY, key="change-1")
     broker.publish([ANNA], BODY, key="change-2")
-    assert heard(broker, ear, ANNA) == [1, 2]
+    assert delivered(broker, ear, ANNA) == [1, 2]
     assert history(broker, ANNA) == [1, 2]
     assert history(broker, TABLE) == [1]
 
 
-def test_key_is_remembered_when_its_event_is_no_longer_kept(make_broker: MakeBroker) -> None:
+def test_key_is_remembered_after_its_event_was_trimmed(make_broker: MakeBroker) -> None:
     broker = make_broker(max_events=1)
     broker.publish([ANNA], BODY, key="first")
     publish(broker, ANNA, times=3)
@@ -273,14 +275,14 @@ def test_key_is_remembered_when_its_event_is_no_longer_kept(make_broker: MakeBro
     assert broker.tip(ANNA).offset == 4
 
 
-def test_repeated_publication_reaches_the_channels_that_do_not_have_it(broker: Broker) -> None:
+def test_repeated_publication_enters_the_channels_that_do_not_have_it(broker: Broker) -> None:
     broker.publish([ANNA], BODY, key="change-1")
     broker.publish([ANNA, BEN], BODY, key="change-1")
     assert history(broker, ANNA) == [1]
     assert history(broker, BEN) == [1]
 
 
-def test_keys_of_eighty_odd_characters_are_told_apart(broker: Broker) -> None:
+def test_long_keys_that_differ_at_the_end_are_different(broker: Broker) -> None:
     for last in "ab":
         for _ in range(2):
             broker.publish([ANNA], BODY, key="é{}:*\\" + "k" * 73 + last)
@@ -290,7 +292,7 @@ def test_keys_of_eighty_odd_characters_are_told_apart(broker: Broker) -> None:
 # -- the sink ----------------------------------------------------------------------
 
 
-def test_sink_that_raises_costs_no_channel_its_event(
+def test_event_enters_every_channel_although_the_sink_raises(
     broker: Broker, ear: Ear, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(channel: str, event: object) -> None:
@@ -304,69 +306,73 @@ def test_sink_that_raises_costs_no_channel_its_event(
     assert history(broker, TABLE) == [1]
 
 
-def test_sink_hears_what_it_is_subscribed_to(broker: Broker, ear: Ear) -> None:
+def test_sink_gets_events_of_subscribed_channels_only(broker: Broker, ear: Ear) -> None:
     broker.subscribe(ANNA)
     publish(broker, ANNA, BEN, TABLE, times=2)
-    assert heard(broker, ear, ANNA) == [1, 2]
+    assert delivered(broker, ear, ANNA) == [1, 2]
     assert set(ear.events) == {ANNA, MARKER}
 
 
-def test_sink_hears_the_same_bytes_that_are_read(broker: Broker, ear: Ear) -> None:
+def test_sink_gets_the_same_bytes_as_a_reader(broker: Broker, ear: Ear) -> None:
     broker.subscribe(ANNA)
     publish(broker, ANNA, times=2)
-    heard(broker, ear, ANNA)
+    delivered(broker, ear, ANNA)
     events = broker.read(ANNA, start_of(broker, ANNA), EVERYTHING).events
     assert [event.chunk for event in ear.events[ANNA]] == [event.chunk for event in events]
 
 
-def test_everything_published_after_subscribe_returned_is_heard(broker: Broker, ear: Ear) -> None:
+def test_every_event_published_after_subscribe_returned_is_delivered(
+    broker: Broker, ear: Ear
+) -> None:
     channels = [f"main:session:{number}" for number in range(100)]
 
-    def come_and_be_told(channel: str) -> None:
+    def subscribe_and_publish(channel: str) -> None:
         broker.subscribe(channel)
         publish(broker, channel)
 
-    gevent.joinall([gevent.spawn(come_and_be_told, each) for each in channels], raise_error=True)
+    gevent.joinall(
+        [gevent.spawn(subscribe_and_publish, each) for each in channels], raise_error=True
+    )
     for channel in channels:
-        assert heard(broker, ear, channel) == [1]
+        assert delivered(broker, ear, channel) == [1]
 
 
-def test_subscribing_again_doubles_nothing(broker: Broker, ear: Ear) -> None:
+def test_repeated_subscription_delivers_no_event_twice(broker: Broker, ear: Ear) -> None:
     for _ in range(3):
         broker.subscribe(ANNA)
     publish(broker, ANNA)
-    assert heard(broker, ear, ANNA) == [1]
+    assert delivered(broker, ear, ANNA) == [1]
 
 
-def test_after_unsubscribe_nothing_more_is_heard(broker: Broker, ear: Ear) -> None:
+def test_unsubscribed_channel_is_no_longer_delivered(broker: Broker, ear: Ear) -> None:
     broker.subscribe(ANNA)
     broker.subscribe(BEN)
     broker.unsubscribe(ANNA)
     publish(broker, ANNA, BEN)
-    assert heard(broker, ear, BEN) == [1]
+    assert delivered(broker, ear, BEN) == [1]
     assert ear.offsets(ANNA) == []
 
 
-def test_unsubscribing_a_stranger_does_nothing(broker: Broker) -> None:
+def test_unsubscribing_an_unknown_channel_does_nothing(broker: Broker) -> None:
     broker.unsubscribe(ANNA)
     publish(broker, ANNA)
     assert history(broker, ANNA) == [1]
 
 
-def test_who_subscribes_again_hears_only_what_is_new(broker: Broker, ear: Ear) -> None:
+def test_new_subscription_delivers_only_later_events(broker: Broker, ear: Ear) -> None:
     broker.subscribe(ANNA)
     publish(broker, ANNA)
-    assert heard(broker, ear, ANNA) == [1]
+    assert delivered(broker, ear, ANNA) == [1]
     broker.unsubscribe(ANNA)
     publish(broker, ANNA)
     broker.subscribe(ANNA)
     ear.forget(ANNA)
     publish(broker, ANNA)
-    assert heard(broker, ear, ANNA) == [1, 3]
+    assert delivered(broker, ear, ANNA) == [1, 3]
     assert ear.resyncs == []
 
 
-def test_subscriptions_that_come_and_go_at_once_end_as_the_last_said(
+def test_last_of_many_quick_subscriptions_and_cancellations_counts(
     broker: Broker, ear: Ear
 ) -> None:
     for number in range(50):
@@ -378,12 +384,12 @@ def test_subscriptions_that_come_and_go_at_once_end_as_the_last_said(
         broker.unsubscribe(BEN)
     broker.subscribe(ANNA)
     publish(broker, ANNA, BEN)
-    assert heard(broker, ear, ANNA) == [1]
+    assert delivered(broker, ear, ANNA) == [1]
     assert ear.offsets(BEN) == []
 
 
-def test_who_reads_after_subscribing_misses_nothing(broker: Broker, ear: Ear) -> None:
-    """In what was read, in what is heard, or in both; while others publish."""
+def test_reader_that_subscribes_first_misses_no_event(broker: Broker, ear: Ear) -> None:
+    """Each event is read, delivered or both, also while others publish."""
     is_publishing = True
 
     def keep_publishing() -> None:
@@ -395,7 +401,7 @@ def test_who_reads_after_subscribing_misses_nothing(broker: Broker, ear: Ear) ->
     for _ in range(20):
         ear.events.clear()
         ear.forget(ANNA)
-        # A place of this round: the first events may have been trimmed by the last round.
+        # Each round takes a new place, because earlier events may have been trimmed.
         start = broker.tip(ANNA)
         broker.subscribe(ANNA)
         page = broker.read(ANNA, start, EVERYTHING)
@@ -408,8 +414,8 @@ def test_who_reads_after_subscribing_misses_nothing(broker: Broker, ear: Ear) ->
     publisher.join()
 
 
-def test_what_was_read_is_not_told_later(broker: Broker, ear: Ear) -> None:
-    """So that a stream that went live hears nothing it has read already."""
+def test_event_that_was_read_is_not_delivered_later(broker: Broker, ear: Ear) -> None:
+    """Otherwise a stream that goes live would get an event that it has already read."""
     is_publishing = True
 
     def keep_publishing() -> None:
@@ -429,10 +435,10 @@ def test_what_was_read_is_not_told_later(broker: Broker, ear: Ear) -> None:
     publisher.join()
 
 
-# -- what is remembered with the histories -------------------------------------------
+# -- text that is remembered with the histories ------------------------------------------
 
 
-def test_what_is_remembered_is_replaced_only_by_who_knows_it(broker: Broker) -> None:
+def test_remembered_text_is_replaced_only_when_its_former_value_is_given(broker: Broker) -> None:
     assert broker.remembered() is None
     broker.remember("first", instead_of=None)
     broker.remember("late", instead_of=None)
@@ -441,7 +447,7 @@ def test_what_is_remembered_is_replaced_only_by_who_knows_it(broker: Broker) -> 
     assert broker.remembered() == "second"
 
 
-def test_beginning_again_ends_every_history_and_resyncs_each_channel_once(
+def test_new_beginning_ends_every_history_and_resyncs_each_channel_once(
     broker: Broker, ear: Ear
 ) -> None:
     broker.subscribe(ANNA)
@@ -452,7 +458,7 @@ def test_beginning_again_ends_every_history_and_resyncs_each_channel_once(
     broker.remember("before", instead_of=None)
 
     broker.begin_again("after", instead_of="before")
-    # Another process, which has found the same.
+    # Another process has found the same.
     broker.begin_again("too late", instead_of="before")
     wait_in_loop(lambda: len(ear.resyncs) == 2)
 
@@ -466,14 +472,14 @@ def test_beginning_again_ends_every_history_and_resyncs_each_channel_once(
 # -- the deployment ----------------------------------------------------------------
 
 
-def test_broker_that_works_says_so(broker: Broker) -> None:
+def test_working_broker_reports_that_it_is_up(broker: Broker) -> None:
     status = broker.status()
     assert status.is_up
     assert status.kind == broker.kind
     assert status.detail is None
 
 
-def test_sweeping_takes_nothing_that_is_within_its_limits(broker: Broker, ear: Ear) -> None:
+def test_sweep_removes_nothing_within_the_limits(broker: Broker, ear: Ear) -> None:
     broker.subscribe(BEN)
     tip = broker.tip(BEN)
     publish(broker, ANNA, times=2)
@@ -481,17 +487,17 @@ def test_sweeping_takes_nothing_that_is_within_its_limits(broker: Broker, ear: E
     assert history(broker, ANNA) == [1, 2]
     assert broker.tip(BEN) == tip
     publish(broker, BEN)
-    assert heard(broker, ear, BEN) == [1]
+    assert delivered(broker, ear, BEN) == [1]
 
 
-def test_starting_twice_changes_nothing(broker: Broker, ear: Ear) -> None:
+def test_second_start_changes_nothing(broker: Broker, ear: Ear) -> None:
     broker.start(ear)
     broker.subscribe(ANNA)
     publish(broker, ANNA)
-    assert heard(broker, ear, ANNA) == [1]
+    assert delivered(broker, ear, ANNA) == [1]
 
 
-def test_stopped_broker_feeds_nobody_and_can_be_stopped_again(broker: Broker, ear: Ear) -> None:
+def test_stopped_broker_delivers_nothing_and_can_be_stopped_again(broker: Broker, ear: Ear) -> None:
     broker.subscribe(ANNA)
     broker.stop()
     broker.stop()

@@ -125,7 +125,7 @@ def test_failed_publication_enters_once_when_it_is_repeated(
     assert ear.offsets(ANNA) == [1]
 
 
-def test_all_callers_wait_for_a_hanging_redis_at_the_same_time_and_once(
+def test_callers_wait_for_a_hanging_redis_once_and_at_the_same_time(
     broker: RedisBroker, redis_server: RedisServer
 ) -> None:
     def expect_failure() -> None:

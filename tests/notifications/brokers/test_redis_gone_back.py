@@ -144,7 +144,7 @@ def test_process_with_an_older_generation_is_corrected_and_ends_no_epoch(
     )
 
 
-def test_replica_is_reported_and_logged_once_at_its_begin_and_once_at_its_end(
+def test_replica_is_reported_and_logged_once_when_found_and_once_when_gone(
     start_redis_broker: StartBroker,
     ear: Ear,
     redis_client: redis.Redis,

@@ -28,7 +28,7 @@ class Clock:
         return self.now
 
 
-def test_each_bearer_has_calls_per_minute_and_learns_when_the_next_minute_begins() -> None:
+def test_each_bearer_has_a_limit_per_minute_and_learns_when_the_next_minute_begins() -> None:
     clock = Clock()
     rates = Rates(RateLimits(guest_calls=3, staff_calls=5), clock)
     for _ in range(3):

@@ -127,7 +127,7 @@ def test_every_process_relays_when_the_history_is_shared(start_relay) -> None:
     wait_for(lambda: "flush" in first_floor.calls and "flush" in second_floor.calls)
 
 
-def test_failed_flush_is_repeated_and_logged_at_its_begin_and_end(
+def test_failed_flush_is_repeated_and_logged_when_it_begins_and_ends(
     start_relay, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", "notifications.outbox")
