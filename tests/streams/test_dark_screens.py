@@ -18,7 +18,7 @@ STREAMS = 2000
 # The promised figure, and the factor that a busy test machine may add.
 DARK_SECONDS, SLACK = 2.0, 2.0
 # When another instance takes the streams, a screen only waits as long as its ``closing`` event
-# says. A person does not notice that gap, and not one of a quarter of a second either.
+# says. A person does not notice a gap of a quarter of a second.
 LONGEST_WAIT_SECONDS, SEEN_SECONDS = 0.05, 0.25
 
 

@@ -120,7 +120,7 @@ def test_unreadable_file_starts_a_new_history(tmp_path: Path, content: str) -> N
 def test_history_whose_channels_have_no_venue_is_dropped_so_that_clients_resync(
     tmp_path: Path,
 ) -> None:
-    """Another release left it. No stream would ever look for the old names."""
+    """An earlier release saved it, and no stream follows channels of those names."""
     path = tmp_path / "history.json"
     old = {"epoch": "0a1b2c3d", "offset": 1, "history": [[1e9, "data: x\nid: 0a1b2c3d-1\n\n"]]}
     keys = {"session:table-7 change-0": 4e9}

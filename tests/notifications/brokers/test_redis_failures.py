@@ -300,7 +300,7 @@ def test_event_enters_no_channel_while_one_of_them_has_a_newer_generation(
         for channel in ("waiter:anna", "session:table-5")
     }
     assert generations == {"7"}
-    # ANNA's history began again, and TABLE's went on: each has the second event once.
+    # ANNA's history began again and TABLE's continued. Each has the second event once.
     assert (broker.tip(ANNA).offset, broker.tip(TABLE).offset) == (1, 2)
 
 

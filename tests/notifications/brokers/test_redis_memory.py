@@ -197,5 +197,5 @@ def test_session_uses_as_much_memory_as_the_readme_says(
     follower = cost_kb(*(partial(broker.subscribe, each) for each in quiet))
     measured = (empty, dozen, score, follower)
     for promised, kb in zip(map(float, said.groups()), measured, strict=True):
-        # The promise holds, and it is not many times what is used.
+        # A session costs no more than promised, and not much less.
         assert promised / 4 < kb <= promised, measured

@@ -102,7 +102,7 @@ def test_event_enters_all_its_channels_in_one_call_of_one_script(
         calls: int = redis_client.info("commandstats")["cmdstat_evalsha"]["calls"]
         return calls
 
-    # A probe or a report may come between now and then.
+    # A probe or a report may come in between.
     assert min(map(calls_of_one_event, range(5))) == 1
     assert {broker.tip(channel).offset for channel in channels} == {5}
 
