@@ -148,7 +148,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     )
 
     # What is served
-    services = Services(service, queries, Cursors(broker), desk)
+    services = Services(service, queries, Cursors(broker), backend.presence, desk)
     _serve(app, serving, create_blueprint(entrance, serving.health))
     _serve(app, serving, create_api_blueprint(services, idempotency, entrance))
     app.register_blueprint(create_health_blueprint(Readiness(serving), metrics))

@@ -28,7 +28,7 @@ class Cursors:
     def read(self, kind: str, thing_id: str, actor: Actor, read: Callable[[], T]) -> tuple[str, T]:
         """Return the cursor after which the channel continues, and what ``read`` returns.
 
-        ``kind`` is ``"session"`` or ``"waiter"``. Raises what ``read`` raises.
+        ``kind`` is one of the channels'. Raises what ``read`` raises.
 
         A change is announced after it is committed. Whatever the channel already holds
         was therefore committed earlier, and is in what is read next; whatever is announced
@@ -40,11 +40,15 @@ class Cursors:
         exists: a caller who tries ids must not fill the broker's memory. Every event on
         such a channel comes after this call began, so the cursor is the channel's beginning.
         """
-        owner = ActorKind.GUEST if kind == "session" else ActorKind.WAITER
-        is_foreign = actor.kind is owner and actor.id != thing_id
+        is_of_venue = kind in ("floor", "kitchen")
+        if is_of_venue:
+            is_foreign = not actor.covers(thing_id)
+        else:
+            owner = ActorKind.GUEST if kind == "session" else ActorKind.WAITER
+            is_foreign = actor.kind is owner and actor.id != thing_id
         if is_foreign or not is_identifier(thing_id):
             return "", read()  # which refuses
-        channel = channel_name(MAIN_VENUE, kind, thing_id)
+        channel = channel_name(thing_id if is_of_venue else MAIN_VENUE, kind, thing_id)
         cursor = self._known(channel)
         found = read()
         return cursor or self._first(channel), found

@@ -13,6 +13,7 @@ from api.cursors import Cursors
 from api.join_desk import JoinDesk
 from api.problem_models import Problem
 from api.resources import Resource
+from notifications.brokers.presence import Presence
 from notifications.errors import NotAllowed
 from waiter_service.actors import Actor
 from waiter_service.queries import FloorQueries
@@ -26,6 +27,7 @@ class Services:
     waiter_service: WaiterService
     queries: FloorQueries
     cursors: Cursors
+    presence: Presence
     desk: JoinDesk
 
 

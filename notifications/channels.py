@@ -29,9 +29,15 @@ def channel_name(venue_id: str, kind: str, channel_id: str) -> str:
     return f"{venue_id}:{kind}:{channel_id}"
 
 
+def split_channel(channel: str) -> tuple[str, str, str]:
+    """Return the venue, the kind and the id that ``channel_name`` joined."""
+    venue_id, kind, channel_id = channel.split(":")
+    return venue_id, kind, channel_id
+
+
 def channel_kind(channel: str) -> str:
     """Return the kind of ``channel``, such as ``session``."""
-    return channel.split(":")[1]
+    return split_channel(channel)[1]
 
 
 def session_channel(venue_id: str, session_id: str) -> str:

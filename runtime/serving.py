@@ -115,7 +115,7 @@ class Serving:
         # Before the first stream, and after the histories are restored.
         self._database_watch.start()
         self._is_started = True
-        self._presence.start(self._counts)
+        self._presence.start(self._counts, self._sse.streams.waiter_streams)
         self._metrics.start()
         self._housekeeping.start()
 

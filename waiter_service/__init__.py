@@ -46,9 +46,16 @@ from waiter_service.errors import (
     WaiterServiceError,
 )
 from waiter_service.inputs import OrderItem
-from waiter_service.queries import FloorQueries, SessionSnapshot, WaiterFloor
+from waiter_service.queries import FloorQueries
 from waiter_service.reading.analytics import Analytics, Figures
 from waiter_service.reading.lists import SessionPage, WaiterPage
+from waiter_service.reading.snapshots import (
+    KitchenOrder,
+    SessionSnapshot,
+    VenueFloor,
+    VenueKitchen,
+    WaiterFloor,
+)
 from waiter_service.rules import HouseRules
 from waiter_service.service import WaiterService
 from waiter_service.statuses import OrderStatus, RequestStatus, allowed_moves
@@ -91,6 +98,7 @@ __all__ = [
     "IdTaken",
     "IdempotencyStore",
     "IllegalTransition",
+    "KitchenOrder",
     "Missing",
     "OrderItem",
     "OrderStatus",
@@ -125,6 +133,8 @@ __all__ = [
     "UnknownWaiter",
     "ValidationError",
     "VenueAdded",
+    "VenueFloor",
+    "VenueKitchen",
     "VenueView",
     "VersionConflict",
     "WaiterAdded",

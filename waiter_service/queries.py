@@ -5,9 +5,6 @@ Nothing here changes anything; ``service.py`` does.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
-
 from sqlalchemy.orm import Session
 
 from waiter_service import inputs
@@ -21,43 +18,15 @@ from waiter_service.errors import (
     UnknownWaiter,
 )
 from waiter_service.floor.sessions import is_on_floor
-from waiter_service.reading import analytics, lists
+from waiter_service.reading import analytics, lists, venue_pages
 from waiter_service.reading.analytics import Analytics
 from waiter_service.reading.lists import SessionPage, WaiterPage
 from waiter_service.reading.snapshot_pages import floor_page, session_page
+from waiter_service.reading.snapshots import SessionSnapshot, VenueFloor, VenueKitchen, WaiterFloor
 from waiter_service.rules import DEFAULT_RULES, HouseRules
 from waiter_service.store.database import Database
 from waiter_service.store.models import OrderRow, RequestRow, SessionRow, WaiterRow
 from waiter_service.views import OrderView, RequestView, SessionView
-
-
-@dataclass(frozen=True, slots=True)
-class SessionSnapshot:
-    """A session with its requests and orders, oldest first.
-
-    Use ``taken_at`` for ages: ``request.age_seconds(snapshot.taken_at)``. ``next`` is the
-    cursor of the next page of finished ones, or ``None`` on the last page.
-    """
-
-    session: SessionView
-    requests: tuple[RequestView, ...]
-    orders: tuple[OrderView, ...]
-    taken_at: datetime
-    next: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class WaiterFloor:
-    """The sessions on a waiter's floor, by table, each with what is open in it.
-
-    A closed session stays on the floor while orders in it are unfinished.
-    """
-
-    waiter_id: str
-    waiter_name: str
-    sessions: tuple[SessionSnapshot, ...]
-    taken_at: datetime
-    next: str | None = None
 
 
 class FloorQueries:
@@ -202,6 +171,63 @@ class FloorQueries:
                 taken_at=now,
                 next=following,
             )
+
+    def venue_floor(
+        self,
+        venue_id: str,
+        *,
+        actor: Actor = SYSTEM,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> VenueFloor:
+        """Return all sessions on the floor of a venue, and who works there; for managers.
+
+        ``limit`` counts sessions, 100 by default. For the next page, pass ``next`` as
+        ``cursor``; it may continue the same session.
+
+        Raises:
+            UnknownVenue, NotPermitted: the venue does not exist, or is not the actor's.
+            ValidationError: ``limit`` is not from 1 to 500, or ``cursor`` is not from such a page.
+        """
+        with self._database.reading() as orm:
+            venue = venue_pages.venue_for(orm, venue_id, actor, venue_pages.FLOOR_READERS)
+            now = self._clock()
+            which = (SessionRow.venue_id == venue.id) & is_on_floor(self._rules)
+            parts, following = floor_page(orm, which, limit, cursor)
+            return VenueFloor(
+                venue=venue,
+                sessions=tuple(
+                    SessionSnapshot(SessionView.of(row), page.requests, page.orders, now)
+                    for row, page in parts
+                ),
+                waiters=venue_pages.present(orm, venue.id, {row.waiter_id for row, _ in parts}),
+                taken_at=now,
+                next=following,
+            )
+
+    def venue_kitchen(
+        self,
+        venue_id: str,
+        *,
+        actor: Actor = SYSTEM,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> VenueKitchen:
+        """Return the orders of a venue from New to Complete, oldest first.
+
+        For the kitchen and for managers. ``limit`` counts orders, 200 by default. For the
+        next page, pass ``next`` as ``cursor``.
+
+        Raises:
+            UnknownVenue, NotPermitted: the venue does not exist, or is not the actor's.
+            ValidationError: ``limit`` is not from 1 to 500, or ``cursor`` is not from such a page.
+        """
+        with self._database.reading() as orm:
+            venue = venue_pages.venue_for(orm, venue_id, actor, venue_pages.KITCHEN_READERS)
+            now = self._clock()
+            which = (SessionRow.venue_id == venue.id) & is_on_floor(self._rules)
+            orders, following = venue_pages.kitchen_page(orm, which, limit, cursor)
+            return VenueKitchen(venue=venue, orders=orders, taken_at=now, next=following)
 
     def session_analytics(self, session_id: str, *, actor: Actor = SYSTEM) -> Analytics:
         """Return the figures of one session.

@@ -26,6 +26,7 @@ TAGS: Mapping[str, str] = {
     "requests": "What guests have asked for, and its status.",
     "orders": "What guests have ordered, and its status.",
     "waiters": "The waiters, and each waiter's tables, figures and transfers.",
+    "venues": "The restaurants of the deployment, their floors and kitchens.",
     "joining": "How guests join their table with its code.",
 }
 

@@ -7,20 +7,33 @@ presence decides only about figures and about how streams are closed.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from typing import Protocol
 
 Counts = Mapping[str, int]
 """Figures by name; those of several processes are added up."""
+
+
+class WaiterCounts(Protocol):
+    """How many streams each waiter has in this process. Never switches greenlets."""
+
+    def of_venue(self, venue_id: str) -> Counts: ...
+
+    @property
+    def venues(self) -> Collection[str]: ...
+
+    def take_changed(self) -> set[str]: ...
 
 
 class Presence(ABC):
     """What this process tells the other processes of its deployment, and hears from them."""
 
     @abstractmethod
-    def start(self, counts: Callable[[], Counts]) -> None:
+    def start(self, counts: Callable[[], Counts], waiters: WaiterCounts | None = None) -> None:
         """Begin to tell the others what ``counts`` returns, about every second. Idempotent.
 
-        ``counts`` must be quick and must not switch greenlets.
+        ``counts`` must be quick and must not switch greenlets. ``waiters`` is told too, when
+        it changes.
         """
 
     @abstractmethod
@@ -33,6 +46,15 @@ class Presence(ABC):
 
         This process's part is as of now, that of the others up to two seconds old. While
         they cannot be asked, it is what they said last.
+        """
+
+    @abstractmethod
+    def waiter_streams(self, venue_id: str) -> Counts:
+        """Return how many streams each waiter of a venue has, in all living processes.
+
+        Without those who have none. This process's part is as of now, that of the others a
+        second or two old; a process that died is counted for up to a minute more. While the
+        others cannot be asked, it is this process's part alone. May switch greenlets.
         """
 
     @abstractmethod
@@ -52,10 +74,11 @@ class OnlyProcess(Presence):
 
     def __init__(self) -> None:
         self._counts: Callable[[], Counts] = dict
+        self._waiters: WaiterCounts | None = None
 
-    def start(self, counts: Callable[[], Counts]) -> None:
-        """Take ``counts`` for the whole deployment's."""
-        self._counts = counts
+    def start(self, counts: Callable[[], Counts], waiters: WaiterCounts | None = None) -> None:
+        """Take ``counts`` and ``waiters`` for the whole deployment's."""
+        self._counts, self._waiters = counts, waiters
 
     def stop(self) -> None:
         """Do nothing: no other process counts this one."""
@@ -63,6 +86,10 @@ class OnlyProcess(Presence):
     def total(self) -> Counts:
         """Return this process's own counts."""
         return self._counts()
+
+    def waiter_streams(self, venue_id: str) -> Counts:
+        """Return this process's own counts."""
+        return self._waiters.of_venue(venue_id) if self._waiters else {}
 
     def announce_end(self) -> None:
         """Do nothing: no other process listens."""

@@ -29,6 +29,10 @@ class RedisKeys:
         """Return the pub/sub channel that one process alone hears."""
         return f"{self.prefix}inbox:{process}"
 
+    def waiter_streams(self, venue_id: str) -> str:
+        """Return the key under which the processes report the streams of a venue's waiters."""
+        return f"{self.prefix}{{{venue_id}}}:waiter-streams"
+
     def history(self, channel: str) -> tuple[str, str, str]:
         """Return the keys of ``channel``'s meta, log and seen."""
         stem = self._stem(channel)

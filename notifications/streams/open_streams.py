@@ -11,6 +11,7 @@ from notifications.channels import KINDS, channel_kind
 from notifications.streams.admission import Admission
 from notifications.streams.stats import StreamStats
 from notifications.streams.stream import CloseReason, Stream
+from notifications.streams.waiter_streams import WaiterStreams
 
 log = logging.getLogger("notifications.streams")
 
@@ -39,6 +40,7 @@ class OpenStreams:
         self._by_last_minute: dict[int, set[Stream]] = {}
         self._groups: list[set[Stream]] = [set() for _ in range(max(1, groups))]
         self._counts = dict.fromkeys(KINDS, 0)
+        self.waiter_streams = WaiterStreams()
 
     # -- finding streams --------------------------------------------------------
 
@@ -88,6 +90,7 @@ class OpenStreams:
         self._by_last_minute.setdefault(_last_minute(stream.expires_at), set()).add(stream)
         self._group_of(stream).add(stream)
         self._counts[channel_kind(stream.channel)] += 1
+        self.waiter_streams.opened(stream.channel)
 
     def discard(self, stream: Stream) -> None:
         """Forget a stream that could not be opened. Does nothing if it was closed first."""
@@ -124,6 +127,7 @@ class OpenStreams:
         self._admission.leave(stream.principal.key)
         self._group_of(stream).remove(stream)
         self._counts[channel_kind(stream.channel)] -= 1
+        self.waiter_streams.closed(stream.channel)
         minute = _last_minute(stream.expires_at)
         self._by_last_minute[minute].remove(stream)
         if not self._by_last_minute[minute]:

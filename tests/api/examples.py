@@ -4,6 +4,7 @@
 OWN = {
     "sessionId": "table-7",
     "waiterId": "anna",
+    "venueId": "main",
     "requestId": "req-1",
     "orderId": "ord-1",
     "jti": "1234",
@@ -13,6 +14,7 @@ OWN = {
 FOREIGN = {
     "sessionId": "table-9",
     "waiterId": "ben",
+    "venueId": "harbour",
     "requestId": "req-9",
     "orderId": "ord-9",
     "jti": "1234",

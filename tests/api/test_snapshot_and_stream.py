@@ -15,6 +15,7 @@ from notifications.access import auth
 from notifications.access.auth import Authenticator
 from notifications.access.token_keys import TokenKeys
 from notifications.brokers.memory.broker import MemoryBroker
+from notifications.brokers.presence import OnlyProcess
 from notifications.entrance import problems
 from notifications.entrance.entrance import StreamEntrance
 from notifications.entrance.rates import RateLimits, Rates
@@ -43,7 +44,7 @@ def bare_caller(service, queries, broker, role, subject):
     rates = Rates(RateLimits.none())
     desk = JoinDesk(JoinCodes(database, ["a key"]), Revocations(database), rates)
     entrance = StreamEntrance(SseService(broker), Authenticator(KEYS))
-    services = Services(service, queries, Cursors(broker), desk)
+    services = Services(service, queries, Cursors(broker), OnlyProcess(), desk)
     bare.register_blueprint(create_blueprint(services, IdempotencyStore(database), entrance))
     return Caller.who_is(bare, role, subject)
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import gevent
 
 from notifications.background import Background
-from notifications.brokers.presence import Counts, Presence
+from notifications.brokers.presence import Counts, Presence, WaiterCounts
 from notifications.errors import BrokerUnavailable
 from notifications.redis.connection import TIMEOUT_SECONDS
 from notifications.redis.keys import RedisKeys
@@ -28,6 +28,11 @@ REPORT_SECONDS = 5.0
 
 #: Seconds for which what the others said is not asked again, however many want it.
 CACHE_SECONDS = 1.0
+
+#: Seconds between two reports of the waiters of a venue whose streams do not change, and
+#: seconds for which such a report holds.
+WAITERS_INTERVAL_SECONDS = 20.0
+WAITERS_SECONDS = 60.0
 
 #: Seconds within which workers that are told to stop together have all said so.
 SETTLE_SECONDS = 0.2
@@ -48,24 +53,28 @@ class RedisPresence(Presence):
         self._keys = keys
         self._process = secrets.token_hex(6)
         self._counts: Callable[[], Counts] = dict
+        self._waiters: WaiterCounts | None = None
+        self._waiters_due_at = float("-inf")
         self._is_ending = False
         self._background = Background(self._run, stop_seconds=TIMEOUT_SECONDS)
         self._others: Counter[str] = Counter()
         self._asked_at = float("-inf")
 
-    def start(self, counts: Callable[[], Counts]) -> None:
-        """Begin to report what ``counts`` returns. Idempotent."""
-        self._counts = counts
+    def start(self, counts: Callable[[], Counts], waiters: WaiterCounts | None = None) -> None:
+        """Begin to report what ``counts`` returns, and the streams of waiters. Idempotent."""
+        self._counts, self._waiters = counts, waiters
         self._background.start()
 
     def stop(self) -> None:
         """Withdraw the report, so that other processes stop counting this one. Idempotent."""
         if self._background.is_running:
             self._background.stop()
+            venues = self._waiters.venues if self._waiters else ()
+            reports = [self._keys.reports, *map(self._keys.waiter_streams, venues)]
             try:
-                self._link.call(Call(WITHDRAW, [self._keys.reports], [self._process]))
+                self._link.call(*(Call(WITHDRAW, [key], [self._process]) for key in reports))
             except BrokerUnavailable:
-                log.debug("the report could not be withdrawn; it expires")
+                log.debug("the reports could not be withdrawn; they expire")
 
     def total(self) -> Counts:
         """Return the sum over all living processes: one round trip a second at most."""
@@ -75,6 +84,17 @@ class RedisPresence(Presence):
             self._others = self._ask_for_others()
         total = Counter(self._counts())
         total.update(self._others)
+        return total
+
+    def waiter_streams(self, venue_id: str) -> Counts:
+        """Return the sum of what this process counts and the others reported: one round trip."""
+        total = Counter(self._waiters.of_venue(venue_id) if self._waiters else {})
+        try:
+            reports = self._reports(self._keys.waiter_streams(venue_id))
+        except BrokerUnavailable:
+            return total
+        for report in reports:
+            total.update(report)
         return total
 
     def announce_end(self) -> None:
@@ -89,13 +109,13 @@ class RedisPresence(Presence):
         """
         gevent.sleep(SETTLE_SECONDS)
         try:
-            return any(_ENDING not in report for report in self._reports())
+            return any(_ENDING not in report for report in self._reports(self._keys.reports))
         except BrokerUnavailable:
             return False
 
     def _ask_for_others(self) -> Counter[str]:
         try:
-            reports = self._reports()
+            reports = self._reports(self._keys.reports)
         except BrokerUnavailable:
             return self._others
         total: Counter[str] = Counter()
@@ -104,9 +124,9 @@ class RedisPresence(Presence):
             total.update(report)
         return total
 
-    def _reports(self) -> list[dict[str, int]]:
-        """Return what the other living processes said. Raises: BrokerUnavailable."""
-        call = Call(REPORTS, [self._keys.reports], [self._process])
+    def _reports(self, key: str) -> list[dict[str, int]]:
+        """Return what the other living processes said under ``key``. Raises: BrokerUnavailable."""
+        call = Call(REPORTS, [key], [self._process])
         (reports,) = self._link.call(call)
         return [json.loads(report) for report in reports]
 
@@ -118,6 +138,28 @@ class RedisPresence(Presence):
             said = json.dumps({**counts, _ENDING: 1} if self._is_ending else counts)
             try:
                 self._link.call(Call(REPORT, [self._keys.reports], [self._process, said, hold_ms]))
+                self._report_waiters()
             except BrokerUnavailable:
                 log.debug("the streams of this process could not be reported")
+                # All of them once Redis answers again.
+                self._waiters_due_at = float("-inf")
             goes_on = self._background.wait(INTERVAL_SECONDS)
+
+    def _report_waiters(self) -> None:
+        """Report the venues in which waiters came or went, and now and then all venues."""
+        if self._waiters is None:
+            return
+        venues = self._waiters.take_changed()
+        if time.monotonic() >= self._waiters_due_at:
+            self._waiters_due_at = time.monotonic() + WAITERS_INTERVAL_SECONDS
+            venues.update(self._waiters.venues)
+        hold_ms = round(WAITERS_SECONDS * 1000)
+        calls = []
+        for venue_id in venues:
+            key = self._keys.waiter_streams(venue_id)
+            if said := self._waiters.of_venue(venue_id):
+                calls.append(Call(REPORT, [key], [self._process, json.dumps(said), hold_ms]))
+            else:
+                calls.append(Call(WITHDRAW, [key], [self._process]))
+        if calls:
+            self._link.call(*calls)

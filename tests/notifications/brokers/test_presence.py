@@ -12,6 +12,7 @@ from notifications.brokers.base import Broker
 from notifications.brokers.presence import Presence
 from notifications.brokers.redis import presence as redis_presence
 from notifications.brokers.redis.broker import RedisBroker
+from notifications.streams.waiter_streams import WaiterStreams
 from tests.support.ear import Ear
 from tests.support.publisher import Publisher
 from tests.support.redis_server import RedisServer
@@ -108,3 +109,41 @@ def test_process_that_died_is_no_longer_counted(
         wait_in_loop(lambda: presence.total() == {"session": 1})
         process.kill()
         wait_in_loop(lambda: presence.total() == {}, timeout=redis_presence.REPORT_SECONDS + 5)
+
+
+def follow(*channels: str) -> WaiterStreams:
+    """Return the counts of streams that are open on ``channels``."""
+    streams = WaiterStreams()
+    for channel in channels:
+        streams.opened(channel)
+    return streams
+
+
+def test_own_waiters_are_counted_by_venue(broker: Broker, start_presence: StartPresence) -> None:
+    presence = start_presence(broker)
+    streams = follow("main:waiter:anna", "main:waiter:anna", "hill:waiter:hal", "main:floor:main")
+    presence.start(dict, streams)
+    assert presence.waiter_streams("main") == {"anna": 2}
+    assert presence.waiter_streams("hill") == {"hal": 1}
+    streams.closed("main:waiter:anna")
+    streams.closed("hill:waiter:hal")
+    assert presence.waiter_streams("main") == {"anna": 1}
+    assert presence.waiter_streams("hill") == {}
+
+
+@pytest.mark.redis
+@pytest.mark.usefixtures("quick_reports")
+def test_waiters_of_all_processes_are_summed_until_they_leave(
+    start_redis_broker: StartBroker, start_presence: StartPresence
+) -> None:
+    here, there = follow("main:waiter:anna"), follow("main:waiter:anna", "main:waiter:ben")
+    presences = [start_presence(start_redis_broker(Ear())) for _ in range(2)]
+    for presence, streams in zip(presences, (here, there), strict=True):
+        presence.start(dict, streams)
+    observer = presences[0]
+    wait_in_loop(lambda: observer.waiter_streams("main") == {"anna": 2, "ben": 1})
+    assert observer.waiter_streams("hill") == {}
+    there.closed("main:waiter:ben")
+    wait_in_loop(lambda: observer.waiter_streams("main") == {"anna": 2})
+    presences[1].stop()
+    assert observer.waiter_streams("main") == {"anna": 1}
