@@ -1,4 +1,4 @@
-"""The application in this process, and those who call its API."""
+"""The application in this process, and callers of its API."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.service_server import SECRET
 
 
 def open_app(directory: Path, database_url: str, **settings: object) -> Flask:
-    """Return the whole application; ``close_app`` it in the end."""
+    """Return the whole application. Call ``close_app`` at the end."""
     return create_app(
         {
             "INSTANCE_DIR": str(directory),
@@ -34,7 +34,7 @@ def close_app(app: Flask) -> None:
 
 
 class Caller:
-    """Somebody with a token, or nobody, who calls the API."""
+    """A caller of the API, with or without a token."""
 
     def __init__(self, app: Flask, token: str | None) -> None:
         self._client = app.test_client(use_cookies=False)
@@ -42,13 +42,13 @@ class Caller:
 
     @classmethod
     def who_is(cls, app: Flask, role: str, subject: str, **claims: Any) -> Caller:
-        """Return the bearer of a fresh token."""
+        """Return a caller with a new token."""
         with app.app_context():
             return cls(app, create_token(Role(role), subject, lifetime_seconds=60, claims=claims))
 
     def call(self, method: str, path: str, **options: Any) -> TestResponse:
         """Send a request; ``options`` are those of werkzeug's test client."""
-        # One id for all: answers that must look alike are then the same to the byte.
+        # The same id in all: answers that must look the same are then equal byte for byte.
         headers = {"X-Request-ID": "a-test", **(options.pop("headers", None) or {})}
         if self.token is not None:
             headers["Authorization"] = f"Bearer {self.token}"

@@ -16,7 +16,7 @@ from waiter_service import WaiterService
 
 @pytest.fixture
 def app(tmp_path: Path, seeded_sqlite: Path) -> Iterator[Flask]:
-    """The whole application: anna holds tables 5 and 7, ben table 9; req-1 and ord-1 at 7."""
+    """The whole application: anna has tables 5 and 7, ben table 9; req-1 and ord-1 at 7."""
     app = open_app(tmp_path, copy_sqlite(seeded_sqlite, tmp_path))
     yield app
     close_app(app)
@@ -24,7 +24,7 @@ def app(tmp_path: Path, seeded_sqlite: Path) -> Iterator[Flask]:
 
 @pytest.fixture
 def service(app: Flask) -> WaiterService:
-    """The waiter service behind the API, for what a test needs to have happened."""
+    """The waiter service behind the API, to prepare what a test needs."""
     service: WaiterService = app.extensions["waiter_service"]
     return service
 
@@ -36,8 +36,8 @@ def caller(app: Flask) -> Callable[..., Caller]:
 
 
 @pytest.fixture
-def nobody(app: Flask) -> Caller:
-    """Somebody without a token."""
+def anonymous(app: Flask) -> Caller:
+    """A caller without a token."""
     return Caller(app, None)
 
 

@@ -1,4 +1,4 @@
-"""An example of what each operation needs: ids in its path, and a body."""
+"""Examples for each operation: the ids in its path, and a body."""
 
 #: Anna's, at table 7.
 OWN = {
@@ -10,7 +10,7 @@ OWN = {
     "jti": "1234",
 }
 
-#: Ben's, at table 9, where ``neighbours`` in test_access.py puts a request and an order.
+#: Ben's, at table 9, where ``table_nine`` in test_access.py puts a request and an order.
 FOREIGN = {
     "sessionId": "table-9",
     "waiterId": "ben",
@@ -20,7 +20,7 @@ FOREIGN = {
     "jti": "1234",
 }
 
-#: Nobody's: they do not exist.
+#: Ids of nothing.
 UNKNOWN = dict.fromkeys(FOREIGN, "nowhere")
 
 #: By the operation's name.

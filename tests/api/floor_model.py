@@ -1,13 +1,13 @@
-"""The rules of the floor once more, in dictionaries, from the contract and not from the code.
+"""A model of the floor's rules in dictionaries, written from the contract, not from the code.
 
-Each method says how the API must answer, and then behaves as if it had.
+Each method returns how the API must answer, and updates the model accordingly.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-# From a status: what staff may set, what guests may set, what managers may set besides.
+# For each status: what staff may set, what guests may set, what only managers may set.
 REQUEST_MOVES = {
     "New": ("Acknowledged InProgress Completed OnHold Cancelled", "Cancelled", ""),
     "Acknowledged": ("InProgress Completed OnHold Cancelled New", "Cancelled", ""),
@@ -27,12 +27,12 @@ ORDER_MOVES = {
     "Cancelled": ("", "", ""),
     "Rejected": ("", "", ""),
 }
-# A guest who waits for it has no reason to ask again.
+# A guest who waits for such a request has no reason to make it again.
 WAITED_FOR = {"New", "Acknowledged", "InProgress", "OnHold"}
 TO_BE_SERVED = {"New", "Acknowledged", "InProgress", "Complete"}
-# Each of them to be served.
+# Orders that still have to be served.
 MAX_ORDERS = 100
-# What a floor still shows.
+# What a floor shows.
 ON_THE_FLOOR = {"requests": {*WAITED_FOR, "Completed"}}
 ON_THE_FLOOR["orders"] = {"New", "Acknowledged", "InProgress", "Complete", "Delivered"}
 
@@ -69,7 +69,7 @@ class Ticket:
 
 @dataclass
 class FloorModel:
-    """What there is, and what would be answered."""
+    """The state of the floor, and the answers that it requires."""
 
     waiters: tuple[str, ...]
     sessions: dict[str, Sitting] = field(default_factory=dict)
@@ -103,7 +103,7 @@ class FloorModel:
         return 201
 
     def left(self, session_id: str) -> set[str]:
-        """Return the orders that somebody still has to serve."""
+        """Return the orders that still have to be served."""
         return {
             id_
             for id_, ticket in self.tickets.items()
@@ -140,7 +140,7 @@ class FloorModel:
         return 200
 
     def ask(self, who: Who, session_id: str, kind: str) -> tuple[int, str | None]:
-        """Return the status, and which open request is answered instead of a new one."""
+        """Return the HTTP status, and the open request that is returned instead of a new one."""
         if not self.is_theirs(who, session_id):
             return 404, None
         if not self.sessions[session_id].is_open:
@@ -177,7 +177,7 @@ class FloorModel:
     def transfer(
         self, who: Who, giver: str, taker: str, session_ids: list[str] | None
     ) -> tuple[int, set[str]]:
-        """Return the status, and what has moved."""
+        """Return the HTTP status, and the sessions that were transferred."""
         if who.role == "guest":
             return 403, set()
         if (who.role == "waiter" and who.id != giver) or not {giver, taker} <= {*self.waiters}:
@@ -205,5 +205,5 @@ class FloorModel:
             return False
         if session.waiter == giver and self.is_on_floor(session_id):
             return True
-        # Repeating a finished transfer is no offence, and does nothing.
+        # Repeating a finished transfer is allowed, and does nothing.
         return session.waiter == taker and session.came_from == giver

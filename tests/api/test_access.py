@@ -1,4 +1,4 @@
-"""Who may call, and what the others learn: nothing."""
+"""Callers without access are refused and learn nothing."""
 
 import json
 import time
@@ -22,15 +22,15 @@ def call(caller, operation, ids):
 
 
 @pytest.fixture
-def neighbours(service):
-    """What is at ben's table 9."""
+def table_nine(service):
+    """The ids of a request and an order at ben's table 9."""
     service.create_request("table-9", "water", request_id="req-9")
     service.place_order("table-9", [{"name": "Tea", "quantity": 1}], order_id="ord-9")
 
 
 @pytest.mark.parametrize("operation", FOR_BEARERS, ids=lambda each: each.name)
-def test_nothing_is_done_without_a_token(nobody, operation):
-    answer = call(nobody, operation, UNKNOWN)
+def test_nothing_is_done_without_a_token(anonymous, operation):
+    answer = call(anonymous, operation, UNKNOWN)
 
     assert (answer.status_code, answer.content_type) == (401, PROBLEM)
     assert answer.headers["WWW-Authenticate"] == "Bearer"
@@ -40,8 +40,8 @@ def test_nothing_is_done_without_a_token(nobody, operation):
     "header",
     ["", "Bearer", "Bearer ", "Basic YTpi", "Bearer nonsense", "Bearer a.b.c", "Bearer \xff"],
 )
-def test_what_is_no_token_is_401(nobody, header):
-    answer = nobody.get("/api/sessions/table-7", headers={"Authorization": header})
+def test_an_invalid_authorization_header_is_401(anonymous, header):
+    answer = anonymous.get("/api/sessions/table-7", headers={"Authorization": header})
     assert (answer.status_code, answer.content_type) == (401, PROBLEM)
 
 
@@ -75,14 +75,14 @@ def signed(key=SECRET, algorithm="HS256", **claims):
         "blanks",
     ],
 )
-def test_a_token_that_is_not_good_is_401(nobody, token):
-    answer = nobody.get("/api/waiters/anna/floor", headers={"Authorization": f"Bearer {token}"})
+def test_an_invalid_token_is_401(anonymous, token):
+    answer = anonymous.get("/api/waiters/anna/floor", headers={"Authorization": f"Bearer {token}"})
     assert (answer.status_code, answer.content_type) == (401, PROBLEM)
     assert token not in answer.text
 
 
-def test_a_token_in_the_query_is_no_token(nobody, anna):
-    assert nobody.get(f"/api/waiters/anna/floor?token={anna.token}").status_code == 401
+def test_a_token_in_the_query_is_ignored(anonymous, anna):
+    assert anonymous.get(f"/api/waiters/anna/floor?token={anna.token}").status_code == 401
 
 
 @pytest.mark.parametrize("operation", FOR_BEARERS, ids=lambda each: each.name)
@@ -91,9 +91,9 @@ def test_a_stream_token_opens_streams_and_nothing_else(caller, operation):
     assert (answer.status_code, answer.content_type) == (403, PROBLEM)
 
 
-def test_a_revoked_token_is_good_for_nothing(app, anna):
+def test_a_revoked_token_is_refused_everywhere(app, anna):
     def status():
-        gevent.sleep(0.02)  # in which the process looks for what was revoked
+        gevent.sleep(0.02)  # in which the process reads the revocations
         return anna.get("/api/waiters/anna/floor").status_code
 
     assert status() == 200
@@ -103,7 +103,9 @@ def test_a_revoked_token_is_good_for_nothing(app, anna):
 
 
 @pytest.mark.parametrize("operation", STAFF_ONLY, ids=lambda each: each.name)
-def test_guests_are_refused_what_is_the_staffs_whatever_exists(guest, operation, neighbours):
+def test_guests_get_the_same_refusal_for_staff_operations_whether_the_id_exists_or_not(
+    guest, operation, table_nine
+):
     answers = [call(guest, operation, ids) for ids in (OWN, FOREIGN, UNKNOWN)]
 
     assert {answer.status_code for answer in answers} == {403}
@@ -114,7 +116,7 @@ def test_guests_are_refused_what_is_the_staffs_whatever_exists(guest, operation,
 @pytest.mark.parametrize(
     "operation", [each for each in OPERATIONS if "{" in each.path], ids=lambda each: each.name
 )
-def test_what_is_not_ones_own_looks_like_what_is_not_there(request, role, operation, neighbours):
+def test_foreign_things_look_like_unknown_ones(request, role, operation, table_nine):
     caller = request.getfixturevalue(role)
     foreign, unknown = call(caller, operation, FOREIGN), call(caller, operation, UNKNOWN)
 
@@ -143,7 +145,7 @@ def test_a_waiter_opens_tables_for_nobody_else(anna):
 @pytest.mark.parametrize(
     "strange", ["x" * 5000, "a b", "%00", "%0d%0a", "%ed%a0%80", "%ff", "%e2%80%a8", "..", "'--"]
 )
-def test_strange_ids_name_nothing(manager, path, strange):
+def test_strange_ids_are_not_found(manager, path, strange):
     answer = manager.get(path.format(strange))
     assert (answer.status_code, answer.content_type) == (404, PROBLEM)
     json.loads(answer.data)

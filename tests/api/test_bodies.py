@@ -1,4 +1,4 @@
-"""What is sent: understood exactly, or refused by name."""
+"""A body is either read exactly or refused by the name of its field."""
 
 import io
 
@@ -80,7 +80,7 @@ def test_a_wrong_body_is_refused_by_field(guest, path, body, wrong):
         ),
     ],
 )
-def test_a_wrong_body_of_the_staffs_is_refused_by_field(anna, path, body, wrong):
+def test_a_wrong_body_of_a_staff_operation_is_refused_by_field(anna, path, body, wrong):
     method = "PATCH" if path == MOVE else "POST"
     assert fields(anna.call(method, path, json=body)) == wrong
 
@@ -104,20 +104,20 @@ def test_a_wrong_body_of_the_staffs_is_refused_by_field(anna, path, body, wrong)
     ],
     ids=range(13),
 )
-def test_what_is_no_json_is_400(guest, raw):
+def test_a_body_that_is_not_json_is_400(guest, raw):
     answer = send(guest, raw)
     assert (answer.status_code, answer.content_type) == (400, "application/problem+json")
 
 
 @pytest.mark.parametrize("raw", [b'{"kind":NaN}', b'{"kind":1e999}', b'{"kind":-0}'])
-def test_numbers_nobody_expects_are_422(guest, raw):
+def test_unusual_numbers_are_422(guest, raw):
     assert fields(send(guest, raw)) == ["kind"]
 
 
 @pytest.mark.parametrize(
     "content_type", [None, "text/plain", "application/x-www-form-urlencoded", "multipart/form-data"]
 )
-def test_what_is_not_said_to_be_json_is_415(guest, content_type):
+def test_another_content_type_than_json_is_415(guest, content_type):
     answer = send(guest, b'{"kind":"water"}', content_type=content_type)
     assert (answer.status_code, answer.content_type) == (415, "application/problem+json")
 
@@ -125,17 +125,17 @@ def test_what_is_not_said_to_be_json_is_415(guest, content_type):
 @pytest.mark.parametrize(
     "content_type", ["application/json; charset=utf-8", "APPLICATION/JSON", "application/x+json"]
 )
-def test_json_by_any_of_its_names_is_understood(guest, content_type):
+def test_every_content_type_of_json_is_accepted(guest, content_type):
     assert send(guest, b'{"kind":"bill"}', content_type=content_type).status_code == 201
 
 
-def test_more_than_any_order_needs_is_413(guest):
+def test_a_body_above_the_limit_is_413(guest):
     answer = send(guest, b'{"kind":"water","note":"' + b"x" * 70_000 + b'"}')
     assert (answer.status_code, answer.content_type) == (413, "application/problem+json")
 
 
 @pytest.mark.parametrize(("size", "status"), [(100, 201), (70_000, 413)])
-def test_the_limit_holds_for_bodies_that_come_in_chunks(guest, size, status):
+def test_the_limit_also_applies_to_chunked_bodies(guest, size, status):
     answer = guest.post(
         REQUESTS,
         input_stream=io.BytesIO(b'{"kind":"bill"}'.ljust(size)),
@@ -145,13 +145,13 @@ def test_the_limit_holds_for_bodies_that_come_in_chunks(guest, size, status):
     assert answer.status_code == status
 
 
-def test_a_body_wrong_in_a_thousand_places_gets_a_short_answer(guest):
+def test_a_body_with_a_thousand_errors_gets_a_short_answer(guest):
     answer = guest.post(REQUESTS, {f"field{n}": n for n in range(3000)})
     assert len(fields(answer)) == 20
     assert len(answer.data) < 5_000
 
 
-def test_text_that_only_looks_dangerous_comes_back_as_it_went(guest):
+def test_text_that_looks_dangerous_is_kept_unchanged(guest):
     text = "\u2028 \U0001f35d <script> ' -- \ufeff שלום\n\tend"
     made = guest.post(REQUESTS, {"kind": "other", "note": text})
 
@@ -161,7 +161,7 @@ def test_text_that_only_looks_dangerous_comes_back_as_it_went(guest):
     assert guest.get("/api/sessions/table-7").json["requests"][1]["note"] == text
 
 
-def test_a_whole_number_is_one_however_it_is_spelled(guest):
+def test_every_spelling_of_a_whole_number_is_accepted(guest):
     raw = b'{"items":[{"name":"Tea","quantity":2.0},{"name":"Cake","quantity":1e1}]}'
     assert send(guest, raw, path=ORDERS).json["itemCount"] == 12
 
@@ -175,6 +175,6 @@ def test_closing_needs_no_body(anna):
     ("method", "path", "status"),
     [("DELETE", "/api/sessions/table-7", 405), ("GET", "/api/nowhere", 404)],
 )
-def test_even_what_no_operation_answers_is_a_problem_document(guest, method, path, status):
+def test_errors_outside_of_operations_are_problem_documents_too(guest, method, path, status):
     answer = guest.call(method, path)
     assert (answer.status_code, answer.content_type) == (status, "application/problem+json")

@@ -1,4 +1,4 @@
-"""When something behind the API is away."""
+"""Calls while the database is unavailable."""
 
 import pytest
 
@@ -12,12 +12,12 @@ import pytest
         ("POST", "/api/sessions/table-7/requests", {"kind": "bill"}),
     ],
 )
-def test_without_its_database_it_says_when_to_come_back(anna, service, method, path, body):
+def test_an_answer_without_the_database_says_when_to_try_again(anna, service, method, path, body):
     assert anna.get("/api/waiters/anna/floor").status_code == 200
     service.database.dispose()
     path_on_disk = service.database.sqlite_path
     path_on_disk.unlink()
-    path_on_disk.mkdir()  # no file can be opened there any more
+    path_on_disk.mkdir()  # no file can be opened there
 
     answer = anna.call(method, path, json=body)
 

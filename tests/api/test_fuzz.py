@@ -1,4 +1,4 @@
-"""Whatever is sent: no 500, and no answer that the document does not promise."""
+"""No input causes a 500 or an answer that the document does not describe."""
 
 import json
 
@@ -26,7 +26,8 @@ def app(tmp_path, seeded_sqlite):
     close_app(app)
 
 
-# It reads answers to their end, and a stream has none; werkzeug's client leaves files open.
+# Schemathesis reads answers to their end, and a stream has none. werkzeug's client leaves files
+# open.
 STREAMS = r"^/sse/(session|waiter)/"
 FILES = r"^/sse/static/"
 
@@ -43,7 +44,7 @@ real_ids = schema_with(
 )
 
 
-# What is refused for a reason that no schema knows: managers must say for whom they open
+# Refusals that no schema can describe: managers must name the waiter for whom they open
 # a table, force needs a reason, a cursor must come from an answer, a stream must be the caller's.
 BEYOND_THE_SCHEMA = (
     "/api/sessions",
@@ -56,7 +57,7 @@ BEYOND_THE_SCHEMA = (
 
 
 def check(case, app, caller):
-    # Loaded from a dict, since the application is a fixture's; served by WSGI all the same.
+    # Loaded from a dict, because the application comes from a fixture. It is called through WSGI.
     case.operation.schema.app = app
     unfit = [schemathesis.checks.CHECKS.get_one("positive_data_acceptance")]
     is_beyond = case.operation.path in BEYOND_THE_SCHEMA
@@ -69,17 +70,17 @@ def check(case, app, caller):
 
 @real_ids.parametrize()
 @FEW
-def test_a_manager_gets_no_answer_but_those_documented(case, app, manager):
+def test_a_manager_gets_only_documented_answers(case, app, manager):
     check(case, app, manager)
 
 
 @real_ids.parametrize()
 @FEW
-def test_a_guest_gets_no_answer_but_those_documented(case, app, guest):
+def test_a_guest_gets_only_documented_answers(case, app, guest):
     check(case, app, guest)
 
 
 @any_ids.parametrize()
 @FEW
-def test_strange_ids_get_no_answer_but_those_documented(case, app, anna):
+def test_strange_ids_get_only_documented_answers(case, app, anna):
     check(case, app, anna)

@@ -1,4 +1,4 @@
-"""Guests get to a table by its code, each with a token of their own."""
+"""Guests join a table by its code, each with their own token."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ CODE = re.compile(r"[0-9A-HJKMNP-TV-Z]{4}(-[0-9A-HJKMNP-TV-Z]{4}){2}")
 JOIN_CODE = "/api/sessions/table-7/join-code"
 
 
-def join(nobody, code):
-    return nobody.post("/api/join", {"code": code})
+def join(anonymous, code):
+    return anonymous.post("/api/join", {"code": code})
 
 
 @pytest.fixture
@@ -28,8 +28,8 @@ def code(anna):
     return anna.post(JOIN_CODE).json["joinCode"]
 
 
-def test_each_guest_gets_a_token_of_their_own(app, nobody, code):
-    first, second = join(nobody, code), join(nobody, code)
+def test_each_guest_gets_a_token_of_their_own(app, anonymous, code):
+    first, second = join(anonymous, code), join(anonymous, code)
 
     claims = [
         jwt.decode(answer.json["token"], SECRET, algorithms=["HS256"]) for answer in (first, second)
@@ -52,45 +52,45 @@ def test_a_code_is_twelve_characters_in_groups_and_is_shown_again(anna, manager,
         assert shown.json["joinUrl"] is None
 
 
-def test_a_code_is_read_however_it_is_written(nobody, code):
+def test_a_code_is_read_in_every_usual_spelling(anonymous, code):
     bare = code.replace("-", "")
     misread = bare.replace("0", "O").replace("1", "l")
     spoken = bare.replace("1", "I")
     for written in (bare, bare.lower(), code.lower(), f" {code} ", misread, spoken):
-        assert join(nobody, written).status_code == 200, written
+        assert join(anonymous, written).status_code == 200, written
 
 
-def test_what_is_wrong_with_a_code_is_not_said(anna, nobody, manager, code):
+def test_every_invalid_code_gets_the_same_answer(anna, anonymous, manager, code):
     ended = code
     current = anna.post(JOIN_CODE).json["joinCode"]
     closed = manager.post("/api/sessions", {"tableNumber": 3, "waiterId": "ben"}).json
     manager.post(f"/api/sessions/{closed['session']['id']}/close")
     wrong = ("0000-0000-0000", "", "U" * 12, "x" * 5000, "\u212a" * 12, ended, closed["joinCode"])
 
-    answers = [join(nobody, each) for each in wrong]
+    answers = [join(anonymous, each) for each in wrong]
 
     assert {answer.status_code for answer in answers} == {404}
     assert {answer.json["code"] for answer in answers} == {"join_code_invalid"}
     assert len({answer.json["detail"] for answer in answers}) == 1
-    assert join(nobody, current).status_code == 200
+    assert join(anonymous, current).status_code == 200
 
 
 @pytest.mark.parametrize("body", [{}, {"code": 7}, {"code": None}, {"code": "x", "table": 7}])
-def test_a_body_that_holds_no_code_is_said_to(nobody, body):
-    assert nobody.post("/api/join", body).status_code == 422
+def test_a_body_without_a_code_is_422(anonymous, body):
+    assert anonymous.post("/api/join", body).status_code == 422
 
 
-def test_a_code_serves_as_many_guests_as_may_join(tmp_path, seeded_sqlite):
+def test_a_code_serves_the_permitted_number_of_guests(tmp_path, seeded_sqlite):
     app = open_app(tmp_path, copy_sqlite(seeded_sqlite, tmp_path), MAX_GUESTS=2)
-    anna, nobody = Caller.who_is(app, "waiter", "anna"), Caller(app, None)
+    anna, anonymous = Caller.who_is(app, "waiter", "anna"), Caller(app, None)
     code = anna.post(JOIN_CODE).get_json()["joinCode"]
-    assert [join(nobody, code).status_code for _ in range(3)] == [200, 200, 404]
+    assert [join(anonymous, code).status_code for _ in range(3)] == [200, 200, 404]
     assert anna.get(JOIN_CODE).status_code == 404
-    assert join(nobody, anna.post(JOIN_CODE).get_json()["joinCode"]).status_code == 200
+    assert join(anonymous, anna.post(JOIN_CODE).get_json()["joinCode"]).status_code == 200
     close_app(app)
 
 
-def test_codes_are_for_the_waiter_in_charge_and_managers(anna, ben, guest, manager, code):
+def test_codes_are_for_the_tables_waiter_and_managers(anna, ben, guest, manager, code):
     for path in (JOIN_CODE, f"{JOIN_CODE}.svg", "/api/sessions/table-7/joins"):
         assert ben.get(path).status_code == 404
         unknown = ben.get(path.replace("table-7", "nowhere"))
@@ -100,7 +100,9 @@ def test_codes_are_for_the_waiter_in_charge_and_managers(anna, ben, guest, manag
     assert guest.post(JOIN_CODE).status_code == 403
 
 
-def test_a_code_ends_with_what_it_was_made_for(anna, ben, manager, nobody, app, service):
+def test_a_closing_a_transfer_and_a_new_code_each_end_a_code(
+    anna, ben, manager, anonymous, app, service
+):
     revocations = app.extensions["revocations"]
     endings = {
         "another code": lambda: anna.post(JOIN_CODE),
@@ -112,13 +114,13 @@ def test_a_code_ends_with_what_it_was_made_for(anna, ben, manager, nobody, app, 
     for name, end in endings.items():
         code = manager.post(JOIN_CODE).json["joinCode"]
         end()
-        assert join(nobody, code).status_code == 404, name
+        assert join(anonymous, code).status_code == 404, name
     assert manager.get(JOIN_CODE).status_code == 404
     closed = manager.post(JOIN_CODE)
     assert (closed.status_code, closed.json["sessionId"]) == (409, "table-7")
 
 
-def test_a_qr_code_is_drawn_of_the_page_to_join_by(tmp_path, seeded_sqlite):
+def test_a_qr_code_contains_the_page_to_join_by(tmp_path, seeded_sqlite):
     url = "https://app.example.com/join#{code}"
     app = open_app(tmp_path, copy_sqlite(seeded_sqlite, tmp_path), JOIN_URL=url)
     anna = Caller.who_is(app, "waiter", "anna")
@@ -134,8 +136,10 @@ def test_a_qr_code_is_drawn_of_the_page_to_join_by(tmp_path, seeded_sqlite):
     close_app(app)
 
 
-def test_a_manager_sees_who_has_joined_and_withdraws_one(app, anna, manager, nobody, code):
-    tokens = [join(nobody, code).json["token"] for _ in range(2)]
+def test_a_manager_lists_the_guests_who_joined_and_withdraws_one(
+    app, anna, manager, anonymous, code
+):
+    tokens = [join(anonymous, code).json["token"] for _ in range(2)]
     joins = manager.get("/api/sessions/table-7/joins").json["joins"]
     jtis = [jwt.decode(token, SECRET, algorithms=["HS256"])["jti"] for token in tokens]
     assert [each["jti"] for each in joins] == jtis
@@ -150,17 +154,17 @@ def test_a_manager_sees_who_has_joined_and_withdraws_one(app, anna, manager, nob
     first, second = (Caller(app, token) for token in tokens)
 
     def status():
-        gevent.sleep(0.02)  # in which the process looks for what was revoked
+        gevent.sleep(0.02)  # in which the process reads the revocations
         return first.get("/api/sessions/table-7").status_code
 
     wait_until(lambda: status() == 401)
     assert second.get("/api/sessions/table-7").status_code == 200
 
 
-def test_an_address_that_guesses_has_to_wait_and_the_others_have_not(nobody, code):
+def test_only_an_address_that_guesses_codes_has_to_wait(anonymous, code):
     def guess(address, wrong="0000-0000-0000"):
         headers = {"X-Forwarded-For": address}
-        return nobody.post("/api/join", {"code": wrong}, headers=headers)
+        return anonymous.post("/api/join", {"code": wrong}, headers=headers)
 
     for _ in range(MAX_FAILURES):
         assert guess("192.0.2.7").status_code == 404
@@ -171,16 +175,16 @@ def test_an_address_that_guesses_has_to_wait_and_the_others_have_not(nobody, cod
     assert guess("192.0.2.9").status_code == 404
 
 
-def test_a_right_code_is_taken_from_an_address_that_has_to_wait(nobody, code):
-    wrong = [join(nobody, "0000-0000-0000").status_code for _ in range(MAX_FAILURES + 2)]
+def test_a_right_code_is_accepted_from_an_address_that_has_to_wait(anonymous, code):
+    wrong = [join(anonymous, "0000-0000-0000").status_code for _ in range(MAX_FAILURES + 2)]
     assert wrong[-3:] == [404, 429, 429]
-    assert join(nobody, code).status_code == 200
-    assert join(nobody, "0000-0000-0000").status_code == 429
+    assert join(anonymous, code).status_code == 200
+    assert join(anonymous, "0000-0000-0000").status_code == 429
 
 
-def test_who_is_no_proxy_of_ours_cannot_choose_an_address(nobody):
+def test_only_a_trusted_proxy_can_set_the_client_address(anonymous):
     def guess(number):
-        return nobody.post(
+        return anonymous.post(
             "/api/join",
             {"code": "0000-0000-0000"},
             headers={"X-Forwarded-For": f"192.0.2.{number}"},

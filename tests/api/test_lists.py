@@ -26,7 +26,7 @@ def test_staff_list_the_waiters_in_pages(anna, manager):
     assert len(anna.get("/api/waiters").json["waiters"]) == 2
 
 
-def test_managers_list_all_open_sessions_and_waiters_theirs(anna, manager):
+def test_managers_list_all_open_sessions_and_waiters_only_their_own(anna, manager):
     assert [each["id"] for each in manager.get("/api/sessions").json["sessions"]] == [
         "table-5",
         "table-7",
@@ -38,22 +38,22 @@ def test_managers_list_all_open_sessions_and_waiters_theirs(anna, manager):
     assert ([each["tableNumber"] for each in last["sessions"]], last["next"]) == ([7], None)
 
 
-def test_a_listed_session_is_what_reading_it_shows(manager):
+def test_a_listed_session_equals_the_session_read_alone(manager):
     [listed] = manager.get("/api/sessions?table=7").json["sessions"]
     read = manager.get("/api/sessions/table-7").json
     assert listed == {key: read[key] for key in listed}
 
 
-def test_a_table_that_is_not_theirs_looks_free_to_a_waiter(anna):
+def test_a_waiter_cannot_tell_another_waiters_table_from_a_free_one(anna):
     nothing: dict[str, Any] = {"sessions": [], "next": None}
     assert anna.get("/api/sessions?table=9").json == nothing
     assert anna.get("/api/sessions?table=10").json == nothing
 
 
 @pytest.mark.parametrize("path", ["/api/waiters", "/api/sessions"])
-def test_lists_are_for_staff(guest, nobody, path):
+def test_lists_are_for_staff(guest, anonymous, path):
     assert guest.get(path).status_code == 403
-    assert nobody.get(path).status_code == 401
+    assert anonymous.get(path).status_code == 401
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_adding_a_known_waiter_corrects_the_name(manager):
     assert manager.get("/api/waiters/anna/floor").json["waiterName"] == "Anna Maria"
 
 
-def test_waiters_add_nobody(anna, guest, manager):
+def test_waiters_cannot_add_waiters(anna, guest, manager):
     for caller in (anna, guest):
         refused = caller.post("/api/waiters", {"id": "carl", "name": "Carl"})
         assert (refused.status_code, refused.json["code"]) == (403, "not_allowed")

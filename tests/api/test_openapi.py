@@ -1,4 +1,4 @@
-"""The document says what is served."""
+"""The OpenAPI document describes what is served."""
 
 import json
 import re
@@ -18,8 +18,8 @@ FLOOR = set(floor.TAGS)
 
 
 @pytest.fixture
-def document(nobody):
-    answer = nobody.get("/api/openapi.json")
+def document(anonymous):
+    answer = anonymous.get("/api/openapi.json")
     assert answer.status_code == 200
     assert answer.content_type == "application/json"
     return answer.json
@@ -32,12 +32,12 @@ def operations(document):
 
 
 def content_of(document, path, method, status, content_type="application/json"):
-    """Return what is promised of an answer's body."""
+    """Return the documented schema of an answer's body."""
     return document["paths"][path][method]["responses"][str(status)]["content"][content_type]
 
 
 def assert_promised(document, path, answer, method="get"):
-    """Assert that the body is as documented, with no key that is not."""
+    """Assert that the body is as documented, without undocumented keys."""
     schema = content_of(document, path, method, answer.status_code)["schema"]
     schema = {**schema, "components": document["components"]}
     Draft202012Validator(schema, format_checker=FormatChecker()).validate(answer.json)
@@ -60,9 +60,9 @@ def test_the_document_is_valid_for_openapi_spec_validator(document):
         Draft202012Validator.check_schema(schema)
 
 
-def test_the_document_is_valid_for_spectral_and_lacks_nothing_it_recommends(document, tmp_path):
+def test_the_document_passes_spectral_with_its_recommendations(document, tmp_path):
     assert complaints_of_spectral(document, tmp_path) == []
-    # What it would not let pass, lest it let everything pass.
+    # An invalid document is refused, so the check is effective.
     stream = document["paths"]["/sse/session/{sessionId}"]["get"]
     stream["responses"]["200"]["content"]["text/event-stream"]["itemSchema"] = "any"
     del stream["tags"]
@@ -71,18 +71,18 @@ def test_the_document_is_valid_for_spectral_and_lacks_nothing_it_recommends(docu
     assert "operation-tags" in found
 
 
-def test_the_copy_in_docs_is_what_is_served(document):
+def test_the_copy_in_docs_equals_the_served_document(document):
     assert openapi.PATH.read_text() == openapi.text(), "run `python -m api.openapi`"
     assert document == json.loads(openapi.PATH.read_text())
 
 
-def test_below_a_path_of_its_host_the_document_says_so(nobody):
+def test_the_document_names_the_path_prefix_of_its_host(anonymous):
     headers = {"X-Forwarded-Prefix": "/restaurant"}
-    document = nobody.get("/api/openapi.json", headers=headers).json
+    document = anonymous.get("/api/openapi.json", headers=headers).json
     assert [server["url"] for server in document["servers"]] == ["/restaurant"]
 
 
-def test_all_that_is_served_is_documented_and_the_other_way_round(app, document):
+def test_the_served_routes_and_the_documented_routes_are_the_same(app, document):
     served = {
         (method, re.sub(r"<(?:path:)?(\w+)>", lambda name: f"{{{to_camel(name[1])}}}", rule.rule))
         for rule in app.url_map.iter_rules()
@@ -91,20 +91,20 @@ def test_all_that_is_served_is_documented_and_the_other_way_round(app, document)
     assert served == {(method, path) for method, path, _ in operations(document)}
 
 
-def test_health_is_as_documented(nobody, document):
+def test_health_is_as_documented(anonymous, document):
     for path in ("/sse/health", "/health/live", "/health/ready"):
-        answer = nobody.get(path)
+        answer = anonymous.get(path)
         assert answer.status_code == 200
         assert_promised(document, path, answer)
 
 
-def test_health_of_a_draining_process_is_as_documented(app, nobody, document):
+def test_health_of_a_draining_process_is_as_documented(app, anonymous, document):
     app.extensions["serving"].start()
     app.extensions["serving"].drain()
-    answer = nobody.get("/sse/health")
+    answer = anonymous.get("/sse/health")
     assert answer.status_code == 503
     assert_promised(document, "/sse/health", answer)
-    assert nobody.get("/health/ready").mimetype == "application/problem+json"
+    assert anonymous.get("/health/ready").mimetype == "application/problem+json"
 
 
 def test_a_stream_token_is_as_documented(anna, document):
@@ -113,7 +113,7 @@ def test_a_stream_token_is_as_documented(anna, document):
     assert_promised(document, "/sse/token", answer, "post")
 
 
-def test_every_operation_says_what_it_does_and_how_it_refuses(document):
+def test_every_operation_documents_what_it_does_and_its_refusals(document):
     for method, path, operation in operations(document):
         where = f"{method} {path}"
         assert operation["summary"], where
@@ -130,18 +130,18 @@ def test_every_operation_says_what_it_does_and_how_it_refuses(document):
             assert list(answer["content"]) == [kind], where
 
 
-def test_nothing_in_the_document_points_nowhere(document):
+def test_every_reference_in_the_document_resolves(document):
     schemas = document["components"]["schemas"]
     for reference in re.findall(r"#/components/schemas/(\w+)", str(document)):
         assert reference in schemas
 
 
-def test_names_are_those_of_the_wire(document):
+def test_names_are_spelled_as_on_the_wire(document):
     for schema in document["components"]["schemas"].values():
         assert not [name for name in schema.get("properties", {}) if "_" in name]
 
 
-def test_answers_always_have_all_their_fields(document):
+def test_every_field_of_an_answer_is_required(document):
     for name in ("Session", "Request", "Order", "TableSnapshot", "Floor"):
         schema = document["components"]["schemas"][name]
         assert sorted(schema["required"]) == sorted(schema["properties"]), name

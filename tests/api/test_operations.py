@@ -1,4 +1,4 @@
-"""Nothing is forgotten where a new operation goes."""
+"""A new operation is registered everywhere it has to be."""
 
 import inspect
 import pkgutil
@@ -27,26 +27,26 @@ def test_every_module_of_operations_is_served():
     assert written == served, "name the module in api/operations/__init__.py"
 
 
-def test_no_two_operations_have_one_name():
+def test_operation_names_are_unique():
     names = [each.name for each in OPERATIONS]
     assert len(set(names)) == len(names)
 
 
 @EACH
-def test_its_function_takes_the_body_and_the_path_that_are_declared(operation):
+def test_an_operations_function_takes_its_declared_body_and_path(operation):
     services, call, *of_path = inspect.signature(operation.handle).parameters
     hints = get_type_hints(operation.handle)
 
     assert hints[services] is Services
     body = operation.body or type(None)
-    call_with: Any = Call  # no type checker knows the body
+    call_with: Any = Call  # no type checker can check the body
     expected = call_with[body | None if operation.body_is_optional else body]
     assert hints[call] == expected, f"body= of the operation says {body.__name__}"
     assert len(of_path) == len(path_parameters(operation))
 
 
 @EACH
-def test_it_says_what_it_does_and_has_a_described_tag(operation):
+def test_every_operation_has_a_docstring_and_a_described_tag(operation):
     assert operation.summary, "give the function a docstring"
     assert operation.tag in floor.TAGS, "describe the tag in api/openapi/floor.py"
     for resource in operation.answers.values():
@@ -54,8 +54,8 @@ def test_it_says_what_it_does_and_has_a_described_tag(operation):
 
 
 @EACH
-def test_the_tests_have_an_example_of_what_it_needs(operation):
-    """So that the tests of access try it: without a token, as a guest, and on others' things."""
+def test_every_operation_has_examples_in_the_tests(operation):
+    """The access tests then try it without a token, as a guest, and on foreign ids."""
     for name in path_parameters(operation):
         assert name in OWN, f"add {name} to OWN in tests/api/examples.py"
         assert name in FOREIGN, f"add {name} to FOREIGN in tests/api/examples.py"
@@ -64,5 +64,5 @@ def test_the_tests_have_an_example_of_what_it_needs(operation):
         operation.body.model_validate(BODIES[operation.name])
 
 
-def test_there_is_no_example_of_what_is_gone():
+def test_every_example_belongs_to_an_operation():
     assert BODIES.keys() <= {each.name for each in OPERATIONS}

@@ -1,4 +1,4 @@
-"""What is refused, by which code, and the page that says what it means."""
+"""The codes of refusals, and the pages that explain them."""
 
 import pytest
 
@@ -12,18 +12,18 @@ EACH_OPERATION = pytest.mark.parametrize(
 
 
 @pytest.mark.parametrize("code", ProblemCode)
-def test_every_code_has_a_page(nobody, code):
-    page = nobody.get(path_of(code))
+def test_every_code_has_a_page(anonymous, code):
+    page = anonymous.get(path_of(code))
 
     assert (page.status_code, page.content_type) == (200, "text/html; charset=utf-8")
     assert code in page.text
 
 
-def test_a_code_that_does_not_exist_has_none(nobody):
-    assert nobody.get(path_of("no_such_code")).json["code"] == "unknown_path"
+def test_an_unknown_code_has_no_page(anonymous):
+    assert anonymous.get(path_of("no_such_code")).json["code"] == "unknown_path"
 
 
-def test_the_type_leads_to_the_page_also_below_a_path(manager):
+def test_the_type_leads_to_the_page_with_a_path_prefix_too(manager):
     below = {"X-Forwarded-Prefix": "/restaurant"}
     refused = manager.get("/api/sessions/nowhere", headers=below)
 
@@ -33,7 +33,7 @@ def test_the_type_leads_to_the_page_also_below_a_path(manager):
 
 
 @EACH_OPERATION
-def test_an_unknown_query_parameter_is_refused_with_those_that_are_known(manager, operation):
+def test_an_unknown_query_parameter_is_refused_with_a_list_of_the_known_ones(manager, operation):
     refused = manager.call(
         operation.method, f"{path_to(operation, OWN)}?colour=red&limit=5&Cursor=x"
     )
@@ -60,25 +60,25 @@ def test_if_match_is_refused_and_expected_version_is_named(manager, operation):
 @pytest.mark.parametrize(
     "asked", [{"path": "/api/orders/ord-1?dryRun=1"}, {"headers": {"If-Match": '"9"'}}], ids=str
 )
-def test_what_is_refused_changes_nothing(manager, asked):
+def test_a_refused_call_changes_nothing(manager, asked):
     asked = {"path": "/api/orders/ord-1", **asked}
     assert manager.patch(json={"status": "InProgress"}, **asked).status_code == 400
     [order] = manager.get("/api/sessions/table-7").json["orders"]
     assert order["status"] == "New"
 
 
-def test_the_public_operations_and_the_document_refuse_likewise(nobody):
-    joined = nobody.post("/api/join?table=7", {"code": "AAAA-AAAA-AAAA"})
+def test_public_operations_and_the_document_refuse_unknown_parameters_too(anonymous):
+    joined = anonymous.post("/api/join?table=7", {"code": "AAAA-AAAA-AAAA"})
     assert (joined.status_code, joined.json["code"]) == (400, "unknown_query_parameter")
-    document = nobody.get("/api/openapi.json?pretty=1")
+    document = anonymous.get("/api/openapi.json?pretty=1")
     assert (document.status_code, document.json["code"]) == (400, "unknown_query_parameter")
 
 
-def test_who_has_no_token_learns_nothing_of_parameters(nobody):
-    assert nobody.get("/api/sessions/table-7?colour=red").status_code == 401
+def test_a_caller_without_a_token_learns_nothing_about_parameters(anonymous):
+    assert anonymous.get("/api/sessions/table-7?colour=red").status_code == 401
 
 
-def test_many_long_parameters_make_no_long_answer(manager):
+def test_many_long_parameters_get_a_short_answer(manager):
     query = "&".join(f"{'x' * 500}{number}=1" for number in range(40))
     refused = manager.get(f"/api/sessions/table-7?{query}")
     assert refused.status_code == 400
@@ -103,7 +103,7 @@ def test_many_long_parameters_make_no_long_answer(manager):
         ("POST", "/api/sessions/table-7/close", None, "orders_unfinished"),
     ],
 )
-def test_every_refusal_has_a_code_and_a_type_of_its_own(manager, method, path, body, code):
+def test_every_refusal_has_its_own_code_and_type(manager, method, path, body, code):
     refused = manager.call(method, path, json=body)
 
     assert refused.content_type == "application/problem+json"

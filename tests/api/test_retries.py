@@ -1,4 +1,4 @@
-"""A POST that is sent again is done once."""
+"""A repeated POST with the same key is carried out once."""
 
 from datetime import timedelta
 
@@ -23,7 +23,7 @@ def order_count(service):
     return count
 
 
-def test_a_retried_order_is_placed_once_and_answered_as_the_first_time(guest, order_count):
+def test_a_retried_order_is_placed_once_and_gets_the_first_answer(guest, order_count):
     before = order_count()
     first = guest.post(ORDERS, TEA, headers=KEY)
     again = guest.post(ORDERS, TEA, headers=KEY)
@@ -34,14 +34,14 @@ def test_a_retried_order_is_placed_once_and_answered_as_the_first_time(guest, or
     assert order_count() == before + 1
 
 
-def test_the_first_answer_stays_though_the_order_has_moved_on(guest, anna):
+def test_a_retry_gets_the_first_answer_even_if_the_order_has_moved_on(guest, anna):
     first = guest.post(ORDERS, TEA, headers=KEY)
     anna.patch(f"/api/orders/{first.json['id']}", {"status": "Acknowledged"})
 
     assert guest.post(ORDERS, TEA, headers=KEY).json == first.json
 
 
-def test_a_body_spelled_otherwise_is_the_same_body(guest):
+def test_another_spelling_of_a_body_is_the_same_body(guest):
     first = guest.post(ORDERS, TEA, headers=KEY)
     raw = b'{ "items": [{"quantity":1, "name":"\\u0054ea"}], "note": null }'
     again = guest.post(ORDERS, data=raw, content_type="application/json", headers=KEY)
@@ -49,7 +49,7 @@ def test_a_body_spelled_otherwise_is_the_same_body(guest):
     assert again.json == first.json
 
 
-def test_without_a_key_each_post_is_a_new_wish(guest):
+def test_each_post_without_a_key_makes_a_new_order(guest):
     assert guest.post(ORDERS, TEA).json["id"] != guest.post(ORDERS, TEA).json["id"]
 
 
@@ -60,7 +60,7 @@ def test_without_a_key_each_post_is_a_new_wish(guest):
         ("/api/sessions/table-7/requests", {"kind": "bill"}),
     ],
 )
-def test_a_key_stands_for_one_request_alone(guest, path, body, order_count):
+def test_a_key_is_refused_for_another_call(guest, path, body, order_count):
     guest.post(ORDERS, TEA, headers=KEY)
     before = order_count()
     refused = guest.post(path, body, headers=KEY)
@@ -71,7 +71,7 @@ def test_a_key_stands_for_one_request_alone(guest, path, body, order_count):
     assert order_count() == before
 
 
-def test_everybody_has_keys_of_their_own(guest, anna, order_count):
+def test_each_caller_has_separate_keys(guest, anna, order_count):
     before = order_count()
     guest.post(ORDERS, TEA, headers=KEY)
     other = anna.post(ORDERS, TEA, headers=KEY)
@@ -80,7 +80,7 @@ def test_everybody_has_keys_of_their_own(guest, anna, order_count):
     assert order_count() == before + 2
 
 
-def test_a_refusal_is_not_kept_since_nothing_was_done(anna, manager):
+def test_a_refusal_is_not_kept_for_the_key(anna, manager):
     body = {"tableNumber": 7, "waiterId": "ben"}
     assert manager.post("/api/sessions", body, headers=KEY).status_code == 409
     anna.post("/api/sessions/table-7/close", {"force": True, "reason": "gone"})
@@ -89,7 +89,7 @@ def test_a_refusal_is_not_kept_since_nothing_was_done(anna, manager):
     assert (answer.status_code, "Idempotent-Replayed" in answer.headers) == (201, False)
 
 
-def test_a_retried_opening_answers_with_the_code_which_is_kept_nowhere(anna, service):
+def test_a_retried_opening_gets_the_code_although_it_is_not_stored(anna, service):
     first = anna.post("/api/sessions", {"tableNumber": 3}, headers=KEY)
     again = anna.post("/api/sessions", {"tableNumber": 3}, headers=KEY)
 
@@ -110,7 +110,7 @@ def test_a_retried_opening_answers_with_the_code_which_is_kept_nowhere(anna, ser
         ("/api/sessions/{}/requests", {"kind": "bill"}),
     ],
 )
-def test_who_has_given_the_table_away_is_not_answered_again(anna, service, path, body):
+def test_a_retry_is_not_answered_after_the_caller_transferred_the_table(anna, service, path, body):
     opened = anna.post("/api/sessions", {"tableNumber": 3}, headers=KEY)
     session_id = opened.json["session"]["id"]
     path = path.format(session_id)
@@ -124,9 +124,9 @@ def test_who_has_given_the_table_away_is_not_answered_again(anna, service, path,
     assert (again.status_code, again.json["detail"]) == (404, unknown.json["detail"])
 
 
-def test_while_the_first_is_under_way_the_second_is_told_to_wait(guest, service, order_count):
+def test_a_second_call_during_the_first_is_refused_as_busy(guest, service, order_count):
     refused = []
-    # After the order is placed, and before its answer is kept.
+    # After the order is placed and before its answer is stored.
     service.on_commit = lambda _changes: refused.append(guest.post(ORDERS, TEA, headers=KEY))
     before = order_count()
     first = guest.post(ORDERS, TEA, headers=KEY)
@@ -147,8 +147,8 @@ MAKING = [
 
 @pytest.mark.parametrize(("path", "body"), MAKING, ids=["order", "request", "session"])
 @pytest.mark.parametrize("loss", ["answer", "row"])
-def test_what_was_done_before_its_answer_was_kept_is_found_again(anna, service, path, body, loss):
-    """As after a crash between the two: the order is there, but nobody wrote down its answer."""
+def test_a_change_whose_answer_was_not_kept_is_found_by_a_retry(anna, service, path, body, loss):
+    """After a crash between the two, the order exists but its answer was not stored."""
     first = anna.post(path, body, headers=KEY)
     with service.database.writing() as orm:
         if loss == "row":
@@ -168,7 +168,7 @@ def test_what_was_done_before_its_answer_was_kept_is_found_again(anna, service, 
     assert found["id"] == made["id"]
 
 
-def test_a_key_that_comes_again_after_its_day_opens_no_session_that_is_closed(anna, service):
+def test_an_expired_key_does_not_return_a_closed_session(anna, service):
     body = {"tableNumber": 3}
     first = anna.post("/api/sessions", body, headers=KEY)
     anna.post(f"/api/sessions/{first.json['session']['id']}/close")
@@ -182,7 +182,7 @@ def test_a_key_that_comes_again_after_its_day_opens_no_session_that_is_closed(an
     assert (other.status_code, other.json["session"]["closedAt"]) == (201, None)
 
 
-def test_a_request_found_again_may_have_been_dealt_with_by_then(anna, service):
+def test_a_request_found_by_a_retry_has_its_current_status(anna, service):
     path = "/api/sessions/table-7/requests"
     first = anna.post(path, {"kind": "bill"}, headers=KEY)
     anna.patch(f"/api/requests/{first.json['id']}", {"status": "Completed"})
@@ -194,7 +194,7 @@ def test_a_request_found_again_may_have_been_dealt_with_by_then(anna, service):
     assert again.json["status"] == "Completed"
 
 
-def test_what_is_done_is_told_even_if_the_answer_could_not_be_kept(guest, monkeypatch, order_count):
+def test_a_change_is_answered_even_if_the_answer_could_not_be_kept(guest, monkeypatch, order_count):
     def fail(*_args):
         raise DatabaseUnavailable("gone just now")
 
@@ -206,7 +206,7 @@ def test_what_is_done_is_told_even_if_the_answer_could_not_be_kept(guest, monkey
 
 
 @pytest.mark.parametrize("key", ["", " ", "a b", "x" * 201, "a\x00b", "a\x7fb", "caf\xe9"])
-def test_a_bad_key_is_refused_and_nothing_done(guest, key, order_count):
+def test_an_invalid_key_is_refused_and_nothing_is_done(guest, key, order_count):
     before = order_count()
     refused = guest.post(ORDERS, TEA, headers={"Idempotency-Key": key})
 
@@ -215,7 +215,7 @@ def test_a_bad_key_is_refused_and_nothing_done(guest, key, order_count):
     assert order_count() == before
 
 
-def test_transfers_and_closings_heed_a_key_as_well(anna):
+def test_transfers_and_closings_accept_a_key_too(anna):
     body = {"toWaiterId": "ben", "sessionIds": ["table-5"]}
     first = anna.post("/api/waiters/anna/transfers", body, headers=KEY)
     again = anna.post("/api/waiters/anna/transfers", body, headers=KEY)

@@ -1,4 +1,4 @@
-"""Guests sit down, ask, order and leave."""
+"""Sessions from opening to closing, with requests and orders."""
 
 from datetime import datetime
 
@@ -9,7 +9,7 @@ from sqlalchemy import event
 ORDER = {"items": [{"name": "Pizza", "quantity": 2}, {"name": "Tea", "quantity": 1}]}
 
 
-def test_a_waiter_opens_a_table_and_guests_join_it_by_its_code(anna, nobody, app):
+def test_a_waiter_opens_a_table_and_guests_join_it_by_its_code(anna, anonymous, app):
     answer = anna.post("/api/sessions", {"tableNumber": 3})
 
     assert answer.status_code == 201
@@ -22,14 +22,14 @@ def test_a_waiter_opens_a_table_and_guests_join_it_by_its_code(anna, nobody, app
     assert answer.json["joinCodeExpiresAt"].endswith("Z")
     assert "token" not in answer.json
 
-    joined = nobody.post("/api/join", {"code": answer.json["joinCode"]})
+    joined = anonymous.post("/api/join", {"code": answer.json["joinCode"]})
     assert (joined.status_code, joined.json["session"]) == (200, session)
     guest = type(anna)(app, joined.json["token"])
     assert guest.get(answer.headers["Location"]).json["tableNumber"] == 3
     assert guest.get("/api/sessions/table-7").status_code == 404
 
 
-def test_a_manager_says_for_whom_a_table_is_opened(manager):
+def test_a_manager_must_name_the_waiter_of_a_new_table(manager):
     assert manager.post("/api/sessions", {"tableNumber": 3}).json["errors"] == [
         {"field": "waiterId", "message": "must say who serves the table"}
     ]
@@ -37,7 +37,7 @@ def test_a_manager_says_for_whom_a_table_is_opened(manager):
     assert answer.json["session"]["waiterId"] == "ben"
 
 
-def test_an_occupied_table_names_the_session_to_those_it_concerns_alone(anna, ben):
+def test_only_callers_with_access_are_told_the_session_of_an_occupied_table(anna, ben):
     refused = anna.post("/api/sessions", {"tableNumber": 7})
     assert refused.status_code == 409
     assert (refused.json["tableNumber"], refused.json["sessionId"]) == (7, "table-7")
@@ -47,7 +47,7 @@ def test_an_occupied_table_names_the_session_to_those_it_concerns_alone(anna, be
     assert "table-7" not in refused.json["detail"]
 
 
-def test_a_session_shows_all_that_was_asked_for(guest):
+def test_a_session_shows_all_requests_and_orders(guest):
     answer = guest.get("/api/sessions/table-7")
 
     assert answer.status_code == 200
@@ -79,7 +79,7 @@ def test_a_session_shows_all_that_was_asked_for(guest):
         ("manager", ["Acknowledged", "InProgress", "Rejected", "Cancelled"]),
     ],
 )
-def test_each_sees_the_moves_that_are_theirs(request, who, moves):
+def test_each_caller_sees_the_moves_they_may_make(request, who, moves):
     caller = request.getfixturevalue(who)
     assert caller.get("/api/sessions/table-7").json["orders"][0]["allowed"] == moves
 
@@ -91,7 +91,7 @@ def test_guests_have_no_moves_left_once_the_session_is_closed(guest, anna):
     assert anna.get("/api/sessions/table-7").json["requests"][0]["allowed"] != []
 
 
-def test_a_second_wish_of_a_kind_is_the_first_one(guest):
+def test_a_second_request_of_a_kind_gets_the_open_one(guest):
     first = guest.post("/api/sessions/table-7/requests", {"kind": "bill", "note": "by card"})
     second = guest.post("/api/sessions/table-7/requests", {"kind": " BILL "})
 
@@ -109,7 +109,7 @@ def test_an_order_counts_its_items(guest):
     assert answer.json["status"] == "New"
 
 
-def test_a_closed_session_takes_nothing_new_and_says_so(guest, anna):
+def test_a_closed_session_refuses_anything_new_with_its_code(guest, anna):
     closed = anna.post("/api/sessions/table-7/close", {"reason": "paid", "force": True})
     assert closed.status_code == 200
     assert closed.json["closedAt"] is not None
@@ -136,13 +136,13 @@ def test_a_floor_shows_what_is_open_by_table(anna):
     assert [order["id"] for order in table["orders"]] == ["ord-1"]
 
 
-def test_a_floor_is_read_in_as_many_statements_however_full_it_is(app, anna, service):
+def test_reading_a_full_floor_takes_no_more_statements_than_an_empty_one(app, anna, service):
     def statements():
         seen = []
         caller = gevent.getcurrent()
 
         def listener(*args):
-            # The relay and the revocations are read meanwhile, by other greenlets.
+            # Other greenlets read the outbox and the revocations at the same time.
             if gevent.getcurrent() is caller:
                 seen.append(args[2])
 
@@ -161,7 +161,7 @@ def test_a_floor_is_read_in_as_many_statements_however_full_it_is(app, anna, ser
     assert statements() == before
 
 
-def test_figures_follow_what_happens(anna):
+def test_figures_follow_each_change(anna):
     anna.patch("/api/requests/req-1", {"status": "Acknowledged"})
     figures = anna.get("/api/waiters/anna/analytics").json
 
@@ -174,7 +174,7 @@ def test_figures_follow_what_happens(anna):
     assert figures["orders"]["averageSecondsToComplete"] is None
 
 
-def test_a_table_with_orders_to_be_served_is_closed_by_force_alone(anna, guest):
+def test_a_table_with_unfinished_orders_is_closed_only_by_force(anna, guest):
     refused = anna.post("/api/sessions/table-7/close", {"reason": "gone"})
     assert (refused.status_code, refused.json["code"]) == (409, "orders_unfinished")
     assert (refused.json["sessionId"], refused.json["orderIds"]) == ("table-7", ["ord-1"])
@@ -188,11 +188,11 @@ def test_a_table_with_orders_to_be_served_is_closed_by_force_alone(anna, guest):
         ("table-5", True),
         ("table-7", False),
     ]
-    # Guests have no say in it.
+    # Guests may not close a session.
     assert guest.post("/api/sessions/table-7/reopen").status_code == 403
 
 
-def test_a_closing_by_mistake_is_taken_back_unless_others_have_sat_down(anna, ben, manager):
+def test_a_closed_session_is_reopened_unless_its_table_is_occupied_again(anna, ben, manager):
     anna.post("/api/sessions/table-5/close")
     assert ben.post("/api/sessions/table-5/reopen").status_code == 404
     reopened = anna.post("/api/sessions/table-5/reopen", {"reason": "wrong table"})
@@ -205,7 +205,7 @@ def test_a_closing_by_mistake_is_taken_back_unless_others_have_sat_down(anna, be
     assert (refused.status_code, refused.json["tableNumber"]) == (409, 5)
 
 
-def test_a_waiter_opens_so_many_tables_and_no_more(anna, service):
+def test_a_waiter_can_open_a_limited_number_of_tables(anna, service):
     has = len(anna.get("/api/waiters/anna/floor").json["sessions"])
     for table in range(100, 200 - has):
         service.open_session(table, "anna")
@@ -214,7 +214,7 @@ def test_a_waiter_opens_so_many_tables_and_no_more(anna, service):
     assert (refused.json["waiterId"], refused.json["most"]) == ("anna", 100)
 
 
-def test_a_table_has_so_much_unfinished_and_no_more(guest):
+def test_a_table_can_have_a_limited_number_of_unfinished_things(guest):
     for number in range(19):
         wish = {"kind": f"wish {number}"}
         assert guest.post("/api/sessions/table-7/requests", wish).status_code == 201
@@ -229,7 +229,7 @@ def test_a_table_has_so_much_unfinished_and_no_more(guest):
     assert (refused.json["code"], refused.json["most"]) == ("too_many_order_lines", 500)
 
 
-def test_what_is_finished_is_read_page_by_page(guest):
+def test_finished_items_are_read_in_pages(guest):
     for _ in range(5):
         order = guest.post("/api/sessions/table-7/orders", ORDER).json["id"]
         guest.patch(f"/api/orders/{order}", {"status": "Cancelled"})
@@ -244,7 +244,7 @@ def test_what_is_finished_is_read_page_by_page(guest):
 
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=x", "limit=501", "limit=-1", "cursor=x"])
-def test_a_page_that_cannot_be_is_refused(anna, query):
+def test_an_invalid_page_is_refused(anna, query):
     for path in ("/api/sessions/table-7", "/api/waiters/anna/floor"):
         answer = anna.get(f"{path}?{query}")
         assert answer.status_code == 422

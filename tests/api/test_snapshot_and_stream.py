@@ -1,4 +1,4 @@
-"""Nothing falls between a snapshot and the stream that goes on from it."""
+"""No change is lost between a snapshot and the stream that continues from it."""
 
 import threading
 import time
@@ -32,7 +32,7 @@ from waiter_service.revocations import Revocations
 OBSERVERS = 3
 LOADS = 12
 
-KEYS = TokenKeys("a secret of the tests, and of nothing else")
+KEYS = TokenKeys("a secret that only the tests use, long enough")
 
 
 def bare_caller(service, queries, broker, role, subject):
@@ -50,7 +50,7 @@ def bare_caller(service, queries, broker, role, subject):
 
 
 class WatchedBroker(MemoryBroker):
-    """Notes which channels it is asked for."""
+    """A broker that records the channels it is asked for."""
 
     def __init__(self):
         super().__init__(new_epoch=lambda: "epoch")
@@ -67,7 +67,7 @@ class WatchedBroker(MemoryBroker):
 
 
 class ReadThenChanged(FloorQueries):
-    """Something changes at the table the moment it has been read."""
+    """Queries after which something changes at the table at once."""
 
     def session_snapshot(self, *args, **options):
         return self._and_then(super().session_snapshot(*args, **options))
@@ -91,10 +91,10 @@ SNAPSHOTS = pytest.mark.parametrize(
 
 @SNAPSHOTS
 @pytest.mark.parametrize("events_before", [0, 1])
-def test_what_happens_right_after_the_reading_follows_the_cursor(
+def test_a_change_right_after_the_reading_comes_after_the_cursor(
     service, path, channel, events_before
 ):
-    """The change that would be lost, were the cursor taken after the reading."""
+    """This change would be lost if the cursor were taken after the reading."""
     broker = WatchedBroker()
     for number in range(events_before):
         broker.publish([channel], b"data: before\n", key=f"before {number}")
@@ -125,7 +125,7 @@ def test_what_happens_right_after_the_reading_follows_the_cursor(
         ("manager", "mia", "/api/sessions/a%20b"),
     ],
 )
-def test_no_channel_is_asked_for_on_behalf_of_a_stranger(service, role, subject, path):
+def test_the_broker_is_not_asked_on_behalf_of_a_caller_without_access(service, role, subject, path):
     broker = WatchedBroker()
     stranger = bare_caller(service, FloorQueries(service.database), broker, role, subject)
 
@@ -136,7 +136,7 @@ def test_no_channel_is_asked_for_on_behalf_of_a_stranger(service, role, subject,
 @pytest.mark.parametrize(
     "path", ["/api/sessions/no-such-table", "/api/waiters/no-such-waiter/floor"]
 )
-def test_what_does_not_exist_gets_no_place(service, path):
+def test_unknown_ids_get_no_channel_in_the_broker(service, path):
     broker = WatchedBroker()
     mia = bare_caller(service, FloorQueries(service.database), broker, "manager", "mia")
 
@@ -145,7 +145,7 @@ def test_what_does_not_exist_gets_no_place(service, path):
 
 
 @SNAPSHOTS
-def test_a_channel_without_a_place_is_followed_from_its_beginning(service, path, channel):
+def test_a_channel_without_events_is_followed_from_its_beginning(service, path, channel):
     broker = WatchedBroker()
     mia = bare_caller(service, FloorQueries(service.database), broker, "manager", "mia")
 
@@ -155,7 +155,7 @@ def test_a_channel_without_a_place_is_followed_from_its_beginning(service, path,
 
 @SNAPSHOTS
 @pytest.mark.parametrize("question", ["known_tip", "tip"])
-def test_with_the_broker_away_a_cursor_makes_the_stream_load_again(
+def test_a_cursor_made_without_the_broker_makes_the_client_load_everything_again(
     service, path, channel, question
 ):
     class Away(MemoryBroker):
@@ -170,12 +170,12 @@ def test_with_the_broker_away_a_cursor_makes_the_stream_load_again(
     assert anna.get(path).json["cursor"] == UNKNOWN_CURSOR
 
 
-def test_who_tries_ids_fills_no_memory(app, anna, manager):
+def test_a_caller_who_tries_ids_fills_no_memory(app, anna, manager):
     channels = app.extensions["sse"]._broker._channels
     for number in range(20):
-        for somebody in (anna, manager):
+        for caller in (anna, manager):
             for path in (f"/api/sessions/probe-{number}", f"/api/waiters/probe-{number}/floor"):
-                assert somebody.get(path).status_code in (403, 404)
+                assert caller.get(path).status_code in (403, 404)
         assert anna.get("/api/sessions/table-9").status_code == 404  # ben's
     assert not channels
     assert anna.get("/api/sessions/table-7").status_code == 200
@@ -190,16 +190,16 @@ def test_who_tries_ids_fills_no_memory(app, anna, manager):
     ]
 )
 def busy_server(request):
-    # The guest asks without end, so as many wishes as the machine is slow.
+    # The guest keeps making requests, more of them on a slow machine.
     settings = {"MAX_OPEN_REQUESTS": 1000, "GUEST_CHANGES_PER_MINUTE": 0}
     if request.param != "alone":
-        # Where every statement lets other greenlets in between.
+        # On PostgreSQL every statement lets other greenlets run.
         settings["DATABASE_URL"] = request.getfixturevalue("seeded_postgres_url")
     if request.param == "in two workers":
-        # One reads while the other changes and announces.
+        # One worker reads while the other changes and announces.
         redis_url = request.getfixturevalue("redis_server").url
         settings |= {"REDIS_URL": redis_url, "WEB_CONCURRENCY": 2}
-    # Asked for last, it goes first.
+    # Requested last, so that it is torn down first.
     return request.getfixturevalue("start_server")(**settings)
 
 
@@ -254,7 +254,7 @@ class Writers:
             )
             assert answer.status_code == 201, answer.text
             yield
-            time.sleep(0.05)  # the snapshots grow with each
+            time.sleep(0.05)  # each request makes the snapshots larger
 
     def _from_elsewhere(self):
         self.server.service.place_order(
@@ -274,7 +274,7 @@ SCREENS = {
 
 
 class Observer:
-    """A screen: it loads snapshots, opens a stream some time after the last, and keeps up."""
+    """A screen that loads snapshots, then opens a stream from the last one and follows it."""
 
     def __init__(self, server, kind):
         role, self.subject, path = SCREENS[kind]
@@ -290,11 +290,11 @@ class Observer:
         self.stream = self.listen(self.subject, last_event_id=self.snapshots[-1]["cursor"])
 
     def shows(self, versions_and_statuses):
-        """Tell whether these are on the screen."""
+        """Return whether these are on the screen."""
         return self.shown() == versions_and_statuses
 
     def shown(self):
-        """Return what is on the screen: the snapshot, and over it what is newer."""
+        """Return what the screen shows: the snapshot, updated by newer events."""
         shown = versions(self.snapshots[-1])
         for thing, told in updates(self.stream).items():
             shown[thing] = max([shown.get(thing, (0, "")), *told])
@@ -312,7 +312,7 @@ def versions(snapshot):
 
 
 def updates(stream, after=0):
-    """Return each thing's versions and statuses, in the order the stream told them."""
+    """Return each thing's versions and statuses, in the order of the stream."""
     told: dict[str, list[tuple[int, str]]] = {}
     for event in list(stream.events):
         if event.type in ("request_update", "order_update") and offset(event.id) > after:
@@ -326,7 +326,7 @@ def offset(event_id):
 
 
 def assert_no_gap(snapshot, told):
-    """Each thing's updates go up by one, from where the snapshot is or from before it."""
+    """Assert that each thing's versions rise by one, starting at or before the snapshot's."""
     shown = versions(snapshot)
     for thing, each in told.items():
         numbers = [version for version, _ in each]
@@ -335,7 +335,7 @@ def assert_no_gap(snapshot, told):
 
 
 @pytest.mark.parametrize("kind", SCREENS)
-def test_snapshot_and_stream_together_miss_nothing_while_everything_changes(busy_server, kind):
+def test_snapshot_and_stream_miss_no_change_under_constant_changes(busy_server, kind):
     recorder = Observer(busy_server, kind)
     recorder.run(0)
     observers = [Observer(busy_server, kind) for _ in range(OBSERVERS)]

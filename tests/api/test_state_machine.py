@@ -1,4 +1,4 @@
-"""Whatever guests, waiters and managers do in whatever order: the API keeps to the contract."""
+"""The API follows the contract in every sequence of calls by guests, waiters and managers."""
 
 import json
 import re
@@ -32,7 +32,7 @@ DOCUMENT = json.loads(document.document())
 
 
 def assert_documented(method, template, answer):
-    """The status is in the document, and the body is as the document has it."""
+    """Assert that the document has this status, and that the body is as documented."""
     operation = DOCUMENT["paths"][f"/api{template}"][method.lower()]
     promised = operation["responses"].get(str(answer.status_code))
     assert promised is not None, f"{method} {template} answered {answer.status_code}"
@@ -41,11 +41,11 @@ def assert_documented(method, template, answer):
 
 
 class Floor(RuleBasedStateMachine):
-    """The API beside its model. Anybody tries anything; the model knows who may.
+    """The API compared with its model. Any caller tries any call; the model knows who may.
 
-    Each step throws dice of its own, so that a failure shrinks to the steps
-    that matter. Hypothesis' own choices, left to it one by one, repeat
-    themselves so much that few games come as far as a delivered order.
+    Each step has its own random generator, so that a failure shrinks to the
+    steps that matter. If Hypothesis makes each choice itself, the choices repeat
+    so often that few runs reach a delivered order.
     """
 
     seeded: Path
@@ -55,7 +55,7 @@ class Floor(RuleBasedStateMachine):
         self.folder = tempfile.TemporaryDirectory()
         directory = Path(self.folder.name)
         shutil.copy(self.seeded, directory / "restaurant.db")
-        # The model knows no clock, and a game plays an evening in a second.
+        # The model has no clock, and a run makes a whole evening's changes in a second.
         self.app = open_app(
             directory, f"sqlite:///{directory}/restaurant.db", GUEST_CHANGES_PER_MINUTE=0
         )
@@ -85,8 +85,8 @@ class Floor(RuleBasedStateMachine):
 
     # Choosing
 
-    def somebody(self, dice, session_id):
-        """Return who tries it: mostly one who may, sometimes anybody."""
+    def some_caller(self, dice, session_id):
+        """Return a caller: mostly one who may make the call, sometimes any other."""
         waiter = self.model.sessions[session_id].waiter
         likely = [Who("guest", session_id), Who("waiter", waiter), MIA]
         strangers = [Who("waiter", each) for each in (*WAITERS, "zoe")]
@@ -110,7 +110,7 @@ class Floor(RuleBasedStateMachine):
         return answer
 
     def post(self, who, template, id_="", body=None):
-        """Send it, and if it was done, again under the same key: nothing more must happen."""
+        """Send the call. If it succeeds, repeat it with the same key: nothing more may happen."""
         self.keys += 1
         headers = {"Idempotency-Key": f"key-{self.keys}"}
         first = self.call(who, "POST", template, id_, body, headers=headers)
@@ -121,10 +121,10 @@ class Floor(RuleBasedStateMachine):
             assert again.json.get("session", again.json) == first.json.get("session", first.json)
         return first
 
-    # What can be done
+    # Changes
 
     def open_table(self, dice):
-        who = self.somebody(dice, "table-7")
+        who = self.some_caller(dice, "table-7")
         table = dice.choice([5, 7, 8])
         waiter = dice.choice([None, None, "anna", "ben", "zoe"])
         body = {"tableNumber": table} | ({"waiterId": waiter} if waiter else {})
@@ -139,7 +139,7 @@ class Floor(RuleBasedStateMachine):
         if sum(each.is_open for each in self.model.sessions.values()) < 3:
             self.open_table(dice)
         session = self.some_session(dice)
-        who = self.somebody(dice, session)
+        who = self.some_caller(dice, session)
         force = dice.random() < 0.5
         left = self.model.left(session)
         expected = self.model.close(who, session, force=force)
@@ -151,14 +151,14 @@ class Floor(RuleBasedStateMachine):
 
     def reopen(self, dice):
         session = self.some_session(dice)
-        who = self.somebody(dice, session)
+        who = self.some_caller(dice, session)
         expected = self.model.reopen(who, session)
         answer = self.post(who, "/sessions/{sessionId}/reopen", session)
         assert answer.status_code == expected
 
     def ask(self, dice):
         session = self.some_session(dice)
-        who = self.somebody(dice, session)
+        who = self.some_caller(dice, session)
         kind = dice.choice(["water", "bill", " Bill "])
         folded = kind.strip().lower()
         expected, open_one = self.model.ask(who, session, folded)
@@ -171,7 +171,7 @@ class Floor(RuleBasedStateMachine):
 
     def order(self, dice):
         session = self.some_session(dice)
-        who = self.somebody(dice, session)
+        who = self.some_caller(dice, session)
         quantity = dice.randint(1, 99)
         body = {"items": [{"name": "Tea", "quantity": quantity}]}
         expected = self.model.order(who, session)
@@ -188,7 +188,7 @@ class Floor(RuleBasedStateMachine):
         most = unfinished if dice.random() < 0.9 else []
         ticket_id = dice.choice(most or list(self.model.tickets))
         known = self.model.tickets[ticket_id]
-        who = self.somebody(dice, known.session)
+        who = self.some_caller(dice, known.session)
         was, was_allowed = known.status, self.model.allowed(who, known)
         likely = sorted(was_allowed) if dice.random() < 0.8 else []
         status = dice.choice(likely or ALL_STATUSES)
@@ -225,11 +225,11 @@ class Floor(RuleBasedStateMachine):
             if expected == 200:
                 assert {session["id"] for session in answer.json["moved"]} == moved
 
-    # What can be seen
+    # Reads
 
     def look(self, dice):
         session = self.some_session(dice)
-        who = self.somebody(dice, session)
+        who = self.some_caller(dice, session)
         self.look_at_session(who, session)
         self.look_at_floor(who, self.model.sessions[session].waiter)
 
@@ -290,9 +290,9 @@ class Floor(RuleBasedStateMachine):
         assert set(shown["allowed"]) == self.model.allowed(who, known)
 
 
-@pytest.mark.timeout(600)  # a failure is made smaller before it is shown
+@pytest.mark.timeout(600)  # Hypothesis shrinks a failure before it shows it
 @pytest.mark.parametrize("games", [4, pytest.param(15, marks=pytest.mark.long)])
-def test_the_api_keeps_to_the_contract_whatever_happens(seeded_sqlite, games):
+def test_the_api_follows_the_contract_in_every_sequence_of_calls(seeded_sqlite, games):
     Floor.seeded = seeded_sqlite
     run_state_machine_as_test(
         Floor,

@@ -1,9 +1,9 @@
-"""Moving requests and orders on."""
+"""Moving requests and orders to other statuses."""
 
 import pytest
 
 
-def test_a_move_raises_the_version_and_says_what_comes_next(anna):
+def test_a_move_raises_the_version_and_lists_the_next_moves(anna):
     answer = anna.patch(
         "/api/requests/req-1",
         {"status": "Acknowledged", "expectedVersion": 1, "reason": "on my way"},
@@ -21,7 +21,7 @@ def test_any_spelling_of_a_status_is_understood(anna, spelling):
     assert anna.patch("/api/orders/ord-1", {"status": spelling}).json["status"] == "InProgress"
 
 
-def test_the_status_it_has_already_is_no_change(anna):
+def test_setting_the_current_status_changes_nothing(anna):
     first = anna.patch("/api/orders/ord-1", {"status": "Acknowledged"})
     again = anna.patch("/api/orders/ord-1", {"status": "Acknowledged"})
 
@@ -42,7 +42,7 @@ def test_an_illegal_move_lists_the_legal_ones(anna, path):
     assert refused.json["version"] == 2
 
 
-def test_who_comes_second_is_told_what_has_happened(anna, manager):
+def test_the_second_of_two_callers_is_told_the_current_status(anna, manager):
     assert (
         manager.patch(
             "/api/orders/ord-1", {"status": "Acknowledged", "expectedVersion": 1}
@@ -57,13 +57,13 @@ def test_who_comes_second_is_told_what_has_happened(anna, manager):
     assert "Rejected" in refused.json["allowed"]
 
 
-def test_a_client_that_counts_from_zero_is_told_where_it_stands(anna):
+def test_a_client_that_counts_versions_from_zero_is_told_the_current_version(anna):
     refused = anna.patch("/api/orders/ord-1", {"status": "Acknowledged", "expectedVersion": 0})
 
     assert (refused.status_code, refused.json["version"]) == (409, 1)
 
 
-def test_guests_cancel_while_nobody_is_on_it(guest, anna):
+def test_guests_can_cancel_until_staff_accept(guest, anna):
     anna.patch("/api/requests/req-1", {"status": "InProgress"})
     refused = guest.patch("/api/requests/req-1", {"status": "Cancelled"})
     assert (refused.status_code, refused.json["allowed"]) == (409, [])
@@ -71,7 +71,7 @@ def test_guests_cancel_while_nobody_is_on_it(guest, anna):
     assert guest.patch("/api/orders/ord-1", {"status": "Cancelled"}).status_code == 200
 
 
-def test_only_a_manager_takes_back_what_was_delivered(anna, manager):
+def test_only_a_manager_moves_a_delivered_order_back(anna, manager):
     for status in ("InProgress", "Complete", "Delivered"):
         anna.patch("/api/orders/ord-1", {"status": status})
 
@@ -79,7 +79,7 @@ def test_only_a_manager_takes_back_what_was_delivered(anna, manager):
     assert manager.patch("/api/orders/ord-1", {"status": "Cancelled"}).status_code == 200
 
 
-def test_guests_move_nothing_once_the_session_is_closed(guest, anna):
+def test_guests_cannot_move_anything_in_a_closed_session(guest, anna):
     anna.post("/api/sessions/table-7/close", {"force": True, "reason": "gone"})
 
     refused = guest.patch("/api/orders/ord-1", {"status": "Cancelled"})

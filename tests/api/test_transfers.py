@@ -1,10 +1,10 @@
-"""Tables change hands."""
+"""Transfers of tables between waiters."""
 
 from waiter_service import SessionTransfer, TransferCause, signals
 
 
 class Heard:
-    """Collects what a signal tells."""
+    """Collects the changes that a signal sends."""
 
     def __init__(self):
         self.changes: list[SessionTransfer] = []
@@ -13,7 +13,7 @@ class Heard:
         self.changes.append(change)
 
 
-def test_a_waiter_hands_all_tables_over(anna, ben):
+def test_a_waiter_transfers_all_tables(anna, ben):
     answer = anna.post("/api/waiters/anna/transfers", {"toWaiterId": "ben", "reason": "shift"})
 
     assert answer.status_code == 200
@@ -24,7 +24,7 @@ def test_a_waiter_hands_all_tables_over(anna, ben):
     assert len(ben.get("/api/waiters/ben/floor").json["sessions"]) == 3
 
 
-def test_a_transfer_tells_the_guests_its_cause(anna, service):
+def test_guests_are_told_the_cause_of_a_transfer(anna, service):
     with signals.session_transferred.connected_to(heard := Heard()):
         body = {"toWaiterId": "ben", "cause": "workload", "reason": "too many tables"}
         assert anna.post("/api/waiters/anna/transfers", body).status_code == 200
@@ -32,7 +32,7 @@ def test_a_transfer_tells_the_guests_its_cause(anna, service):
     assert {change.cause for change in heard.changes} == {TransferCause.WORKLOAD}
 
 
-def test_an_unknown_cause_is_refused_and_the_legal_ones_are_named(anna):
+def test_an_unknown_cause_is_refused_with_a_list_of_the_legal_ones(anna):
     answer = anna.post("/api/waiters/anna/transfers", {"toWaiterId": "ben", "cause": "whim"})
 
     assert answer.status_code == 422
@@ -42,7 +42,7 @@ def test_an_unknown_cause_is_refused_and_the_legal_ones_are_named(anna):
     assert len(anna.get("/api/waiters/anna/floor").json["sessions"]) == 2
 
 
-def test_a_finished_transfer_may_be_repeated(anna):
+def test_repeating_a_finished_transfer_succeeds(anna):
     body = {"toWaiterId": "ben", "sessionIds": ["table-5"]}
     anna.post("/api/waiters/anna/transfers", body)
     again = anna.post("/api/waiters/anna/transfers", body)
@@ -52,7 +52,7 @@ def test_a_finished_transfer_may_be_repeated(anna):
     assert [each["id"] for each in again.json["alreadyThere"]] == ["table-5"]
 
 
-def test_a_former_waiter_learns_nothing_of_the_table_by_repeating_a_transfer(anna, ben):
+def test_a_former_waiter_learns_nothing_new_by_repeating_a_transfer(anna, ben):
     for selection in ({"sessionIds": ["table-5"]}, {"sessionIds": ["table-5", "table-7"]}):
         body = {"toWaiterId": "ben", **selection}
         anna.post("/api/waiters/anna/transfers", body)
@@ -69,7 +69,7 @@ def test_a_former_waiter_learns_nothing_of_the_table_by_repeating_a_transfer(ann
         assert before["version"] == 2
 
 
-def test_one_session_in_the_way_keeps_all_where_they_are(manager):
+def test_one_session_that_cannot_be_transferred_stops_the_whole_transfer(manager):
     manager.patch("/api/orders/ord-1", {"status": "Cancelled"})
     manager.post("/api/sessions/table-7/close")
     refused = manager.post(
@@ -86,7 +86,7 @@ def test_one_session_in_the_way_keeps_all_where_they_are(manager):
     assert manager.get("/api/sessions/table-5").json["waiterId"] == "anna"
 
 
-def test_a_waiter_gives_away_only_what_is_theirs(anna):
+def test_a_waiter_can_transfer_only_their_own_tables(anna):
     assert anna.post("/api/waiters/ben/transfers", {"toWaiterId": "anna"}).status_code == 404
     refused = anna.post(
         "/api/waiters/anna/transfers", {"toWaiterId": "ben", "sessionIds": ["table-9"]}
@@ -95,7 +95,7 @@ def test_a_waiter_gives_away_only_what_is_theirs(anna):
     assert anna.get("/api/sessions/table-9").status_code == 404
 
 
-def test_a_foreign_session_and_an_unknown_one_stand_in_the_way_alike(ben):
+def test_foreign_and_unknown_sessions_are_refused_in_the_same_way(ben):
     refused = ben.post(
         "/api/waiters/ben/transfers",
         {"toWaiterId": "ben", "sessionIds": ["table-5", "nowhere"]},

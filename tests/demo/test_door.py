@@ -1,4 +1,4 @@
-"""Whom the demo answers: it hands out tokens, so this machine alone, unless told otherwise."""
+"""The demo hands out tokens, so by default it answers only clients on this machine."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ def status(
 ) -> int:
     app = Flask(__name__)
     app.register_blueprint(create_blueprint(lambda _id: None, is_public=is_public))
-    # The page itself needs the whole application; what refuses comes before it.
+    # The page itself needs the whole application. The refusal comes before it.
     app.add_url_rule("/sse/static/<filename>", "sse.static", lambda filename: "")
-    app.config["JWT_SECRET_KEY"] = "a secret of the tests, and of nothing else"
+    app.config["JWT_SECRET_KEY"] = "a secret that only the tests use, long enough"
     JWTManager(app)
     with app.test_client().get(
         path, headers=headers, environ_overrides={"REMOTE_ADDR": peer}
@@ -28,13 +28,13 @@ def status(
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("peer", ["127.0.0.1", "127.8.9.1", "::1", "::ffff:127.0.0.1"])
-def test_this_machine_is_answered(path: str, peer: str) -> None:
+def test_clients_on_this_machine_are_answered(path: str, peer: str) -> None:
     assert status(path, peer=peer) == 200
 
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("peer", ["192.0.2.7", "::ffff:10.0.0.1", "2001:db8::1", "", "@"])
-def test_others_are_not(path: str, peer: str) -> None:
+def test_clients_on_other_machines_are_refused(path: str, peer: str) -> None:
     assert status(path, peer=peer) == 403
     assert status(path, peer=peer, is_public=True) == 200
 
@@ -43,7 +43,7 @@ def test_others_are_not(path: str, peer: str) -> None:
 @pytest.mark.parametrize(
     "header", ["Forwarded", "X-Forwarded-For", "x-forwarded-proto", "X-Forwarded-Anything"]
 )
-def test_whoever_comes_through_a_proxy_is_not(path: str, header: str) -> None:
+def test_clients_behind_a_proxy_are_refused(path: str, header: str) -> None:
     headers = {header: "127.0.0.1"}
     assert status(path, peer="127.0.0.1", headers=headers) == 403
     assert status(path, peer="127.0.0.1", is_public=True, headers=headers) == 200
@@ -62,14 +62,12 @@ def test_whoever_comes_through_a_proxy_is_not(path: str, header: str) -> None:
         ("192.0.2.7:8000", 403),
     ],
 )
-def test_a_name_that_was_pointed_at_this_machine_is_not(
-    path: str, host: str, expected: int
-) -> None:
+def test_another_host_name_for_this_machine_is_refused(path: str, host: str, expected: int) -> None:
     assert status(path, peer="127.0.0.1", headers={"Host": host}) == expected
 
 
 @pytest.mark.parametrize(("setting", "forwarded"), [("1", 403), ("public", 200), ("0", 404)])
-def test_served_by_gunicorn_it_is_the_same(start_server, setting: str, forwarded: int) -> None:
+def test_the_rule_is_the_same_under_gunicorn(start_server, setting: str, forwarded: int) -> None:
     server = start_server(DEMO=setting)
     answer = server.get("/demo", headers={"X-Forwarded-For": "192.0.2.7"})
     assert answer.status_code == forwarded

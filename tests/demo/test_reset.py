@@ -1,4 +1,4 @@
-"""``demo reset`` puts the demo back to its beginning, and touches nobody else's restaurant."""
+"""``demo reset`` restores the initial demo, and does not touch other restaurants."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def service(app):
     return app.extensions["waiter_service"]
 
 
-def start_an_evening(service: WaiterService) -> None:
+def change_everything(service: WaiterService) -> None:
     service.update_order_status("ord-1", "Cancelled")
     service.transfer_sessions(from_waiter_id="anna", to_waiter_id="ben")
     service.close_session("table-7")
@@ -40,8 +40,8 @@ def tables(service: WaiterService) -> list[tuple[int, str, str]]:
 BEGINNING = [(5, "table-5", "anna"), (7, "table-7", "anna"), (9, "table-9", "ben")]
 
 
-def test_demo_begins_again_whatever_was_done(app, service):
-    start_an_evening(service)
+def test_reset_restores_the_initial_demo(app, service):
+    change_everything(service)
     result = app.test_cli_runner().invoke(args=["demo", "reset"])
 
     assert (result.exit_code, result.stderr) == (0, "")
@@ -49,15 +49,15 @@ def test_demo_begins_again_whatever_was_done(app, service):
     table = FloorQueries(service.database).session_snapshot("table-7")
     assert [(each.id, each.status) for each in table.requests] == [("req-1", "New")]
     assert [(each.id, each.status) for each in table.orders] == [("ord-1", "New")]
-    # What was done before is forgotten, too: ben was never given anything.
+    # The history of changes is removed too: no transfer to ben is left.
     assert service.transfer_sessions(
         session_ids=["table-7"], to_waiter_id="ben", actor=Actor.waiter("anna")
     ).changed
 
 
-def test_database_of_others_is_refused_unless_forced(app, service):
+def test_another_restaurants_database_is_refused_unless_forced(app, service):
     service.add_waiter("carl", "Carl")
-    start_an_evening(service)
+    change_everything(service)
     before = tables(service)
 
     refused = app.test_cli_runner().invoke(args=["demo", "reset"])

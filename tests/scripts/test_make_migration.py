@@ -1,4 +1,4 @@
-"""`make migration` writes what the models have and the migrations lack."""
+"""`make migration` writes the difference between the models and the migrations."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from waiter_service import Database
 from waiter_service.store import schema
 from waiter_service.store.models import Base
 
-#: The last of the migrations that are kept: later ones add tables and a column.
+#: The last migration that is kept. Later ones add tables and a column.
 LAST_KEPT = "0006"
 RUFF_CONFIG = str(REPOSITORY / "pyproject.toml")
 
@@ -64,7 +64,7 @@ def assert_leads_to_the_models_and_back(url: str, schema_name: str | None = None
 
 
 @pytest.mark.usefixtures("migrations")
-def test_a_migration_that_was_made_leads_to_the_models_and_back(tmp_path: Path) -> None:
+def test_a_generated_migration_upgrades_to_the_models_and_downgrades_again(tmp_path: Path) -> None:
     make_migration("What was lost")
     assert_leads_to_the_models_and_back(f"sqlite:///{tmp_path}/floor.db")
 
@@ -72,14 +72,14 @@ def test_a_migration_that_was_made_leads_to_the_models_and_back(tmp_path: Path) 
 @pytest.mark.postgres
 @pytest.mark.parametrize("schema_name", [None, "floor"])
 @pytest.mark.usefixtures("migrations")
-def test_it_runs_on_postgresql_as_well_and_in_a_schema(
+def test_a_generated_migration_runs_on_postgresql_and_in_a_schema(
     postgres_url: str, schema_name: str | None
 ) -> None:
     make_migration("What was lost")
     assert_leads_to_the_models_and_back(postgres_url, schema_name)
 
 
-def test_its_file_has_the_next_number_and_is_formatted(migrations: Path) -> None:
+def test_a_generated_file_has_the_next_number_and_is_formatted(migrations: Path) -> None:
     file = make_migration("what was lost")
 
     assert file == migrations / "versions" / "0007_what_was_lost.py"
@@ -95,10 +95,10 @@ def test_its_file_has_the_next_number_and_is_formatted(migrations: Path) -> None
         ]
         done = subprocess.run([*ruff, str(file)], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout
-    assert "waiter_service" not in file.read_text(), "types of ours change, migrations do not"
+    assert "waiter_service" not in file.read_text(), "our types may change, migrations may not"
 
 
-def test_where_models_and_migrations_agree_it_is_empty_for_the_author(migrations: Path) -> None:
+def test_a_migration_is_empty_if_models_and_migrations_agree(migrations: Path) -> None:
     make_migration("What was lost")
     schema.known_revisions.cache_clear()
 
@@ -108,7 +108,7 @@ def test_where_models_and_migrations_agree_it_is_empty_for_the_author(migrations
     assert file.read_text().count("grade() -> None:\n    pass\n") == 2
 
 
-def test_a_name_that_makes_no_file_name_is_refused(migrations: Path) -> None:
+def test_a_name_that_is_not_words_is_refused(migrations: Path) -> None:
     before = sorted(migrations.rglob("*.py"))
     for name in ("", "../../x", "0010", "a-b", "two  blanks", "café"):
         with pytest.raises(ValueError, match="not a name of words"):

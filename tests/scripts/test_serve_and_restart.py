@@ -49,9 +49,7 @@ def put_version(code: Path, version: str) -> None:
     file.write_text(text.replace(text.split("__version__ = ")[1].splitlines()[0], version))
 
 
-def test_a_changed_file_is_served_and_streams_go_on_where_they_were(
-    server: ServiceServer, code: Path
-) -> None:
+def test_a_changed_file_is_served_and_streams_resume(server: ServiceServer, code: Path) -> None:
     assert release_of(server) == __version__
     token = server.token("customer", "table-7")
     with SseClient(server.url + STREAM, token=token) as before:
@@ -64,7 +62,9 @@ def test_a_changed_file_is_served_and_streams_go_on_where_they_were(
         assert after.next("connection").data["resumed"] is True
 
 
-def test_a_mistake_is_waited_out(server: ServiceServer, code: Path) -> None:
+def test_the_server_starts_again_once_a_syntax_error_is_fixed(
+    server: ServiceServer, code: Path
+) -> None:
     server.expected_errors += ["SyntaxError", "exited with code 3", "Shutting down", "to boot"]
     put_version(code, '"unclosed')
     wait_until(lambda: "starts again when a file changes" in server.log, 20)
