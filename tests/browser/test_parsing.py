@@ -44,7 +44,7 @@ def parsed(data: str) -> Any:
         return data
 
 
-def test_bytes_become_the_events_they_are(page: Page) -> None:
+def test_bytes_are_parsed_into_events(page: Page) -> None:
     answers = {f"/sse/waiter/case-{n}": b"".join(case.chunks) for n, case in enumerate(CASES)}
 
     def answer(route: Route) -> None:

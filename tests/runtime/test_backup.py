@@ -1,4 +1,4 @@
-"""A backup of the SQLite database: made while the service runs, put back while it does not."""
+"""Backups of the SQLite database: made while the service runs, restored while it is stopped."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from waiter_service.store.sqlite_backup import backup, restore
 
 
 def status_in(path: Path) -> str:
-    """Return what the database at ``path`` has of the demo's order, by this file alone."""
+    """Return the status of the demo's order in the database file at ``path``."""
     with closing(sqlite3.connect(f"file:{path}?immutable=1", uri=True)) as database:
         status: str = database.execute("SELECT status FROM orders WHERE id = 'ord-1'").fetchone()[0]
         return status
@@ -46,16 +46,16 @@ def database(tmp_path: Path, seeded_sqlite: Path) -> Path:
     return Path(shutil.copyfile(seeded_sqlite, tmp_path / "restaurant.db"))
 
 
-def test_after_a_clean_stop_the_file_alone_holds_everything(server: ServiceServer) -> None:
+def test_after_a_clean_stop_everything_is_in_the_database_file(server: ServiceServer) -> None:
     move(server, "Acknowledged")
-    # Another worker's share: a script that ends without closing anything.
+    # Like another worker: a script that ends without closing anything.
     assert flask(server, "waiter", "order-status", "ord-1", "InProgress").returncode == 0
     server.stop()
     assert not (server.directory / "restaurant.db-wal").exists()
     assert status_in(server.directory / "restaurant.db") == "InProgress"
 
 
-def test_after_a_command_the_file_alone_holds_everything(
+def test_after_a_command_everything_is_in_the_database_file(
     start_server: Callable[..., ServiceServer],
 ) -> None:
     server = start_server(start=False)
@@ -64,7 +64,7 @@ def test_after_a_command_the_file_alone_holds_everything(
     assert status_in(server.directory / "restaurant.db") == "Acknowledged"
 
 
-def test_a_backup_of_a_running_service_is_put_back_whole(server: ServiceServer) -> None:
+def test_a_backup_of_a_running_service_is_restored_completely(server: ServiceServer) -> None:
     saved = server.directory / "saved.db"
     move(server, "Acknowledged")
     made = flask(server, "db", "backup", str(saved))
@@ -79,7 +79,7 @@ def test_a_backup_of_a_running_service_is_put_back_whole(server: ServiceServer) 
     assert server.get("/sse/health").ok
     move(server, "Complete")
 
-    # What a crash leaves belongs to the old file, and must not get into the new one.
+    # The files that a crash leaves belong to the old database, and must not affect the new one.
     server.kill()
     assert (server.directory / "restaurant.db-wal").exists()
     restored = flask(server, "db", "restore", str(saved))
@@ -91,7 +91,7 @@ def test_a_backup_of_a_running_service_is_put_back_whole(server: ServiceServer) 
     move(server, "InProgress")
 
 
-def test_a_backup_shows_one_moment_though_others_write(database: Path, tmp_path: Path) -> None:
+def test_a_backup_is_a_snapshot_even_if_others_write(database: Path, tmp_path: Path) -> None:
     service = WaiterService(Database(f"sqlite:///{database}"))
     is_over = threading.Event()
 
@@ -110,7 +110,7 @@ def test_a_backup_shows_one_moment_though_others_write(database: Path, tmp_path:
         is_over.set()
         writer.join()
         service.database.dispose()
-    # Never from the beginning again, which on a busy floor would go on forever.
+    # The copy never restarts. On a busy floor it would otherwise never end.
     assert steps == sorted(set(steps))
     assert len(steps) > 2
     with closing(sqlite3.connect(tmp_path / "saved.db")) as saved:
@@ -135,7 +135,7 @@ def test_a_backup_overwrites_nothing(database: Path, tmp_path: Path) -> None:
     assert sorted(each.name for each in tmp_path.iterdir()) == ["restaurant.db", "taken"]
 
 
-def test_only_a_backup_of_this_service_is_put_back(database: Path, tmp_path: Path) -> None:
+def test_only_a_backup_of_this_service_is_restored(database: Path, tmp_path: Path) -> None:
     before = database.read_bytes()
     saved = tmp_path / "saved.db"
     with pytest.raises(BackupFailed, match="there is no backup"):
@@ -173,7 +173,7 @@ def test_only_a_backup_of_this_service_is_put_back(database: Path, tmp_path: Pat
         ),
     ],
 )
-def test_a_file_that_has_not_all_tables_of_its_revision_is_refused(
+def test_a_file_without_all_tables_of_its_revision_is_refused(
     database: Path, tmp_path: Path, change: str, reason: str
 ) -> None:
     before = database.read_bytes()
@@ -185,7 +185,7 @@ def test_a_file_that_has_not_all_tables_of_its_revision_is_refused(
     assert database.read_bytes() == before
 
 
-# Writes as soon as it is let, and says so before and after.
+# Writes as soon as it can, and prints a line before and after.
 OPENER = """
 import sqlite3, sys
 print("opens", flush=True)
@@ -195,7 +195,7 @@ database.execute("UPDATE orders SET version = version + 100 WHERE status = 'New'
 database.commit()
 """
 
-# Is killed once a part of the pages is written.
+# Is killed when a part of the pages has been written.
 KILLED = """
 import os, signal, sys
 from pathlib import Path
@@ -205,14 +205,14 @@ restore(Path(sys.argv[1]), Path(sys.argv[2]), lambda *_: os.kill(os.getpid(), si
 
 
 def add_filler(path: Path) -> None:
-    """Give the database so many pages that a copy takes several steps."""
+    """Give the database enough pages that a copy takes several steps."""
     with closing(sqlite3.connect(path)) as filler:
         filler.execute("CREATE TABLE filler (page BLOB)")
         filler.executemany("INSERT INTO filler VALUES (zeroblob(4000))", [()] * 10_000)
         filler.commit()
 
 
-def test_a_process_that_opens_the_database_meanwhile_writes_to_what_is_restored(
+def test_a_process_that_opens_the_database_during_a_restore_writes_to_the_restored_one(
     database: Path, tmp_path: Path
 ) -> None:
     add_filler(database)
@@ -242,9 +242,7 @@ def test_a_process_that_opens_the_database_meanwhile_writes_to_what_is_restored(
     assert version > 100
 
 
-def test_a_restore_that_is_killed_half_way_has_changed_nothing(
-    database: Path, tmp_path: Path
-) -> None:
+def test_a_restore_killed_half_way_changes_nothing(database: Path, tmp_path: Path) -> None:
     saved = tmp_path / "saved.db"
     add_filler(database)
     backup(database, saved)
@@ -288,7 +286,7 @@ def test_a_database_behind_a_link_is_restored_and_the_link_stays(
     assert status_in(file) == "New"
 
 
-def test_an_older_backup_names_what_is_to_be_done(
+def test_restoring_an_older_backup_names_the_upgrade_command(
     start_server: Callable[..., ServiceServer], tmp_path: Path
 ) -> None:
     server = start_server(start=False)
@@ -303,7 +301,7 @@ def test_an_older_backup_names_what_is_to_be_done(
 
 
 @pytest.mark.parametrize(("command", "tool"), [("backup", "pg_dump"), ("restore", "pg_restore")])
-def test_on_postgresql_its_own_tools_are_named(
+def test_on_postgresql_the_commands_name_its_own_tools(
     start_server: Callable[..., ServiceServer], command: str, tool: str
 ) -> None:
     server = start_server(

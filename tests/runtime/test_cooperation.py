@@ -1,4 +1,4 @@
-"""Nothing that a worker waits for may stop its other greenlets."""
+"""No wait in a worker may stop its other greenlets."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PATCH = "from gevent import monkey; monkey.patch_all()"
 
 
 def python(*statements: str, **env: str) -> str:
-    """Return what a fresh interpreter prints."""
+    """Return the output of a new interpreter that runs the statements."""
     done = subprocess.run(
         [sys.executable, "-c", "; ".join(statements)],
         cwd=REPOSITORY,
@@ -41,12 +41,12 @@ def python(*statements: str, **env: str) -> str:
     ],
     ids=["not patched", "not patched, psycopg", "patched first", "psycopg imported too early"],
 )
-def test_what_blocks_is_named(before: list[str], blocking: list[str]) -> None:
+def test_blocking_parts_are_named(before: list[str], blocking: list[str]) -> None:
     assert python(*before, ASK) == str(blocking)
 
 
 def test_master_imports_no_driver(tmp_path: object) -> None:
-    """The workers it forks would inherit one that was imported before they patched."""
+    """Its workers would inherit a driver that was imported before they patched."""
     loaded = python(
         "import runpy, sys",
         "runpy.run_path('gunicorn.conf.py')",
@@ -64,10 +64,10 @@ def test_master_imports_no_driver(tmp_path: object) -> None:
     [("", "[]"), ("postgresql://db/restaurant", "['psycopg']")],
     ids=["SQLite", "PostgreSQL"],
 )
-def test_worker_imports_the_drivers_it_uses_and_no_other(
+def test_a_worker_imports_only_the_drivers_it_uses(
     database_url: str, drivers: str, tmp_path: Path
 ) -> None:
-    """Those of others delay every start; its own must be here when waiting is tried out."""
+    """Unused drivers delay every start. The check for blocking needs the used ones."""
     loaded = python(
         "import sys, wsgi",
         "print([name for name in ('psycopg', 'redis') if name in sys.modules])",
@@ -78,7 +78,7 @@ def test_worker_imports_the_drivers_it_uses_and_no_other(
     assert loaded == drivers
 
 
-def test_worker_patches_what_blocks_without_looking_through_every_package_for_plugins() -> None:
+def test_a_worker_patches_blocking_functions_without_a_search_for_plugins() -> None:
     patched = python(
         "import importlib.metadata as metadata",
         "from runtime.worker import StreamWorker",
@@ -110,4 +110,4 @@ def test_worker_whose_database_driver_blocks_does_not_start(
     assert server.wait_exit() == 3
     assert "waiting for psycopg would block the whole worker" in server.log
     assert "Traceback" not in server.log
-    server.kill()  # it has ended, and rightly not with 0
+    server.kill()  # it has ended, with an exit code other than 0

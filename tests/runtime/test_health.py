@@ -1,4 +1,4 @@
-"""Whether it lives, and whether to send clients to it."""
+"""Health, liveness and readiness of a process."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def is_ready(server: ServiceServer) -> bool:
 # --- through a real server
 
 
-def test_anyone_may_ask_and_no_cache_may_answer(server: ServiceServer) -> None:
+def test_health_is_public_and_not_cached(server: ServiceServer) -> None:
     for path, answer in (("/health/live", "alive"), ("/health/ready", "ready")):
         response = server.get(path)
         assert response.status_code == 200
@@ -34,7 +34,7 @@ def test_anyone_may_ask_and_no_cache_may_answer(server: ServiceServer) -> None:
 
 
 def unhealthy_reason(server: ServiceServer) -> str:
-    """Return why ``/sse/health`` is not healthy; empty while it is."""
+    """Return the reason that ``/sse/health`` reports; empty if it is healthy."""
     response = server.get("/sse/health", timeout=3)
     assert response.status_code == (200 if response.json()["status"] == "healthy" else 503)
     return str(response.json().get("reason", ""))
@@ -42,12 +42,12 @@ def unhealthy_reason(server: ServiceServer) -> str:
 
 @pytest.mark.long
 @pytest.mark.postgres
-def test_it_stays_ready_while_the_database_is_away_and_says_what_is_wrong(
+def test_a_process_stays_ready_without_the_database_and_reports_what_is_wrong(
     start_server: Callable[..., ServiceServer],
     postgres_server: PostgresServer,
     seeded_postgres_url: str,
 ) -> None:
-    """Every process would be taken out at once, with all the streams that go on."""
+    """Otherwise a load balancer would remove every process at once, with all open streams."""
     server = start_server(DATABASE_URL=seeded_postgres_url)
     server.expected_errors.append("cannot be used")
     stream = server.listen_session("table-7")
@@ -62,7 +62,7 @@ def test_it_stays_ready_while_the_database_is_away_and_says_what_is_wrong(
     wait_until(lambda: not unhealthy_reason(server), KEPT_SECONDS + 5)
 
 
-def test_it_goes_on_beating_and_reading_while_another_process_writes_for_long(
+def test_heartbeats_and_reads_continue_while_another_process_holds_the_write_lock(
     start_server: Callable[..., ServiceServer],
 ) -> None:
     server = start_server(SSE_HEARTBEAT_SECONDS=0.2)
@@ -91,7 +91,7 @@ def test_it_goes_on_beating_and_reading_while_another_process_writes_for_long(
 
 @pytest.mark.redis
 @pytest.mark.parametrize(("leave", "return_"), [("stop", "start"), ("freeze", "thaw")])
-def test_it_stays_ready_while_redis_is_away_and_changes_succeed(
+def test_a_process_stays_ready_without_redis_and_changes_succeed(
     start_server: Callable[..., ServiceServer],
     redis_server: RedisServer,
     leave: str,
@@ -111,7 +111,7 @@ def test_it_stays_ready_while_redis_is_away_and_changes_succeed(
 
     getattr(redis_server, return_)()
     wait_until(lambda: not unhealthy_reason(server), 10)
-    # A Redis that lost its data has the screen load everything, and the change with it.
+    # A Redis that lost its data makes the screen load everything, including the change.
     assert {"orders", "all"} & set(stream.next("cache_refresh").data["affectedData"])
 
 
@@ -129,7 +129,7 @@ def test_it_stays_ready_while_redis_is_away_and_changes_succeed(
         ("/nope", 404),
     ],
 )
-def test_without_its_tables_it_is_alive_and_says_what_it_cannot(
+def test_a_process_without_tables_is_alive_and_reports_what_is_missing(
     tmp_path: Path, path: str, status: int
 ) -> None:
     app = open_app(tmp_path, f"sqlite:///{tmp_path / 'empty.db'}")
@@ -144,7 +144,7 @@ def test_without_its_tables_it_is_alive_and_says_what_it_cannot(
     close_app(app)
 
 
-def test_process_that_has_started_is_ready_until_it_drains_and_each_change_is_logged_once(
+def test_a_process_is_ready_from_its_start_until_it_drains_and_logs_each_change_once(
     seeded_sqlite: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     app = open_app(tmp_path, copy_sqlite(seeded_sqlite, tmp_path))

@@ -1,4 +1,4 @@
-"""Deleting what is old."""
+"""The tasks that delete old data."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from runtime.housekeeping import Housekeeping
 
 
 @pytest.fixture(autouse=True)
-def _an_hour_is_short(monkeypatch):
+def _short_interval(monkeypatch):
     monkeypatch.setattr(housekeeping, "INTERVAL_SECONDS", 0.001)
 
 
@@ -43,7 +43,7 @@ def test_every_task_runs_in_every_round(keep):
     eventually(lambda: len(first) >= 3 and len(second) >= 3)
 
 
-def test_a_task_that_fails_keeps_neither_others_nor_later_rounds_from_running(keep, caplog):
+def test_a_failing_task_does_not_stop_other_tasks_or_later_rounds(keep, caplog):
     caplog.set_level(logging.ERROR, "housekeeping")
     ran = []
 
@@ -56,7 +56,7 @@ def test_a_task_that_fails_keeps_neither_others_nor_later_rounds_from_running(ke
     assert "the next round tries again" in caplog.text
 
 
-def test_it_runs_no_more_once_it_is_stopped(keep):
+def test_no_task_runs_after_the_stop(keep):
     ran = []
     kept = keep(lambda: ran.append(1))
     eventually(lambda: ran)

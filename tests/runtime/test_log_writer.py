@@ -1,4 +1,4 @@
-"""Log lines are written by a thread: whoever logs never waits for the reader of stderr."""
+"""A thread writes the log lines, so no greenlet waits for the reader of stderr."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.waiting import wait_until
 
 
 class Pipe:
-    """A pipe whose reader reads when it is told to."""
+    """A pipe that is only read when a test reads it."""
 
     def __init__(self) -> None:
         self.reader, self.writer = os.pipe()
@@ -23,7 +23,7 @@ class Pipe:
         self.read = ""
 
     def text(self) -> str:
-        """Read what is there, and return all that was read so far."""
+        """Read what the pipe holds, and return everything read so far."""
         try:
             while data := os.read(self.reader, 65_536):
                 self.read += data.decode()
@@ -34,7 +34,7 @@ class Pipe:
 
 @pytest.fixture
 def pipe() -> Pipe:
-    # The thread may still be at it: it lives as long as its process, and so do these.
+    # The thread may still use the pipe: it runs as long as its process, so the pipe stays open.
     return Pipe()
 
 
@@ -46,7 +46,7 @@ def fill(writer: LogWriter, lines: int) -> None:
         writer.write(LINE)
 
 
-def test_lines_are_written_in_order_and_whole(pipe):
+def test_lines_are_written_completely_and_in_order(pipe):
     writer = LogWriter(pipe.writer)
     lines = [f"{number} {'y' * (number % 300)}" for number in range(5000)]
     for line in lines:
@@ -57,9 +57,9 @@ def test_lines_are_written_in_order_and_whole(pipe):
     assert writer.dropped == 0
 
 
-def test_writing_goes_on_while_nobody_reads_and_what_is_lost_is_told(pipe):
+def test_logging_continues_without_a_reader_and_lost_lines_are_reported(pipe):
     writer = LogWriter(pipe.writer, describe_loss="{} lost".format, max_lines=50)
-    # More than the pipe holds (64 KB), the thread has in its hands, and the queue.
+    # More than the pipe (64 KB), the thread and the queue hold together.
 
     def loses_lines():
         fill(writer, 10)
@@ -76,7 +76,7 @@ def test_writing_goes_on_while_nobody_reads_and_what_is_lost_is_told(pipe):
     assert writer.dropped == lost
 
 
-def test_the_event_loop_goes_on_while_the_thread_waits_for_the_reader(pipe):
+def test_the_event_loop_runs_while_the_thread_waits_for_the_reader(pipe):
     writer = LogWriter(pipe.writer)
     fill(writer, 200)
     ticks = []
@@ -98,23 +98,23 @@ def test_flush_waits_for_the_last_line(pipe):
     assert pipe.text() == "goodbye\n"
 
 
-def test_flush_gives_up_when_nobody_reads(pipe):
+def test_flush_gives_up_without_a_reader(pipe):
     writer = LogWriter(pipe.writer)
     fill(writer, 200)
     assert not writer.flush(0.05)
 
 
-def test_a_reader_that_is_gone_costs_lines_and_nothing_else(pipe):
+def test_a_closed_reader_loses_lines_and_nothing_else(pipe):
     writer = LogWriter(pipe.writer)
     os.close(pipe.reader)
-    writer.write("to nobody")
+    writer.write("without a reader")
     wait_until(lambda: writer.dropped == 1)
-    writer.write("to nobody")
+    writer.write("without a reader")
     wait_until(lambda: writer.dropped == 2)
 
 
-def test_a_pipe_that_does_not_block_gets_every_line(pipe):
-    """Whoever started us may have made it so, for itself and therefore for us."""
+def test_a_non_blocking_pipe_gets_every_line(pipe):
+    """The parent process may have set the flag, which it shares with us."""
     os.set_blocking(pipe.writer, False)
     writer = LogWriter(pipe.writer)
     fill(writer, 500)
@@ -122,9 +122,9 @@ def test_a_pipe_that_does_not_block_gets_every_line(pipe):
     assert writer.dropped == 0
 
 
-def test_a_child_writes_its_own_lines_and_none_of_its_parents(pipe):
+def test_a_forked_child_writes_only_its_own_lines(pipe):
     writer = LogWriter(pipe.writer)
-    fill(writer, 200)  # which wait: the pipe is full
+    fill(writer, 200)  # they wait, because the pipe is full
     child = os.fork()
     if child == 0:
         reader, own = os.pipe()
@@ -137,7 +137,7 @@ def test_a_child_writes_its_own_lines_and_none_of_its_parents(pipe):
     assert "child" not in pipe.text()
 
 
-def test_what_is_printed_to_stderr_is_passed_on_line_by_line():
+def test_text_printed_to_stderr_is_written_line_by_line():
     lines: list[str] = []
     stream = LineStream(lines.append)
     print("Traceback", file=stream)
@@ -147,9 +147,9 @@ def test_what_is_printed_to_stderr_is_passed_on_line_by_line():
     assert lines == ["Traceback", "one", "two"]
 
 
-def test_a_greenlets_traceback_is_queued_too_and_without_its_token(pipe, monkeypatch):
-    """gevent prints it to ``sys.stderr``, past all logging."""
-    monkeypatch.setattr(sys, "stderr", sys.stderr)  # put back afterwards
+def test_a_greenlets_traceback_is_queued_too_with_its_token_redacted(pipe, monkeypatch):
+    """gevent prints it to ``sys.stderr``, without logging."""
+    monkeypatch.setattr(sys, "stderr", sys.stderr)  # restored afterwards
     root = logging.getLogger()
     monkeypatch.setattr(root, "handlers", [])
     monkeypatch.setattr(root, "level", root.level)

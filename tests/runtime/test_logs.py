@@ -21,7 +21,7 @@ UNSIGNED = jwt.encode({"sub": "anna"}, "", algorithm="none")
 
 @pytest.fixture(autouse=True)
 def _as_before() -> Iterator[None]:
-    """Configuring logs is for the whole process; put it back."""
+    """Restore the logging configuration, which applies to the whole process."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     yield
@@ -56,11 +56,11 @@ def test_a_token_reaches_no_line(log_format, capsys, token, logger):
 
 
 @pytest.mark.parametrize("before", ["token%3D", "_", "x", "redirect=%2Fsse%3Ftoken%3D"])
-def test_a_token_is_found_in_the_middle_of_a_word_too(before):
+def test_a_token_in_the_middle_of_a_word_is_redacted_too(before):
     assert logs.redact(f"GET /{before}{TOKEN} HTTP/1.1") == f"GET /{before}[redacted] HTTP/1.1"
 
 
-def test_looking_for_tokens_takes_no_longer_than_the_text_is_long():
+def test_the_search_for_tokens_takes_linear_time():
     # Milliseconds; a pattern that tries again from each "eyJ" took 5 s.
     text = "eyJ" * 20_000
     began = time.process_time()
@@ -149,7 +149,7 @@ def test_a_token_that_is_cut_is_still_redacted(log_format, capsys):
     assert "eyJ" not in written
 
 
-def test_a_line_says_which_process_of_which_server_wrote_it_and_for_which_request(capsys):
+def test_a_line_names_its_process_server_and_request(capsys):
     logs.configure("json", "INFO", instance="web1:8000")
     request_id.begin("abc-1")
     logging.getLogger("x").info("hello", extra={"fields": {"pid": 0, "instance": "forged"}})
@@ -174,7 +174,7 @@ def test_json_is_one_object_a_line_and_fields_cannot_replace_its_own(capsys):
     assert "KeyError: 'y'" in failed["exception"]
 
 
-def test_configuring_twice_writes_once_and_leaves_others_handlers_alone(capsys):
+def test_configuring_twice_adds_one_handler_and_keeps_those_of_others(capsys):
     class Counting(logging.Handler):
         seen = 0
 

@@ -1,4 +1,4 @@
-"""The database goes back in time: every screen is told once, and follows what happens next."""
+"""After the database goes back in time, every screen is told once and follows later changes."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ def move(server: ServiceServer, status: str) -> int:
 def assert_told_once(
     stream: SseClient, server: ServiceServer, status: str, *, times: int = 1
 ) -> None:
-    """Assert that one "load everything" comes, and then the next change, and nothing else.
+    """Assert that one "load everything" arrives, then the next change, and nothing else.
 
-    ``times`` is how often it has been told to load everything by then.
+    ``times`` is how often the client has been told to load everything by then.
     """
     assert stream.next("cache_refresh").data["affectedData"] == ["all"]
     version = move(server, status)
@@ -51,13 +51,13 @@ def assert_told_once(
 
 
 def assert_resumes_with_a_resync(server: ServiceServer, last_event_id: str | None) -> SseClient:
-    """Assert that a client that comes back is not told that it missed nothing."""
+    """Assert that a client that reconnects is told to load everything."""
     stream = server.listen_session("table-7", last_event_id=last_event_id)
     assert stream.events[0].data["resumed"] is False
     return stream
 
 
-def test_after_a_restore_who_comes_back_loads_everything_and_follows_lower_versions(
+def test_after_a_restore_a_returning_client_loads_everything_and_follows_lower_versions(
     server: ServiceServer,
 ) -> None:
     saved = server.directory / "saved.db"
@@ -67,7 +67,7 @@ def test_after_a_restore_who_comes_back_loads_everything_and_follows_lower_versi
         move(server, status)
         guest.next("order_update")
     place = guest.last_event_id
-    # In good order, so that the history is handed over.
+    # An orderly stop, so that the history is handed over.
     server.stop()
     assert flask(server, "db", "restore", str(saved)).returncode == 0
     server.start()
@@ -92,7 +92,7 @@ def test_a_restart_without_a_restore_costs_nothing(server: ServiceServer) -> Non
     assert "went back" not in server.log
 
 
-def test_a_database_that_goes_back_under_a_running_process_resyncs_open_streams_once(
+def test_a_database_restored_under_a_running_process_resyncs_open_streams_once(
     server: ServiceServer, seeded_sqlite: Path
 ) -> None:
     guest, anna = server.listen_session("table-7"), server.listen_waiter("anna")
@@ -171,7 +171,7 @@ def postgres_program() -> Callable[..., None]:
 @pytest.mark.long
 @pytest.mark.redis
 @pytest.mark.postgres
-def test_a_dump_that_is_restored_under_running_processes_resyncs_every_stream_once(
+def test_a_dump_restored_under_running_processes_resyncs_every_stream_once(
     seeded_postgres_url: str,
     start_server: StartServer,
     redis_server: RedisServer,
@@ -219,7 +219,7 @@ def test_a_promoted_standby_that_lacks_the_last_commits_resyncs_every_stream_onc
         server = start_server(DATABASE_URL=url, REDIS_URL=redis_server.url, WEB_CONCURRENCY=2)
         server.expected_errors += ["could not be", "cannot be used"]
         guests = [server.listen_session("table-7") for _ in range(6)]
-        # Not started before the primary is gone, it lacks what happens now.
+        # The standby does not run now, so it lacks the following changes.
         standby = PostgresServer(primary=primary)
         stack.callback(standby.remove)
         for status in ("Acknowledged", "InProgress"):
@@ -240,7 +240,7 @@ def test_a_promoted_standby_that_lacks_the_last_commits_resyncs_every_stream_onc
         assert_resumes_with_a_resync(server, place)
 
 
-def test_marks_are_known_until_many_more_were_written(tmp_path: Path) -> None:
+def test_a_mark_is_known_until_many_newer_ones_exist(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path / 'restaurant.db'}")
     database.upgrade()
     marks = Marks(database)

@@ -1,4 +1,4 @@
-"""A serving process from its start to its end, without a server around it."""
+"""A serving process from start to end, without a server."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from waiter_service.errors import DatabaseUnavailable
 
 
 class Process:
-    """What the tests want of an application, by name."""
+    """An application, with the parts that the tests use."""
 
     def __init__(self, app: Flask, directory: Path) -> None:
         self.app = app
@@ -44,7 +44,7 @@ class Process:
     def listen(
         self, kind: str = "waiter", channel_id: str = "anna", last_event_id: str | None = None
     ) -> None:
-        """Follow a stream, anna's unless told otherwise; ``received`` is what came."""
+        """Follow a stream, by default anna's. ``received`` holds its events."""
         body = self.sse.open(kind, channel_id, ANNA, last_event_id=last_event_id)
         self._reader = gevent.spawn(self._read, body)
         wait_in_loop(lambda: b"event: connection" in self.received)
@@ -70,7 +70,7 @@ class Process:
 
 @pytest.fixture
 def new_process(seeded_sqlite: Path, tmp_path: Path) -> Iterator[Process]:
-    """One that has not started yet."""
+    """A process that has not started yet."""
     app = create_app(
         {
             "INSTANCE_DIR": str(tmp_path),
@@ -92,7 +92,7 @@ def process(new_process: Process) -> Process:
     return new_process
 
 
-def test_start_that_failed_half_way_can_be_tried_again(
+def test_a_start_that_failed_half_way_can_be_repeated(
     new_process: Process, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(side_by_side: object = None, *, is_alone: bool = False) -> None:
@@ -106,7 +106,7 @@ def test_start_that_failed_half_way_can_be_tried_again(
     assert new_process.service.is_relay
 
 
-def test_history_is_restored_before_the_first_change_is_relayed_and_saved_after_the_last(
+def test_the_history_is_restored_before_the_first_relayed_change_and_saved_after_the_last(
     new_process: Process, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     steps: list[str] = []
@@ -130,7 +130,7 @@ def test_history_is_restored_before_the_first_change_is_relayed_and_saved_after_
     assert steps == ["restore", "start_relaying", "stop_relaying", "drain", "save"]
 
 
-def test_process_that_stands_by_serves_nothing_until_the_other_has_ended(
+def test_a_standby_process_serves_nothing_until_the_other_has_ended(
     new_process: Process,
 ) -> None:
     before = MemoryBroker(history_path=new_process.directory / "history.json")
@@ -175,11 +175,11 @@ def test_two_folders_with_one_sqlite_database_are_served_by_one_process(
         another.service.database.dispose()
 
 
-def test_guests_are_told_of_the_last_change_before_they_are_shown_out(
+def test_guests_receive_the_last_change_before_their_stream_is_closed(
     process: Process, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     till = WaiterService(Database(str(process.service.database.url)))
-    # It is another process: nobody there hears of its changes.
+    # Like another process: its changes reach no receiver here.
     till.on_commit = lambda changes: None
     flush = process.service.flush
     is_done = Flag()
@@ -199,7 +199,7 @@ def test_guests_are_told_of_the_last_change_before_they_are_shown_out(
     assert process.event_types == ["connection", "order_update", "cache_refresh", "closing"]
 
 
-def test_drain_sends_what_is_pending_then_says_goodbye(process: Process) -> None:
+def test_a_drain_sends_pending_events_and_then_the_closing_event(process: Process) -> None:
     process.listen()
     process.service.update_order_status("ord-1", "InProgress")
     process.serving.drain()
@@ -209,7 +209,7 @@ def test_drain_sends_what_is_pending_then_says_goodbye(process: Process) -> None
     assert process.open_streams == 0
 
 
-def test_what_happens_while_the_process_drains_is_left_to_the_next_one(process: Process) -> None:
+def test_a_change_while_the_process_drains_is_left_to_the_next_process(process: Process) -> None:
     process.listen()
     process.serving.drain()
     process.service.update_order_status("ord-1", "InProgress")
@@ -217,10 +217,10 @@ def test_what_happens_while_the_process_drains_is_left_to_the_next_one(process: 
     assert process.service.pending_count() == 1
 
 
-def test_change_during_the_drain_is_left_to_the_next_process_whoever_else_listens(
+def test_a_change_during_the_drain_stays_in_the_outbox_even_with_other_receivers(
     process: Process, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A receiver of somebody else's must not take it away from the screens."""
+    """A receiver of another component must not take the change from the screens."""
     heard: list[Change] = []
 
     def receive(_sender: object, *, change: Change) -> None:
@@ -239,20 +239,20 @@ def test_change_during_the_drain_is_left_to_the_next_process_whoever_else_listen
     assert heard == []
 
 
-def test_drained_process_opens_no_stream_and_says_so_in_health(process: Process) -> None:
+def test_a_drained_process_opens_no_stream_and_reports_it_in_health(process: Process) -> None:
     process.serving.drain()
     with pytest.raises(ServerDraining):
         process.sse.open("waiter", "anna", ANNA)
     assert process.serving.health()["status"] == "draining"
 
 
-def test_health_says_first_what_matters_most(process: Process) -> None:
+def test_health_reports_the_most_important_reason_first(process: Process) -> None:
     text = process.app.test_client().get("/sse/health").text
     keys = ["status", "timestamp", "activeConnections", "broker", "database", "cacheRefresh"]
     assert list(json.loads(text)) == [*keys, "version"]
 
 
-def test_draining_twice_at_once_is_draining_once(process: Process) -> None:
+def test_concurrent_drains_drain_once(process: Process) -> None:
     process.listen()
     drains = [gevent.spawn(process.serving.drain) for _ in range(3)]
     gevent.joinall(drains, timeout=5, raise_error=True)
@@ -260,7 +260,7 @@ def test_draining_twice_at_once_is_draining_once(process: Process) -> None:
     assert process.event_types.count("closing") == 1
 
 
-def test_streams_are_sent_away_even_when_the_history_cannot_be_saved(
+def test_streams_are_closed_even_if_the_history_cannot_be_saved(
     process: Process, caplog: pytest.LogCaptureFixture
 ) -> None:
     (process.directory / "history.new").mkdir()  # in the way
@@ -271,7 +271,7 @@ def test_streams_are_sent_away_even_when_the_history_cannot_be_saved(
     assert "history.new" in caplog.text
 
 
-def test_streams_are_sent_away_even_when_the_database_is_gone(
+def test_streams_are_closed_even_without_the_database(
     process: Process, caplog: pytest.LogCaptureFixture
 ) -> None:
     process.listen()
@@ -284,7 +284,7 @@ def test_streams_are_sent_away_even_when_the_database_is_gone(
 
 
 @pytest.mark.parametrize("end", [Serving.drain, Serving.stop])
-def test_a_step_that_fails_keeps_neither_the_others_nor_the_server_waiting(
+def test_a_failing_shutdown_step_does_not_delay_the_others_or_the_server(
     process: Process,
     end: Callable[[Serving], None],
     monkeypatch: pytest.MonkeyPatch,
@@ -298,16 +298,16 @@ def test_a_step_that_fails_keeps_neither_the_others_nor_the_server_waiting(
     monkeypatch.setattr(process.cache_refresh, "stop", fail)
     end(process.serving)
     with gevent.Timeout(5):
-        process.serving.drain()  # as the server does before the process ends
+        process.serving.drain()  # the server does the same before the process ends
     wait_in_loop(lambda: process.has_ended)
     assert process.event_types[-1] == "closing"
-    assert (process.directory / "history.json").exists(), "the next process goes on with it"
+    assert (process.directory / "history.json").exists(), "the next process continues with it"
     assert "a bug" in caplog.text
     monkeypatch.undo()
     process.cache_refresh.stop()
 
 
-def test_stopping_twice_is_stopping_once(process: Process) -> None:
+def test_a_second_stop_does_nothing(process: Process) -> None:
     process.listen()
     process.serving.stop()
     process.serving.stop()

@@ -1,4 +1,4 @@
-"""One process at a time serves a folder."""
+"""Only one process at a time serves a directory."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from runtime.serving_lock import ServingLock
 
 @pytest.fixture
 def make_lock(tmp_path: Path) -> Iterator[Callable[..., ServingLock]]:
-    """A lock of the files named, in one folder: ``make_lock("history", "database")``."""
+    """Make a lock of the named files in one directory: ``make_lock("history", "database")``."""
     locks = []
 
     def make(*names: str) -> ServingLock:
@@ -24,7 +24,7 @@ def make_lock(tmp_path: Path) -> Iterator[Callable[..., ServingLock]]:
         lock.release()
 
 
-def test_lock_passes_to_the_one_that_waits_once_its_holder_releases_it(
+def test_the_lock_passes_to_a_waiting_process_when_its_holder_releases_it(
     make_lock: Callable[..., ServingLock],
 ) -> None:
     first, second, third = (make_lock("history") for _ in range(3))
@@ -42,7 +42,7 @@ def test_lock_passes_to_the_one_that_waits_once_its_holder_releases_it(
     assert second.is_awaited()
 
 
-def test_holder_is_told_of_nobody_once_the_one_that_waited_is_gone(
+def test_the_holder_sees_no_successor_once_the_waiting_process_has_ended(
     make_lock: Callable[..., ServingLock],
 ) -> None:
     first, second = make_lock("history"), make_lock("history")
@@ -52,7 +52,7 @@ def test_holder_is_told_of_nobody_once_the_one_that_waited_is_gone(
     assert not first.is_awaited()
 
 
-def test_one_that_gets_a_part_of_what_it_needs_keeps_nothing_of_it(
+def test_a_process_that_gets_only_some_locks_releases_them(
     make_lock: Callable[..., ServingLock],
 ) -> None:
     holder = make_lock("database")
@@ -60,4 +60,4 @@ def test_one_that_gets_a_part_of_what_it_needs_keeps_nothing_of_it(
     waiting = make_lock("history", "database")
     assert not waiting.acquire()
     assert holder.is_awaited()
-    assert make_lock("history").acquire(), "nobody has that one"
+    assert make_lock("history").acquire(), "that lock is free"

@@ -1,4 +1,4 @@
-"""The environment is read once, checked, and refused with a sentence."""
+"""The environment is read once and checked. A wrong value is refused with a sentence."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_overrides_win_and_may_be_typed(environ):
     assert settings.cors_origins == ("https://a.example",)
 
 
-def test_an_app_that_wraps_a_page_may_be_an_origin(environ):
+def test_the_origin_of_an_app_that_wraps_a_page_is_accepted(environ):
     named = ("capacitor://localhost", "ionic://localhost", "tauri://localhost")
     assert Settings.load(environ | {"CORS_ORIGINS": ",".join(named)}).cors_origins == named
 
@@ -128,7 +128,7 @@ def test_an_unknown_sse_variable_stops_the_start(environ):
         Settings.load(environ | {"SSE_ZZZ": "1"})
 
 
-def test_what_kubernetes_and_other_programs_set_is_left_alone(environ):
+def test_variables_of_kubernetes_and_other_programs_are_ignored(environ):
     others = {
         f"{service}_{what}": "tcp://10.0.0.11:6379"
         for service in ("REDIS", "DATABASE", "LOG", "WEB", "JWT", "CORS", "POSTGRES")
@@ -162,7 +162,7 @@ def test_the_service_listens_on_an_address_of_either_family(environ, host, addre
     assert (settings.address, settings.local_url) == (address, local_url)
 
 
-def test_any_character_may_be_in_the_path_of_the_instance(tmp_path):
+def test_the_instance_directory_may_contain_any_character(tmp_path):
     instance = tmp_path / "what? 100% #1 à la carte"
     url = Settings.load({"INSTANCE_DIR": str(instance)}).database_url
 
@@ -211,7 +211,7 @@ def test_a_bad_value_is_named_with_its_rule(environ, variable, value, rule):
         ("postgresql://db:port/x", "use sqlite:////path/to/file.db or postgresql"),
     ],
 )
-def test_an_application_whose_database_cannot_be_used_is_not_made(environ, url, rule):
+def test_create_app_refuses_an_unusable_database(environ, url, rule):
     with pytest.raises(SettingsError) as refusal:
         create_app(environ | {"DATABASE_URL": url})
 
@@ -222,12 +222,12 @@ def test_an_application_whose_database_cannot_be_used_is_not_made(environ, url, 
 @pytest.mark.parametrize(
     "url", ["sqlite+pysqlite:////tmp/floor.db", "postgres://db/floor", "postgresql+psycopg2://db/x"]
 )
-def test_a_database_that_a_script_can_use_is_good_for_the_server_too(environ, url):
+def test_the_server_accepts_every_database_that_a_script_can_use(environ, url):
     assert Settings.load(environ | {"DATABASE_URL": url}).database_url == url
     Database(url)
 
 
-def test_secrets_are_shown_in_no_repr_and_no_error(environ, rsa_pem):
+def test_no_repr_or_error_shows_a_secret(environ, rsa_pem):
     settings = Settings.load(
         environ
         | {
@@ -257,7 +257,7 @@ def test_redis_without_a_shared_secret_is_refused(environ):
         Settings.load(environ | {"REDIS_URL": "redis://localhost"})
 
 
-def test_several_workers_with_redis_and_a_secret_are_welcome(environ):
+def test_several_workers_with_redis_and_a_secret_are_accepted(environ):
     settings = Settings.load(
         environ | {"WEB_CONCURRENCY": "4", "REDIS_URL": "redis://r", "JWT_SECRET_KEY": GOOD_SECRET}
     )
@@ -278,7 +278,7 @@ def test_several_workers_with_redis_and_a_secret_are_welcome(environ):
         ("Please-Change-Me! Please, do it before you go live", "a well-known one"),
     ],
 )
-def test_a_secret_that_could_be_guessed_is_refused_and_not_shown(environ, variable, secret, why):
+def test_a_guessable_secret_is_refused_and_not_shown(environ, variable, secret, why):
     with pytest.raises(SettingsError) as refusal:
         Settings.load(environ | {variable: secret})
 
@@ -288,22 +288,22 @@ def test_a_secret_that_could_be_guessed_is_refused_and_not_shown(environ, variab
 
 
 @pytest.mark.parametrize("size", [16, 24, 32, 1000])
-def test_random_bytes_in_any_spelling_are_a_good_secret(size):
+def test_random_bytes_in_any_encoding_are_a_good_secret(size):
     for _ in range(200):
         assert weakness_of(secrets.token_hex(size)) is None
         assert weakness_of(secrets.token_urlsafe(max(24, size))) is None
 
 
-def test_the_public_key_is_no_secret(environ, rsa_pem):
+def test_the_public_key_is_refused_as_a_secret(environ, rsa_pem):
     for secret in (rsa_pem, rsa_pem.replace("\n", "\\n"), "".join(rsa_pem.splitlines()[1:-1])):
         with pytest.raises(SettingsError, match="JWT_SECRET_KEY is the public key"):
             Settings.load(environ | {"JWT_PUBLIC_KEY": rsa_pem, "JWT_SECRET_KEY": secret})
 
 
-# --- the secret that an installation makes for itself
+# --- the secret that an installation generates
 
 
-def test_the_secret_is_made_once_and_for_our_eyes_only(environ):
+def test_the_secret_is_made_once_and_only_readable_by_its_owner(environ):
     first = Settings.load(environ).jwt_secret_key
     again = Settings.load(environ).jwt_secret_key
 
@@ -332,7 +332,7 @@ def test_processes_that_start_together_agree_on_the_secret(environ):
     assert len(found.pop()) >= 32
 
 
-def test_an_instance_directory_that_cannot_be_made_is_named(tmp_path):
+def test_an_instance_directory_that_cannot_be_created_is_named(tmp_path):
     (tmp_path / "file").write_text("in the way")
 
     with pytest.raises(SettingsError, match="INSTANCE_DIR"):
@@ -384,7 +384,7 @@ def test_a_private_key_is_refused_and_not_shown(environ):
 
 
 @pytest.mark.parametrize("given", ["/no/such/file.pem", "-----BEGIN PUBLIC KEY-----\nx"])
-def test_what_is_no_key_is_refused(environ, given):
+def test_a_value_that_is_not_a_key_is_refused(environ, given):
     with pytest.raises(SettingsError, match="JWT_PUBLIC_KEY must be a public key"):
         Settings.load(environ | {"JWT_PUBLIC_KEY": given})
 

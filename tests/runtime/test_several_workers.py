@@ -1,4 +1,4 @@
-"""Several workers, or processes, without Redis: no stream is served that hears nothing."""
+"""Without Redis, several workers or processes never serve streams that would miss events."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ def test_several_workers_without_redis_stop_the_start_with_a_sentence(
     assert "is 2, but several workers hear of each other's events only through Redis" in server.log
     assert "Booting worker" not in server.log
     assert "Traceback" not in server.log
-    server.kill()  # it has ended, and rightly not with 0
+    server.kill()  # it has ended, with an exit code other than 0
 
 
-def test_a_worker_that_is_asked_for_later_is_refused(server: ServiceServer) -> None:
+def test_adding_a_worker_later_is_refused(server: ServiceServer) -> None:
     server.expected_errors += ["no worker was added"]
     [worker] = server.worker_pids
     os.kill(server.pid, signal.SIGTTIN)
@@ -56,7 +56,7 @@ def test_a_second_process_on_the_same_folder_accepts_nothing_until_the_first_one
     )
     second.start(wait=False)
     wait_until(lambda: "this worker stands by" in second.log, 20)
-    # The kernel lets it connect, and nobody answers.
+    # The kernel accepts the connection, and no process answers.
     with pytest.raises(OSError, match="timed out"):
         second.get("/sse/health", timeout=0.5)
     stays_true(lambda: first.get("/sse/health").ok, 0.5)
@@ -83,7 +83,7 @@ def test_a_second_process_takes_over_from_one_that_was_killed(
     second.wait_healthy()
 
 
-def test_a_second_process_whose_database_is_a_link_to_the_firsts_stands_by(
+def test_a_second_process_with_a_link_to_the_same_database_stands_by(
     start_server: Callable[..., ServiceServer],
 ) -> None:
     first = start_server()

@@ -1,4 +1,4 @@
-"""One greenlet that waits for PostgreSQL keeps no other waiting, as the service is deployed."""
+"""A greenlet that waits for PostgreSQL does not block others, in the service as deployed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WORKER_TIMEOUT_SECONDS = 3
 FROZEN_SECONDS = 2 * WORKER_TIMEOUT_SECONDS
 
 
-def test_a_locked_row_delays_only_those_who_need_it(
+def test_a_locked_row_delays_only_calls_that_need_it(
     seeded_postgres_url: str, start_server: Callable[..., ServiceServer]
 ) -> None:
     server = start_server(DATABASE_URL=seeded_postgres_url)

@@ -1,4 +1,4 @@
-"""The worker's start: what it waits for, and upon what it gives up."""
+"""The start of a worker: when it waits, and when it gives up."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from waiter_service.errors import DatabaseUnavailable
 
 
 class Database:
-    """What a worker starts to serve, on a database that is away as often as told."""
+    """Stands in for ``Serving``, with a database that is unavailable a given number of times."""
 
     def __init__(self, *, times_away: int) -> None:
         self.is_serving = False
@@ -33,7 +33,7 @@ class Database:
 
 @pytest.fixture
 def boot(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Database]:
-    """Start a worker of the first two: ``boot(age, times_away=1)``."""
+    """Start one of two workers: ``boot(age, times_away=1)``."""
     monkeypatch.setattr(StreamWorker, "shared", SharedState())
     monkeypatch.setattr(worker_module, "RETRY_SECONDS", 0.0)
     config = Config()

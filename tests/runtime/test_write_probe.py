@@ -1,4 +1,4 @@
-"""Whether changes can be made, through the health page, the metrics and the API."""
+"""The write probe, seen through the health page, the metrics and the API."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from waiter_service.errors import DatabaseUnavailable
 
 
 class Database:
-    """Counts the writes, and fails when told to."""
+    """Counts the writes, and fails on demand."""
 
     def __init__(self) -> None:
         self.writes = 0
@@ -27,7 +27,7 @@ class Database:
             raise self.failure
 
 
-def test_a_database_is_written_to_every_ten_seconds_however_often_it_is_asked() -> None:
+def test_the_write_probe_writes_at_most_every_ten_seconds() -> None:
     database, now = Database(), [100.0]
     probe = WriteProbe(database.write, clock=lambda: now[0])
     for _ in range(5):
@@ -49,7 +49,7 @@ def test_a_database_is_written_to_every_ten_seconds_however_often_it_is_asked() 
 
 @pytest.mark.postgres
 @pytest.mark.long
-def test_a_server_that_refuses_changes_is_reported_and_each_change_may_be_tried_again(
+def test_a_read_only_server_is_reported_and_each_change_can_be_tried_again(
     start_server: Callable[..., ServiceServer],
     postgres_server: PostgresServer,
     seeded_postgres_url: str,

@@ -1,4 +1,4 @@
-"""The command line: what it prints, what it changes, how it says no."""
+"""The command line: its output, its changes and its refusals."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def run(tmp_path: Path, database_url: str) -> Run:
 
 
 @pytest.mark.parametrize("role", ["customer", "waiter", "manager"])
-def test_token_prints_a_token_alone(run, role):
+def test_token_prints_only_a_token(run, role):
     result = run("token", role, "anna", "--expires-in", "60")
 
     claims = jwt.decode(result.stdout.strip(), SECRET, algorithms=["HS256"])
@@ -55,11 +55,11 @@ def test_token_prints_a_token_alone(run, role):
     assert result.stdout.count("\n") == 1
 
 
-def test_version_prints_the_release_and_nothing_else(run: Run) -> None:
+def test_version_prints_only_the_release(run: Run) -> None:
     assert run("version").stdout == f"{__version__}\n"
 
 
-def test_a_token_of_the_command_line_opens_a_stream(server):
+def test_a_token_from_the_command_line_opens_a_stream(server):
     token = runner(server.directory, server.database_url)("token", "waiter", "anna").stdout.strip()
 
     assert server.listen_waiter("anna", token=token).status == 200
@@ -82,7 +82,7 @@ def test_a_token_lives_no_longer_than_it_can_be_revoked(run, seconds):
         ("token", "customer", "table 7"),
     ],
 )
-def test_what_nobody_can_be_called_gets_no_token(run, words):
+def test_an_invalid_subject_gets_no_token(run, words):
     result = run(*words)
 
     assert (result.exit_code, result.stdout) == (1, "")
@@ -90,7 +90,7 @@ def test_what_nobody_can_be_called_gets_no_token(run, words):
     assert result.stderr.count("\n") == 1
 
 
-def test_a_manager_may_be_called_as_the_platform_likes(run):
+def test_a_managers_id_may_be_any_text(run):
     assert run("token", "manager", "Mia Müller <mia@example.com>").exit_code == 0
 
 
@@ -110,7 +110,7 @@ def test_an_unknown_role_is_refused(run):
         (("--waiter", "anba", "--force"), "Revoked: anba."),
     ],
 )
-def test_access_is_withdrawn_and_said(run, words, said):
+def test_revoking_access_prints_a_confirmation(run, words, said):
     result = run("token", "revoke", *words)
 
     assert result.exit_code == 0
@@ -127,7 +127,7 @@ def test_access_is_withdrawn_and_said(run, words, said):
         (("--waiter", "anna", "--manager", " "), "manager_id: must not be empty"),
     ],
 )
-def test_what_is_revoked_by_a_wrong_id_is_said_and_changes_nothing(run, database_url, words, said):
+def test_revoking_an_unknown_id_is_refused_and_changes_nothing(run, database_url, words, said):
     result = run("token", "revoke", *words)
 
     assert (result.exit_code, result.stdout) == (1, "")
@@ -153,7 +153,7 @@ def test_a_new_database_is_upgraded_and_seeded_once(tmp_path):
     assert "was InProgress already" in run("waiter", "order-status", "ord-1", "InProgress").stdout
 
 
-def test_statuses_are_set_and_said(run):
+def test_setting_a_status_prints_the_new_status(run):
     assert run("waiter", "request-status", "req-1", "acknowledged").stdout == (
         "Request req-1 is now Acknowledged.\n"
     )
@@ -172,7 +172,7 @@ def test_statuses_are_set_and_said(run):
         (("transfer", "--to", "ben", "--session", "table-7", "--session", "table-8"), "table-8"),
     ],
 )
-def test_what_the_floor_refuses_is_one_line_and_exit_code_one(run, words, said):
+def test_a_refused_change_is_one_line_and_exit_code_one(run, words, said):
     result = run("waiter", *words)
 
     assert result.exit_code == 1
@@ -181,7 +181,7 @@ def test_what_the_floor_refuses_is_one_line_and_exit_code_one(run, words, said):
     assert result.stderr.count("\n") == 1
 
 
-def test_transfer_needs_to_know_what_to_hand_over(run):
+def test_transfer_requires_a_selection_of_sessions(run):
     result = run("waiter", "transfer", "--to", "ben")
 
     assert result.exit_code == 2
@@ -208,7 +208,7 @@ def test_transfer_tells_the_guest_its_cause(server):
     assert told["message"] == "Your waiter has been updated (section change) - Table 7"
 
 
-def test_a_change_of_the_command_line_reaches_the_screens(server):
+def test_a_change_from_the_command_line_reaches_the_screens(server):
     stream = server.listen_waiter("anna")
     run = runner(server.directory, server.database_url)
 
@@ -222,14 +222,14 @@ def test_a_change_of_the_command_line_reaches_the_screens(server):
     "words",
     [(), ("token",), ("db",), ("demo", "seed"), ("waiter",), ("waiter", "transfer"), ("watch",)],
 )
-def test_help_helps(run, words):
+def test_every_command_has_help(run, words):
     result = run(*words, "--help")
 
     assert result.exit_code == 0
     assert "Usage:" in result.stdout
 
 
-def test_the_command_line_patches_nothing(tmp_path):
+def test_the_command_line_does_not_patch_the_standard_library(tmp_path):
     code = (
         "import app; app.create_app(); from gevent import monkey;"
         "assert not any(map(monkey.is_module_patched, ['socket', 'threading', 'time']))"
@@ -266,7 +266,7 @@ def test_a_wrong_setting_is_one_line_without_a_traceback(tmp_path, variable, val
 
 
 @pytest.mark.parametrize("words", [("--help",), ("nosuch",), ("token", "--help")])
-def test_flask_itself_needs_one_sentence_too_where_a_setting_is_wrong(tmp_path, words):
+def test_the_flask_command_also_reports_a_wrong_setting_in_one_line(tmp_path, words):
     result = subprocess.run(
         [sys.executable, "-m", "flask", "--app", "app", *words],
         cwd=REPOSITORY,
@@ -280,7 +280,7 @@ def test_flask_itself_needs_one_sentence_too_where_a_setting_is_wrong(tmp_path, 
     assert result.stderr == "Error: PORT is 'eighty', but must be a whole number from 0 to 65535\n"
 
 
-def test_tables_that_are_missing_are_told_with_their_database(tmp_path):
+def test_missing_tables_are_reported_with_their_database(tmp_path):
     result = subprocess.run(
         [sys.executable, "-m", "flask", "--app", "app", "waiter", "order-status", "x", "Paid"],
         cwd=REPOSITORY,
@@ -296,7 +296,7 @@ def test_tables_that_are_missing_are_told_with_their_database(tmp_path):
     assert "run: flask --app app db upgrade" in result.stderr
 
 
-def test_watch_shows_what_happens_and_comes_back_after_a_restart(server, tmp_path):
+def test_watch_shows_events_and_reconnects_after_a_restart(server, tmp_path):
     out = tmp_path / "watch.out"
     with out.open("wb") as file:
         watching = subprocess.Popen(
@@ -324,7 +324,7 @@ def test_watch_shows_what_happens_and_comes_back_after_a_restart(server, tmp_pat
     end(watching, 5)
 
 
-def test_watch_ends_when_nobody_reads_it_any_more(server):
+def test_watch_ends_when_its_output_is_closed(server):
     watching = subprocess.Popen(
         [sys.executable, "-m", "flask", "--app", "app", "watch", "session", "table-7"],
         cwd=REPOSITORY,
@@ -348,7 +348,7 @@ def test_watch_ends_when_nobody_reads_it_any_more(server):
     ["notaurl", "ftp://127.0.0.1", "http://", "127.0.0.1:8000", "http://[::1", "http://x:99999",
      "http://..", f"http://{'a' * 64}.example"],
 )  # fmt: skip
-def test_watch_refuses_what_nobody_can_connect_to(run, url):
+def test_watch_refuses_an_unusable_url(run, url):
     result = run("watch", "session", "table-7", "--url", url)
 
     assert result.exit_code == 2
@@ -363,7 +363,7 @@ def test_watch_refuses_what_nobody_can_connect_to(run, url):
         ("table-99", SECRET, "no such session: 'table-99'"),
     ],
 )
-def test_watch_says_why_it_may_not(server, subject, secret, why):
+def test_watch_prints_why_access_is_refused(server, subject, secret, why):
     result = subprocess.run(
         [sys.executable, "-m", "flask", "--app", "app", "watch", "session", subject],
         cwd=REPOSITORY,

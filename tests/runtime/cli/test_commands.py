@@ -1,4 +1,4 @@
-"""One word sets up, one runs, one tests: the Makefile and what it calls."""
+"""The Makefile's commands for setting up, running and testing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.programs import REPOSITORY, end, free_port, kill_group
 from tests.support.waiting import wait_until
 from waiter_service import Database, FloorQueries, WaiterService
 
-# A checkout has no more than this.
+# A checkout contains only these files.
 NOT_CHECKED_OUT = shutil.ignore_patterns(
     ".git", ".venv", ".*_cache", ".hypothesis", "__pycache__", "instance", "node_modules",
     "benchmarks", "tests",
@@ -77,7 +77,7 @@ def make_run(checkout: Path, tmp_path: Path) -> Iterator[tuple[Run, str]]:
         log = tmp_path / f"run-{len(started)}.log"
         with log.open("wb") as file:
             process = subprocess.Popen(
-                # Everything is installed, or we would not be here.
+                # Everything is installed already, because the tests run.
                 ["make", "run", "--assume-old=.venv/.runtime"],
                 cwd=checkout,
                 env={
@@ -104,7 +104,7 @@ def make_run(checkout: Path, tmp_path: Path) -> Iterator[tuple[Run, str]]:
         kill_group(process)
 
 
-def test_run_opens_a_restaurant_once_and_keeps_it(make_run, checkout):
+def test_run_seeds_the_demo_once_and_keeps_it(make_run, checkout):
     run, url = make_run
     database_url = f"sqlite:///{checkout}/instance/restaurant.db"
 
@@ -133,7 +133,7 @@ def test_run_without_the_demo_seeds_nothing(make_run, checkout):
     end(process, 10, signal.SIGTERM)
 
 
-def test_run_on_a_port_in_use_says_so_and_does_nothing_else(checkout):
+def test_run_on_a_port_in_use_reports_it_and_does_nothing_else(checkout):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         result = make(checkout, "run", "--assume-old=.venv/.runtime", PORT=str(port))
@@ -151,7 +151,7 @@ def test_ctrl_c_stops_quietly(make_run):
     run, url = make_run
     process, log = run()
 
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all of them
+    os.killpg(process.pid, signal.SIGINT)  # to the whole process group, as a terminal does
     process.wait(10)
 
     assert "Traceback" not in log.read_text()
@@ -177,7 +177,7 @@ def test_the_server_refuses_to_start_in_one_sentence(env, sentence, start_server
     server = start_server(start=False, **given)
     if "REDIS_URL" in env:
         del server.env["JWT_SECRET_KEY"]
-    # And what gunicorn has to say of it.
+    # gunicorn's own lines about it.
     server.expected_errors += [sentence, "exited with code", "Shutting down", "failed to boot"]
 
     server.start(wait=False)
@@ -188,7 +188,7 @@ def test_the_server_refuses_to_start_in_one_sentence(env, sentence, start_server
     server.kill()
 
 
-# --- what is installed
+# --- installed packages
 
 
 def pins(*names: str) -> dict[str, str]:
@@ -216,7 +216,7 @@ def test_everything_installed_is_pinned():
     assert {name: installed.get(name) for name in pinned} == pinned
 
 
-def test_missing_servers_are_named_where_they_cannot_be_installed(tmp_path):
+def test_missing_servers_are_named_if_they_cannot_be_installed(tmp_path):
     for program in ("bash", "sort"):
         (tmp_path / program).symlink_to(shutil.which(program) or "")
 
@@ -253,7 +253,7 @@ pytest.skip("no wheels", allow_module_level=True)
     [(True, "0"), (True, "1"), (False, "0")],
     ids=["CI", "CI, in a process of its own", "elsewhere"],
 )
-def test_a_skip_says_why_and_fails_in_ci_alone(tmp_path, is_ci, processes):
+def test_a_skip_gives_its_reason_and_fails_only_in_ci(tmp_path, is_ci, processes):
     for name, source in SKIPPING.items():
         (tmp_path / name).write_text(source)
 

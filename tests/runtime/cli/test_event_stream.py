@@ -1,4 +1,4 @@
-"""The command line's reading of event streams: what the specification allows, it takes."""
+"""The command line's parser of event streams accepts what the specification allows."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def read(*chunks: bytes) -> list[tuple[str, str, str]]:
 
 
 @every_case
-def test_bytes_become_the_events_they_are(case: ParsingCase) -> None:
+def test_bytes_are_parsed_into_events(case: ParsingCase) -> None:
     assert read(*case.chunks) == list(case.events)
 
 
@@ -28,7 +28,7 @@ def test_stream_may_be_cut_at_any_byte(case: ParsingCase, size: int) -> None:
     assert read(*(whole[i : i + size] for i in range(0, len(whole), size))) == list(case.events)
 
 
-def test_bytes_that_are_no_utf_8_are_replaced() -> None:
+def test_bytes_that_are_not_utf_8_are_replaced() -> None:
     assert read(b"data: \xff!\n\n") == [("message", "\ufffd!", "")]
 
 
@@ -37,14 +37,14 @@ def test_bytes_that_are_no_utf_8_are_replaced() -> None:
     [(b"2500", 2500), (b"0", 0), (b"soon", None), (b"-1", None), (b"1.5", None),
      ("٣".encode(), None)],
 )  # fmt: skip
-def test_retry_is_taken_from_ascii_digits_alone(text: bytes, retry_ms: int | None) -> None:
+def test_retry_accepts_only_ascii_digits(text: bytes, retry_ms: int | None) -> None:
     parser = EventStreamParser()
     list(parser.feed(b"retry: " + text + b"\n"))
 
     assert parser.retry_ms == retry_ms
 
 
-def test_the_id_of_a_block_that_was_cut_off_is_not_resumed_after() -> None:
+def test_the_id_of_an_incomplete_block_is_not_used_to_resume() -> None:
     parser = EventStreamParser("a-1")
     list(parser.feed(b"id: a-2\ndata: {}\n"))
 

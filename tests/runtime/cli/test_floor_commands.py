@@ -1,4 +1,4 @@
-"""``waiter add|list`` and ``session open|close|reopen|list``: an evening without Python."""
+"""The commands ``waiter add|list`` and ``session open|close|reopen|list``."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_a_waiter_is_added_once_and_a_name_corrected(run: Run) -> None:
     assert run("waiter", "list").stdout == "anna\tAnna\n"
 
 
-def test_a_list_is_printed_whole_however_long_it_is(run: Run, app: Flask) -> None:
+def test_a_long_list_is_printed_completely(run: Run, app: Flask) -> None:
     for number in range(120):
         app.extensions["waiter_service"].add_waiter(f"waiter-{number:03}", "Kim")
     lines = run("waiter", "list").stdout.splitlines()
@@ -84,7 +84,7 @@ def test_a_session_is_closed_reopened_and_listed(run: Run, open_table: str) -> N
     assert run("session", "list", "--table", "5").stdout == line
 
 
-def test_unfinished_orders_are_left_by_force_and_with_a_reason_only(
+def test_closing_with_unfinished_orders_requires_force_and_a_reason(
     run: Run, app: Flask, open_table: str
 ) -> None:
     app.extensions["waiter_service"].place_order(open_table, [{"name": "Tea", "quantity": 1}])
@@ -97,7 +97,7 @@ def test_unfinished_orders_are_left_by_force_and_with_a_reason_only(
     assert forced.exit_code == 0
 
 
-def test_json_is_what_the_api_answers(run: Run, manager: Caller, open_table: str) -> None:
+def test_json_output_equals_the_apis_answer(run: Run, manager: Caller, open_table: str) -> None:
     run("waiter", "add", "ben", "Ben")
     for words, path in (
         (("waiter", "list"), "/api/waiters"),
@@ -139,7 +139,7 @@ def test_json_is_what_the_api_answers(run: Run, manager: Caller, open_table: str
         (("waiter", "list", "--json", "--cursor", "x"), "cursor"),
     ],
 )
-def test_what_cannot_be_is_one_line_on_stderr(
+def test_an_impossible_command_is_one_line_on_stderr(
     run: Run, open_table: str, words: tuple[str, ...], said: str
 ) -> None:
     refused = run(*words)

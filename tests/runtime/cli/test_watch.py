@@ -1,4 +1,4 @@
-"""`watch` among servers, proxies and numbers that are not as they should be."""
+"""`watch` with servers, proxies and numbers that misbehave."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ LAST = stream(CLOSED_FOR_GOOD)
 
 
 def watched(*answers: bytes) -> tuple[list[str], list[float], list[str], str]:
-    """Follow a server of ``answers``; return lines, pauses, request heads and the refusal."""
+    """Watch a server of ``answers``; return lines, pauses, request heads and the refusal."""
     pauses: list[float] = []
     lines: list[str] = []
     with scripted_server(*answers) as server:
@@ -63,7 +63,7 @@ def test_the_services_own_refusal_is_final(status: int) -> None:
         b"nonsense\r\n\r\n",
     ],
 )
-def test_anything_else_is_an_outage_that_passes(passing: bytes) -> None:
+def test_any_other_answer_is_retried(passing: bytes) -> None:
     _, pauses, requests, refusal = watched(passing, passing, LAST)
 
     assert (len(pauses), len(requests), refusal) == (2, 3, "over")
@@ -85,7 +85,7 @@ def test_anything_else_is_an_outage_that_passes(passing: bytes) -> None:
         ("99999999999999999999", MAX_RETRY_SECONDS),
     ],
 )
-def test_retry_after_is_bounded_whatever_it_says(retry_after: str, seconds: float) -> None:
+def test_retry_after_is_limited(retry_after: str, seconds: float) -> None:
     refused = answer("503 Service Unavailable", Retry_After=retry_after)
 
     _, pauses, _, _ = watched(refused, LAST)
@@ -97,13 +97,13 @@ def test_retry_after_is_bounded_whatever_it_says(retry_after: str, seconds: floa
     ("said", "seconds"),
     [("retry: 2500", 2.5), ("retry: 0", MIN_RETRY_SECONDS), ("retry: 9" + 30 * "9", 60.0)],
 )
-def test_the_streams_own_pause_is_kept_within_bounds(said: str, seconds: float) -> None:
+def test_the_streams_retry_is_limited(said: str, seconds: float) -> None:
     _, pauses, _, _ = watched(stream(f"{said}\n\n"), LAST)
 
     assert pauses == [seconds]
 
 
-def test_a_restart_says_when_to_come_back() -> None:
+def test_the_pause_from_a_closing_event_is_kept() -> None:
     closing = 'event: closing\ndata: {"reason":"restart","reconnect":true,"reconnectInMs":400}\n\n'
 
     _, pauses, _, _ = watched(stream(closing), LAST)
@@ -111,11 +111,11 @@ def test_a_restart_says_when_to_come_back() -> None:
     assert pauses == [0.4]
 
 
-def test_pauses_grow_while_nothing_works() -> None:
+def test_pauses_grow_while_connecting_fails() -> None:
     _, pauses, _, _ = watched(*[answer("500 No")] * 9, LAST)
 
     assert pauses[0] == 3.0
-    # Each is half to all of what doubles every time.
+    # Each pause is between half and all of a limit that doubles every time.
     assert all(
         min(MAX_RETRY_SECONDS, 1.5 * 2**n) <= pause <= MAX_RETRY_SECONDS
         for n, pause in enumerate(pauses[1:], 1)
@@ -123,7 +123,7 @@ def test_pauses_grow_while_nothing_works() -> None:
     assert pauses[-1] == MAX_RETRY_SECONDS
 
 
-def test_it_resumes_after_the_last_whole_event() -> None:
+def test_it_resumes_after_the_last_complete_event() -> None:
     whole, cut_off = "id: a-1\ndata: {}\n\n", "id: a-2\ndata: {}\n"
 
     _, _, requests, _ = watched(stream(whole + cut_off), answer("500 No"), LAST)
@@ -136,13 +136,13 @@ def test_it_resumes_after_the_last_whole_event() -> None:
     "data",
     ["not json", "[1]", "null", '{"timestamp":"0001-01-01T00:00:00Z"}', '{"affectedData":7}'],
 )
-def test_data_of_any_form_is_a_line(data: str) -> None:
+def test_data_of_any_form_is_printed_as_one_line(data: str) -> None:
     lines, _, _, _ = watched(stream(f"event: order_update\ndata: {data}\n\n{CLOSED_FOR_GOOD}"))
 
     assert [line.split()[1] for line in lines] == ["order_update", "closing"]
 
 
-def test_nothing_in_a_stream_steers_the_terminal() -> None:
+def test_control_characters_in_a_stream_do_not_reach_the_terminal() -> None:
     lines, _, _, _ = watched(
         stream(f'event: \x1b[2J\ndata: {{"message":"\\u001b[31mred"}}\n\n{CLOSED_FOR_GOOD}')
     )
@@ -151,7 +151,7 @@ def test_nothing_in_a_stream_steers_the_terminal() -> None:
 
 
 @pytest.mark.parametrize("beat", ["0", "-1", "1e999", '"x"', "null", "true", "[]"])
-def test_any_heartbeat_is_survived(beat: str) -> None:
+def test_any_heartbeat_value_is_accepted(beat: str) -> None:
     hello = f'event: connection\ndata: {{"sessionId":"table-7","heartbeatSeconds":{beat}}}\n\n'
 
     lines, pauses, _, _ = watched(stream(hello + CLOSED_FOR_GOOD))

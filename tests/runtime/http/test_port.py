@@ -1,4 +1,4 @@
-"""A port that is in use, or is not ours to use, is named in one sentence with the remedy."""
+"""A port that is in use or not permitted is named in one sentence with the remedy."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def taken() -> Iterator[socket.socket]:
         yield listening
 
 
-def test_port_that_is_free_may_be_used() -> None:
+def test_a_free_port_is_accepted() -> None:
     require_port("127.0.0.1", free_port())
 
 
@@ -32,14 +32,14 @@ def test_port_in_use_is_named_with_the_remedy(taken: socket.socket) -> None:
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "nobody.invalid"])
-def test_host_that_is_not_of_this_machine_is_named(host: str) -> None:
+def test_a_host_that_is_not_on_this_machine_is_named(host: str) -> None:
     with pytest.raises(SettingsError, match=f"HOST is '{host}', but must be an address"):
         require_port(host, free_port())
 
 
-def test_port_of_the_system_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_privileged_port_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     class Refusing(socket.socket):
-        """What the kernel says to a user who is not root; the tests may be."""
+        """The kernel's answer to a user who is not root; the tests may run as root."""
 
         def bind(self, _address: object) -> None:
             raise PermissionError(errno.EACCES, "Permission denied")
@@ -49,7 +49,7 @@ def test_port_of_the_system_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         require_port("127.0.0.1", 80)
 
 
-def test_server_says_once_that_its_port_is_in_use(
+def test_the_server_reports_once_that_its_port_is_in_use(
     start_server: Callable[..., ServiceServer], taken: socket.socket
 ) -> None:
     server = start_server(start=False)
@@ -61,7 +61,7 @@ def test_server_says_once_that_its_port_is_in_use(
     assert server.log.count("in use") == 1
     assert "The service cannot start: port" in server.log
     assert "Traceback" not in server.log
-    server.kill()  # it has ended, and rightly not with 0
+    server.kill()  # it has ended, with an exit code other than 0
 
 
 def test_server_waits_for_a_port_that_is_being_released(

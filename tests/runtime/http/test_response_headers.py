@@ -1,4 +1,4 @@
-"""What browsers are told of every answer, without nginx."""
+"""The security headers of every answer, without nginx."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from tests.support.service_server import ServiceServer
 
 
-def test_no_answer_is_taken_for_what_it_is_not(start_server: Callable[..., ServiceServer]) -> None:
+def test_every_answer_forbids_content_sniffing(start_server: Callable[..., ServiceServer]) -> None:
     server = start_server(DEMO=1)
     anna = server.token("waiter", "anna")
     for method, path in (
@@ -30,7 +30,7 @@ def test_no_answer_is_taken_for_what_it_is_not(start_server: Callable[..., Servi
     assert stream.headers["x-content-type-options"] == "nosniff"
 
 
-def test_demo_runs_its_own_scripts_alone_and_in_no_frame(
+def test_the_demo_runs_only_its_own_scripts_and_not_in_a_frame(
     start_server: Callable[..., ServiceServer],
 ) -> None:
     server = start_server(DEMO=1)
@@ -43,4 +43,4 @@ def test_demo_runs_its_own_scripts_alone_and_in_no_frame(
         assert answer.headers["X-Frame-Options"] == "DENY"
         (nonce,) = re.findall(r"'nonce-([\w-]+)'", policy)
         assert re.findall(r'nonce="([\w-]+)"', answer.text) == [nonce]
-    assert policies[0] != policies[1], "a nonce that can be foreseen protects from nothing"
+    assert policies[0] != policies[1], "a predictable nonce gives no protection"

@@ -1,4 +1,4 @@
-"""The service below a path of its host, as a real proxy would ask it."""
+"""The service below a path prefix, called the way a real proxy calls it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PREFIX = {"X-Forwarded-Prefix": "/restaurant"}
 def server(
     seeded_sqlite: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ServiceServer]:
-    """One server for all of them: they only ask."""
+    """One server for all tests of this file, which only read."""
     directory = tmp_path_factory.mktemp("server")
     server = ServiceServer(directory, copy_sqlite(seeded_sqlite, directory), DEMO="public")
     server.start()
@@ -26,12 +26,12 @@ def server(
     server.close()
 
 
-def test_every_address_in_an_answer_is_below_the_path(server: ServiceServer) -> None:
+def test_every_address_in_an_answer_has_the_path_prefix(server: ServiceServer) -> None:
     anna = server.token("waiter", "anna")
     made = server.post("/api/sessions", token=anna, json={"tableNumber": 12}, headers=PREFIX)
     location = made.headers["Location"]
     assert location == f"/restaurant/api/sessions/{made.json()['session']['id']}"
-    # Whether the proxy strips the path or not, the service answers.
+    # The service answers whether or not the proxy strips the prefix.
     for path in (location, location.removeprefix("/restaurant")):
         assert server.get(path, token=anna, headers=PREFIX).ok, path
 
@@ -49,7 +49,7 @@ def test_every_address_in_an_answer_is_below_the_path(server: ServiceServer) -> 
 
 
 @pytest.mark.parametrize("prefix", ["", "/", "restaurant", "//example.com", "/a b", "/x;y", '/x"y'])
-def test_what_is_no_plain_path_is_ignored(server: ServiceServer, prefix: str) -> None:
+def test_an_invalid_path_prefix_is_ignored(server: ServiceServer, prefix: str) -> None:
     anna = server.token("waiter", "anna")
     answer = server.post("/sse/token", token=anna, headers={"X-Forwarded-Prefix": prefix})
     assert answer.ok

@@ -1,4 +1,4 @@
-"""The sum of all workers' figures."""
+"""The sum of the figures of all workers."""
 
 from __future__ import annotations
 

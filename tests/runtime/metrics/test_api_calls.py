@@ -1,4 +1,4 @@
-"""Calls, how they end and how long they take, as Prometheus reads them."""
+"""The metrics of API calls: number, outcome and duration."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_calls_are_counted_by_route_and_outcome(server: ServiceServer) -> None:
     assert figures.value(bucket, route=route, le="10.0") == 4
 
 
-def test_nothing_that_a_client_writes_becomes_a_label(server: ServiceServer) -> None:
+def test_no_input_of_a_client_becomes_a_label(server: ServiceServer) -> None:
     before = len(Figures.of(server).samples)
     for number in range(20):
         server.get(f"/api/none-{number}")
@@ -54,14 +54,14 @@ def test_nothing_that_a_client_writes_becomes_a_label(server: ServiceServer) -> 
     assert "none-1" not in server.get("/metrics").text
 
 
-def test_failures_are_there_before_the_first_one(server: ServiceServer) -> None:
-    """Otherwise ``rate()`` would not see it."""
+def test_the_failure_counters_exist_before_the_first_failure(server: ServiceServer) -> None:
+    """Otherwise ``rate()`` would not see the first failure."""
     figures = Figures.of(server)
     for status in ("500", "503"):
         assert figures.value(CALLS, route="/api/orders/<orderId>", status=status) == 0
 
 
-def test_streams_and_what_machines_ask_are_no_calls(server: ServiceServer) -> None:
+def test_streams_health_and_metrics_are_not_counted_as_calls(server: ServiceServer) -> None:
     server.listen_waiter("anna", headers={"Origin": "https://elsewhere.example"})
     server.get("/health/live")
     server.get("/sse/static/notifications.js")
@@ -80,7 +80,7 @@ def test_streams_and_what_machines_ask_are_no_calls(server: ServiceServer) -> No
     assert outcomes == {"500", "503"}
 
 
-def test_process_tells_what_it_takes(server: ServiceServer) -> None:
+def test_a_process_reports_its_memory_files_and_connections(server: ServiceServer) -> None:
     figures = Figures.of(server)
     assert 20e6 < figures.value("memory_bytes") < 500e6
     files = figures.value("open_files")
@@ -101,7 +101,7 @@ def test_workers_are_counted_together(
     for _ in range(30):
         server.get("/api/sessions/table-7", token=anna)
     route = "/api/sessions/<sessionId>"
-    # Each carries over once a second; the one that answers does at once.
+    # Each worker publishes its figures once a second; the one that answers, at once.
     wait_until(lambda: Figures.of(server).value(CALLS, route=route, status="200") == 30)
-    # Two processes, each with its libraries.
+    # Two processes, each with its own libraries.
     assert Figures.of(server).value("memory_bytes") > 80e6

@@ -1,4 +1,4 @@
-"""Where several workers put their figures together."""
+"""The directory in which several workers collect their figures."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.programs import REPOSITORY
 
 @pytest.fixture(autouse=True)
 def environ(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Set, then deleted: whatever a test does to it is undone.
+    # Set and then deleted, so that monkeypatch undoes every change of a test.
     monkeypatch.setenv(VARIABLE, "")
     monkeypatch.delenv(VARIABLE)
 
@@ -27,14 +27,14 @@ def own_directory(parent: Path) -> Path:
     return directory
 
 
-def test_single_worker_keeps_its_figures_to_itself(tmp_path: Path) -> None:
-    os.environ[VARIABLE] = "left over from somebody else"
+def test_a_single_worker_uses_no_shared_directory(tmp_path: Path) -> None:
+    os.environ[VARIABLE] = "left over from another process"
     metrics_directory.prepare(str(tmp_path), workers=1)
     assert not metrics_directory.is_used()
     assert list(tmp_path.iterdir()) == []
 
 
-def test_several_share_an_empty_directory_until_the_last_is_gone(tmp_path: Path) -> None:
+def test_several_workers_share_an_empty_directory_until_the_last_ends(tmp_path: Path) -> None:
     metrics_directory.prepare(str(tmp_path), workers=2)
     assert os.environ[VARIABLE] == str(own_directory(tmp_path))
     assert list(own_directory(tmp_path).iterdir()) == []
@@ -44,7 +44,9 @@ def test_several_share_an_empty_directory_until_the_last_is_gone(tmp_path: Path)
     assert not metrics_directory.is_used()
 
 
-def test_what_a_killed_master_left_is_removed_and_a_living_ones_is_not(tmp_path: Path) -> None:
+def test_the_directory_of_a_killed_master_is_removed_and_that_of_a_running_one_is_kept(
+    tmp_path: Path,
+) -> None:
     with subprocess.Popen(["true"]) as ended:
         pass
     dead = tmp_path / f"restaurant-metrics-{ended.pid}-abc"
@@ -59,7 +61,7 @@ def test_what_a_killed_master_left_is_removed_and_a_living_ones_is_not(tmp_path:
     assert list(living.iterdir()) == [living / "counter_7.db"]
 
 
-# One worker: its figures, as the service makes them, then an end as asked for.
+# One worker with figures like the service's, which ends as requested.
 WORKER = """
 import os, signal, sys
 from prometheus_client import Counter, Gauge
@@ -81,7 +83,7 @@ sys.stdout.buffer.write(generate_latest(registry))
 """
 
 
-def test_killed_workers_gauges_vanish_and_its_counters_stay(tmp_path: Path) -> None:
+def test_a_killed_workers_gauges_vanish_and_its_counters_stay(tmp_path: Path) -> None:
     metrics_directory.prepare(str(tmp_path), workers=2)
 
     def start(number: int, end: str) -> subprocess.Popen[bytes]:

@@ -1,4 +1,4 @@
-"""What operators are told, by one worker and by several."""
+"""The metrics of one worker and of several."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ from tests.support.waiting import wait_until
 from waiter_service import Database, WaiterService, __version__
 
 
-class Kitchen:
-    """Streams and their metrics, without a server around them."""
+class MeasuredStreams:
+    """Streams and their metrics, without a server."""
 
     def __init__(self, database: Database, *, max_pending_events: int = 256) -> None:
         self.broker = MemoryBroker()
@@ -52,7 +52,7 @@ class Kitchen:
         )
 
     def open(self, channel: str = "main:session:table-7") -> RecordingOutlet:
-        """Have a stream open that did not come in by the door."""
+        """Open a stream without the HTTP entrance."""
         stream = make_stream(channel)
         self.sse.streams.add(stream)
         self.broker.subscribe(channel)
@@ -82,14 +82,14 @@ def database(seeded_sqlite: Path, tmp_path: Path) -> Iterator[Database]:
 
 
 @pytest.fixture
-def kitchen(database: Database) -> Kitchen:
-    return Kitchen(database)
+def measured(database: Database) -> MeasuredStreams:
+    return MeasuredStreams(database)
 
 
 # --- through a real server
 
 
-def test_streams_are_counted_by_kind_and_by_why_they_ended(server: ServiceServer) -> None:
+def test_streams_are_counted_by_kind_and_by_close_reason(server: ServiceServer) -> None:
     guest = server.listen_session("table-7")
     server.listen_waiter("anna")
     server.listen_waiter("ben")
@@ -106,7 +106,7 @@ def test_streams_are_counted_by_kind_and_by_why_they_ended(server: ServiceServer
     assert figures.value("streams_closed_total", reason="draining") == 0
 
 
-def test_event_is_counted_where_it_is_sent_and_where_it_is_written(server: ServiceServer) -> None:
+def test_an_event_is_counted_when_published_and_when_written(server: ServiceServer) -> None:
     guest, anna = server.listen_session("table-7"), server.listen_waiter("anna")
     before = Figures.of(server)
     server.service.update_request_status("req-1", "Acknowledged")
@@ -123,7 +123,7 @@ def test_event_is_counted_where_it_is_sent_and_where_it_is_written(server: Servi
     assert rise("refresh_triggers_total", priority="high") == 2
     assert rise("refresh_batches_total", priority="high") == 2
     assert rise("event_delivery_seconds_count") == 4
-    # The outbox is looked at four times a second.
+    # The outbox is read four times a second.
     assert rise("event_delivery_seconds_bucket", le="2.5") == 4
 
 
@@ -165,106 +165,112 @@ def test_replays_and_resyncs_are_counted(server: ServiceServer) -> None:
     "cause",
     sorted({each.cause for each in vars(errors).values() if hasattr(each, "cause")}),
 )
-def test_every_cause_of_a_refusal_starts_at_zero(kitchen: Kitchen, cause: str) -> None:
-    """A series that begins with its first refusal has no rise for an alert to see."""
-    assert kitchen.figures.value("streams_refused_total", cause=cause) == 0
+def test_every_cause_of_a_refusal_starts_at_zero(measured: MeasuredStreams, cause: str) -> None:
+    """A series that begins with its first refusal shows no increase to an alert."""
+    assert measured.figures.value("streams_refused_total", cause=cause) == 0
 
 
-def test_page_names_the_release(kitchen: Kitchen) -> None:
-    assert kitchen.figures.value("build_info", version=__version__) == 1
+def test_the_metrics_name_the_release(measured: MeasuredStreams) -> None:
+    assert measured.figures.value("build_info", version=__version__) == 1
 
 
-def test_page_names_no_guest_and_no_waiter(kitchen: Kitchen) -> None:
-    kitchen.open("main:session:table-7")
-    kitchen.open("main:waiter:anna")
-    kitchen.notify()
-    page = kitchen.metrics.text().decode()
+def test_the_metrics_name_no_guest_and_no_waiter(measured: MeasuredStreams) -> None:
+    measured.open("main:session:table-7")
+    measured.open("main:waiter:anna")
+    measured.notify()
+    page = measured.metrics.text().decode()
     assert "table-7" not in page
     assert "anna" not in page
 
 
-def test_slow_client_shows_as_the_fullest_mailbox_and_then_as_overflow(database: Database) -> None:
-    kitchen = Kitchen(database, max_pending_events=3)
-    slow, _quick = kitchen.open(), kitchen.open()
+def test_a_slow_client_shows_as_the_fullest_mailbox_and_then_as_overflow(
+    database: Database,
+) -> None:
+    measured = MeasuredStreams(database, max_pending_events=3)
+    slow, _quick = measured.open(), measured.open()
     slow.is_stalled = True
     for _ in range(3):
-        kitchen.notify()
-    assert kitchen.figures.value("fullest_mailbox_events") == 3
-    assert kitchen.figures.value("mailbox_overflows_total") == 0
+        measured.notify()
+    assert measured.figures.value("fullest_mailbox_events") == 3
+    assert measured.figures.value("mailbox_overflows_total") == 0
 
-    kitchen.notify()
-    assert kitchen.figures.value("fullest_mailbox_events") == 0
-    assert kitchen.figures.value("mailbox_overflows_total") == 1
-    assert kitchen.figures.value("streams_closed_total", reason="mailbox_full") == 1
-    assert kitchen.figures.value("events_delivered_total") == 4
+    measured.notify()
+    assert measured.figures.value("fullest_mailbox_events") == 0
+    assert measured.figures.value("mailbox_overflows_total") == 1
+    assert measured.figures.value("streams_closed_total", reason="mailbox_full") == 1
+    assert measured.figures.value("events_delivered_total") == 4
 
 
-def test_lost_history_counts_once_per_open_stream(kitchen: Kitchen) -> None:
-    kitchen.open()
-    kitchen.open()
-    kitchen.broker.begin_again("a restored database", instead_of=None)
+def test_lost_history_counts_once_per_open_stream(measured: MeasuredStreams) -> None:
+    measured.open()
+    measured.open()
+    measured.broker.begin_again("a restored database", instead_of=None)
     pass_turn()
-    assert kitchen.figures.value("resyncs_total", cause="history_lost") == 2
+    assert measured.figures.value("resyncs_total", cause="history_lost") == 2
 
 
-def test_latency_counts_from_when_it_happened(kitchen: Kitchen) -> None:
-    kitchen.open()
-    kitchen.notify(datetime.fromtimestamp(time.time() - 20, UTC))
-    figures = kitchen.figures
+def test_latency_counts_from_when_it_happened(measured: MeasuredStreams) -> None:
+    measured.open()
+    measured.notify(datetime.fromtimestamp(time.time() - 20, UTC))
+    figures = measured.figures
     assert figures.value("event_delivery_seconds_bucket", le="10.0") == 0
     assert figures.value("event_delivery_seconds_bucket", le="30.0") == 1
 
 
-def test_outbox_is_told_while_nobody_relays(kitchen: Kitchen, database: Database) -> None:
-    assert kitchen.figures.value("outbox_pending_changes") == 0
-    assert kitchen.figures.value("outbox_oldest_age_seconds") == 0
+def test_the_outbox_is_reported_while_no_process_relays(
+    measured: MeasuredStreams, database: Database
+) -> None:
+    assert measured.figures.value("outbox_pending_changes") == 0
+    assert measured.figures.value("outbox_oldest_age_seconds") == 0
     WaiterService(database).update_request_status("req-1", "Acknowledged")
-    figures = kitchen.figures
+    figures = measured.figures
     assert figures.value("outbox_pending_changes") == 1
     assert figures.value("outbox_oldest_age_seconds") > 0
     assert figures.value("relaying_workers") == 0
 
 
-def test_page_outlives_the_database(kitchen: Kitchen) -> None:
-    assert kitchen.figures.value("database_up") == 1
+def test_the_metrics_answer_without_the_database(measured: MeasuredStreams) -> None:
+    assert measured.figures.value("database_up") == 1
     nowhere = Database(f"postgresql://nobody@127.0.0.1:{free_port()}/nothing")
-    figures = Kitchen(nowhere).figures
+    figures = MeasuredStreams(nowhere).figures
     nowhere.dispose()
     assert figures.value("database_up") == 0
     assert figures.value("streams_open") == 0
     assert "restaurant_outbox_pending_changes" not in figures.names
 
 
-def test_delivering_to_a_thousand_streams_touches_no_metric(
-    kitchen: Kitchen, monkeypatch: pytest.MonkeyPatch
+def test_delivery_to_a_thousand_streams_updates_no_metric(
+    measured: MeasuredStreams, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    outlets = [kitchen.open() for _ in range(1000)]
+    outlets = [measured.open() for _ in range(1000)]
     touched: list[object] = []
     with monkeypatch.context() as patch:
         patch.setattr(prometheus_client.Counter, "inc", lambda *args: touched.append(args))
         patch.setattr(prometheus_client.Gauge, "set", lambda *args: touched.append(args))
         patch.setattr(prometheus_client.Histogram, "observe", lambda *args: touched.append(args))
-        kitchen.notify()
+        measured.notify()
         wait_in_loop(lambda: all(outlet.writes for outlet in outlets))
     assert touched == []
 
-    assert kitchen.figures.value("events_delivered_total") == 1000
-    assert kitchen.figures.value("event_delivery_seconds_count") == 1
+    assert measured.figures.value("events_delivered_total") == 1000
+    assert measured.figures.value("event_delivery_seconds_count") == 1
 
 
-def test_process_carries_over_every_second_and_once_more_at_its_end(kitchen: Kitchen) -> None:
+def test_a_process_publishes_its_figures_every_second_and_at_its_end(
+    measured: MeasuredStreams,
+) -> None:
     def told() -> float:
-        # As another worker reads it, without asking this one.
-        page = prometheus_client.generate_latest(kitchen.metrics._registry).decode()
+        # The way another worker reads it, without a call to this one.
+        page = prometheus_client.generate_latest(measured.metrics._registry).decode()
         return Figures(page).value("streams_closed_total", reason="failed")
 
-    kitchen.metrics.start()
-    kitchen.sse.stats.closed["failed"] = 1
+    measured.metrics.start()
+    measured.sse.stats.closed["failed"] = 1
     assert told() == 0
     wait_in_loop(lambda: told() == 1)
 
-    kitchen.sse.stats.closed["failed"] = 2
-    kitchen.metrics.stop()
+    measured.sse.stats.closed["failed"] = 2
+    measured.metrics.stop()
     assert told() == 2
 
 
@@ -272,7 +278,7 @@ def test_process_carries_over_every_second_and_once_more_at_its_end(kitchen: Kit
 
 
 @pytest.mark.redis
-def test_page_outlives_redis(
+def test_the_metrics_answer_without_redis(
     start_server: Callable[..., ServiceServer], redis_server: RedisServer
 ) -> None:
     server = start_server(REDIS_URL=redis_server.url)
@@ -310,7 +316,7 @@ def open_files(pid: int) -> int:
 
 
 @pytest.mark.redis
-def test_every_worker_tells_the_sum_of_all(two_workers: ServiceServer) -> None:
+def test_every_worker_reports_the_sum_of_all(two_workers: ServiceServer) -> None:
     for _ in range(10):
         two_workers.listen_session("table-7")
 
@@ -318,7 +324,7 @@ def test_every_worker_tells_the_sum_of_all(two_workers: ServiceServer) -> None:
         pages = [Figures.of(two_workers) for _ in range(10)]
         return {page.value("streams_open", kind="session") for page in pages} == {10}
 
-    # Each worker carries its own over once a second.
+    # Each worker publishes its figures once a second.
     wait_until(agree)
     figures = Figures.of(two_workers)
     assert figures.value("streams_opened_total", kind="session") == 10
@@ -327,12 +333,12 @@ def test_every_worker_tells_the_sum_of_all(two_workers: ServiceServer) -> None:
 
 
 @pytest.mark.redis
-def test_killed_workers_streams_vanish_and_what_it_did_stays(two_workers: ServiceServer) -> None:
+def test_a_killed_workers_streams_vanish_and_its_counters_stay(two_workers: ServiceServer) -> None:
     clients = [two_workers.listen_session("table-7") for _ in range(10)]
     wait_until(lambda: Figures.of(two_workers).value("streams_opened_total", kind="session") == 10)
 
     two_workers.expected_errors.append("SIGKILL")
-    # The one with the most open files has streams for certain.
+    # The worker with the most open files certainly has streams.
     victim = max(two_workers.worker_pids, key=open_files)
     os.kill(victim, signal.SIGKILL)
     wait_until(lambda: victim not in two_workers.worker_pids and len(two_workers.worker_pids) == 2)

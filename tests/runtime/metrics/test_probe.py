@@ -1,4 +1,4 @@
-"""Asking what may hang, without hanging along."""
+"""A probe asks a question that may hang, and does not hang itself."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from gevent.event import Event
 from runtime.metrics.probe import NoAnswer, Probe
 
 
-def test_answer_is_what_was_asked_for() -> None:
+def test_a_probe_returns_the_answer() -> None:
     assert Probe(lambda: 42).answer() == 42
 
 
-def test_error_reaches_whoever_asked() -> None:
+def test_an_error_reaches_the_caller() -> None:
     def fail() -> None:
         raise LookupError("gone")
 
@@ -23,13 +23,13 @@ def test_error_reaches_whoever_asked() -> None:
         Probe(fail).answer()
 
 
-def test_each_question_is_asked_anew() -> None:
+def test_each_call_asks_again() -> None:
     answers = iter([1, 2])
     probe = Probe(lambda: next(answers))
     assert (probe.answer(), probe.answer()) == (1, 2)
 
 
-def test_hanging_answer_is_not_waited_for_and_asked_for_only_once() -> None:
+def test_a_hanging_question_is_not_waited_for_and_not_repeated() -> None:
     asked = []
     may_go_on = Event()
 
