@@ -44,8 +44,9 @@ def claim(
     held_at: float,
     kinds: Collection[str],
     limit: int,
-    only_sessions: Collection[str] | None = None,
-    without_sessions: Collection[str] = (),
+    only_subjects: Collection[str] | None = None,
+    without_subjects: Collection[str] = (),
+    without_venues: Collection[str] = (),
     retry: bool = True,
     due: Collection[int] = (),
 ) -> list[Entry]:
@@ -54,8 +55,9 @@ def claim(
     Args:
         held_at: the current time on the claimant's monotonic clock.
         kinds: kinds with a receiver here; the others stay for other processes.
-        only_sessions: only rows of these sessions.
-        without_sessions: no rows of these sessions.
+        only_subjects: only rows of these sessions.
+        without_subjects: no rows of these sessions,
+        without_venues: and none of these venues.
         retry: also sessions whose oldest row has failed before,
         due: and these rows, which failed often and whose pause is over.
     """
@@ -73,10 +75,12 @@ def claim(
         .limit(limit)
         .with_for_update(skip_locked=True, of=_head)
     )
-    if only_sessions is not None:
-        heads = heads.where(_head.subject_id.in_(only_sessions))
-    if without_sessions:
-        heads = heads.where(_head.subject_id.not_in(without_sessions))
+    if only_subjects is not None:
+        heads = heads.where(_head.subject_id.in_(only_subjects))
+    if without_subjects:
+        heads = heads.where(_head.subject_id.not_in(without_subjects))
+    if without_venues:
+        heads = heads.where(_head.venue_id.not_in(without_venues))
     if not retry:
         heads = heads.where(_head.attempts == 0)
     elif due:
@@ -108,6 +112,7 @@ def claim(
         .returning(
             OutboxRow.sequence,
             OutboxRow.id,
+            OutboxRow.venue_id,
             OutboxRow.subject_id,
             OutboxRow.kind,
             OutboxRow.payload,
@@ -116,7 +121,16 @@ def claim(
         .execution_options(synchronize_session=False)
     )
     entries = [
-        Entry(row.sequence, row.id, row.subject_id, row.kind, row.payload, held_at, row.attempts)
+        Entry(
+            row.sequence,
+            row.id,
+            row.venue_id,
+            row.subject_id,
+            row.kind,
+            row.payload,
+            held_at,
+            row.attempts,
+        )
         for row in claimed
     ]
     # RETURNING has no defined order.

@@ -20,7 +20,6 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 
@@ -33,6 +32,7 @@ from waiter_service.outbox import claims, rows
 from waiter_service.outbox.announcer import Announcer, Outcome
 from waiter_service.outbox.rows import Entry
 from waiter_service.outbox.standstill import RENEW_SECONDS, Standstill
+from waiter_service.outbox.turns import OwnRows, Round
 from waiter_service.store.database import Database
 
 log = logging.getLogger("waiter_service.outbox")
@@ -42,28 +42,6 @@ STOP_SECONDS = 5.0
 
 SideBySide = Callable[[Sequence[Callable[[], None]]], None]
 """Runs every function it is given, several at a time, then raises what the first to fail raised."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Round:
-    """What one round announces: everything, unless told otherwise."""
-
-    limit: int = 100
-    only_sessions: frozenset[str] | None = None
-    retry: bool = True
-
-
-@dataclass(slots=True)
-class _Progress:
-    """What one round has done so far."""
-
-    sent: int = 0
-    # Announced; their rows are still to be removed.
-    told: list[Entry] = field(default_factory=list)
-    # Sessions with nothing left in the outbox.
-    emptied: set[str] = field(default_factory=set)
-    # Sessions whose oldest row was not taken: their later rows must wait.
-    stuck: set[str] = field(default_factory=set)
 
 
 class Outbox:
@@ -88,10 +66,12 @@ class Outbox:
         self._claimant = uuid.uuid4().hex
         self._standstill = Standstill(self._claimant, monotonic)
         self._announcing = threading.Lock()
-        self._asked: deque[_Round] = deque()
+        self._asked: deque[Round] = deque()
         # Committed and claimed by us, but not yet announced and removed: rows claimed when they
         # were inserted, and rows that a database failure kept us from removing.
-        self._own: deque[Entry] = deque()
+        self._own = OwnRows()
+        # Whether there are venues besides the main one, as the last flush saw it.
+        self._has_venues = False
         self._side_by_side: SideBySide | None = None
         self.is_relaying = False
 
@@ -149,8 +129,8 @@ class Outbox:
         down, a commit should not wait for it again.
         """
         if self.is_relaying:
-            sessions = frozenset(change.subject_id for change in changes)
-            self._work(_Round(only_sessions=sessions, retry=False))
+            subjects = frozenset(change.subject_id for change in changes)
+            self._work(Round(only_subjects=subjects, retry=False))
         else:
             for change in changes:
                 self._announcer.tell(change)
@@ -159,7 +139,7 @@ class Outbox:
         """Announce every change that can be announced, claiming ``limit`` at a time; count them."""
         if not self._announcer.heard_kinds() or self._is_idle():
             return 0
-        return self._work(_Round(limit=limit))
+        return self._work(Round(limit=limit, has_venues=self._has_venues))
 
     def _is_idle(self) -> bool:
         """Return whether nothing is pending, by reading alone: no claim, no write.
@@ -167,7 +147,7 @@ class Outbox:
         Otherwise note which rows others hold, and since when.
         """
         with self._database.reading() as orm:
-            is_empty = rows.is_empty(orm)
+            is_empty, self._has_venues = rows.look(orm)
             self._standstill.look(() if is_empty else claims.held(orm))
         return is_empty and not self._asked and not self._own
 
@@ -187,7 +167,7 @@ class Outbox:
             oldest = rows.oldest_created_at(orm)
         return max(0.0, (self._clock() - oldest).total_seconds()) if oldest else 0.0
 
-    def _work(self, asked: _Round) -> int:
+    def _work(self, asked: Round) -> int:
         sent = 0
         self._asked.append(asked)
         # Checked again after the lock is released: a caller that found the lock taken has
@@ -195,15 +175,18 @@ class Outbox:
         while self._asked and self._announcing.acquire(blocking=False):
             try:
                 self._free_what_stands_still()
-                while self._asked:
-                    sent += self._round(self._asked.popleft())
+                while self._asked or self._own:
+                    asked = (
+                        self._asked.popleft() if self._asked else Round(only_subjects=frozenset())
+                    )
+                    sent += self._take_turn(asked)
             finally:
                 self._announcing.release()
         return sent
 
     def _free_what_stands_still(self) -> None:
         """End the claims of dead processes. Runs while nothing is being announced here."""
-        void = self._standstill.take_void({entry.sequence for entry in self._own})
+        void = self._standstill.take_void(self._own.sequences())
         if not void:
             return
         with self._database.writing() as orm:
@@ -214,35 +197,35 @@ class Outbox:
             extra={"fields": {"changes": sum(map(len, void.values()))}},
         )
 
-    def _round(self, asked: _Round) -> int:
-        progress = _Progress()
+    def _take_turn(self, asked: Round) -> int:
+        """Announce the next batch of a round; return how many changes were announced.
+
+        If there may be more, the round continues after the others that wait.
+        """
+        before = asked.sent
         try:
-            self._announce_all(asked, progress)
+            if self._announce_batch(asked):
+                self._asked.append(asked)
         finally:
             # The database failed, or a greenlet was killed: the next round removes these rows.
-            self._own.extend(progress.told)
-        return progress.sent
+            self._own.extend(asked.told)
+            asked.told.clear()
+        return asked.sent - before
 
-    def _announce_all(self, asked: _Round, progress: _Progress) -> None:
-        while self._own:
-            own = [self._own.popleft() for _ in range(min(asked.limit, len(self._own)))]
-            self._announce_each(own, progress)
-            # First the changes committed meanwhile; but announced rows must not pile up.
-            if len(progress.told) >= asked.limit:
-                self._remove(progress)
-        self._remove(progress)
-        only = asked.only_sessions
-        if only is not None:
-            only -= progress.emptied | progress.stuck
-            if not only:
-                return
-        while entries := self._claim(asked, only, progress.stuck):
-            self._announce_each(entries, progress)
-            self._remove(progress)
+    def _announce_batch(self, asked: Round) -> bool:
+        # Until nothing is left, so that what is committed meanwhile is removed along with the
+        # rest; but neither the removal nor the other rows may wait for long.
+        while own := self._own.take(asked.limit - len(asked.told)):
+            self._announce_each(own, asked)
+        self._remove(asked)
+        if asked.subjects_left == frozenset():
+            return False
+        claimed = self._claim(asked)
+        self._announce_each(claimed, asked)
+        self._remove(asked)
+        return asked.serve(claimed)
 
-    def _claim(
-        self, asked: _Round, only: Collection[str] | None, stuck: Collection[str]
-    ) -> list[Entry]:
+    def _claim(self, asked: Round) -> list[Entry]:
         with self._database.writing() as orm:
             return claims.claim(
                 orm,
@@ -250,23 +233,24 @@ class Outbox:
                 held_at=self._monotonic(),
                 kinds=self._announcer.heard_kinds(),
                 limit=asked.limit,
-                only_sessions=only,
-                without_sessions=stuck,
+                only_subjects=asked.subjects_left,
+                without_subjects=asked.stuck,
+                without_venues=asked.served,
                 retry=asked.retry,
                 due=self._standstill.due() if asked.retry else (),
             )
 
-    def _announce_each(self, entries: Sequence[Entry], progress: _Progress) -> None:
+    def _announce_each(self, entries: Sequence[Entry], asked: Round) -> None:
         """Announce claimed rows: a session's rows in order, different sessions side by side."""
         if self._side_by_side is None:
-            self._announce(entries, progress)
+            self._announce(entries, asked)
             return
         sessions: dict[str, list[Entry]] = {}
         for entry in entries:
             sessions.setdefault(entry.subject_id, []).append(entry)
-        self._side_by_side([partial(self._announce, each, progress) for each in sessions.values()])
+        self._side_by_side([partial(self._announce, each, asked) for each in sessions.values()])
 
-    def _announce(self, entries: Sequence[Entry], progress: _Progress) -> None:
+    def _announce(self, entries: Sequence[Entry], asked: Round) -> None:
         """Announce claimed rows in order; a row that fails stops only its own session."""
         left = deque(entries)
         try:
@@ -274,10 +258,10 @@ class Outbox:
                 entry = left[0]
                 outcome = self._announcer.tell_entry(entry)
                 if outcome is Outcome.TAKEN:
-                    progress.told.append(left.popleft())
-                    progress.sent += 1
+                    asked.told.append(left.popleft())
+                    asked.sent += 1
                 else:
-                    progress.stuck.add(entry.subject_id)
+                    asked.stuck.add(entry.subject_id)
                     behind = [e for e in left if e.subject_id == entry.subject_id]
                     self._give_back(behind, failed=entry if outcome is Outcome.FAILED else None)
                     left = deque(e for e in left if e.subject_id != entry.subject_id)
@@ -301,14 +285,14 @@ class Outbox:
                 claims.renew(connection, claimant=self._claimant, entries=left, held_at=now)
             )
 
-    def _remove(self, progress: _Progress) -> None:
+    def _remove(self, asked: Round) -> None:
         """Remove the rows of announced changes, in one commit."""
-        if progress.told:
+        if asked.told:
             with self._database.committing() as connection:
-                progress.emptied |= rows.remove(connection, progress.told)
-        for entry in progress.told:
+                asked.emptied |= rows.remove(connection, asked.told)
+        for entry in asked.told:
             self._announcer.forget(entry.id)
-        progress.told.clear()
+        asked.told.clear()
 
     def _give_back(self, entries: Collection[Entry], *, failed: Entry | None = None) -> None:
         with self._database.writing() as orm:

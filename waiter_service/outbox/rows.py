@@ -37,8 +37,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
+from waiter_service.actors import MAIN_VENUE
 from waiter_service.changes import Change, to_payload
-from waiter_service.store.models import OutboxRow
+from waiter_service.store.models import OutboxRow, VenueRow
 
 
 @dataclass(slots=True)
@@ -51,6 +52,7 @@ class Entry:
 
     sequence: int
     id: str
+    venue_id: str
     subject_id: str
     kind: str
     payload: dict[str, Any]
@@ -58,7 +60,7 @@ class Entry:
     attempts: int = 0
 
 
-_ANY = select(OutboxRow.sequence).limit(1)
+_LOOK = select(~exists().select_from(OutboxRow), exists().where(VenueRow.id != MAIN_VENUE))
 
 # The two statements of every status change, on the table itself. Built by the ORM each
 # time, they were half of what a change costs.
@@ -109,7 +111,15 @@ def add(
     )
     if row.claimed_by is None:
         return None
-    return Entry(row.sequence, change.id, change.subject_id, change.KIND, payload, held_at)
+    return Entry(
+        row.sequence,
+        change.id,
+        change.venue_id,
+        change.subject_id,
+        change.KIND,
+        payload,
+        held_at,
+    )
 
 
 def remove(connection: Connection, entries: Collection[Entry]) -> set[str]:
@@ -125,9 +135,10 @@ def remove(connection: Connection, entries: Collection[Entry]) -> set[str]:
     return set(emptied)
 
 
-def is_empty(orm: Session) -> bool:
-    """Return whether the outbox is empty, as it nearly always is."""
-    return orm.scalar(_ANY) is None
+def look(orm: Session) -> tuple[bool, bool]:
+    """Return whether the outbox is empty, as it nearly always is, and whether venues were added."""
+    is_empty, has_venues = orm.execute(_LOOK).one()
+    return bool(is_empty), bool(has_venues)
 
 
 def pending_count(orm: Session) -> int:
