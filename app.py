@@ -141,7 +141,10 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
         relay=relay,
         database_watch=database_watch,
         revoked=revoked,
-        housekeeping=Housekeeping([idempotency.prune, revocations.prune]),
+        housekeeping=Housekeeping(
+            hourly=[idempotency.prune, revocations.prune],
+            every_second=[service.expire_offers],
+        ),
         metrics=metrics,
         writes=writes,
         lock=None if broker.is_shared else _serving_lock(settings, database),
@@ -226,6 +229,7 @@ def _house_rules(settings: Settings) -> HouseRules:
         max_orders=settings.max_orders,
         max_order_lines=settings.max_order_lines,
         require_paid=settings.require_paid,
+        handover_offer_seconds=settings.handover_offer_seconds,
     )
 
 

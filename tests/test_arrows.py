@@ -53,6 +53,7 @@ FACES = {
     "waiter_service": {
         "waiter_service",
         "waiter_service.service",
+        "waiter_service.handovers",
         "waiter_service.queries",
         "waiter_service.join_codes",
     },

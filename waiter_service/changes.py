@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 
 from waiter_service.actors import MAIN_VENUE, Actor, ActorKind
 from waiter_service.errors import ValidationError
+from waiter_service.offer_outcome import OfferOutcome
 from waiter_service.statuses import OrderStatus, RequestStatus, Status
 from waiter_service.transfer_cause import TransferCause
 
@@ -131,6 +132,63 @@ class SessionReopened(SessionChange):
     KIND: ClassVar[str] = "session_reopened"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionMoved(SessionChange):
+    """The guests changed tables, from ``previous_table_number`` to ``table_number``."""
+
+    KIND: ClassVar[str] = "session_moved"
+
+    previous_table_number: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShiftChange(Change):
+    """A waiter's shift started or ended. ``version`` is the waiter's."""
+
+    KIND: ClassVar[str] = "shift"
+
+    waiter_id: str
+    is_on_shift: bool
+
+    @property
+    def subject_id(self) -> str:
+        return self.waiter_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfferChange(Change):
+    """A change of an offer to hand sessions over. ``version`` is the offer's."""
+
+    offer_id: str
+    from_waiter_id: str
+    to_waiter_id: str
+    session_ids: tuple[str, ...]
+    expires_at: datetime
+
+    @property
+    def subject_id(self) -> str:
+        return self.offer_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandoverOffered(OfferChange):
+    """A waiter was offered sessions. None of them has moved."""
+
+    KIND: ClassVar[str] = "handover_offered"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandoverSettled(OfferChange):
+    """An offer ended.
+
+    If it was accepted, each session has a ``SessionTransfer`` of the same commit.
+    """
+
+    KIND: ClassVar[str] = "handover_settled"
+
+    outcome: OfferOutcome
+
+
 #: Each type, by its ``KIND``, which its rows in the outbox carry.
 TYPES: Mapping[str, type[Change]] = {
     kind.KIND: kind
@@ -141,6 +199,10 @@ TYPES: Mapping[str, type[Change]] = {
         SessionOpened,
         SessionClosed,
         SessionReopened,
+        SessionMoved,
+        ShiftChange,
+        HandoverOffered,
+        HandoverSettled,
     )
 }
 
@@ -156,6 +218,8 @@ def to_payload(change: Change) -> dict[str, Any]:
             value = value.isoformat()
         elif isinstance(value, StrEnum):
             value = value.value
+        elif isinstance(value, tuple):
+            value = list(value)
         payload[field.name] = value
     return payload
 
@@ -180,6 +244,11 @@ def from_payload(kind: str, payload: Mapping[str, Any]) -> Change:
         old = payload["old"]
         values["old"] = None if old is None else status_type(old)
         values["new"] = status_type(payload["new"])
+    if issubclass(change_type, OfferChange):
+        values["session_ids"] = tuple(payload["session_ids"])
+        values["expires_at"] = datetime.fromisoformat(payload["expires_at"])
+    if change_type is HandoverSettled:
+        values["outcome"] = OfferOutcome(payload["outcome"])
     if change_type is SessionTransfer and "cause" in values:
         values["cause"] = _cause(values["cause"])
     return change_type(**values)

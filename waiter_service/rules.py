@@ -22,7 +22,7 @@ _WORDS |= {"0": False, "false": False, "no": False, "off": False}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HouseRules:
-    """Limits on what may be unfinished, and when an order counts as finished.
+    """Limits on what may be unfinished, when an order is finished, and how long an offer is open.
 
     The limits bind guests and waiters, whose tokens an attacker may get hold of. They do not
     bind managers and the system actor (a till, a script).
@@ -34,6 +34,7 @@ class HouseRules:
         max_orders: orders of one session that are unfinished.
         max_order_lines: lines of all those orders together.
         require_paid: an order is finished when it is paid, not when it is delivered.
+        handover_offer_seconds: how long a colleague may take to accept a handover.
     """
 
     max_open_sessions: int = 100
@@ -41,6 +42,7 @@ class HouseRules:
     max_orders: int = 100
     max_order_lines: int = 500
     require_paid: bool = False
+    handover_offer_seconds: int = 300
 
     @property
     def unfinished_orders(self) -> tuple[OrderStatus, ...]:

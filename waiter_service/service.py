@@ -13,8 +13,9 @@ from waiter_service.actors import SYSTEM, Actor
 from waiter_service.changes import Change
 from waiter_service.clock import Clock, utc_now
 from waiter_service.errors import ValidationError
-from waiter_service.floor import orders, requests, sessions, transfers, venues, waiters
+from waiter_service.floor import offers, orders, requests, sessions, venues, waiters
 from waiter_service.floor.unit_of_work import UnitOfWork
+from waiter_service.handovers import Handovers
 from waiter_service.inputs import OrderItem
 from waiter_service.outbox.announcer import Announcer
 from waiter_service.outbox.outbox import Outbox, SideBySide
@@ -22,7 +23,6 @@ from waiter_service.rules import DEFAULT_RULES, HouseRules
 from waiter_service.statuses import OrderStatus, RequestStatus
 from waiter_service.store.database import Database
 from waiter_service.store.database_url import url_from
-from waiter_service.transfer_cause import TransferCause
 from waiter_service.views import (
     OrderUpdate,
     OrderView,
@@ -30,7 +30,6 @@ from waiter_service.views import (
     RequestUpdate,
     SessionUpdate,
     SessionView,
-    TransferResult,
     VenueAdded,
     WaiterAdded,
 )
@@ -38,7 +37,7 @@ from waiter_service.views import (
 log = logging.getLogger(__name__)
 
 
-class WaiterService:
+class WaiterService(Handovers):
     """Everything that waiters, guests and other systems can do on the floor.
 
     Every method is one transaction: the change, its audit row and its outbox row are
@@ -89,7 +88,8 @@ class WaiterService:
         The default is the SQLite file ``restaurant.db`` in INSTANCE_DIR, whose default is
         ``instance/`` beside the code. On PostgreSQL, DATABASE_SCHEMA names the schema that
         holds the tables. The house's rules are read from
-        MAX_OPEN_SESSIONS, MAX_OPEN_REQUESTS, MAX_ORDERS, MAX_ORDER_LINES and REQUIRE_PAID.
+        MAX_OPEN_SESSIONS, MAX_OPEN_REQUESTS, MAX_ORDERS, MAX_ORDER_LINES, REQUIRE_PAID and
+        HANDOVER_OFFER_SECONDS.
 
         Raises:
             ValidationError: a variable of the rules has an invalid value.
@@ -188,40 +188,24 @@ class WaiterService:
         with self._work(actor) as work:
             return sessions.reopen_session(work, session_id, reason=reason)
 
-    def transfer_sessions(
+    def move_session(
         self,
+        session_id: str,
+        table_number: int,
         *,
-        to_waiter_id: str,
-        from_waiter_id: str | None = None,
-        session_ids: Sequence[str] | None = None,
-        reason: str | None = None,
-        cause: TransferCause | str = TransferCause.SHIFT_CHANGE,
         actor: Actor = SYSTEM,
-    ) -> TransferResult:
-        """Hand sessions over to another waiter: all of them, or none.
+        reason: str | None = None,
+    ) -> SessionUpdate:
+        """Give guests another, free table. The table that they have changes nothing.
 
-        With ``from_waiter_id`` alone, all sessions on that waiter's floor move: open ones,
-        and closed ones with unfinished orders. With ``session_ids``, exactly those move;
-        with both, that waiter must hold each of them. Requests and orders go along,
-        unchanged. Sessions that ``to_waiter_id`` already holds do not change, so a transfer
-        may be repeated. Guests and waiters are told the ``cause``; the ``reason`` stays
-        in the audit.
+        Their requests and orders go along. Guests cannot move a session.
 
         Raises:
-            UnknownWaiter: one of the two does not exist, or works in another venue.
-            WaiterOffShift: the venue uses shifts, and ``to_waiter_id`` is off shift.
-            TransferRefused: some sessions are unknown, closed or held by another waiter.
-                It names each, and nothing has moved.
+            SessionClosedError: the session is closed.
+            TableOccupied: the table has an open session.
         """
         with self._work(actor) as work:
-            return transfers.transfer(
-                work,
-                to_waiter_id=to_waiter_id,
-                from_waiter_id=from_waiter_id,
-                session_ids=session_ids,
-                reason=reason,
-                cause=cause,
-            )
+            return sessions.move_session(work, session_id, table_number, reason=reason)
 
     # Requests and orders
 
@@ -307,6 +291,20 @@ class WaiterService:
             return orders.update_status(
                 work, order_id, status, expected_version=expected_version, reason=reason
             )
+
+    # Periodically
+
+    def expire_offers(self) -> int:
+        """Settle open offers whose time is over; return how many. For a timer.
+
+        Each is settled once, however many processes do this. While there is none, this is
+        one look into an index.
+        """
+        with self.database.reading() as orm:
+            if not offers.any_expired(orm, self._clock()):
+                return 0
+        with self._work(SYSTEM) as work:
+            return offers.expire(work)
 
     # Announcing
 

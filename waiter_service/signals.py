@@ -19,12 +19,16 @@ from types import MappingProxyType
 from blinker import Namespace, Signal
 
 from waiter_service.changes import (
+    HandoverOffered,
+    HandoverSettled,
     OrderStatusChange,
     RequestStatusChange,
     SessionClosed,
+    SessionMoved,
     SessionOpened,
     SessionReopened,
     SessionTransfer,
+    ShiftChange,
 )
 
 _signals = Namespace()
@@ -88,6 +92,44 @@ session_reopened = _signals.signal(
     """,
 )
 
+session_moved = _signals.signal(
+    "session-moved",
+    doc="""Guests changed tables; their session, requests and orders went along.
+
+    Sent once per move, after its commit; never for the table they already had.
+    Sender: the WaiterService. Keyword ``change``: SessionMoved, frozen;
+    ``change.table_number != change.previous_table_number``.
+    """,
+)
+
+shift_changed = _signals.signal(
+    "shift-changed",
+    doc="""A waiter's shift started or ended.
+
+    Sent once per start and per end, after its commit; never for a no-op.
+    Sender: the WaiterService. Keyword ``change``: ShiftChange, frozen.
+    """,
+)
+
+handover_offered = _signals.signal(
+    "handover-offered",
+    doc="""A waiter was offered sessions of a colleague.
+
+    Sent once per offer, after its commit. No session has moved. Sender: the
+    WaiterService. Keyword ``change``: HandoverOffered, frozen.
+    """,
+)
+
+handover_settled = _signals.signal(
+    "handover-settled",
+    doc="""An offer was accepted, declined or withdrawn, or it expired.
+
+    Sent once per offer, after its commit. For an accepted one,
+    ``session_transferred`` is sent for each session as well, before or after.
+    Sender: the WaiterService. Keyword ``change``: HandoverSettled, frozen.
+    """,
+)
+
 BY_KIND: Mapping[str, Signal] = MappingProxyType(
     {
         RequestStatusChange.KIND: request_status_changed,
@@ -96,5 +138,9 @@ BY_KIND: Mapping[str, Signal] = MappingProxyType(
         SessionOpened.KIND: session_opened,
         SessionClosed.KIND: session_closed,
         SessionReopened.KIND: session_reopened,
+        SessionMoved.KIND: session_moved,
+        ShiftChange.KIND: shift_changed,
+        HandoverOffered.KIND: handover_offered,
+        HandoverSettled.KIND: handover_settled,
     }
 )

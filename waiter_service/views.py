@@ -7,8 +7,16 @@ from datetime import datetime
 
 from waiter_service.actors import ActorKind
 from waiter_service.inputs import OrderItem
+from waiter_service.offer_outcome import OfferOutcome
 from waiter_service.statuses import OrderStatus, RequestStatus, allowed_moves
-from waiter_service.store.models import OrderRow, RequestRow, SessionRow, VenueRow, WaiterRow
+from waiter_service.store.models import (
+    OfferRow,
+    OrderRow,
+    RequestRow,
+    SessionRow,
+    VenueRow,
+    WaiterRow,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,6 +162,41 @@ class OrderView(TicketView):
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfferView:
+    """An offer to hand sessions over; ``outcome`` is ``None`` while it is open."""
+
+    id: str
+    venue_id: str
+    from_waiter_id: str
+    to_waiter_id: str
+    session_ids: tuple[str, ...]
+    outcome: OfferOutcome | None
+    created_at: datetime
+    expires_at: datetime
+    settled_at: datetime | None
+    version: int
+
+    @property
+    def is_open(self) -> bool:
+        return self.outcome is None
+
+    @classmethod
+    def of(cls, row: OfferRow) -> OfferView:
+        return cls(
+            id=row.id,
+            venue_id=row.venue_id,
+            from_waiter_id=row.from_waiter_id,
+            to_waiter_id=row.to_waiter_id,
+            session_ids=tuple(row.session_ids),
+            outcome=None if row.outcome is None else OfferOutcome(row.outcome),
+            created_at=row.created_at,
+            expires_at=row.expires_at,
+            settled_at=row.settled_at,
+            version=row.version,
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class VenueAdded:
     """The result of adding a venue: ``created`` is ``False`` if the venue existed already."""
@@ -171,8 +214,36 @@ class WaiterAdded:
 
 
 @dataclass(frozen=True, slots=True)
+class ShiftUpdate:
+    """The result of starting or ending a shift: ``changed`` is ``False`` if nothing changed.
+
+    ``moved`` are the sessions that another waiter took over.
+    """
+
+    changed: bool
+    waiter: WaiterView
+    moved: tuple[SessionView, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class OfferUpdate:
+    """The result of making or settling an offer: ``changed`` is ``False`` if nothing changed.
+
+    ``moved`` are the sessions that went over when it was accepted.
+    """
+
+    changed: bool
+    offer: OfferView
+    moved: tuple[SessionView, ...] = ()
+
+    @property
+    def id(self) -> str:
+        return self.offer.id
+
+
+@dataclass(frozen=True, slots=True)
 class SessionUpdate:
-    """The result of closing or reopening: ``changed`` is ``False`` if nothing changed."""
+    """The result of closing, reopening or moving: ``changed`` is ``False`` if nothing changed."""
 
     changed: bool
     session: SessionView

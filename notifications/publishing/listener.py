@@ -50,6 +50,10 @@ class FloorListener:
             (signals.session_opened, self._on_session_opened),
             (signals.session_closed, self._on_session_closed),
             (signals.session_reopened, self._on_session_reopened),
+            (signals.session_moved, self._on_session_moved),
+            (signals.shift_changed, self._on_shift_changed),
+            (signals.handover_offered, self._on_handover_offered),
+            (signals.handover_settled, self._on_handover_settled),
         )
         heard = [signal for signal, _ in self._receivers]
         if unheard := [kind for kind, each in signals.BY_KIND.items() if each not in heard]:
@@ -164,10 +168,47 @@ class FloorListener:
         self._refresh_floor(change, f"Session {change.session_id} was reopened")
         self._finish(change)
 
+    def _on_session_moved(self, _sender: object, *, change: changes.SessionMoved) -> None:
+        self._cache_refresh.trigger_general_data_refresh(
+            venue_id=change.venue_id,
+            session_id=change.session_id,
+            waiter_id=change.waiter_id,
+            affected_data=["sessions"],
+            affected_ids=[change.session_id],
+            reason=f"Session {change.session_id} moved to table {change.table_number}",
+            priority="high",
+        )
+        self._finish(change)
+
+    def _on_shift_changed(self, _sender: object, *, change: changes.ShiftChange) -> None:
+        what = "started" if change.is_on_shift else "ended"
+        self._refresh_waiter(change, change.waiter_id, f"The shift of {change.waiter_id} {what}")
+        gevent.sleep(PAUSE_SECONDS)
+
+    def _on_handover_offered(self, _sender: object, *, change: changes.HandoverOffered) -> None:
+        for waiter_id in (change.from_waiter_id, change.to_waiter_id):
+            self._refresh_waiter(change, waiter_id, f"Offer {change.offer_id} was made")
+        gevent.sleep(PAUSE_SECONDS)
+
+    def _on_handover_settled(self, _sender: object, *, change: changes.HandoverSettled) -> None:
+        for waiter_id in (change.from_waiter_id, change.to_waiter_id):
+            self._refresh_waiter(change, waiter_id, f"Offer {change.offer_id}: {change.outcome}")
+        gevent.sleep(PAUSE_SECONDS)
+
     def _finish(self, change: changes.SessionChange) -> None:
         """Note that more is pending for the session's waiter, and pause."""
         self._transfers.pop(change.waiter_id, None)
         gevent.sleep(PAUSE_SECONDS)
+
+    def _refresh_waiter(self, change: changes.Change, waiter_id: str, reason: str) -> None:
+        # Names no session, so a transfer need not send it while they are still the waiter's.
+        self._cache_refresh.trigger_general_data_refresh(
+            venue_id=change.venue_id,
+            waiter_id=waiter_id,
+            affected_data=["sessions"],
+            reason=reason,
+            priority="high",
+        )
 
     def _refresh_floor(self, change: changes.SessionChange, reason: str) -> None:
         self._cache_refresh.trigger_general_data_refresh(

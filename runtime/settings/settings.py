@@ -132,6 +132,9 @@ class Settings:
     max_order_lines: int = _setting("MAX_ORDER_LINES", values.integer(1, 1_000_000), 500)
     # An order is finished when it is paid, not already when it is delivered.
     require_paid: bool = _setting("REQUIRE_PAID", values.boolean, False)
+    # How long a colleague may take to accept a handover. A guess: long enough to finish a
+    # round, short enough that a forgotten offer does not keep the tables.
+    handover_offer_seconds: int = _setting("HANDOVER_OFFER_SECONDS", values.integer(1, 86_400), 300)
 
     # What one worker lets through in a minute, 0 for everything: a screen reloads once
     # a second at most, all guests of a table count as one, and a program may be busy.

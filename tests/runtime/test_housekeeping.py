@@ -56,6 +56,30 @@ def test_a_failing_task_does_not_stop_other_tasks_or_later_rounds(keep, caplog):
     assert "the next round tries again" in caplog.text
 
 
+def test_what_has_a_deadline_is_looked_for_every_second_and_a_failure_is_logged_once(
+    monkeypatch, caplog
+):
+    monkeypatch.setattr(housekeeping, "DEADLINE_SECONDS", 0.001)
+    monkeypatch.setattr(housekeeping, "INTERVAL_SECONDS", 3600)
+    caplog.set_level(logging.INFO, "housekeeping")
+    looks, hourly = [], []
+
+    def look():
+        looks.append(1)
+        if len(looks) < 4:
+            raise OSError("the disk is full")
+
+    kept = Housekeeping([lambda: hourly.append(1)], every_second=[look])
+    kept.start()
+    eventually(lambda: len(looks) >= 5)
+    kept.stop()
+
+    assert hourly == []
+    begins, ends = (record.message for record in caplog.records)
+    assert begins.startswith("deadlines could not be looked for")
+    assert ends == "deadlines can be looked for again"
+
+
 def test_no_task_runs_after_the_stop(keep):
     ran = []
     kept = keep(lambda: ran.append(1))

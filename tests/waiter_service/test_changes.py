@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from waiter_service import (
     Actor,
     Change,
+    OfferOutcome,
     OrderStatus,
     RequestStatus,
     SessionOpened,
@@ -25,6 +26,9 @@ VALUES = {
     "str": TEXT,
     "str | None": st.none() | TEXT,
     "int": st.integers(1, 9900),
+    "bool": st.booleans(),
+    "tuple[str, ...]": st.lists(TEXT).map(tuple),
+    "OfferOutcome": st.sampled_from(OfferOutcome),
     "Actor": st.builds(Actor.waiter, TEXT.map(str.strip).filter(bool)),
     "datetime": st.datetimes(timezones=st.just(UTC)),
     "TransferCause": st.sampled_from(TransferCause),

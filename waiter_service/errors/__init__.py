@@ -11,6 +11,7 @@
     |   |   |-- UnknownJoinCode
     |   |   |-- UnknownJoin
     |   |   |-- UnknownWaiter
+    |   |   |-- UnknownOffer
     |   |   `-- UnknownVenue
     |   `-- NotPermitted        it exists, but the actor may not act on it
     |-- JoinCodeInvalid         malformed, unknown, expired or used up: the same answer
@@ -25,6 +26,10 @@
     |   |-- IdTaken
     |   |-- TooManySessions
     |   |-- WaiterOffShift
+    |   |-- TablesInHand
+    |   |-- NothingToOffer
+    |   |-- SessionsOffered
+    |   |-- OfferSettled
     |   |-- TooMuchUnfinished
     |   |-- OrdersUnfinished
     |   |-- TransferRefused
@@ -55,10 +60,14 @@ from waiter_service.errors.conflicts import (
     IdempotencyKeyReused,
     IdTaken,
     IllegalTransition,
+    NothingToOffer,
+    OfferSettled,
     OrdersUnfinished,
     SessionClosedError,
+    SessionsOffered,
     StatusConflict,
     TableOccupied,
+    TablesInHand,
     TooManySessions,
     TooMuchUnfinished,
     TransferRefused,
@@ -86,6 +95,7 @@ from waiter_service.errors.missing import (
     NotPermitted,
     UnknownJoin,
     UnknownJoinCode,
+    UnknownOffer,
     UnknownOrder,
     UnknownRequest,
     UnknownSession,
@@ -110,16 +120,21 @@ __all__ = [
     "Missing",
     "NotFound",
     "NotPermitted",
+    "NothingToOffer",
+    "OfferSettled",
     "OrdersUnfinished",
     "SchemaOutOfDate",
     "SessionClosedError",
+    "SessionsOffered",
     "StatusConflict",
     "TableOccupied",
+    "TablesInHand",
     "TooManySessions",
     "TooMuchUnfinished",
     "TransferRefused",
     "UnknownJoin",
     "UnknownJoinCode",
+    "UnknownOffer",
     "UnknownOrder",
     "UnknownRequest",
     "UnknownSession",

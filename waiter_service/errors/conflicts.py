@@ -118,6 +118,53 @@ class WaiterOffShift(Conflict):
         self.waiter_id = waiter_id
 
 
+class TablesInHand(Conflict):
+    """A shift can only end once its waiter's tables are closed or handed over.
+
+    ``tables`` maps the id of each session on the waiter's floor to its table number.
+    """
+
+    def __init__(self, waiter_id: str, tables: Mapping[str, int]) -> None:
+        named = [f"{table} ({session_id})" for session_id, table in tables.items()]
+        more = f" and {len(named) - 10} more" if len(named) > 10 else ""
+        super().__init__(
+            f"waiter {waiter_id} still has tables in hand: {', '.join(named[:10])}{more}; "
+            "close them, or say who takes them over"
+        )
+        self.waiter_id = waiter_id
+        self.tables = dict(tables)
+
+
+class NothingToOffer(Conflict):
+    """The waiter has no table that could be offered."""
+
+    def __init__(self, waiter_id: str) -> None:
+        super().__init__(f"waiter {waiter_id} has no tables to offer")
+        self.waiter_id = waiter_id
+
+
+class SessionsOffered(Conflict):
+    """Sessions are in one open offer at most; withdraw that one first."""
+
+    def __init__(self, offer_id: str, session_ids: Sequence[str]) -> None:
+        named = ", ".join(session_ids[:10])
+        more = f" and {len(session_ids) - 10} more" if len(session_ids) > 10 else ""
+        super().__init__(
+            f"the open offer {offer_id} already has {named}{more}; withdraw that offer first"
+        )
+        self.offer_id = offer_id
+        self.session_ids = tuple(session_ids)
+
+
+class OfferSettled(Conflict):
+    """The offer has ended otherwise: ``outcome`` says how."""
+
+    def __init__(self, offer_id: str, outcome: str) -> None:
+        super().__init__(f"offer {offer_id} was settled before: {outcome}")
+        self.offer_id = offer_id
+        self.outcome = outcome
+
+
 class TooMuchUnfinished(Conflict):
     """The guests of a session reached a limit on unfinished things; see ``HouseRules``.
 

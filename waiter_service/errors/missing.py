@@ -57,6 +57,10 @@ class UnknownWaiter(NotFound):
     thing = "waiter"
 
 
+class UnknownOffer(NotFound):
+    thing = "offer"
+
+
 class UnknownVenue(NotFound):
     thing = "venue"
 

@@ -1,4 +1,4 @@
-"""Sessions: opening, closing and reopening them."""
+"""Sessions: opening, closing, reopening and moving them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 
 from waiter_service import inputs, revocations
 from waiter_service.actors import ActorKind
-from waiter_service.changes import SessionClosed, SessionOpened, SessionReopened
+from waiter_service.changes import SessionClosed, SessionMoved, SessionOpened, SessionReopened
 from waiter_service.errors import (
     IdTaken,
     NotPermitted,
@@ -160,6 +160,39 @@ def reopen_session(work: UnitOfWork, session_id: str, *, reason: str | None) -> 
         subject=("session", session.id),
         from_value=None,
         to_value=session.waiter_id,
+    )
+    return SessionUpdate(True, SessionView.of(session))
+
+
+def move_session(
+    work: UnitOfWork, session_id: str, table_number: int, *, reason: str | None
+) -> SessionUpdate:
+    """Give an open session another table of its venue."""
+    table_number = inputs.table_number(table_number)
+    reason = inputs.optional_text("reason", reason)
+    session = _lock(work, session_id)
+    if work.actor.is_guest:
+        raise NotPermitted("session", session_id, work.actor)
+    work.require_open(session)
+    previous = session.table_number
+    if table_number == previous:
+        return SessionUpdate(False, SessionView.of(session))
+    _require_free_table(work, session.venue_id, table_number)
+    session.table_number = table_number
+    session.version += 1
+    try:
+        work.orm.flush()
+    except IntegrityError as error:
+        # Other guests sat down after our check.
+        raise TableOccupied(table_number, None) from error
+    work.record(
+        SessionMoved(
+            **work.facts(session, version=session.version, reason=reason),
+            previous_table_number=previous,
+        ),
+        subject=("session", session.id),
+        from_value=str(previous),
+        to_value=str(table_number),
     )
     return SessionUpdate(True, SessionView.of(session))
 

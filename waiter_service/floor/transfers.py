@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 
 from waiter_service import inputs
 from waiter_service.actors import ActorKind
@@ -40,33 +40,49 @@ def transfer(
     """Transfer all the sessions asked for, or none."""
     reason = inputs.optional_text("reason", reason)
     cause = TransferCause.parse(cause)
-    wanted = _wanted_ids(session_ids)
+    wanted = wanted_ids(session_ids)
     if wanted is None and from_waiter_id is None:
         raise ValidationError("session_ids", "must be given, unless from_waiter_id is")
-    _require_may_transfer(work, to_waiter_id, from_waiter_id)
-    receiver = _hold_waiters(work, to_waiter_id, from_waiter_id)
+    require_may_transfer(work, to_waiter_id, from_waiter_id)
+    receiver, _ = hold_waiters(work, to_waiter_id, from_waiter_id)
 
-    sessions = _lock(work, wanted, from_waiter_id)
-    if wanted is not None:
+    if wanted is None:
+        sessions = lock_floor(work, str(from_waiter_id))
+        require_few(sessions, "session_ids")
+    else:
+        sessions = lock_sessions(work, SessionRow.id.in_(wanted))
         reasons = _objections(work, wanted, sessions, receiver, from_waiter_id)
         if reasons:
             raise TransferRefused(reasons)
     if any(session.waiter_id != to_waiter_id for session in sessions):
         waiters.require_on_shift(work, [receiver])
-    moved, already_there = [], []
+    already_there = [
+        _as_seen(work, session) for session in sessions if session.waiter_id == to_waiter_id
+    ]
+    leaving = [session for session in sessions if session.waiter_id != to_waiter_id]
+    moved = hand_over(work, leaving, to_waiter_id, reason=reason, cause=cause)
+    return TransferResult(to_waiter_id, moved, tuple(already_there))
+
+
+def hand_over(
+    work: UnitOfWork,
+    sessions: Collection[SessionRow],
+    to_waiter_id: str,
+    *,
+    reason: str | None = None,
+    cause: TransferCause = TransferCause.SHIFT_CHANGE,
+) -> tuple[SessionView, ...]:
+    """Give locked sessions to another waiter, who is held and may be given tables."""
     for session in paced(sessions, AT_ONCE):
-        if session.waiter_id == to_waiter_id:
-            already_there.append(_as_seen(work, session))
-            continue
         _move(work, session, to_waiter_id, reason, cause)
-        moved.append(SessionView.of(session))
-    if moved:
+    if sessions:
         # The previous waiter has seen the codes.
-        end_codes(work.orm, JoinCodeRow.session_id.in_([session.id for session in moved]))
-    return TransferResult(to_waiter_id, tuple(moved), tuple(already_there))
+        end_codes(work.orm, JoinCodeRow.session_id.in_([session.id for session in sessions]))
+    return tuple(SessionView.of(session) for session in sessions)
 
 
-def _wanted_ids(session_ids: Sequence[str] | None) -> list[str] | None:
+def wanted_ids(session_ids: Sequence[str] | None) -> list[str] | None:
+    """Return the ids asked for, each once, or ``None`` for a whole floor."""
     if session_ids is None:
         return None
     if isinstance(session_ids, str) or not isinstance(session_ids, Collection):
@@ -76,7 +92,8 @@ def _wanted_ids(session_ids: Sequence[str] | None) -> list[str] | None:
     return list(dict.fromkeys(inputs.identifier("session_ids", each) for each in session_ids))
 
 
-def _require_may_transfer(work: UnitOfWork, to_waiter_id: str, from_waiter_id: str | None) -> None:
+def require_may_transfer(work: UnitOfWork, to_waiter_id: str, from_waiter_id: str | None) -> None:
+    """Raise ``NotPermitted`` unless the actor may hand over sessions of ``from_waiter_id``."""
     actor = work.actor
     if not actor.is_floor_staff:
         raise NotPermitted("waiter", to_waiter_id, actor)
@@ -84,43 +101,50 @@ def _require_may_transfer(work: UnitOfWork, to_waiter_id: str, from_waiter_id: s
         raise NotPermitted("waiter", from_waiter_id, actor)
 
 
-def _hold_waiters(work: UnitOfWork, to_waiter_id: str, from_waiter_id: str | None) -> WaiterRow:
-    """Return the receiving waiter, who must work in the venue of the giving one."""
+def hold_waiters(
+    work: UnitOfWork, to_waiter_id: str, from_waiter_id: str | None, *, exclusively: bool = False
+) -> tuple[WaiterRow, WaiterRow | None]:
+    """Hold the receiving and the giving waiter, if one is known, who must share a venue."""
     actor = work.actor
     giver_id = actor.id if actor.kind is ActorKind.WAITER else from_waiter_id
-    held = waiters.hold(work, [to_waiter_id] if giver_id is None else [to_waiter_id, giver_id])
+    wanted = [to_waiter_id] if giver_id is None else [to_waiter_id, giver_id]
+    held = waiters.hold(work, wanted, exclusively=exclusively)
     receiver = held[to_waiter_id]
     if actor.is_in_charge and not actor.covers(receiver.venue_id):
         raise NotPermitted("waiter", to_waiter_id, actor)
     if giver_id is not None and held[giver_id].venue_id != receiver.venue_id:
         # Name the one that the actor does not know.
         raise UnknownWaiter(giver_id if actor.kind is ActorKind.MANAGER else to_waiter_id)
-    return receiver
+    return receiver, held[giver_id] if giver_id is not None else None
 
 
-def _lock(
-    work: UnitOfWork, wanted: list[str] | None, from_waiter_id: str | None
-) -> Sequence[SessionRow]:
-    """Lock the sessions in the order of their ids, so that two transfers cannot deadlock."""
-    which = (
-        SessionRow.id.in_(wanted)
-        if wanted is not None
-        else (SessionRow.waiter_id == from_waiter_id) & is_on_floor(work.rules)
-    )
-    locked = work.orm.scalars(
+def lock_floor(work: UnitOfWork, waiter_id: str) -> Sequence[SessionRow]:
+    """Lock the sessions on a waiter's floor, as ``lock_sessions`` does."""
+    return lock_sessions(work, (SessionRow.waiter_id == waiter_id) & is_on_floor(work.rules))
+
+
+def require_few(sessions: Collection[SessionRow], field: str) -> None:
+    """Raise ``ValidationError`` if there are more sessions than can be moved at once."""
+    if len(sessions) > MAX_SESSIONS:
+        raise ValidationError(
+            field,
+            f"must leave fewer: more than {MAX_SESSIONS} sessions are on the floor, and no more "
+            "can be moved at once; transfer some of them by id",
+        )
+
+
+def lock_sessions(work: UnitOfWork, which: ColumnElement[bool]) -> Sequence[SessionRow]:
+    """Lock sessions in the order of their ids, so that two transfers cannot deadlock.
+
+    Returns ``MAX_SESSIONS + 1`` at most.
+    """
+    return work.orm.scalars(
         select(SessionRow)
         .where(which)
         .order_by(SessionRow.id)
         .limit(MAX_SESSIONS + 1)
         .with_for_update(key_share=True)
     ).all()
-    if len(locked) > MAX_SESSIONS:
-        raise ValidationError(
-            "session_ids",
-            f"must be given: waiter {from_waiter_id} has more than {MAX_SESSIONS} sessions, "
-            "and no more than that can be moved at once",
-        )
-    return locked
 
 
 def _objections(

@@ -17,7 +17,7 @@ from waiter_service.errors import NotPermitted, SessionClosedError
 from waiter_service.outbox.outbox import Outbox
 from waiter_service.outbox.rows import Entry
 from waiter_service.rules import HouseRules
-from waiter_service.store.models import AuditRow, SessionRow
+from waiter_service.store.models import AuditRow, OfferRow, SessionRow, WaiterRow
 
 # On the table itself: the row is never read back, so the ORM need not know it.
 _ADD_AUDIT = insert(cast("Table", AuditRow.__table__))
@@ -97,11 +97,23 @@ class UnitOfWork:
     def facts(self, session: SessionRow, *, version: int, reason: str | None) -> dict[str, Any]:
         """Return the fields that every change in a session has."""
         return {
-            "id": uuid.uuid4().hex,
-            "venue_id": session.venue_id,
             "session_id": session.id,
             "waiter_id": session.waiter_id,
             "table_number": session.table_number,
+            **self.facts_of(session, version=version, reason=reason),
+        }
+
+    def facts_of(
+        self,
+        thing: SessionRow | WaiterRow | OfferRow,
+        *,
+        version: int,
+        reason: str | None = None,
+    ) -> dict[str, Any]:
+        """Return the fields that every change has, of whatever."""
+        return {
+            "id": uuid.uuid4().hex,
+            "venue_id": thing.venue_id,
             "version": version,
             "actor": self.actor,
             "reason": reason,

@@ -64,8 +64,12 @@ def _require_venue(work: UnitOfWork, venue_id: str) -> None:
         raise NotPermitted("venue", venue_id, work.actor)
 
 
-def hold(work: UnitOfWork, waiter_ids: Collection[str]) -> dict[str, WaiterRow]:
+def hold(
+    work: UnitOfWork, waiter_ids: Collection[str], *, exclusively: bool = False
+) -> dict[str, WaiterRow]:
     """Return the waiters ``waiter_ids`` by id; their shifts do not end before the commit.
+
+    Held ``exclusively``, they are given no table before the commit either.
 
     Always called before a session is locked, so that the end of a shift and a change that
     gives the waiter a table cannot deadlock.
@@ -80,7 +84,7 @@ def hold(work: UnitOfWork, waiter_ids: Collection[str]) -> dict[str, WaiterRow]:
         select(WaiterRow)
         .where(WaiterRow.id.in_(waiter_ids))
         .order_by(WaiterRow.id)
-        .with_for_update(read=True)
+        .with_for_update(read=not exclusively, key_share=exclusively)
     )
     held = {row.id: row for row in found}
     for waiter_id in waiter_ids:

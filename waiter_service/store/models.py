@@ -290,7 +290,7 @@ class OfferRow(Base):
     from_waiter_id: Mapped[str] = mapped_column(ForeignKey("waiters.id"))
     to_waiter_id: Mapped[str] = mapped_column(ForeignKey("waiters.id"))
     session_ids: Mapped[list[str]] = mapped_column(JSON)
-    # Null while it is open; see ``views.OfferOutcome``.
+    # Null while it is open; see ``offer_outcome.py``.
     outcome: Mapped[str | None] = mapped_column(String(16))
     version: Mapped[int]
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
