@@ -1,4 +1,4 @@
-"""Fixtures that all tests share. What they are made of lies in ``tests/support``."""
+"""Fixtures that all tests share. They use the helpers in ``tests/support``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.service_server import ServiceServer, copy_sqlite, open_restau
 
 IS_CI = os.environ.get("CI") == "true"
 
-# How long an example takes depends on what else the machine does, so it fails no test.
+# The time of an example depends on the machine's load, so it fails no test.
 settings.register_profile("any-speed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any-speed")
 
@@ -26,7 +26,7 @@ settings.load_profile("any-speed")
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Where everything can be installed, a skipped test is a failed one."""
+    """In CI, where everything can be installed, a skipped test is a failure."""
     report = yield
     if IS_CI and report.skipped and not hasattr(report, "wasxfail"):
         report.outcome = "failed"
@@ -54,14 +54,14 @@ def _forbidden(report: pytest.TestReport | pytest.CollectReport) -> str:
 
 @pytest.fixture(autouse=True)
 def leak_detector() -> Iterator[None]:
-    """Fail the very test that leaves a greenlet or a receiver behind."""
+    """Fail a test that leaves a greenlet or a receiver behind."""
     with nothing_left():
         yield
 
 
 @pytest.fixture(scope="session")
 def seeded_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated database with the demo restaurant in it, to be copied."""
+    """A migrated database with the demo restaurant, to be copied."""
     path = tmp_path_factory.mktemp("seeded") / "restaurant.db"
     open_restaurant(f"sqlite:///{path}")
     return path
@@ -92,7 +92,7 @@ def start_server(
 
 @pytest.fixture
 def server(start_server: Callable[..., ServiceServer]) -> ServiceServer:
-    """The service as it is deployed, with the demo restaurant in its database."""
+    """The service as deployed, with the demo restaurant in its database."""
     return start_server()
 
 
@@ -107,7 +107,7 @@ def _redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
 
 @pytest.fixture
 def redis_server(_redis: RedisServer) -> RedisServer:
-    """A real Redis, running and empty; do to it what you like."""
+    """A real Redis, running and empty. A test may stop or fill it."""
     _redis.reset()
     return _redis
 

@@ -1,4 +1,4 @@
-"""A real Chromium, and npm's packages where ``make test`` put them."""
+"""A real Chromium, and the npm packages that ``make test`` installs."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ _ARGUMENTS = [
     "--disable-gpu",
     "--disable-quic",
     "--no-first-run",
-    # It would call home, and keep the network busy with that.
+    # Otherwise it calls its maker's servers and keeps the network busy.
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    # A page of this host comes over plain http, and not from this machine: no Web Locks.
+    # A page of this host uses plain http and is not local, so it has no Web Locks.
     f"--host-resolver-rules=MAP {PLAIN_HOST} 127.0.0.1",
-    # A tab that hangs must not hang its neighbours, nor be helped by them.
+    # A tab that hangs must neither hang the other tabs nor be helped by them.
     "--process-per-tab",
 ]
-# Chromium says so of every request that a test made fail.
+# Chromium reports this for every request that a test made fail.
 _EXPECTED = re.compile("Failed to load resource|net::ERR_")
 
 
@@ -52,7 +52,7 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture
 def new_context(chromium: Browser) -> Iterator[Callable[..., BrowserContext]]:
-    """Make browser profiles; the test fails where a page of theirs reports an error."""
+    """Make browser profiles. The test fails if one of their pages reports an error."""
     contexts: list[BrowserContext] = []
     errors: list[str] = []
 
@@ -79,11 +79,11 @@ def new_context(chromium: Browser) -> Iterator[Callable[..., BrowserContext]]:
 
 @pytest.fixture
 def context(new_context: Callable[..., BrowserContext]) -> BrowserContext:
-    """A fresh browser profile."""
+    """A new browser profile."""
     return new_context()
 
 
-# So quick that silence is noticed within a test.
+# Fast enough that a test can wait until silence is noticed.
 HEARTBEAT = {"SSE_HEARTBEAT_SECONDS": 0.5}
 
 
@@ -91,7 +91,7 @@ HEARTBEAT = {"SSE_HEARTBEAT_SECONDS": 0.5}
 def server(
     seeded_sqlite: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ServiceServer]:
-    """A server for all tests that do it no harm."""
+    """A server shared by all tests that do not stop it."""
     directory = tmp_path_factory.mktemp("server")
     server = ServiceServer(directory, copy_sqlite(seeded_sqlite, directory), **HEARTBEAT)
     server.start()
@@ -100,42 +100,42 @@ def server(
 
 
 @pytest.fixture
-def mortal(start_server: Callable[..., ServiceServer]) -> ServiceServer:
-    """A server of the test's own."""
+def own_server(start_server: Callable[..., ServiceServer]) -> ServiceServer:
+    """A server for one test, which may stop it."""
     return start_server(**HEARTBEAT)
 
 
 @pytest.fixture
 def demo_server(start_server: Callable[..., ServiceServer]) -> ServiceServer:
-    """The service with the demo page, and a restaurant as it is on the first day."""
+    """The service with the demo page and the seeded restaurant."""
     return start_server(DEMO=1, **HEARTBEAT)
 
 
 @pytest.fixture
 def demo(demo_server: ServiceServer, new_context: Callable[..., BrowserContext]) -> Demo:
-    """The demo page on a desk."""
+    """The demo page on a desktop screen."""
     return Demo(new_context(viewport=DESKTOP), demo_server)
 
 
 @pytest.fixture
 def proxy(server: ServiceServer) -> Iterator[TcpProxy]:
-    """A network between the test's client and ``server``, to be cut."""
+    """A network between the test's client and ``server`` that a test can cut."""
     with TcpProxy(server.port) as proxy:
         yield proxy
 
 
 @pytest.fixture
 def page(server: ServiceServer, context: BrowserContext) -> Page:
-    """A page to rehearse in: see ``rehearsal.play``."""
+    """A page for the client with stand-ins; see ``rehearsal.play``."""
     page = context.new_page()
-    page.goto(f"{server.url}/sse/health")  # any page of the same origin will do
+    page.goto(f"{server.url}/sse/health")  # any page of the same origin works
     rehearsal.install(page)
     return page
 
 
 @pytest.fixture(scope="session")
 def npm_package() -> Callable[[str], Path]:
-    """Find an installed npm package, or skip the test and say what is missing."""
+    """Find an installed npm package, or skip the test and name what is missing."""
 
     def find(name: str) -> Path:
         path = HERE / "node_modules" / name
@@ -148,5 +148,5 @@ def npm_package() -> Callable[[str], Path]:
 
 @pytest.fixture(scope="session")
 def node() -> str:
-    """Node.js's path."""
+    """The path of Node.js."""
     return os.fspath(find_program("node"))

@@ -1,4 +1,4 @@
-"""The demo page, as its users see it."""
+"""The demo page, operated the way its users do."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.support.service_server import ServiceServer
 DESKTOP: ViewportSize = {"width": 1440, "height": 900}
 PHONE: ViewportSize = {"width": 390, "height": 844}
 
-# The order of the seed, by its dishes.
+# The seeded order, named by its dishes.
 ORDER = "2 × Margherita, Lemonade"
 
 # A reconnect may take some seconds.
@@ -19,7 +19,7 @@ expect.set_options(timeout=20_000)
 
 
 class Demo:
-    """The page, once all of its three screens are live."""
+    """The page, with all three screens live."""
 
     def __init__(self, context: BrowserContext, server: ServiceServer, url: str = "") -> None:
         self.page: Page = context.new_page()
@@ -37,18 +37,18 @@ class Demo:
             expect(screen.locator(".link")).to_have_text(state)
 
     def order(self, dish: str) -> Locator:
-        """Choose one of a dish; return the button that orders it."""
+        """Choose a dish once; return the button that places the order."""
         self.guest.get_by_text("Order from the menu").click()
         press(self.guest, f"One more: {dish}")
         return self.guest.get_by_role("button", name="Order 1 item")
 
 
 def card(screen: Locator, title: str) -> Locator:
-    """Return the ticket of this title."""
+    """Return the ticket with this title."""
     heading = screen.page.get_by_role("heading", name=title, exact=True)
     return screen.locator(".ticket").filter(has=heading)
 
 
 def press(screen: Locator, label: str) -> None:
-    """Press the button whose label begins so."""
+    """Press the button whose label begins with ``label``."""
     screen.get_by_role("button", name=re.compile(f"^{re.escape(label)}")).click()

@@ -1,6 +1,6 @@
 /**
- * What an app does with notifications.js, at its barest: a snapshot, the stream
- * from there on, versions. `follower.state()` is what its screen would show.
+* The least that an app does with notifications.js: load a snapshot, follow the stream
+ * from it, compare versions. `follower.state()` is what its screen would show.
  */
 async ({ path, snapshotPath, options }) => {
   const { connect } = await import("/sse/static/notifications.js");
@@ -25,9 +25,9 @@ async ({ path, snapshotPath, options }) => {
     return snapshot;
   }
 
-  const reload = () => load().catch(() => {}); // stale: tried again once it is live
+  const reload = () => load().catch(() => {}); // loaded again once the feed is live
 
-  // Tests that wait for timeouts let time run faster.
+  // Time runs faster in tests that wait for timeouts.
   const { hurry = 1, ...rest } = options;
   const env = { setTimeout: (act, ms) => setTimeout(act, Math.min(ms / hurry, 2 ** 31 - 1)) };
   if (options.locks === false) env.locks = undefined;

@@ -1,4 +1,4 @@
-"""A page that follows a table, and what it shows compared with the truth."""
+"""A page that follows a table; what it shows is compared with the server's data."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Follower:
         self.page.expose_function(
             "getToken", get_token or (lambda: server.token("customer", session_id))
         )
-        # Any page of the same origin will do.
+        # Any page of the same origin works.
         self.page.goto(f"{base_url or server.url}/sse/health")
         arguments = {
             "path": f"/sse/session/{session_id}",
@@ -61,24 +61,24 @@ class Follower:
 
     @property
     def states(self) -> list[str]:
-        """The states so far, each once as long as it lasted."""
+        """The states so far, without repetitions in a row."""
         said: list[str] = self.ask("seen.states.map(({ state }) => state)")
         return [each for index, each in enumerate(said) if index == 0 or said[index - 1] != each]
 
     @property
     def ids(self) -> list[str]:
-        """The ids of the events it was told of, in order."""
+        """The ids of the events it received, in order."""
         ids: list[str] = self.ask("seen.ids")
         return ids
 
     def wait_for_state(self, state: str, timeout: float = 30.0) -> None:
-        """Wait until the feed says so."""
+        """Wait until the feed has this state."""
         wait_until(
             lambda: self.state == state, timeout, lambda: f"{state}: {self.ask('seen.states')}"
         )
 
     def truth(self) -> dict[str, dict[str, object]]:
-        """Return what the server has of the table."""
+        """Return the server's data of the table."""
         token = self._server.token("manager", "boss")
         snapshot = self._server.get(f"/api/sessions/{self._session_id}", token=token).json()
         return {
@@ -87,7 +87,7 @@ class Follower:
         }
 
     def assert_right(self, timeout: float = 30.0) -> None:
-        """Assert that it becomes live and shows what the server has, and no event came twice."""
+        """Assert that it becomes live and shows the server's data, and that no event came twice."""
         self.wait_for_state("live", timeout)
         wait_until(
             lambda: self.ask("state()") == self.truth(),
@@ -98,7 +98,7 @@ class Follower:
 
 
 def change(server: ServiceServer, times: int = 1) -> None:
-    """Move table 7's order on and back again, over HTTP; each move is one event."""
+    """Move table 7's order forwards and back over HTTP; each move is one event."""
     token = server.token("waiter", "anna")
     status = server.get("/api/sessions/table-7", token=token).json()["orders"][0]["status"]
     for _ in range(times):

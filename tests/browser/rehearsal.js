@@ -1,6 +1,6 @@
 /**
- * The client among stand-ins: a clock that the test moves, a server that says
- * what the test lets it say. `source` is the newest event source; `prepare(stage)`
+* The client with stand-ins: a clock that the test advances, and a server that sends
+ * what the test tells it to. `source` is the newest event source; `prepare(stage)`
  * runs before the client does, and may return options for it.
  */
 async function rehearse(prepare = () => {}) {
@@ -8,8 +8,8 @@ async function rehearse(prepare = () => {}) {
   const stage = {
     sources: [], states: [], events: [], refreshes: [], fetched: [],
     random: 1, detail: {}, onEvent() {}, onRaw() {}, onState() {},
-    answer: { ok: true }, // to whoever asks why a stream was rejected
-    tokenAnswer: null, // to whoever asks for a stream token; null: gets one
+    answer: { ok: true }, // to a request for the reason of a rejected stream
+    tokenAnswer: null, // to a request for a stream token; null: a new token
     get source() { return this.sources.at(-1); },
     get requests() { return this.sources.length + this.fetched.length; },
     get state() { return this.states.at(-1); },
@@ -33,7 +33,7 @@ async function rehearse(prepare = () => {}) {
     }
     /** The connection broke; browsers try again by themselves. */
     lose() { this.readyState = 0; this.onerror(); }
-    /** Any answer but 200; browsers give up. */
+    /** An answer other than 200, after which browsers give up. */
     reject() { this.readyState = 2; this.onerror(); }
   }
 
@@ -55,9 +55,9 @@ async function rehearse(prepare = () => {}) {
     },
   };
 
-  /** Let promises that wait for nothing but each other go on. */
+  /** Run promises that only wait for each other. */
   stage.settle = () => new Promise((resolve) => setTimeout(resolve));
-  /** Wait for what other tabs, or the browser's locks, have a part in. */
+  /** Wait for work that involves other tabs or the browser's locks. */
   stage.until = async (isSo) => {
     const end = performance.now() + 10_000;
     while (!(await isSo())) {
@@ -80,7 +80,7 @@ async function rehearse(prepare = () => {}) {
     now = end;
   };
 
-  /** An answer that is no success; of our service where it is a problem document. */
+  /** An unsuccessful answer; a problem document marks it as our service's. */
   stage.refusal = (status, { type = "application/problem+json", body = {}, ...headers } = {}) => ({
     ok: false, status, statusText: "", headers: new Headers({ "Content-Type": type, ...headers }),
     json: async () => body,

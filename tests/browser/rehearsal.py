@@ -1,4 +1,4 @@
-"""The client among stand-ins, in a page: see ``rehearsal.js``."""
+"""The client with a simulated clock and server, in a page; see ``rehearsal.js``."""
 
 from __future__ import annotations
 
@@ -16,5 +16,5 @@ def install(page: Page) -> None:
 
 
 def play(page: Page, script: str, prepare: str = "() => {}") -> Any:
-    """Run ``script`` with ``stage``, a rehearsal; return what it returns."""
+    """Run ``script`` with ``stage``, a new rehearsal, and return its result."""
     return page.evaluate(f"async () => {{ const stage = await rehearse({prepare}); {script} }}")

@@ -1,4 +1,4 @@
-"""Putting a whole browser to sleep, as a phone does when it is locked."""
+"""Suspending a whole browser, as a locked phone does."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from tests.support.programs import children_of
 
 @contextmanager
 def asleep() -> Iterator[None]:
-    """Stop all processes of this test's browser, and let them go on afterwards.
+    """Suspend all processes of this test's browser, and resume them afterwards.
 
-    Nothing in it runs meanwhile, its network included. Ask the browser nothing
-    inside the block: it would not answer.
+    While suspended, nothing in it runs, including its network. Do not call the browser
+        inside the block: it would not answer.
     """
     browsers = [pid for pid in _descendants(os.getpid()) if _is_chromium(pid)]
     assert browsers, "no browser is running"
@@ -33,7 +33,7 @@ def _descendants(pid: int) -> Iterator[int]:
     try:
         children = children_of(pid)
     except OSError:
-        return  # it has just ended
+        return  # the process has just ended
     for child in children:
         yield child
         yield from _descendants(child)

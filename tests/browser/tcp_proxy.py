@@ -9,15 +9,15 @@ import threading
 from types import TracebackType
 from typing import Self
 
-# Close with a reset instead of a farewell, as a router does that forgets us.
+# Close with a reset, as a router does that has lost the connection's state.
 _RESET = struct.pack("ii", 1, 0)
 
 
 class TcpProxy:
-    """Passes connections on to ``port`` of this machine; a context manager.
+    """Forwards connections to ``port`` of this machine; a context manager.
 
-    ``cut()`` ends all connections and lets no new one through until
-    ``mend()``; ``silence()`` keeps them open and passes nothing on.
+        ``cut()`` ends all connections and lets no new one through until
+    ``restore()``; ``silence()`` keeps them open and forwards nothing.
     """
 
     def __init__(self, port: int) -> None:
@@ -26,7 +26,7 @@ class TcpProxy:
         self.port: int = self._listener.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self.accepted = 0
-        """Connections so far, those refused by a cut included."""
+        """The number of connections so far, including those refused during a cut."""
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
         self._is_cut = False
@@ -35,12 +35,12 @@ class TcpProxy:
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
 
     def cut(self) -> None:
-        """End all connections with a reset, and each new one at once."""
+        """Reset all connections, and each new one at once."""
         self._is_cut = True
         self.drop()
 
     def drop(self) -> None:
-        """End all connections with a reset; new ones pass."""
+        """Reset all connections; new ones are forwarded."""
         with self._lock:
             sockets, self._open = self._open, set()
         for each in sockets:
@@ -49,15 +49,15 @@ class TcpProxy:
             _end(each)
 
     def point_to(self, port: int) -> None:
-        """Send new connections elsewhere, as a name does that stands for another address."""
+        """Forward new connections to another port, like a name that now has another address."""
         self._target = ("127.0.0.1", port)
 
     def silence(self) -> None:
-        """Pass nothing on any more, in either direction; connections stay open."""
+        """Forward nothing in either direction; connections stay open."""
         self._flows.clear()
 
-    def mend(self) -> None:
-        """Be a good network again."""
+    def restore(self) -> None:
+        """Forward everything again."""
         self._is_cut = False
         self._flows.set()
 
@@ -82,7 +82,7 @@ class TcpProxy:
             try:
                 client, _ = self._listener.accept()
             except OSError:
-                return  # we were closed
+                return  # this proxy was closed
             self.accepted += 1
             try:
                 server = socket.create_connection(self._target, timeout=5)
@@ -113,7 +113,7 @@ class TcpProxy:
 
 
 def _end(sock: socket.socket) -> None:
-    # Closing alone would not wake a thread that waits in recv or accept.
+    # Closing alone does not wake a thread that waits in recv or accept.
     with contextlib.suppress(OSError):
         sock.shutdown(socket.SHUT_RDWR)
     sock.close()

@@ -1,4 +1,4 @@
-"""From within any callback an app may end its feed, or begin it anew."""
+"""An app may close or reconnect its feed from within any callback."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.browser.rehearsal import play
 
 pytestmark = pytest.mark.browser
 
-# A callback in which the app calls `act()`, and what brings it about.
+# A callback in which the app calls `act()`, and the script that triggers it.
 MOMENTS = {
     "at the start": ("stage.onState = act;", ""),
     "when live": (
@@ -41,7 +41,7 @@ moment = pytest.mark.parametrize("moment", MOMENTS.values(), ids=MOMENTS)
 
 
 def act_in(page: Page, moment: tuple[str, str], call: str, share: str, then: str) -> Any:
-    """Make ``call`` from within the callback, once; return what ``then`` returns."""
+    """Make ``call`` once from within the callback; return the result of ``then``."""
     callback, cause = moment
     return play(
         page,

@@ -1,4 +1,4 @@
-"""The client disturbs neither a healthy stream nor a troubled service."""
+"""The client does not disturb a healthy stream or overload a failing service."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_looking_at_a_page_whose_heartbeat_is_overdue_opens_another(page: Page) 
     assert states == ["connecting", "live", "connecting"]
 
 
-def test_a_connection_that_comes_and_goes_is_opened_ever_more_seldom(page: Page) -> None:
+def test_an_unstable_connection_is_opened_less_and_less_often(page: Page) -> None:
     pauses = play(
         page,
         """
@@ -68,7 +68,7 @@ def test_a_connection_that_comes_and_goes_is_opened_ever_more_seldom(page: Page)
     assert pauses == ["the browser's", 4_000, 8_000, 16_000, 30_000, 30_000]
 
 
-def test_a_stream_that_lived_for_a_minute_makes_up_for_the_failures_before_it(page: Page) -> None:
+def test_a_stream_of_a_minute_resets_the_pause_of_earlier_failures(page: Page) -> None:
     state, pause = play(
         page,
         """
@@ -94,7 +94,7 @@ def test_a_stream_that_lived_for_a_minute_makes_up_for_the_failures_before_it(pa
     ],
     ids=["network", "looks", "app"],
 )
-def test_attempts_out_of_turn_are_counted(page: Page, trouble: str) -> None:
+def test_extra_attempts_are_limited(page: Page, trouble: str) -> None:
     requests, state = play(
         page,
         f"""
@@ -108,7 +108,7 @@ def test_attempts_out_of_turn_are_counted(page: Page, trouble: str) -> None:
         return [requests, stage.state];
         """,
     )
-    # Ten a minute, and those whose turn it was; a token and a stream each at most.
+    # Ten extra attempts a minute, and the scheduled ones; at most a token and a stream for each.
     assert requests <= 2 * (3 * 10 + 10)
     assert state == "live"
 
@@ -125,7 +125,7 @@ def test_an_app_that_reconnects_at_every_refusal_does_not_hammer(page: Page) -> 
     assert 10 <= requests <= 130
 
 
-def test_a_restarting_service_is_taken_at_its_word(page: Page) -> None:
+def test_the_pause_that_a_restarting_service_asks_for_is_kept(page: Page) -> None:
     pauses = play(
         page,
         """
@@ -165,7 +165,7 @@ def test_data_of_any_kind_does_not_break_the_page(page: Page) -> None:
         assert (raw, state, events[-1]) == (4, "live", "e-2"), (kind, text)
 
 
-def test_a_refresh_that_does_not_say_what_is_one_of_everything(page: Page) -> None:
+def test_a_refresh_without_data_kinds_refreshes_everything(page: Page) -> None:
     refreshes = play(
         page,
         """
@@ -210,7 +210,7 @@ def test_reasons_are_sentences_for_people(page: Page) -> None:
         assert "fetch" not in reason
 
 
-def test_the_clock_counts_sleep_and_does_not_go_back(page: Page) -> None:
+def test_the_clock_includes_sleep_and_never_goes_back(page: Page) -> None:
     readings = page.evaluate(
         """
         async () => {

@@ -1,4 +1,4 @@
-"""How each known client behaves by default: the guide's table, filled by the packages."""
+"""The default behaviour of each known client, compared with the guide's table."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ IN_NODE = ["eventsource", "eventsource-client", "launchdarkly-eventsource"]
 #: The columns of the guide's table.
 CASES = ("clean-close", "401", "429", "503", "network-loss", "in-band")
 RETRY_AFTER_SECONDS = 6
-#: Longer than any client's own first pause, and than what Retry-After asks for.
+#: Longer than any client's first pause and than the Retry-After that is sent.
 WINDOW_SECONDS = 12.0
 
 CLOSING = b'retry: 300\nevent: closing\ndata: {"code":"server_full","reconnect":true}\n\n'
 
 
 class Service:
-    """Answers each address in its way, and notes when it was asked."""
+    """Answers each address differently, and records when it was requested."""
 
     def __init__(self) -> None:
         self.asked: dict[str, list[float]] = defaultdict(list)
@@ -98,7 +98,7 @@ class Service:
 
         class Server(ThreadingHTTPServer):
             def handle_error(self, request: object, client_address: object) -> None:
-                pass  # connections that it has broken by itself
+                pass  # connections that this service broke itself
 
         self._server = Server(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
@@ -111,7 +111,7 @@ class Service:
 
     @property
     def row(self) -> list[str]:
-        """How the client has behaved, in the words of the guide."""
+        """The client's behaviour, as a row of the guide's table."""
         words = ["returns" if len(self.asked[case]) > 1 else "ends" for case in CASES]
         refused = [self.asked[case] for case in ("429", "503") if len(self.asked[case]) > 1]
         heeds = all(second - first > RETRY_AFTER_SECONDS - 0.1 for first, second, *_ in refused)
@@ -125,7 +125,7 @@ class Service:
 
 @pytest.fixture
 def services() -> Iterator[dict[str, Service]]:
-    """One for each client: a browser has six connections to a host."""
+    """One service for each client, because a browser opens six connections to a host."""
     services = {client: Service() for client in [*IN_BROWSER, *IN_NODE]}
     yield services
     for service in services.values():
@@ -139,7 +139,7 @@ def serve_package(route: Route) -> None:
     route.fulfill(path=path, content_type="text/javascript")
 
 
-def test_the_guide_says_how_each_client_behaves(
+def test_the_guides_table_equals_the_measured_behaviour(
     chromium: Browser,
     services: dict[str, Service],
     npm_package: Callable[[str], Path],
@@ -147,7 +147,7 @@ def test_the_guide_says_how_each_client_behaves(
 ) -> None:
     for client in [*IN_BROWSER[1:], *IN_NODE]:
         npm_package(client)
-    # Not of the fixture that minds what a page reports: these report all that happens.
+    # Not from the fixture that fails on page errors: these clients report every failure.
     page = chromium.new_page()
     page.route("**/npm/**", serve_package)
     page.goto(f"{services['EventSource'].url}/blank")

@@ -1,4 +1,4 @@
-"""The browser client's own lists and types are those of the server."""
+"""The browser client's lists and types equal the server's."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def quoted(text: str) -> list[str]:
     return re.findall(r'"(\w+)"', text)
 
 
-def test_it_listens_for_every_event_there_is() -> None:
+def test_the_client_listens_for_every_event_type() -> None:
     source = (STATIC / "notifications.js").read_text()
     lists = re.findall(r"const \w+_TYPES = \[(.*?)\];", source, re.DOTALL)
     missing = {each.event_type for each in EVENTS} ^ set(quoted("".join(lists)))
@@ -29,14 +29,16 @@ def test_it_listens_for_every_event_there_is() -> None:
 
 
 @pytest.mark.parametrize("enum", [RequestStatus, OrderStatus, AffectedData])
-def test_its_types_know_every_value(enum: type[RequestStatus | OrderStatus | AffectedData]) -> None:
+def test_the_types_include_every_value(
+    enum: type[RequestStatus | OrderStatus | AffectedData],
+) -> None:
     types = (STATIC / "notifications.d.ts").read_text()
     declared = re.search(rf"export type {enum.__name__} =(.*?);", types, re.DOTALL)
     assert declared is not None
     assert quoted(declared[1]) == [each.value for each in enum]
 
 
-def test_an_app_in_typescript_is_helped_by_its_types(
+def test_the_types_check_an_app_in_typescript(
     node: str, npm_package: Callable[[str], Path]
 ) -> None:
     compiler = npm_package("typescript") / "bin" / "tsc"

@@ -1,4 +1,4 @@
-"""How the demo page looks: to people with good eyes and bad ones, on phones and desks."""
+"""The look of the demo page on phones and desktops, and its accessibility."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from waiter_service.revocations import Revocations
 pytestmark = [pytest.mark.browser, pytest.mark.long]
 
 
-def show_a_busy_evening(demo: Demo, server: ServiceServer) -> None:
-    """Make the page show about everything it can."""
+def fill_the_page(demo: Demo, server: ServiceServer) -> None:
+    """Make the page show almost everything it can."""
 
     def some_time_ago(seconds: int) -> WaiterService:
         then = datetime.now(UTC) - timedelta(seconds=seconds)
@@ -55,13 +55,13 @@ def show_a_busy_evening(demo: Demo, server: ServiceServer) -> None:
 def busy(
     chromium: Browser, seeded_sqlite: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Demo]:
-    """The page on a busy evening, for all tests that only look at it."""
+    """The page with many tickets, shared by tests that only read it."""
     directory = tmp_path_factory.mktemp("server")
     server = ServiceServer(directory, copy_sqlite(seeded_sqlite, directory), DEMO=1)
     server.start()
     context = chromium.new_context(viewport=DESKTOP, reduced_motion="reduce")
     demo = Demo(context, server)
-    show_a_busy_evening(demo, server)
+    fill_the_page(demo, server)
     yield demo
     context.close()
     server.close()
@@ -84,22 +84,22 @@ def test_it_meets_the_accessibility_guidelines(
 
 
 def show(demo: Demo, tab: str) -> None:
-    """Show one of the screens of a phone."""
+    """Show one of the screens on a phone."""
     demo.page.get_by_role("navigation").get_by_role("link", name=tab).click()
     expect(demo.page.get_by_role("region", name=tab, exact=True)).to_be_visible()
 
 
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
-def test_it_meets_them_in_every_state(
+def test_it_meets_the_accessibility_guidelines_in_every_state(
     demo: Demo,
     demo_server: ServiceServer,
     npm_package: Callable[[str], Path],
     viewport: ViewportSize,
 ) -> None:
-    """Of those that an evening may bring: each adds to what the page shows."""
+    """Each state adds something to the page."""
     is_phone = viewport is PHONE
     demo.page.set_viewport_size(viewport)
-    # Some states last for a moment only.
+    # Some states last only for a moment.
     demo.page.emulate_media(reduced_motion="reduce")
 
     def check(state: str, tab: str) -> None:
@@ -123,7 +123,7 @@ def test_it_meets_them_in_every_state(
     demo.anna.get_by_role("switch").click()
     press(demo.anna, "Hand all tables to Ben")
     expect(demo.anna.get_by_role("button", name="Undo", exact=True)).to_be_visible()
-    check("a handover that can be undone", "Anna")
+    check("a transfer that can be undone", "Anna")
     expect(demo.anna).to_contain_text("No tables. Enjoy the break.")
     check("no tables", "Anna")
     at("Ben")
@@ -157,7 +157,7 @@ def test_it_meets_them_in_every_state(
 
 
 def violations(demo: Demo, npm_package: Callable[[str], Path]) -> list[str]:
-    """Return what axe finds on the page as it is."""
+    """Return the violations that axe finds on the page."""
     demo.page.evaluate((npm_package("axe-core") / "axe.min.js").read_text())
     return [
         f"{each['id']}: {each['help']}: {node['html'][:200]} {node['failureSummary']}"
@@ -166,7 +166,7 @@ def violations(demo: Demo, npm_package: Callable[[str], Path]) -> list[str]:
     ]
 
 
-def test_nothing_to_tap_is_smaller_than_a_thumb(busy: Demo) -> None:
+def test_every_button_is_large_enough_for_a_thumb(busy: Demo) -> None:
     busy.page.set_viewport_size(PHONE)
     show(busy, "Anna")
     small = busy.page.evaluate(
@@ -179,7 +179,7 @@ def test_nothing_to_tap_is_smaller_than_a_thumb(busy: Demo) -> None:
     assert small == []
 
 
-# A screen cuts off what sticks out of it, so that the page's own width does not tell.
+# A screen cuts off what does not fit, so the page's own width does not show it.
 STICKING_OUT = """() => {
   const say = (each, why) => `${each.className || each.localName} "${each.textContent}" ${why}`;
   return [...document.querySelectorAll(".screen, .log")].flatMap((screen) => {
@@ -201,12 +201,12 @@ STICKING_OUT = """() => {
 
 
 @pytest.mark.parametrize("width", [320, 360, 390, 740, 1024, 1280, 1366, 1440, 1920])
-def test_nothing_sticks_out_even_in_a_wide_font(busy: Demo, width: int) -> None:
+def test_everything_fits_its_screen_even_in_a_wide_font(busy: Demo, width: int) -> None:
     busy.page.set_viewport_size({"width": width, "height": 844})
     for tab in ("Events", "Anna", "Table 7") if width < 736 else ("",):
         if tab:
             show(busy, tab)
-        assert sticking_out(busy, "fontFamily", "'DejaVu Sans', Verdana, sans-serif") == []
+        assert outside_their_screen(busy, "fontFamily", "'DejaVu Sans', Verdana, sans-serif") == []
 
 
 @pytest.mark.parametrize("width", [390, 820, 1440])
@@ -215,11 +215,11 @@ def test_text_of_twice_the_size_is_not_cut_off(busy: Demo, width: int) -> None:
     for tab in ("Events", "Anna", "Table 7") if width < 736 else ("",):
         if tab:
             show(busy, tab)
-        assert sticking_out(busy, "fontSize", "212.5%") == []
+        assert outside_their_screen(busy, "fontSize", "212.5%") == []
 
 
-def sticking_out(demo: Demo, style: str, value: str) -> list[str]:
-    """Return what is not wholly on its screen while the page has this style."""
+def outside_their_screen(demo: Demo, style: str, value: str) -> list[str]:
+    """Return the elements that do not fit their screen while the page has this style."""
     # Not a style element: the page's policy forbids it.
     demo.page.evaluate(f"document.documentElement.style.{style} = {json.dumps(value)}")
     found: list[str] = demo.page.evaluate(STICKING_OUT)
@@ -258,7 +258,7 @@ def test_tickets_are_grouped_by_table_and_only_new_ones_have_a_dark_button(busy:
     assert dark == ["Acknowledge", "Acknowledge"]
 
 
-def test_forced_colours_keep_things_apart(busy: Demo) -> None:
+def test_forced_colours_keep_the_parts_distinguishable(busy: Demo) -> None:
     busy.page.set_viewport_size(DESKTOP)
     busy.page.emulate_media(forced_colors="active")
     looks = """(pair) => pair.map((selector) => {
@@ -279,13 +279,13 @@ def test_forced_colours_keep_things_apart(busy: Demo) -> None:
         busy.page.emulate_media(forced_colors="none")
 
 
-def test_the_sound_switch_is_called_what_it_reads(busy: Demo) -> None:
+def test_the_accessible_name_of_the_sound_switch_equals_its_text(busy: Demo) -> None:
     busy.page.set_viewport_size(DESKTOP)
     sound = busy.anna.get_by_role("switch")
     expect(sound).to_have_accessible_name(sound.inner_text())
 
 
-def test_without_javascript_it_says_so(chromium: Browser, busy: Demo) -> None:
+def test_without_javascript_the_page_asks_for_it(chromium: Browser, busy: Demo) -> None:
     context = chromium.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(busy.page.url)
@@ -295,7 +295,7 @@ def test_without_javascript_it_says_so(chromium: Browser, busy: Demo) -> None:
     context.close()
 
 
-def test_on_a_phone_what_is_said_is_in_sight(busy: Demo) -> None:
+def test_messages_are_visible_on_a_phone(busy: Demo) -> None:
     busy.page.set_viewport_size(PHONE)
     show(busy, "Table 7")
     busy.page.evaluate("scrollTo(0, 0)")
@@ -306,10 +306,10 @@ def test_on_a_phone_what_is_said_is_in_sight(busy: Demo) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_picture_of_it_for_the_readme(
+def test_it_draws_the_picture_for_the_readme(
     busy: Demo, scheme: Literal["light", "dark"], tmp_path: Path
 ) -> None:
-    """With ``KEEP_SCREENSHOTS=1`` they replace those in ``docs/images``."""
+    """With ``KEEP_SCREENSHOTS=1`` the pictures replace those in ``docs/images``."""
     busy.page.emulate_media(color_scheme=scheme)
     busy.page.set_viewport_size(DESKTOP)
     is_kept = os.environ.get("KEEP_SCREENSHOTS") == "1"

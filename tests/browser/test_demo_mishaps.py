@@ -1,4 +1,4 @@
-"""What goes wrong on an evening, and what the demo page says and does then."""
+"""The demo page when something goes wrong."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ def test_a_double_tap_moves_a_ticket_once(demo: Demo) -> None:
     expect(card(demo.guest, "Napkins")).to_contain_text("has seen it")
 
 
-def test_a_quick_second_tap_spares_the_ticket_that_moves_under_the_finger(demo: Demo) -> None:
+def test_a_quick_second_tap_does_not_move_the_ticket_that_slides_under_the_finger(
+    demo: Demo,
+) -> None:
     press(demo.anna, "Acknowledge: Napkins")
     complete = demo.anna.get_by_role("button", name="Complete: Napkins")
     expect(complete).to_be_enabled()
@@ -31,7 +33,7 @@ def test_a_quick_second_tap_spares_the_ticket_that_moves_under_the_finger(demo: 
     moves = moves_sent(demo)
     demo.page.mouse.click(*place)
     order = demo.anna.get_by_role("button", name=f"Acknowledge: {ORDER}")
-    # Not a wait of a helper: the finger is quick.
+    # No helper that waits, because the second tap must be fast.
     demo.page.evaluate(
         """([x, y]) => new Promise((resolve) => {
           const look = () => {
@@ -50,7 +52,7 @@ def test_a_quick_second_tap_spares_the_ticket_that_moves_under_the_finger(demo: 
     expect(card(demo.anna, ORDER)).to_contain_text("Acknowledged")
 
 
-def test_a_quick_second_key_press_spares_the_ticket_that_is_focused_next(demo: Demo) -> None:
+def test_a_quick_second_key_press_does_not_move_the_next_focused_ticket(demo: Demo) -> None:
     keyboard = demo.page.keyboard
     press(demo.anna, "Acknowledge: Napkins")
     press(demo.anna, "Complete: Napkins")
@@ -85,20 +87,20 @@ def test_a_key_that_is_held_down_presses_once(demo: Demo) -> None:
 
 
 def place_of(button: Locator) -> tuple[float, float]:
-    """Return the point in the window where a finger would tap."""
+    """Return the point in the window where a finger taps."""
     box = button.bounding_box()
     assert box is not None
     return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
 
 
 def moves_sent(demo: Demo) -> list[str]:
-    """Return the list to which the address of each move is added from now on."""
+    """Return a list that receives the address of each move from now on."""
     sent: list[str] = []
     demo.page.on("request", lambda each: sent.append(each.url) if each.method == "PATCH" else None)
     return sent
 
 
-def test_what_a_captive_portal_has_answered_was_not_sent(
+def test_an_answer_of_a_captive_portal_counts_as_not_sent(
     demo: Demo, demo_server: ServiceServer
 ) -> None:
     def intercept(route: Route) -> None:
@@ -156,13 +158,13 @@ def test_an_order_whose_answer_was_lost_is_placed_once(
     expect(order).to_be_hidden()
     assert orders(demo_server) == [ORDER, "Lemonade"]
 
-    # The next one is another, though it is the same.
+    # The next order is a new one, although its contents are the same.
     demo.order("Lemonade").click()
     wait_until(lambda: orders(demo_server) == [ORDER, "Lemonade", "Lemonade"])
 
 
 def orders(server: ServiceServer) -> list[str]:
-    """Return the dishes of each order at the table, as the server has them."""
+    """Return the dishes of each order at the table, from the server."""
     snapshot = server.get("/api/sessions/table-7", token=server.token("manager", "mia")).json()
     return [
         ", ".join(
@@ -173,7 +175,7 @@ def orders(server: ServiceServer) -> list[str]:
     ]
 
 
-def test_a_screen_that_is_behind_is_told_why_its_move_came_too_late(demo: Demo) -> None:
+def test_an_outdated_screen_is_told_why_its_move_was_refused(demo: Demo) -> None:
     order = card(demo.guest, ORDER)
     press(demo.guest, "Pause live updates")
     expect(demo.guest.locator(".link")).to_have_text("Paused")
@@ -198,7 +200,7 @@ def test_a_screen_that_is_behind_is_told_why_its_move_came_too_late(demo: Demo) 
     expect(reason).to_be_hidden()
 
 
-def test_a_screen_that_is_behind_shows_what_it_asks_for_itself(demo: Demo) -> None:
+def test_an_outdated_screen_shows_the_answer_to_its_own_call(demo: Demo) -> None:
     press(demo.guest, "Pause live updates")
     press(demo.guest, "Water")
     water = card(demo.guest, "Water")
@@ -222,15 +224,15 @@ def test_a_lost_server_is_shown_and_everything_is_right_when_it_is_back(
     expect(lost).to_be_hidden()
 
 
-def test_a_handover_that_fails_says_that_nothing_was_handed_over(demo: Demo) -> None:
+def test_a_failed_transfer_shows_that_nothing_was_transferred(demo: Demo) -> None:
     demo.page.route("**/transfers", lambda route: route.abort())
     press(demo.anna, "Hand all tables to Ben")
     expect(demo.anna.get_by_text("Nothing was handed over. No connection.")).to_be_visible()
     expect(demo.anna).to_contain_text("Tables 5, 7")
 
 
-def test_a_press_that_succeeds_brings_the_stream_back(demo: Demo) -> None:
-    # Half a minute would go by, and nobody says that the network is back.
+def test_a_successful_call_reconnects_the_stream(demo: Demo) -> None:
+    # The next attempt is half a minute away, and no event announces the network.
     demo.page.evaluate("window.dispatchEvent(new Event('offline'))")
     demo.expect_links("Offline")
     press(demo.anna, "Acknowledge: Napkins")
@@ -238,7 +240,7 @@ def test_a_press_that_succeeds_brings_the_stream_back(demo: Demo) -> None:
     expect(demo.ben.locator(".link")).to_have_text("Offline")
 
 
-def test_offline_it_says_when_it_tries_again_and_does_so_at_a_press(demo: Demo) -> None:
+def test_offline_it_shows_when_it_tries_again_and_tries_when_pressed(demo: Demo) -> None:
     demo.page.evaluate("window.dispatchEvent(new Event('offline'))")
     demo.expect_links("Offline")
     notice = demo.anna.get_by_text(re.compile("This device has no network. Next try in [0-9]+ s."))
@@ -253,7 +255,7 @@ def test_offline_it_says_when_it_tries_again_and_does_so_at_a_press(demo: Demo) 
     expect(demo.ben.locator(".link")).to_have_text("Offline")
 
 
-def test_a_withdrawn_login_says_why_and_a_new_one_is_a_tap_away(
+def test_a_withdrawn_login_shows_why_and_one_tap_gets_a_new_one(
     demo: Demo, demo_server: ServiceServer
 ) -> None:
     Revocations(demo_server.service.database).revoke_waiter("anna")
@@ -270,11 +272,13 @@ def test_a_withdrawn_login_says_why_and_a_new_one_is_a_tap_away(
         wait_until(lambda: demo.page.evaluate(state) in ("live", "refused"), 20)
         return bool(demo.page.evaluate(state) == "live")
 
-    # What was issued within the second of the revocation is withdrawn as well.
+    # A token issued within the second of the revocation is withdrawn too.
     wait_until(is_live_again, 30)
 
 
-def test_a_closed_table_says_goodbye(demo: Demo, demo_server: ServiceServer) -> None:
+def test_the_page_of_a_closed_table_shows_that_the_visit_is_over(
+    demo: Demo, demo_server: ServiceServer
+) -> None:
     demo_server.service.close_session("table-7", force=True, reason="gone")
     for _ in ("as it is closed", "when it is loaded later"):
         expect(demo.guest.locator(".link")).to_have_text("Closed")
@@ -285,10 +289,10 @@ def test_a_closed_table_says_goodbye(demo: Demo, demo_server: ServiceServer) -> 
 
 
 @pytest.mark.parametrize("status", [401, 403, 404])
-def test_a_proxy_that_answers_in_the_services_place_signs_nobody_out(
+def test_an_answer_of_a_proxy_signs_no_user_out(
     new_context: Callable[..., BrowserContext], demo_server: ServiceServer, status: int
 ) -> None:
-    """At a deploy, say, while the page is loaded."""
+    """This happens during a deploy, for example."""
     refused: list[str] = []
 
     def refuse(route: Route) -> None:

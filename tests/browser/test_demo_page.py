@@ -1,4 +1,4 @@
-"""An evening on the demo page, driven as its users would: by thumb, by keyboard, by ear."""
+"""The demo page, used by touch, keyboard and sound."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.waiting import wait_until
 pytestmark = pytest.mark.browser
 
 
-def test_a_call_for_water_from_the_tap_to_the_thanks(demo: Demo) -> None:
+def test_a_request_for_water_from_start_to_finish(demo: Demo) -> None:
     badge = demo.anna.locator(".badge")
     expect(badge).to_be_hidden()
     press(demo.guest, "Water")
@@ -40,7 +40,7 @@ def test_a_call_for_water_from_the_tap_to_the_thanks(demo: Demo) -> None:
     expect(water).to_have_count(0)
 
 
-def test_a_call_that_waits_already_is_not_made_twice(demo: Demo) -> None:
+def test_a_request_that_is_open_is_not_made_twice(demo: Demo) -> None:
     press(demo.guest, "Water")
     expect(demo.guest.get_by_text("Water: Your request has been received")).to_be_visible()
     expect(demo.guest.get_by_role("button", name="Water", exact=True)).to_be_enabled()
@@ -65,7 +65,7 @@ def test_an_order_from_the_menu_to_the_table(demo: Demo) -> None:
     expect(card(demo.guest, "2 × Green salad")).to_contain_text("Paid.")
 
 
-def test_guests_are_offered_what_they_may_do_and_no_more(demo: Demo) -> None:
+def test_guests_are_offered_only_what_they_may_do(demo: Demo) -> None:
     order = card(demo.guest, ORDER)
     expect(order.get_by_role("button", name="Cancel")).to_be_visible()
     press(demo.anna, f"Acknowledge: {ORDER}")
@@ -79,7 +79,7 @@ def test_guests_are_offered_what_they_may_do_and_no_more(demo: Demo) -> None:
     expect(napkins.get_by_role("button")).to_have_count(0)
 
 
-def test_what_is_taken_back_is_no_new_call(demo: Demo) -> None:
+def test_an_undone_request_is_not_shown_as_a_new_call(demo: Demo) -> None:
     press(demo.anna, "Acknowledge: Napkins")
     press(demo.anna, "Complete: Napkins")
     press(demo.anna, "Undo: Napkins")
@@ -115,15 +115,15 @@ def test_new_calls_chime_after_a_tap_on_sound(
     expect(sound).to_be_checked()
     expect(sound).to_contain_text("Sound on")
     before = demo.page.evaluate("notes")
-    assert before > 0, "it shows how it sounds"
-    demo.page.evaluate("audio.suspend()")  # as a telephone call would
+    assert before > 0, "the switch shows that sound is on"
+    demo.page.evaluate("audio.suspend()")  # as a telephone call does
     press(demo.guest, "Waiter")
     # Not wait_for_function: the page's policy forbids it to evaluate text.
     rings = f"notes > {before} && audio.state === 'running'"
     wait_until(lambda: demo.page.evaluate(rings), 20)
 
 
-def test_all_tables_are_handed_over(demo: Demo) -> None:
+def test_all_tables_are_transferred(demo: Demo) -> None:
     press(demo.anna, "Hand all tables to Ben")
     expect(demo.guest).to_contain_text("Anna is looking after you")
     undo = demo.anna.get_by_role("button", name="Undo", exact=True)
@@ -137,7 +137,7 @@ def test_all_tables_are_handed_over(demo: Demo) -> None:
     expect(demo.guest).to_contain_text("Ben is looking after you")
 
 
-def test_all_tables_are_handed_over_to_a_phone_that_is_asleep_and_wakes(demo: Demo) -> None:
+def test_all_tables_are_transferred_to_a_phone_that_sleeps_and_wakes(demo: Demo) -> None:
     press(demo.ben, "Put phone to sleep")
     expect(demo.ben.locator(".link")).to_have_text("Asleep")
     expect(demo.ben.get_by_role("button", name="Hand all tables to Anna")).to_be_disabled()
@@ -154,7 +154,7 @@ def test_all_tables_are_handed_over_to_a_phone_that_is_asleep_and_wakes(demo: De
     expect(card(demo.guest, "Napkins")).to_contain_text("Ben has seen it.")
 
 
-def test_the_log_shows_each_event_as_it_came(demo: Demo, demo_server: ServiceServer) -> None:
+def test_the_log_shows_each_event_as_received(demo: Demo, demo_server: ServiceServer) -> None:
     change(demo_server)
     log = demo.page.get_by_role("region", name="Events")
     line = log.locator("[data-who=guest][data-type=order_update]").first
@@ -169,7 +169,7 @@ def test_the_log_shows_each_event_as_it_came(demo: Demo, demo_server: ServiceSer
     expect(beats).to_be_visible()
 
 
-def test_the_log_says_what_changed_and_folds_refreshes_away(demo: Demo) -> None:
+def test_the_log_shows_changes_and_folds_refreshes(demo: Demo) -> None:
     press(demo.anna, "Acknowledge: Napkins")
     log = demo.page.get_by_role("region", name="Events")
     line = log.locator("[data-who=guest][data-type=request_update]")
@@ -181,14 +181,14 @@ def test_the_log_says_what_changed_and_folds_refreshes_away(demo: Demo) -> None:
     expect(refresh).to_be_visible()
 
 
-def test_a_new_call_that_is_scrolled_out_of_sight_is_a_tap_away(
+def test_one_tap_shows_a_new_call_that_is_scrolled_out_of_sight(
     demo: Demo, demo_server: ServiceServer
 ) -> None:
     for kind in ("bill", "waiter", "water"):
         demo_server.service.create_request("table-5", kind)
     expect(demo.anna.locator(".badge")).to_have_text("3 not seen yet")
     press(demo.guest, "The bill")
-    # Table 7 has waited longest, so it is on top, with its new call below the old ones.
+    # Table 7 has waited longest, so it is at the top, with its new call below the old ones.
     demo.anna.locator(".scroll").evaluate("(each) => each.scrollTo(0, 0)")
     notice = demo.anna.get_by_role("button", name=re.compile("^Show new: .*, table 5"))
     expect(demo.anna.get_by_role("status").filter(has_text="New: The bill")).to_be_attached()
@@ -198,7 +198,7 @@ def test_a_new_call_that_is_scrolled_out_of_sight_is_a_tap_away(
     expect(focused).not_to_have_class(re.compile("unseen"))
 
 
-def test_it_can_be_worked_by_keyboard_without_losing_the_place(demo: Demo) -> None:
+def test_the_keyboard_works_without_losing_the_focus(demo: Demo) -> None:
     keyboard = demo.page.keyboard
     demo.anna.get_by_role("button", name="Acknowledge: Napkins").focus()
     keyboard.press("Enter")
@@ -206,5 +206,5 @@ def test_it_can_be_worked_by_keyboard_without_losing_the_place(demo: Demo) -> No
     expect(complete).to_be_focused()
     expect(complete).to_be_enabled()
     keyboard.press("Enter")
-    # It moved to the finished ones, and the focus with it.
+    # The ticket moved to the finished ones, and the focus moved with it.
     expect(demo.anna.get_by_role("button", name="Done: Napkins")).to_be_focused()

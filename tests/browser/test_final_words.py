@@ -1,4 +1,4 @@
-"""What ends a feed for good is the service's own word; anything else is an outage."""
+"""Only the service's own refusal ends a feed; any other failure is an outage."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FINAL = [401, 403, 404, 410]
 @pytest.mark.parametrize(
     ("what", "status"), [("**/sse/token", 401), ("**/sse/token", 404), ("**/sse/session/*", 403)]
 )
-def test_a_proxy_that_answers_in_the_services_place_is_an_outage(
+def test_an_answer_of_a_proxy_is_an_outage(
     context: BrowserContext, server: ServiceServer, what: str, status: int
 ) -> None:
     page = Follower(context, server, hurry=10)
@@ -80,7 +80,7 @@ def test_the_services_own_refusal_of_a_stream_is_final(page: Page) -> None:
             return [stage.state, stage.requests];
             """,
         )
-        # A token, a stream, and the attempt that found out.
+        # A token, a stream, and the attempt that found the refusal.
         assert told == ["refused", 3], status
 
 
@@ -101,7 +101,7 @@ def test_a_rejected_stream_token_is_exchanged_for_another(page: Page) -> None:
     assert "token=stream-2" in url
 
 
-def test_a_captive_portal_is_an_outage_and_asked_once_an_attempt(page: Page) -> None:
+def test_a_captive_portal_is_an_outage_and_gets_one_request_per_attempt(page: Page) -> None:
     states, requests, attempts = play(
         page,
         """
@@ -137,7 +137,7 @@ def test_one_refused_attempt_is_one_request(page: Page) -> None:
         assert per_attempt == [2, 1, 1, 1, 1, 1], "only the first one needs a token as well"
 
 
-def test_a_closing_is_final_only_where_it_says_so(page: Page) -> None:
+def test_a_closing_event_is_final_only_if_it_says_so(page: Page) -> None:
     for data, state in {
         "{ code: 'token_revoked', reason: 'x', reconnect: false }": "refused",
         "{ code: 'moved', reason: 'x', reconnect: false }": "refused",

@@ -1,4 +1,4 @@
-"""Where tabs cannot share a stream, those that nobody sees do without one."""
+"""Hidden tabs that cannot share a stream have none."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_a_hidden_tab_closes_its_stream_and_resumes_when_it_is_shown(page: Page)
     assert told == [[0, "offline", "asleep"], 0, 1, "connecting", "e-7"]
 
 
-def test_a_tab_that_was_opened_in_the_background_waits_until_it_is_shown(page: Page) -> None:
+def test_a_tab_opened_in_the_background_waits_until_it_is_shown(page: Page) -> None:
     page.evaluate(SHOW, "hidden")
     told = play(
         page,
@@ -61,7 +61,7 @@ def test_a_tab_that_was_opened_in_the_background_waits_until_it_is_shown(page: P
     assert told == [0, 1]
 
 
-def test_a_hidden_tab_that_could_share_goes_on(page: Page) -> None:
+def test_a_hidden_tab_that_can_share_keeps_its_stream(page: Page) -> None:
     told = play(
         page,
         f"""
@@ -74,10 +74,10 @@ def test_a_hidden_tab_that_could_share_goes_on(page: Page) -> None:
     assert told == ["live", 1]
 
 
-def test_two_demo_tabs_over_plain_http_leave_room_for_what_they_ask(
+def test_two_demo_tabs_over_plain_http_leave_connections_for_their_calls(
     new_context: Callable[..., BrowserContext], start_server: Callable[..., ServiceServer]
 ) -> None:
-    """Six connections are all there are, over HTTP/1.1; three screens follow in each tab."""
+    """HTTP/1.1 allows six connections; each tab has three screens that follow a stream."""
     demo_server = start_server(DEMO="public", **HEARTBEAT)
     url = f"http://{PLAIN_HOST}:{demo_server.port}"
     context = new_context(viewport=DESKTOP)

@@ -1,4 +1,4 @@
-"""Tabs of one browser, among stand-ins: what is said while one of them joins the others."""
+"""Simulated tabs of one browser: messages while a tab joins the others."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ _PRELUDE = """
 
 
 def lead(page: Page, script: str, prepare: str = "") -> Any:
-    """Run ``script`` with ``stage``, a tab that leads, live, from ``e-8`` on."""
+    """Run ``script`` with ``stage``, a leading tab that is live from ``e-8`` on."""
     options = "{ share: true, lastEventId: 'e-8', env: stage.env }"
     return play(page, _PRELUDE + script, f"(stage) => {{ {prepare}; return {options}; }}")
 
 
-def test_what_comes_before_the_leader_has_said_where_it_stands(page: Page) -> None:
+def test_events_that_arrive_before_the_leaders_position_are_not_lost(page: Page) -> None:
     told, refreshes, position = lead(
         page,
         """
         update(stage, 9);
         update(stage, 10);
         const follower = await rehearse((tab) => {
-          // It has joined, and its question is on the way.
+          // It has joined, and its question is not yet answered.
           tab.onState = (state) =>
             state === "connecting" && queueMicrotask(() => update(stage, 11));
           return SHARED;
@@ -46,11 +46,11 @@ def test_what_comes_before_the_leader_has_said_where_it_stands(page: Page) -> No
         return [ids(follower), follower.refreshes, follower.feed.lastEventId];
         """,
     )
-    assert refreshes == [["all"]], "9 and 10 never came: it must load"
+    assert refreshes == [["all"]], "9 and 10 never arrived, so it must load everything"
     assert (told, position) == (["e-12"], "e-12")
 
 
-def test_what_comes_before_a_tab_that_was_taken_for_dead_knows_where_it_stands(
+def test_events_that_arrive_before_a_replaced_tab_knows_its_position_are_not_lost(
     page: Page,
 ) -> None:
     told, refreshes, position = lead(
@@ -66,9 +66,9 @@ def test_what_comes_before_a_tab_that_was_taken_for_dead_knows_where_it_stands(
         update(heir, 9);
         update(heir, 10);
         const isThere = () => stage.heard.some(({ message }) => message?.id === "e-10");
-        await stage.until(isThere);             // in vain
+        await stage.until(isThere);             // sent, but not received
         stage.isDeaf = false;
-        update(heir, 11);                       // before anything is said of its place
+        update(heir, 11);                       // before its position is known
         await stage.until(() => stage.heard.some(({ message }) => message?.id === "e-11"));
         document.dispatchEvent(new Event("visibilitychange"));
         await stage.until(() => stage.refreshes.length);
@@ -104,13 +104,15 @@ def test_what_comes_before_a_tab_that_was_taken_for_dead_knows_where_it_stands(
     ],
     ids=["no channels", "forbidden channels", "no locks", "forbidden locks"],
 )
-def test_where_the_browser_lets_no_tabs_talk_each_is_on_its_own(page: Page, missing: str) -> None:
+def test_tabs_that_cannot_communicate_each_have_a_stream(page: Page, missing: str) -> None:
     forbid = "const forbid = () => { throw new DOMException('', 'SecurityError'); }"
     state = lead(page, "return stage.state", prepare=f"{forbid}; stage.env = {{ {missing} }}")
     assert state == "live"
 
 
-def test_types_of_ones_own_arrive_though_another_tab_does_not_ask_for_them(page: Page) -> None:
+def test_an_apps_own_event_types_arrive_even_if_another_tab_does_not_listen_for_them(
+    page: Page,
+) -> None:
     told = lead(
         page,
         """

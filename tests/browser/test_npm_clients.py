@@ -1,4 +1,4 @@
-"""Clients from npm and our own, under Node.js, on a network that fails: they miss nothing."""
+"""Clients from npm and our own, under Node.js, miss no event on a network that fails."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.programs import end
 from tests.support.service_server import ServiceServer
 from tests.support.waiting import wait_until
 
-#: The client's script, and the package that it uses. Ours needs an EventSource from elsewhere.
+#: The client's script, and the package it uses. Ours needs an EventSource from another package.
 _CLIENTS = {
     "eventsource.mjs": "eventsource",
     "fetch-event-source.mjs": "@microsoft/fetch-event-source",
@@ -27,7 +27,7 @@ _CLIENTS = {
 
 
 class NodeClient:
-    """A client in a process of its own; ``events`` grows as it prints them."""
+    """A client in its own process; ``events`` grows as it prints them."""
 
     def __init__(self, node: str, script: Path, *arguments: str) -> None:
         self.events: list[dict[str, Any]] = []
@@ -89,10 +89,10 @@ def test_every_event_arrives_once_across_cuts(
 
     proxy.cut()
     change(server, 10)
-    proxy.mend()
+    proxy.restore()
     wait_until(lambda: arrived() == 20, 20)
 
-    # Cut in the middle of a flow, too.
+    # Also cut in the middle of a burst.
     for total in (30, 40):
         worker = threading.Thread(target=change, args=(server, 10))
         worker.start()
@@ -102,7 +102,7 @@ def test_every_event_arrives_once_across_cuts(
         wait_until(partial(have_arrived, total), 20)
 
     offsets = [int(each.rpartition("-")[2]) for each in client.ids("order_update")]
-    assert offsets == sorted(set(offsets)), "an event came twice, or out of order"
+    assert offsets == sorted(set(offsets)), "an event came twice or out of order"
     assert len(offsets) == 40
     assert len(client.ids("connection")) >= 3
     wait_until(lambda: client.ids("heartbeat"))

@@ -1,4 +1,4 @@
-"""Whatever numbers a server, a proxy or an app gives, the client neither hammers nor gives up."""
+"""No number from a server, a proxy or an app makes the client hammer or give up."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ pytestmark = pytest.mark.browser
 ODD = ["undefined", "null", "NaN", "'soon'", "''", "{}", "-1", "0", "1e-9", "1e15", "Infinity"]
 
 
-def test_tokens_of_any_lifetime_are_not_fetched_in_a_row(page: Page) -> None:
+def test_no_token_lifetime_causes_repeated_fetching(page: Page) -> None:
     for expires_in in [*ODD, "true", "[]"]:
         requests = requests_with_tokens_for(page, expires_in)
-        # The shortest life that is believed is two seconds: a token and a stream each.
+        # The shortest accepted lifetime is two seconds: one token and one stream each time.
         assert 2 <= requests <= 2 * 10 * 60 / 1.6 + 2, expires_in
 
 
 def requests_with_tokens_for(page: Page, expires_in: str) -> int:
-    """Return how many requests ten minutes take, with tokens that live so long."""
+    """Return the number of requests in ten minutes with tokens of this lifetime."""
     requests: int = play(
         page,
         """
@@ -52,7 +52,7 @@ def test_answer_without_a_token_is_an_outage(page: Page) -> None:
         assert states == ["connecting", "offline"], answer
 
 
-def test_retry_after_is_kept_within_bounds_whatever_the_device_believes_the_time_to_be(
+def test_retry_after_is_limited_even_if_the_devices_clock_is_wrong(
     page: Page,
 ) -> None:
     for said, wait_ms in {
@@ -80,7 +80,7 @@ def test_retry_after_is_kept_within_bounds_whatever_the_device_believes_the_time
         assert pause == wait_ms, said
 
 
-def test_silence_is_noticed_whatever_the_heartbeat_is_said_to_be(page: Page) -> None:
+def test_silence_is_noticed_with_any_announced_heartbeat(page: Page) -> None:
     for beat in ODD:
         early, late = play(
             page,
@@ -97,7 +97,7 @@ def test_silence_is_noticed_whatever_the_heartbeat_is_said_to_be(page: Page) -> 
         assert (early, late) == ("live", "connecting"), beat
 
 
-def test_time_to_come_back_is_kept_within_bounds(page: Page) -> None:
+def test_the_announced_pause_is_limited(page: Page) -> None:
     for said, wait_ms in {
         "1234": 1_234,
         "0": 10,
@@ -120,7 +120,7 @@ def test_time_to_come_back_is_kept_within_bounds(page: Page) -> None:
         assert pause == wait_ms, said
 
 
-def test_a_service_that_refuses_time_and_again_is_asked_ever_more_seldom(page: Page) -> None:
+def test_a_service_that_keeps_refusing_is_asked_less_and_less_often(page: Page) -> None:
     pauses, requests = play(
         page,
         """
@@ -135,6 +135,6 @@ def test_a_service_that_refuses_time_and_again_is_asked_ever_more_seldom(page: P
         return [pauses, stage.requests];
         """,
     )
-    # The first time as it was told to; then with a share of its own on top.
+    # The first pause is the requested one; later ones are longer.
     assert pauses == [5_000, 9_000, 13_000, 21_000, 35_000, 35_000]
     assert requests == 1 + 7, "one token, and one request an attempt"

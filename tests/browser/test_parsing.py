@@ -1,4 +1,4 @@
-"""What the module makes of event-stream bytes that the specification allows."""
+"""The module's parsing of event-stream bytes that the specification allows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.parsing_cases import CASES
 
 pytestmark = pytest.mark.browser
 
-# Follows one stream until it ends; returns each event as the module hands it over.
+# Follows one stream until it ends; returns each event as the module delivers it.
 FOLLOW = """
 async (url) => {
   const { connect } = await import("/sse/static/notifications.js");
@@ -37,7 +37,7 @@ async (url) => {
 
 
 def parsed(data: str) -> Any:
-    """Return the data as the module hands it over: read as JSON, or as the text it is."""
+    """Return the data as the module delivers it: parsed as JSON, or as text."""
     try:
         return json.loads(data)
     except ValueError:

@@ -1,4 +1,4 @@
-"""How long the client waits, and what it passes over: with a clock and a server of the test's."""
+"""The client's pauses and the events it drops, with a simulated clock and server."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def test_pauses_double_up_to_a_cap_and_are_spread_by_jitter(page: Page) -> None:
     assert play(page, f"stage.random = 0; {script}") == [0] * 7
 
 
-def test_a_stream_that_lived_long_is_first_given_back_to_the_browser(page: Page) -> None:
+def test_a_long_lived_stream_is_first_reconnected_by_the_browser(page: Page) -> None:
     states = play(
         page,
         """
         stage.source.say("connection", { heartbeatSeconds: 30 });
         await stage.pass(11_000);
-        stage.source.lose();                    // the browser is at it again
+        stage.source.lose();                    // the browser reconnects by itself
         await stage.settle();
         const { source } = stage;
         source.say("connection", { heartbeatSeconds: 30 });
@@ -44,7 +44,7 @@ def test_a_stream_that_lived_long_is_first_given_back_to_the_browser(page: Page)
     assert states == [["connecting", "live", "connecting", "live"], 1]
 
 
-def test_silence_of_two_beats_and_some_slack_ends_a_stream(page: Page) -> None:
+def test_a_silence_of_more_than_two_heartbeats_ends_a_stream(page: Page) -> None:
     before, after = play(
         page,
         """
@@ -58,7 +58,7 @@ def test_silence_of_two_beats_and_some_slack_ends_a_stream(page: Page) -> None:
     assert (before, after) == ("live", "connecting")
 
 
-def test_retry_after_is_waited_for_and_jitter_comes_on_top(page: Page) -> None:
+def test_jitter_is_added_to_retry_after(page: Page) -> None:
     pause = play(
         page,
         """
@@ -73,14 +73,14 @@ def test_retry_after_is_waited_for_and_jitter_comes_on_top(page: Page) -> None:
     assert pause["retryInMs"] == 9_000
 
 
-def test_a_network_known_to_be_away_is_said_to_be_until_the_server_is_heard(page: Page) -> None:
+def test_a_missing_network_is_shown_until_the_server_answers(page: Page) -> None:
     states, offline = play(
         page,
         """
         stage.source.say("connection", { heartbeatSeconds: 30 });
         stage.tokenAnswer = () => { throw new TypeError("Failed to fetch"); };
         window.dispatchEvent(new Event("offline"));
-        await stage.pass(600_000);              // it is tried all the same: some systems lie
+        await stage.pass(600_000);              // it tries anyway: some systems report this wrongly
         const offline = stage.states.splice(2);
         stage.tokenAnswer = null;
         await stage.pass(30_000);
@@ -115,7 +115,7 @@ def test_an_app_that_has_no_token_is_asked_again(page: Page, rejection: str, rea
     assert told == ["unreachable", reason, 0, 1]
 
 
-def test_duplicates_and_stale_versions_are_dropped_and_undo_is_not(page: Page) -> None:
+def test_duplicates_and_stale_versions_are_dropped_but_undo_is_not(page: Page) -> None:
     told = play(
         page,
         """
@@ -133,7 +133,7 @@ def test_duplicates_and_stale_versions_are_dropped_and_undo_is_not(page: Page) -
     assert told == ["e-5", "e-6", "e-9", "f-1", "f-2", "f-3"]
 
 
-def test_a_resync_is_told_even_where_its_id_is_old(page: Page) -> None:
+def test_a_resync_is_delivered_even_if_its_id_is_old(page: Page) -> None:
     refreshes, position = play(
         page,
         """
@@ -147,7 +147,7 @@ def test_a_resync_is_told_even_where_its_id_is_old(page: Page) -> None:
     assert position == "e-4"
 
 
-def test_it_resumes_from_the_place_of_a_stream_that_told_nothing_yet(page: Page) -> None:
+def test_it_resumes_from_the_position_of_a_stream_without_events(page: Page) -> None:
     url = play(
         page,
         """
@@ -160,7 +160,7 @@ def test_it_resumes_from_the_place_of_a_stream_that_told_nothing_yet(page: Page)
     assert url.endswith("/sse/session/table-7?token=stream-1&lastEventId=e-4")
 
 
-def test_a_callback_that_throws_does_not_stop_the_rest(page: Page) -> None:
+def test_a_callback_that_throws_does_not_stop_the_client(page: Page) -> None:
     told = play(
         page,
         """
@@ -179,7 +179,7 @@ def test_a_callback_that_throws_does_not_stop_the_rest(page: Page) -> None:
     assert told == [2, 2, "live"]
 
 
-def test_a_closed_feed_holds_nothing_and_tells_nothing(page: Page) -> None:
+def test_a_closed_feed_holds_no_stream_and_calls_no_callback(page: Page) -> None:
     told = play(
         page,
         """

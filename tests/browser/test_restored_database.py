@@ -1,4 +1,4 @@
-"""The database goes back to an earlier state: pages show that state, and what happens next."""
+"""After the database is restored, pages show the restored state and later changes."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ pytestmark = pytest.mark.browser
 
 @pytest.fixture
 def go_back(seeded_sqlite: Path) -> Callable[[ServiceServer], None]:
-    """Restart a server with its database as it was on the first day."""
+    """Restart a server with its initial database."""
 
     def restore(server: ServiceServer) -> None:
-        # Killed, it leaves no history: every client is told to load everything again.
+        # A killed server leaves no history, so every client is told to load everything again.
         server.kill()
         for end in ("-wal", "-shm"):
             (server.directory / f"restaurant.db{end}").unlink(missing_ok=True)
@@ -31,25 +31,25 @@ def go_back(seeded_sqlite: Path) -> Callable[[ServiceServer], None]:
     return restore
 
 
-def test_a_page_takes_what_happens_after_a_restore_though_its_version_is_lower(
-    context: BrowserContext, mortal: ServiceServer, go_back: Callable[[ServiceServer], None]
+def test_a_page_accepts_lower_versions_after_a_restore(
+    context: BrowserContext, own_server: ServiceServer, go_back: Callable[[ServiceServer], None]
 ) -> None:
-    page = Follower(context, mortal)
-    change(mortal, 6)
+    page = Follower(context, own_server)
+    change(own_server, 6)
     page.assert_right()
-    go_back(mortal)
+    go_back(own_server)
     page.assert_right()
-    # On a slow machine the refreshes of the changes have come before.
+    # On a slow machine the refreshes for the changes may arrive first.
     refreshes = page.ask("seen.refreshes.map((each) => each.affectedData)")
     assert refreshes[-1] == ["all"]
     assert refreshes.count(["all"]) == 1
     told = len(page.ids)
-    change(mortal)
+    change(own_server)
     page.assert_right()
     assert len(page.ids) == told + 1
 
 
-def test_the_demo_shows_what_a_restore_left_and_what_happens_next(
+def test_the_demo_shows_the_restored_state_and_later_changes(
     demo: Demo, demo_server: ServiceServer, go_back: Callable[[ServiceServer], None]
 ) -> None:
     press(demo.guest, "Water")

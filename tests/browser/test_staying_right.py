@@ -1,4 +1,4 @@
-"""Whatever happens to the page, the network, the server or the token: live and right again."""
+"""After any failure of page, network, server or token, the page is live and correct again."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_every_event_of_a_burst_arrives_once_and_in_order(
     assert offsets == sorted(offsets)
 
 
-def test_a_page_that_was_asleep_is_right_when_it_wakes(
+def test_a_page_that_was_asleep_is_correct_when_it_wakes(
     context: BrowserContext, server: ServiceServer
 ) -> None:
     page = Follower(context, server)
@@ -36,19 +36,19 @@ def test_a_page_that_was_asleep_is_right_when_it_wakes(
     assert len(page.ids) == 7
 
 
-def test_a_page_is_right_when_its_server_was_replaced_while_it_was_asleep(
-    mortal: ServiceServer, context: BrowserContext
+def test_a_page_is_correct_if_its_server_was_replaced_while_it_slept(
+    own_server: ServiceServer, context: BrowserContext
 ) -> None:
-    page = Follower(context, mortal)
+    page = Follower(context, own_server)
     with asleep():
-        change(mortal, 3)
-        mortal.kill()
-        mortal.start()
-        change(mortal, 3)
+        change(own_server, 3)
+        own_server.kill()
+        own_server.start()
+        change(own_server, 3)
     page.assert_right()
 
 
-def test_a_frozen_page_holds_no_stream_and_resumes_where_it_was(
+def test_a_frozen_page_holds_no_stream_and_resumes_after_its_last_event(
     context: BrowserContext, server: ServiceServer
 ) -> None:
     page = Follower(context, server)
@@ -61,7 +61,7 @@ def test_a_frozen_page_holds_no_stream_and_resumes_where_it_was(
     assert page.states == ["connecting", "live", "offline", "connecting", "live"]
 
 
-def test_a_page_without_network_says_so_and_is_right_when_it_returns(
+def test_a_page_without_network_shows_it_and_is_correct_when_the_network_returns(
     context: BrowserContext, server: ServiceServer
 ) -> None:
     page = Follower(context, server)
@@ -69,7 +69,7 @@ def test_a_page_without_network_says_so_and_is_right_when_it_returns(
     page.wait_for_state("offline")
     change(server, 5)
     context.set_offline(False)
-    # At once, and not when some pause is over.
+    # At once, not after a pause.
     page.wait_for_state("live", timeout=2)
     page.assert_right()
     assert len(page.ids) == 5
@@ -84,12 +84,12 @@ def test_a_cut_connection_is_resumed(
     proxy.cut()
     page.wait_for_state("offline")
     change(server, 5)
-    proxy.mend()
+    proxy.restore()
     page.assert_right()
     assert len(page.ids) == 7
 
 
-def test_a_connection_that_has_gone_silent_is_noticed_by_its_missing_heartbeats(
+def test_a_silent_connection_is_noticed_by_its_missing_heartbeats(
     context: BrowserContext, server: ServiceServer, proxy: TcpProxy
 ) -> None:
     page = Follower(context, server, base_url=proxy.url)
@@ -97,46 +97,48 @@ def test_a_connection_that_has_gone_silent_is_noticed_by_its_missing_heartbeats(
     change(server, 5)
     page.wait_for_state("connecting")
     assert page.ask("seen.states.at(-1).code") == "silence"
-    proxy.mend()
+    proxy.restore()
     proxy.drop()
     page.assert_right()
     assert len(page.ids) == 5
 
 
-def test_a_page_that_is_looked_at_again_does_not_wait_for_its_next_attempt(
+def test_a_page_that_is_shown_again_connects_at_once(
     context: BrowserContext, server: ServiceServer, proxy: TcpProxy
 ) -> None:
-    # Timers that never end: only looking can bring it back.
+    # The timers never end, so only showing the page can reconnect it.
     page = Follower(context, server, base_url=proxy.url, hurry=1e-6)
     proxy.cut()
     page.wait_for_state("connecting")
     change(server)
-    proxy.mend()
+    proxy.restore()
     page.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     page.assert_right(timeout=5)
 
 
-def test_a_killed_server_is_found_again(mortal: ServiceServer, context: BrowserContext) -> None:
-    page = Follower(context, mortal)
-    change(mortal, 3)
+def test_a_killed_server_is_found_again(own_server: ServiceServer, context: BrowserContext) -> None:
+    page = Follower(context, own_server)
+    change(own_server, 3)
     page.assert_right()
-    mortal.kill()
+    own_server.kill()
     page.wait_for_state("offline")
-    # Nobody serves, but somebody works: a till, a script.
-    mortal.service.update_order_status("ord-1", OrderStatus.IN_PROGRESS)
-    mortal.start()
+    # The server is down, and a script makes a change.
+    own_server.service.update_order_status("ord-1", OrderStatus.IN_PROGRESS)
+    own_server.start()
     page.assert_right()
-    # Its memory died with it, and it says so instead of staying silent.
+    # The history was lost with the process, and clients are told so.
     assert (
         page.ask("seen.refreshes.filter((each) => each.affectedData.includes('all')).length") == 1
     )
 
 
-def test_a_deployed_server_loses_nothing(mortal: ServiceServer, context: BrowserContext) -> None:
-    page = Follower(context, mortal)
-    change(mortal, 3)
-    mortal.restart()
-    change(mortal, 3)
+def test_a_deployed_server_loses_nothing(
+    own_server: ServiceServer, context: BrowserContext
+) -> None:
+    page = Follower(context, own_server)
+    change(own_server, 3)
+    own_server.restart()
+    change(own_server, 3)
     page.assert_right()
     assert len(page.ids) == 6
 
@@ -153,7 +155,7 @@ def test_a_token_is_renewed_before_it_expires(
         change(server)
         page.page.wait_for_function("window.follower.state !== undefined")
     page.assert_right()
-    assert page.states == ["connecting", "live"], "nobody noticed"
+    assert page.states == ["connecting", "live"], "the app saw no interruption"
     assert not page.ask("seen.raw.some(({ type }) => type === 'closing')")
 
 
@@ -186,7 +188,7 @@ def test_a_rejected_login_is_refused_until_the_next_one(
     page.wait_for_state("live")
 
 
-def test_somebody_elses_table_is_refused(context: BrowserContext, server: ServiceServer) -> None:
+def test_another_guests_table_is_refused(context: BrowserContext, server: ServiceServer) -> None:
     page = Follower(
         context,
         server,
@@ -198,14 +200,14 @@ def test_somebody_elses_table_is_refused(context: BrowserContext, server: Servic
     assert page.ask("seen.states.at(-1).code") == "http_403"
 
 
-def test_a_closed_table_is_told_so_and_not_asked_again(
-    mortal: ServiceServer, context: BrowserContext
+def test_the_page_of_a_closed_table_is_told_and_does_not_reconnect(
+    own_server: ServiceServer, context: BrowserContext
 ) -> None:
-    page = Follower(context, mortal)
-    mortal.service.close_session("table-7", force=True, reason="gone")
+    page = Follower(context, own_server)
+    own_server.service.close_session("table-7", force=True, reason="gone")
     page.wait_for_state("refused")
     assert page.ask("seen.states.at(-1).code") == "session_closed"
-    assert mortal.open_streams() == 0
-    late = Follower(context, mortal, wait=False)
+    assert own_server.open_streams() == 0
+    late = Follower(context, own_server, wait=False)
     late.wait_for_state("refused")
     assert late.ask("seen.states.at(-1).code") == "session_closed"

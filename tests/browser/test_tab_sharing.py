@@ -1,4 +1,4 @@
-"""The tabs of a browser share one stream, whichever of them closes, freezes or hangs."""
+"""The tabs of a browser share one stream, even if one closes, freezes or hangs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.browser
 
-# Silences of 20 s are noticed after 2.
+# A silence of 20 s is noticed after 2 s.
 HURRY = 10
 
 
@@ -28,7 +28,7 @@ def test_two_tabs_share_one_stream(server: ServiceServer, context: BrowserContex
     wait_until(lambda: server.open_streams() == 1)
 
 
-def test_a_tab_that_closes_hands_over_and_nothing_is_lost(
+def test_a_closing_tab_passes_the_stream_on_and_nothing_is_lost(
     server: ServiceServer, context: BrowserContext
 ) -> None:
     leader, heir, third = (Follower(context, server) for _ in range(3))
@@ -45,7 +45,7 @@ def test_a_tab_that_closes_hands_over_and_nothing_is_lost(
     wait_until(lambda: server.open_streams() == 1)
 
 
-def test_a_tab_that_freezes_hands_over_and_is_right_when_it_thaws(
+def test_a_freezing_tab_passes_the_stream_on_and_is_correct_when_it_resumes(
     server: ServiceServer, context: BrowserContext
 ) -> None:
     leader, heir = Follower(context, server), Follower(context, server)
@@ -60,7 +60,7 @@ def test_a_tab_that_freezes_hands_over_and_is_right_when_it_thaws(
     wait_until(lambda: server.open_streams() == 1)
 
 
-def test_a_tab_that_hangs_is_replaced_and_follows_when_it_is_back(
+def test_a_tab_that_hangs_is_replaced_and_follows_when_it_recovers(
     server: ServiceServer, context: BrowserContext
 ) -> None:
     leader, heir = Follower(context, server, hurry=HURRY), Follower(context, server, hurry=HURRY)
@@ -74,9 +74,7 @@ def test_a_tab_that_hangs_is_replaced_and_follows_when_it_is_back(
     wait_until(lambda: server.open_streams() == 1)
 
 
-def test_a_tab_opened_later_is_right_though_it_missed_the_start(
-    server: ServiceServer, context: BrowserContext
-) -> None:
+def test_a_tab_opened_later_is_correct(server: ServiceServer, context: BrowserContext) -> None:
     first = Follower(context, server)
     change(server, 3)
     second = Follower(context, server)
@@ -103,7 +101,7 @@ def test_a_refused_tab_lets_another_try_with_its_own_login(
     assert stranger.state == "refused"
 
 
-def test_other_tables_and_other_browsers_have_streams_of_their_own(
+def test_other_tables_and_other_browsers_have_separate_streams(
     server: ServiceServer, new_context: Callable[..., BrowserContext]
 ) -> None:
     context = new_context()
@@ -114,7 +112,7 @@ def test_other_tables_and_other_browsers_have_streams_of_their_own(
 
 
 @pytest.mark.parametrize("options", [{"locks": False}, {"share": False}])
-def test_where_tabs_cannot_share_each_has_its_own_stream(
+def test_tabs_that_cannot_share_have_separate_streams(
     server: ServiceServer, context: BrowserContext, options: dict[str, Any]
 ) -> None:
     tabs = [Follower(context, server, **options) for _ in range(2)]

@@ -1,4 +1,4 @@
-"""The module where there is no page: in workers, and under Node.js (test_npm_clients.py)."""
+"""The module without a page, in workers. For Node.js see test_npm_clients.py."""
 
 from __future__ import annotations
 

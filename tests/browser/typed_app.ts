@@ -1,4 +1,4 @@
-// An app in TypeScript; tests have it checked, nobody runs it.
+// An app in TypeScript that tests compile and do not run.
 import {
   connect, type EventArguments, type Feed, type OrderStatus, type State,
 } from "../../notifications/static/notifications.js";
@@ -57,7 +57,7 @@ feed.reconnect();
 feed.close();
 if (feed.state === "closed") show("bye");
 show(feed.lastEventId ?? feed.state);
-// @ts-expect-error: it cannot be had without a token
+// @ts-expect-error: a token is required
 connect({ url: "/sse/waiter/anna" });
-// @ts-expect-error: states are for reading
+// @ts-expect-error: states are read-only
 feed.state = "live";

@@ -1,4 +1,4 @@
-"""nginx in front of the service, both as they are deployed."""
+"""nginx in front of the service, both as deployed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.strange_instance import StrangeInstance
 
 
 class HasPort(Protocol):
-    """What listens on a port of 127.0.0.1."""
+    """A server on a port of 127.0.0.1."""
 
     port: int
 
@@ -42,7 +42,7 @@ def make_nginx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeNginx]:
 
 @pytest.fixture
 def strange_instance() -> Iterator[Callable[..., StrangeInstance]]:
-    """Make instances that answer all alike: ``strange_instance(503, **{"Retry-After": "9"})``."""
+    """Make instances with one answer for all: ``strange_instance(503, **{"Retry-After": "9"})``."""
     made: list[StrangeInstance] = []
 
     def make(status: int, **headers: str) -> StrangeInstance:
@@ -58,7 +58,7 @@ def strange_instance() -> Iterator[Callable[..., StrangeInstance]]:
 def standing_server(
     seeded_sqlite: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ServiceServer]:
-    """One service for the tests of a file that leave it standing."""
+    """One service, shared by the tests of a file that do not stop it."""
     directory = tmp_path_factory.mktemp("server")
     server = ServiceServer(directory, copy_sqlite(seeded_sqlite, directory))
     server.start()
@@ -70,7 +70,7 @@ def standing_server(
 def standing_nginx(
     standing_server: ServiceServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[NginxServer]:
-    """nginx in front of ``standing_server``, likewise."""
+    """nginx in front of ``standing_server``, shared too."""
     nginx = NginxServer(tmp_path_factory.mktemp("nginx"), [standing_server.port])
     nginx.start()
     yield nginx
@@ -79,8 +79,8 @@ def standing_nginx(
 
 @pytest.fixture(scope="session")
 def gunicorn(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """gunicorn's settings by default, as it reads them."""
+    """gunicorn's settings, read the way gunicorn reads them."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("os.environ", {"INSTANCE_DIR": str(tmp_path_factory.mktemp("instance"))})
-        patch.setattr("sys.path", [*sys.path])  # to which it adds
+        patch.setattr("sys.path", [*sys.path])  # gunicorn adds to this list
         return runpy.run_path(str(REPOSITORY / "gunicorn.conf.py"))

@@ -1,4 +1,4 @@
-"""When the alerts fire, by Prometheus's own tool: while a fault lasts, and not after it."""
+"""Prometheus's own tool checks that alerts fire during a fault and not after it."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ ALERTS = REPOSITORY / "deploy/prometheus/alerts.yml"
 SCRAPE_SECONDS = 15
 PER_MINUTE = 60 // SCRAPE_SECONDS
 
-#: Minutes before the fault, and after it.
+#: Minutes before and after the fault.
 HEALTHY_MINUTES = 20
 
-#: Minutes that the longest window looks back.
+#: Minutes of the longest window.
 WINDOW_MINUTES = 5
 
 
 @dataclass(frozen=True)
 class Gauge:
-    """A series that has one value, and another while the fault lasts."""
+    """A series with one value, and another value during the fault."""
 
     healthy: float
     faulty: float
@@ -36,7 +36,7 @@ class Gauge:
 
 @dataclass(frozen=True)
 class Rise:
-    """A counter's rise per scrape, and another one while the fault lasts."""
+    """A counter's increase per scrape, and another increase during the fault."""
 
     healthy: float
     faulty: float
@@ -103,7 +103,7 @@ FAULTS: dict[str, Series] = {
     },
 }
 
-#: Those that wait for longer than a window of one minute and two scrapes.
+#: Alerts whose ``for`` is longer than a window of one minute and two scrapes.
 WAITING = [
     "DeliverySlow",
     "EventLoopLate",
@@ -114,7 +114,7 @@ WAITING = [
     "OpenFilesNearLimit",
 ]
 
-#: It compares with ten minutes ago, so that a lasting fault is the new normal.
+#: This alert compares with ten minutes ago, so a lasting fault becomes the new normal.
 COMPARED = {"StreamsGone": {"restaurant_streams_open": Gauge(1000, 10)}}
 
 
@@ -139,7 +139,7 @@ def values(series: Gauge | Rise, fault_minutes: float) -> str:
 def firing_minutes(
     alert: str, fault: Series, fault_minutes: float, expected: Mapping[float, bool], path: Path
 ) -> str:
-    """Have promtool check at which minutes of the fault it fires; return its complaints."""
+    """Check with promtool at which minutes of the fault the alert fires; return its errors."""
     checks = [
         {
             "expr": f'max(ALERTS{{alertname="{alert}", alertstate="firing"}}) or vector(0)',
@@ -187,7 +187,7 @@ def test_prometheus_accepts_the_rules() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_every_alert_has_its_fault_here(rules: dict[str, Any]) -> None:
+def test_every_alert_has_a_fault_in_this_file(rules: dict[str, Any]) -> None:
     assert FAULTS.keys() | COMPARED.keys() == rules.keys()
 
 
@@ -208,7 +208,7 @@ def test_alert_fires_while_its_fault_lasts_and_stops_when_it_is_over(
 def test_alert_never_begins_after_its_fault_is_over(
     alert: str, rules: dict[str, Any], tmp_path: Path
 ) -> None:
-    """A fault that is over a minute and a half before it would count calls nobody."""
+    """A fault that ends a minute and a half before the alert's ``for`` fires nothing."""
     fault_minutes = minutes_of(rules[alert]) - 1.5
     expected = dict.fromkeys((quarter / 4 for quarter in range(60)), False)
     complaints = firing_minutes(
@@ -217,7 +217,7 @@ def test_alert_never_begins_after_its_fault_is_over(
     assert not complaints, complaints
 
 
-def test_screens_that_went_and_came_back_call_nobody(tmp_path: Path) -> None:
+def test_screens_that_left_and_returned_fire_no_alert(tmp_path: Path) -> None:
     fault = COMPARED["StreamsGone"]
     gone = {4: False, 5.5: True, 9: True}
     assert not firing_minutes("StreamsGone", fault, 15, gone, tmp_path / "gone.yml")

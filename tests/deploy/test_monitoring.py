@@ -1,4 +1,4 @@
-"""What is handed to operators fits what the service tells: dashboard, alerts, table."""
+"""Dashboard, alerts and documented table match the metrics of the service."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SCRAPE = REPOSITORY / "deploy/prometheus/prometheus.yml"
 UPSTREAMS = REPOSITORY / "deploy/nginx/snippets/restaurant-notifications/upstreams.conf"
 TABLE = REPOSITORY / "docs/operations/metrics.md"
 
-# A metric in a query, and the braces behind it.
+# A metric in a query, and the braces after it.
 SELECTOR = re.compile(r"\b(restaurant_\w+)(?:\{([^}]*)\})?")
 MATCHER = re.compile(r'(\w+)\s*(=~|=)\s*"([^"]*)"')
 
@@ -56,7 +56,7 @@ def alerts() -> list[dict[str, Any]]:
 
 
 def assert_answerable(expression: str, figures: Figures) -> None:
-    """Every metric exists, with such labels and, where they are told before use, such values."""
+    """Assert that each metric exists with its labels, and with the values set at the start."""
     for opening, closing in ("()", "{}", "[]"):
         assert expression.count(opening) == expression.count(closing), expression
     for name, braces in SELECTOR.findall(expression):
@@ -84,7 +84,7 @@ def test_every_metric_is_on_the_dashboard(panels: list[dict[str, Any]], figures:
     assert [name for name in sorted(base_names) if name not in shown] == []
 
 
-def test_panels_neither_overlap_nor_share_an_id(panels: list[dict[str, Any]]) -> None:
+def test_panels_do_not_overlap_and_have_unique_ids(panels: list[dict[str, Any]]) -> None:
     assert len({panel["id"] for panel in panels}) == len(panels)
     taken: set[tuple[int, int]] = set()
     for panel in panels:
@@ -99,7 +99,7 @@ def test_panels_neither_overlap_nor_share_an_id(panels: list[dict[str, Any]]) ->
         taken |= cells
 
 
-def test_every_alert_can_fire_and_says_what_to_do(
+def test_every_alert_can_fire_and_has_instructions(
     alerts: list[dict[str, Any]], figures: Figures
 ) -> None:
     assert len({alert["alert"] for alert in alerts}) == len(alerts)
@@ -129,16 +129,16 @@ def test_every_instance_that_nginx_serves_is_scraped() -> None:
     assert set(group["targets"]) == set(served)
 
 
-def test_table_lists_exactly_the_metrics_there_are(figures: Figures) -> None:
+def test_the_table_lists_exactly_the_existing_metrics(figures: Figures) -> None:
     rows = re.findall(r"^\| `(\w+)` \| (gauge|counter|histogram) \|", TABLE.read_text(), re.M)
     listed = {f"restaurant_{name}" for name, _ in rows}
     assert len(listed) == len(rows)
     assert listed == {re.sub(r"_(bucket|sum|count)$", "", name) for name in figures.names}
 
 
-def test_table_lists_every_value_of_a_label(figures: Figures) -> None:
+def test_the_table_lists_every_value_of_a_label(figures: Figures) -> None:
     text = TABLE.read_text()
-    # The types of events are listed in events.md, to which the table links.
+    # The event types are listed in events.md, to which the table links.
     for label in ("kind", "cause", "priority"):
         values = {each.labels[label] for each in figures.samples if label in each.labels}
         assert [value for value in values if value not in text] == [], label

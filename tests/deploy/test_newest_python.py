@@ -1,4 +1,4 @@
-"""The newest Python of this machine runs the service as the oldest does."""
+"""The service runs on the newest Python of this machine as on the oldest."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 
 
 def _pythons() -> Iterator[tuple[tuple[int, ...], str]]:
-    """Yield the version and the path of each Python that runs, on the PATH or beside it."""
+    """Yield the version and path of each working Python, on the PATH or beside it."""
     folders = [Path(folder) for folder in os.get_exec_path()]
     folders += sorted(Path.home().glob(".pyenv/versions/*/bin"))
     for folder in folders:
@@ -33,7 +33,7 @@ def _pythons() -> Iterator[tuple[tuple[int, ...], str]]:
 
 @pytest.fixture(scope="module")
 def newest_python(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The Python of a virtual environment with the service's requirements, of the newest."""
+    """A Python of the newest version, in a virtual environment with the service's requirements."""
     _version, python = max(_pythons())
     environment = tmp_path_factory.mktemp("newest")
     inside = environment / "bin" / "python"
@@ -78,7 +78,7 @@ def test_the_newest_python_runs_the_commands(newest_python: str, tmp_path: Path)
     assert run("db", "upgrade").returncode == 0
     assert run("demo", "seed").returncode == 0
     done = run("waiter", "order-status", "ord-1", "Paid")
-    # The floor refuses it, not Python.
+    # The refusal comes from the floor, not from Python.
     assert done.returncode == 1
     assert done.stderr.startswith("Error: ")
     assert "Traceback" not in done.stderr

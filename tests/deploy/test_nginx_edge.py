@@ -1,4 +1,4 @@
-"""What nginx lets through, keeps to itself, and answers in the service's place."""
+"""The requests that nginx forwards, refuses, or answers itself."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from tests.support.waiting import wait_until
 pytestmark = pytest.mark.nginx
 
 
-class Nobody:
-    """An instance that is away."""
+class Absent:
+    """An instance that is not running."""
 
-    port = 9  # discard: nobody listens there
+    port = 9  # discard: no server listens there
 
 
 def test_nginx_accepts_the_shipped_configuration_without_a_warning(make_nginx: MakeNginx) -> None:
@@ -37,26 +37,28 @@ def test_nginx_accepts_the_shipped_configuration_without_a_warning(make_nginx: M
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/health/live", "/health/ready", "/nginx-health"])
-def test_inside_is_shown_to_internal_networks_alone(standing_nginx: NginxServer, path: str) -> None:
+def test_internal_pages_are_only_shown_to_internal_networks(
+    standing_nginx: NginxServer, path: str
+) -> None:
     assert standing_nginx.get(path).status_code == 200
     refused = standing_nginx.get(path, outside=True)
     assert refused.status_code == 403
     assert "restaurant" not in refused.text
 
 
-def test_each_instance_can_be_asked_by_its_name(
+def test_each_instance_can_be_addressed_by_its_name(
     standing_server: ServiceServer, standing_nginx: NginxServer
 ) -> None:
     instance = f"/instances/{standing_server.port}"
     assert standing_nginx.get(f"{instance}/health/ready").json() == {"status": "ready"}
     assert "restaurant_streams_open" in standing_nginx.get(f"{instance}/metrics").text
     assert standing_nginx.get(f"{instance}/metrics", outside=True).status_code == 403
-    # Not a way to any port of this machine, nor to any page of an instance.
+    # It must not lead to other ports of this machine or other pages of an instance.
     assert standing_nginx.get("/instances/22/metrics").status_code == 404
     assert standing_nginx.get(f"{instance}/api/openapi.json").status_code == 404
 
 
-def test_outsiders_learn_whether_it_is_healthy_and_no_more(
+def test_outsiders_only_learn_that_the_service_is_healthy(
     standing_server: ServiceServer, standing_nginx: NginxServer
 ) -> None:
     inside = standing_nginx.get("/sse/health")
@@ -65,22 +67,22 @@ def test_outsiders_learn_whether_it_is_healthy_and_no_more(
     assert (outside.status_code, outside.json()) == (200, {"status": "healthy"})
 
 
-def test_outsiders_learn_that_it_is_not_healthy(make_nginx: MakeNginx) -> None:
-    nginx = make_nginx(Nobody())
+def test_outsiders_learn_that_the_service_is_not_healthy(make_nginx: MakeNginx) -> None:
+    nginx = make_nginx(Absent())
     nginx.start()
     outside = nginx.get("/sse/health", outside=True)
     assert (outside.status_code, outside.json()) == (503, {"status": "unhealthy"})
 
 
-def test_nothing_but_the_service_is_reachable(standing_nginx: NginxServer) -> None:
+def test_only_the_service_is_reachable(standing_nginx: NginxServer) -> None:
     for path in ("/", "/demo", "/static/x", "/sse/", "/sse/other", "/.env"):
         assert standing_nginx.get(path).status_code == 404, path
 
 
-def test_service_knows_the_client_came_by_tls(
+def test_the_service_knows_that_the_client_uses_tls(
     standing_server: ServiceServer, standing_nginx: NginxServer
 ) -> None:
-    """Else the cookie with the stream token would travel without TLS, too."""
+    """Otherwise the cookie with the stream token would also be sent without TLS."""
     answer = standing_nginx.request(
         "POST",
         "/sse/token",
@@ -90,7 +92,7 @@ def test_service_knows_the_client_came_by_tls(
     assert "; Secure;" in answer.headers["Set-Cookie"] + ";"
 
 
-def test_plain_http_is_redirected_for_pages_and_refused_where_tokens_are_sent(
+def test_plain_http_is_redirected_for_pages_and_refused_for_calls_with_tokens(
     standing_nginx: NginxServer,
 ) -> None:
     plain = f"http://127.0.0.1:{standing_nginx.plain_port}"
@@ -101,7 +103,7 @@ def test_plain_http_is_redirected_for_pages_and_refused_where_tokens_are_sent(
         assert requests.get(plain + path, timeout=5).status_code == 403
 
 
-def test_call_for_another_host_is_not_answered(standing_nginx: NginxServer) -> None:
+def test_a_call_for_another_host_is_not_answered(standing_nginx: NginxServer) -> None:
     with (
         socket.create_connection(("127.0.0.1", standing_nginx.port), 5) as wire,
         pytest.raises(ssl.SSLError),
@@ -110,7 +112,7 @@ def test_call_for_another_host_is_not_answered(standing_nginx: NginxServer) -> N
 
 
 def send_raw(nginx: NginxServer, request: str) -> bytes:
-    """Send ``request`` over TLS in our name, whatever it says itself; return the answer."""
+    """Send ``request`` over TLS with our host name in the handshake; return the answer."""
     with (
         socket.create_connection(("127.0.0.1", nginx.port), 5) as plain,
         nginx.tls().wrap_socket(plain, server_hostname="localhost") as wire,
@@ -123,11 +125,11 @@ def send_raw(nginx: NginxServer, request: str) -> bytes:
     return answer
 
 
-def test_request_for_another_host_over_our_connection_is_hung_up_on_and_its_token_not_kept(
+def test_a_request_for_another_host_is_cut_off_and_its_token_not_logged(
     make_nginx: MakeNginx,
 ) -> None:
     """The handshake names us, the request does not; nginx's own log format has the query."""
-    nginx = make_nginx(Nobody())
+    nginx = make_nginx(Absent())
     nginx.start()
     default_log = Path("/var/log/nginx/access.log")
     before = default_log.stat().st_size if default_log.exists() else 0
@@ -144,16 +146,16 @@ def test_request_for_another_host_over_our_connection_is_hung_up_on_and_its_toke
     assert after == before
 
 
-#: "eyJ" in three spellings that the service reads alike, or in the page's own address.
+#: "eyJ" in three spellings that the service reads as the same, or in the page's own address.
 HIDDEN_TOKENS = ("token=%65yJ.eyK.hidden", "|token=%65%79%4A.hidden", "%74oken=e%79J.hidden")
 
 
 @pytest.mark.parametrize("path", ["/sse/waiter/anna", "/api/waiters/anna/floor", "/sse/token"])
-def test_no_query_reaches_a_log_however_it_is_spelled(make_nginx: MakeNginx, path: str) -> None:
-    """Nobody answers, so that each of these would be complained of."""
-    nginx = make_nginx(Nobody())
+def test_no_query_reaches_a_log_in_any_spelling(make_nginx: MakeNginx, path: str) -> None:
+    """No instance answers, so nginx would log an error for each of these."""
+    nginx = make_nginx(Absent())
     nginx.start()
-    # By hand: a client library would write %65 as the letter it stands for.
+    # Written by hand, because a client library replaces %65 by its letter.
     end = "Host: localhost\r\nConnection: close\r\n"
     for query in HIDDEN_TOKENS:
         assert b" 502 " in send_raw(nginx, f"GET {path}?{query} HTTP/1.1\r\n{end}\r\n")
@@ -168,7 +170,7 @@ def test_no_query_reaches_a_log_however_it_is_spelled(make_nginx: MakeNginx, pat
     assert "hidden" not in nginx.access_log + nginx.error_log
 
 
-def test_calls_with_a_query_are_served_as_any_other(
+def test_calls_with_a_query_are_served_like_any_other(
     standing_server: ServiceServer, standing_nginx: NginxServer
 ) -> None:
     token = standing_server.token("waiter", "anna")
@@ -191,7 +193,7 @@ def test_calls_with_a_query_are_served_as_any_other(
     assert too_large.headers["Content-Type"] == "application/problem+json"
 
 
-def test_body_limit_is_the_services_own(
+def test_nginx_has_the_body_limit_of_the_service(
     standing_server: ServiceServer, standing_nginx: NginxServer
 ) -> None:
     from app import MAX_BODY_BYTES
@@ -205,16 +207,16 @@ def test_body_limit_is_the_services_own(
             data=b"{" + b" " * (size - 2) + b"}",
         )
 
-    assert order(MAX_BODY_BYTES).status_code == 422, "the service itself finds it wanting"
+    assert order(MAX_BODY_BYTES).status_code == 422, "the service itself refuses it"
     too_large = order(MAX_BODY_BYTES + 1)
     assert too_large.status_code == 413
     assert too_large.headers["Content-Type"] == "application/problem+json"
     assert too_large.json()["detail"] == "The body is larger than 64 KB."
 
 
-def test_token_in_a_query_is_written_down_by_nobody_who_complains(make_nginx: MakeNginx) -> None:
-    """Each of these would have its line in the error log, and the request in it."""
-    nginx = make_nginx(Nobody())
+def test_no_error_log_contains_a_token_from_a_query(make_nginx: MakeNginx) -> None:
+    """Each of these would write the request to the error log."""
+    nginx = make_nginx(Absent())
     nginx.start()
     plain = f"http://127.0.0.1:{nginx.plain_port}"
     for method, path, status in (
@@ -232,14 +234,14 @@ def test_token_in_a_query_is_written_down_by_nobody_who_complains(make_nginx: Ma
         assert requests.request(method, plain + path, data=body, timeout=5).status_code == 403
     assert "eyJ" not in nginx.error_log
 
-    # It has not merely been switched off.
+    # The log is not simply switched off.
     nginx.get("/api/waiters/anna/floor")
     nginx.get("/sse/waiter/anna", data=b"x" * 100_000)
     assert "Connection refused" in nginx.error_log
     assert "too large body" in nginx.error_log
 
 
-def test_browser_modules_are_kept_for_minutes_and_survive_the_service(
+def test_browser_modules_are_cached_for_minutes_and_served_without_the_service(
     start_server: Callable[..., ServiceServer], make_nginx: MakeNginx
 ) -> None:
     server = start_server()
@@ -259,7 +261,7 @@ def test_browser_modules_are_kept_for_minutes_and_survive_the_service(
     assert nginx.get("/sse/static/notifications.js").text == fresh.text
 
 
-def test_storm_from_one_address_is_slowed_and_told_when_to_come_back(
+def test_a_storm_from_one_address_is_slowed_and_told_when_to_try_again(
     standing_server: ServiceServer, make_nginx: MakeNginx
 ) -> None:
     nginx = make_nginx(standing_server)
@@ -267,16 +269,16 @@ def test_storm_from_one_address_is_slowed_and_told_when_to_come_back(
     nginx.edit(snippet, "burst=2000 nodelay", "burst=2 nodelay")
     nginx.edit("conf.d/restaurant-notifications.conf", "rate=100r/s", "rate=1r/m")
     nginx.start()
-    # Not even authenticated: the limit comes first, and spares the service.
+    # The limit comes before authentication and protects the service.
     answers = [nginx.get("/sse/waiter/anna") for _ in range(5)]
     assert [answer.status_code for answer in answers] == [401, 401, 401, 429, 429]
     assert answers[-1].headers["Content-Type"] == "application/problem+json"
     assert answers[-1].headers["Retry-After"] == "5"
-    # Another address is none the worse for it.
+    # Another address is not affected.
     assert nginx.get("/sse/waiter/anna", outside=True).status_code == 401
 
 
-def test_storm_for_modules_is_slowed_apart_from_everything_else(
+def test_a_storm_for_modules_is_limited_separately(
     standing_server: ServiceServer, make_nginx: MakeNginx
 ) -> None:
     nginx = make_nginx(standing_server)
@@ -284,14 +286,14 @@ def test_storm_for_modules_is_slowed_apart_from_everything_else(
     nginx.edit(site, "burst=2000 nodelay", "burst=2 nodelay")
     nginx.edit(site, "rate=100r/s", "rate=1r/m")
     nginx.start()
-    # What does not exist goes through to the service each time.
+    # A request for a missing file reaches the service each time.
     paths = ["/sse/static/notifications.js"] + ["/sse/static/missing.js"] * 4
     answers = [nginx.get(path).status_code for path in paths]
     assert answers == [200, 404, 404, 429, 429]
     assert nginx.request("POST", "/sse/token").status_code == 401
 
 
-def test_request_has_one_id_in_the_answer_and_in_both_logs(
+def test_a_request_has_the_same_id_in_the_answer_and_both_logs(
     standing_server: ServiceServer, standing_nginx: NginxServer
 ) -> None:
     answer = standing_nginx.get("/sse/waiter/anna", headers={"X-Request-ID": "the-clients-own"})
@@ -302,10 +304,10 @@ def test_request_has_one_id_in_the_answer_and_in_both_logs(
     assert f"requestId={request_id}" in standing_server.log
 
 
-def test_storm_of_browsers_is_as_large_as_promised(
+def test_the_documented_number_of_browsers_can_return_at_once(
     standing_server: ServiceServer, make_nginx: MakeNginx
 ) -> None:
-    """Each fetches a token and opens a stream with it; neither may use up the other's share."""
+    """Each browser gets a token and opens a stream. The two limits must be separate."""
     nginx = make_nginx(standing_server)
     site = "conf.d/restaurant-notifications.conf"
     for file in (site, "snippets/restaurant-notifications/stream.conf"):
@@ -320,7 +322,7 @@ def test_storm_of_browsers_is_as_large_as_promised(
     assert [come_back() for _ in range(4)] == [(401, 401)] * 3 + [(429, 429)]
 
 
-def test_access_log_tells_what_an_operator_asks(
+def test_the_access_log_has_what_an_operator_needs(
     standing_server: ServiceServer, standing_nginx: NginxServer
 ) -> None:
     standing_nginx.get(
@@ -341,10 +343,10 @@ def test_access_log_tells_what_an_operator_asks(
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-def test_client_that_comes_back_resumes_its_tls_session(
+def test_a_returning_client_resumes_its_tls_session(
     standing_nginx: NginxServer, version: ssl.TLSVersion
 ) -> None:
-    """In a storm of reconnects, the full handshake is what costs most."""
+    """In a storm of reconnects, the full handshake costs most."""
     context = standing_nginx.tls()
     context.minimum_version = context.maximum_version = version
 
@@ -353,7 +355,7 @@ def test_client_that_comes_back_resumes_its_tls_session(
             socket.create_connection(("127.0.0.1", standing_nginx.port), 5) as plain,
             context.wrap_socket(plain, server_hostname="localhost", session=session) as wire,
         ):
-            # TLS 1.3 hands out the session after the handshake: before the answer.
+            # TLS 1.3 sends the session after the handshake, before the answer.
             wire.sendall(b"GET /nginx-health HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert wire.recv(100).startswith(b"HTTP/1.1 200")
             return wire.session, wire.session_reused

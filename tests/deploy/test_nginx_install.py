@@ -1,4 +1,4 @@
-"""The documented installation, over a copy of what Debian's package brings."""
+"""The documented installation, over a copy of the files of Debian's package."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ pytestmark = pytest.mark.nginx
 GUIDE = REPOSITORY / "docs" / "operations" / "deployment.md"
 DEBIANS = Path("/etc/nginx")
 
-#: Where its files point, outside that folder. Which of them there are, the package says.
+#: Paths outside of that folder that its files name, if the package has them.
 ELSEWHERE = ("/run", "/var/cache/nginx", "/var/lib/nginx", "/var/log/nginx")
 
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Path:
-    """A folder that looks like ``/`` to nginx, with the package just installed."""
+    """A folder that nginx uses as ``/``, with the package just installed."""
     if not (DEBIANS / "sites-enabled" / "default").exists():
         pytest.skip("Debian's own nginx configuration is missing from /etc/nginx")
     machine = tmp_path / "machine"
@@ -35,15 +35,15 @@ def machine(tmp_path: Path) -> Path:
 
 
 def move(folder: Path, machine: Path, ports: dict[str, int]) -> None:
-    """Have the files in ``folder`` name paths in ``machine``, and other ports."""
+    """Change the files in ``folder`` to name paths in ``machine``, and other ports."""
     for path in filter(Path.is_file, folder.rglob("*")):
         text = re.sub(r"(?<![\w.$}])/(?=(?:etc|run|var)/)", f"{machine}/", path.read_text())
-        # Not every machine has IPv6; what is wrong with a port is wrong with both.
+        # Not every machine has IPv6. An error in a port affects both families.
         text = re.sub(r"^\s*listen \[::\]", r"#\g<0>", text, flags=re.M)
         path.write_text(re.sub(r"(?<=listen )(80|443)\b", lambda m: str(ports[m[0]]), text))
 
 
-def test_documented_commands_install_it_over_debians_own_files(
+def test_the_documented_commands_install_over_debians_own_files(
     machine: Path, tmp_path: Path
 ) -> None:
     release = tmp_path / "release"
@@ -51,7 +51,7 @@ def test_documented_commands_install_it_over_debians_own_files(
     certificates = machine / "etc" / "ssl" / "restaurant-notifications"
     certificates.mkdir(parents=True)
     make_certificate(certificates / "fullchain.pem", certificates / "privkey.pem")
-    # Ports that anybody may open.
+    # Ports that need no privileges.
     ports = {"80": free_port(), "443": free_port()}
     for folder in (machine / "etc" / "nginx", release):
         move(folder, machine, ports)

@@ -1,4 +1,4 @@
-"""What nginx answers where no instance takes a stream: in-band, so that browsers come back."""
+"""If no instance accepts a stream, nginx refuses in-band, so that browsers reconnect."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ StrangeInstances = Callable[..., StrangeInstance]
 
 
 def refusal(nginx: NginxServer, path: str = STREAM, **headers: str) -> dict[str, Any]:
-    """Return what a browser is told that asks for a stream and gets none."""
+    """Return the in-band refusal that a browser gets instead of a stream."""
     answer = nginx.get(path, headers=BROWSER | headers)
     assert answer.status_code == 200, answer.text
     assert answer.headers["Content-Type"] == "text/event-stream; charset=utf-8"
@@ -42,7 +42,7 @@ def refusal(nginx: NginxServer, path: str = STREAM, **headers: str) -> dict[str,
     return dict(event.data)
 
 
-def test_refusal_of_all_instances_is_told_in_band_and_logged_as_it_was(
+def test_a_refusal_by_all_instances_is_sent_in_band_and_logged_with_its_status(
     strange_instance: StrangeInstances, make_nginx: MakeNginx
 ) -> None:
     says = {"X-Refusal-Code": "server_full", "X-Refusal-Reason": "This server is full."}
@@ -51,7 +51,7 @@ def test_refusal_of_all_instances_is_told_in_band_and_logged_as_it_was(
     nginx.start()
     told = refusal(nginx)
     assert (told["code"], told["reason"]) == ("server_full", "This server is full.")
-    # Retry-After, and up to a second more.
+    # Retry-After plus up to one second.
     assert 7000 <= told["reconnectInMs"] < 8000
     assert len(one.asked) == len(other.asked) == 1
     for heard in one.headers_heard + other.headers_heard:
@@ -64,7 +64,7 @@ def test_refusal_of_all_instances_is_told_in_band_and_logged_as_it_was(
     ("status", "code"), [(0, "no_answer"), (429, "too_many_requests"), (503, "unavailable")]
 )
 @pytest.mark.parametrize("query", ["", "?token=eyJ.eyJ.x"], ids=["header", "query"])
-def test_whatever_keeps_it_from_a_stream_a_browser_is_told_in_band(
+def test_every_failure_to_open_a_stream_is_sent_to_browsers_in_band(
     strange_instance: StrangeInstances, make_nginx: MakeNginx, status: int, code: str, query: str
 ) -> None:
     nginx = make_nginx(strange_instance(status))
@@ -76,7 +76,7 @@ def test_whatever_keeps_it_from_a_stream_a_browser_is_told_in_band(
     ("retry_after", "seconds"),
     [("1", 1), ("899", 899), ("0", 5), ("900", 5), ("-1", 5), ("Wed, 21 Oct 2026", 5), ("7x", 5)],
 )
-def test_odd_times_to_come_back_are_replaced(
+def test_invalid_retry_after_values_are_replaced(
     strange_instance: StrangeInstances, make_nginx: MakeNginx, retry_after: str, seconds: int
 ) -> None:
     nginx = make_nginx(strange_instance(503, **{"Retry-After": retry_after}))
@@ -84,7 +84,7 @@ def test_odd_times_to_come_back_are_replaced(
     assert refusal(nginx)["reconnectInMs"] // 1000 == seconds
 
 
-def test_words_that_json_could_not_hold_are_replaced(
+def test_reasons_that_are_not_valid_in_json_are_replaced(
     strange_instance: StrangeInstances, make_nginx: MakeNginx
 ) -> None:
     says = {"X-Refusal-Code": 'a"b', "X-Refusal-Reason": 'it is "full" \\'}
@@ -93,7 +93,7 @@ def test_words_that_json_could_not_hold_are_replaced(
     assert refusal(nginx)["code"] == "unavailable"
 
 
-def test_storm_of_browsers_from_one_address_is_told_so_in_band(
+def test_a_storm_of_browsers_from_one_address_is_refused_in_band(
     standing_server: ServiceServer, make_nginx: MakeNginx
 ) -> None:
     nginx = make_nginx(standing_server)
@@ -102,7 +102,7 @@ def test_storm_of_browsers_from_one_address_is_told_so_in_band(
     )
     nginx.edit("conf.d/restaurant-notifications.conf", "rate=100r/s", "rate=1r/m")
     nginx.start()
-    # A missing or foreign token is final, and told by the status.
+    # A missing or foreign token is final and answered by the status.
     assert [nginx.get(STREAM, headers=BROWSER).status_code for _ in range(2)] == [401, 401]
     told = refusal(nginx)
     assert told["code"] == "too_many_requests"
@@ -110,7 +110,7 @@ def test_storm_of_browsers_from_one_address_is_told_so_in_band(
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_client_of_no_event_streams_gets_the_status_and_the_services_words(
+def test_a_client_that_does_not_accept_event_streams_gets_the_status_and_the_problem(
     strange_instance: StrangeInstances, make_nginx: MakeNginx, status: int
 ) -> None:
     says = {"X-Refusal-Code": "server_full", "X-Refusal-Reason": "This server is full."}
@@ -125,7 +125,7 @@ def test_client_of_no_event_streams_gets_the_status_and_the_services_words(
     assert answer.json()["code"] == "server_full"
 
 
-def test_full_service_refuses_through_nginx_in_its_own_words(
+def test_a_full_services_own_refusal_passes_through_nginx(
     start_server: Callable[..., ServiceServer], make_nginx: MakeNginx
 ) -> None:
     server = start_server(SSE_MAX_STREAMS_PER_PRINCIPAL=1)

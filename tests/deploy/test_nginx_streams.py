@@ -1,4 +1,4 @@
-"""Streams through nginx, over HTTP/2 as browsers speak it, and over HTTP/1.1."""
+"""Streams through nginx, over HTTP/2 as in browsers, and over HTTP/1.1."""
 
 from __future__ import annotations
 
@@ -59,16 +59,16 @@ def _move(server: ServiceServer, order_id: str, *statuses: str) -> None:
 
 
 def _expect(client: SseClient, order_id: str, *statuses: str) -> None:
-    """Assert that these are the order's next statuses, whatever else is heard."""
+    """Assert that these are the order's next statuses; ignore other events."""
     for status in statuses:
         heard = client.next("order_update").data
-        # Its placing may have been announced before or after the stream was opened.
+        # The new order may have been announced before or after the stream was opened.
         while heard["orderId"] != order_id or heard["status"] == "New":
             heard = client.next("order_update").data
         assert heard["status"] == status
 
 
-def test_event_is_not_held_back_until_the_next_one_comes(
+def test_nginx_does_not_buffer_an_event_until_the_next_one(
     standing_server: ServiceServer,
     standing_nginx: NginxServer,
     listen: Listen,
@@ -82,7 +82,7 @@ def test_event_is_not_held_back_until_the_next_one_comes(
             _expect(client, order_id, status)
 
 
-def test_answer_is_not_compressed_and_tells_nothing_of_the_inside(
+def test_a_stream_is_not_compressed_and_reveals_nothing_internal(
     standing_nginx: NginxServer, listen: Listen, anna: str
 ) -> None:
     for client in listen(standing_nginx, token=anna, headers={"Accept-Encoding": "gzip, br"}):
@@ -94,7 +94,7 @@ def test_answer_is_not_compressed_and_tells_nothing_of_the_inside(
 
 
 @pytest.mark.parametrize("leave", [SseClient.close, SseClient.abort])
-def test_client_that_is_gone_is_noticed_at_once(
+def test_a_vanished_client_is_noticed_at_once(
     standing_server: ServiceServer,
     standing_nginx: NginxServer,
     listen: Listen,
@@ -109,7 +109,7 @@ def test_client_that_is_gone_is_noticed_at_once(
     wait_until(lambda: standing_server.open_streams() == 0, 3)
 
 
-def test_client_resumes_where_it_left_off(
+def test_a_client_resumes_after_its_last_event(
     standing_server: ServiceServer,
     standing_nginx: NginxServer,
     listen: Listen,
@@ -131,7 +131,7 @@ def test_client_resumes_where_it_left_off(
         _expect(client, order_id, "InProgress", "Complete")
 
 
-def test_refusal_reaches_the_client_as_it_is(
+def test_a_refusal_reaches_the_client_unchanged(
     standing_server: ServiceServer, standing_nginx: NginxServer, listen: Listen
 ) -> None:
     with pytest.raises(SseRefused) as refusal:
@@ -140,7 +140,7 @@ def test_refusal_reaches_the_client_as_it_is(
     assert refusal.value.headers["content-type"] == "application/problem+json"
 
 
-def test_silence_longer_than_nginx_has_patience_for_ends_no_stream(
+def test_a_silence_beyond_nginxs_timeouts_ends_no_stream(
     start_server: Callable[..., ServiceServer], make_nginx: MakeNginx, listen: Listen
 ) -> None:
     server = start_server(SSE_HEARTBEAT_SECONDS=3)
@@ -156,7 +156,7 @@ def test_silence_longer_than_nginx_has_patience_for_ends_no_stream(
             assert not client.has_ended
 
 
-def test_no_token_is_written_down_even_when_nginx_complains(
+def test_no_token_is_logged_even_in_nginxs_errors(
     start_server: Callable[..., ServiceServer], make_nginx: MakeNginx, listen: Listen
 ) -> None:
     server = start_server()
@@ -182,7 +182,7 @@ def test_no_token_is_written_down_even_when_nginx_complains(
     for line in failures():
         assert line["path"] == "/sse/waiter/anna"
         assert line["upstream"] == f"127.0.0.1:{server.port}"
-    # Without a token in the query the error log may say what is wrong, and does.
+    # Without a token in the query, the error log describes what is wrong.
     assert "Connection refused" in nginx.error_log
     for text in (nginx.access_log, nginx.error_log, server.log):
         assert "eyJ" not in text

@@ -1,4 +1,4 @@
-"""Which instance nginx asks, which it asks next, and what it must not ask twice."""
+"""The instance that nginx chooses, the next one it tries, and the calls it must not repeat."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.nginx
 
 
 @pytest.mark.parametrize("method", ["POST", "PATCH"])
-def test_change_that_may_have_been_made_is_not_sent_to_another_instance(
+def test_a_change_that_may_have_been_made_is_not_sent_to_another_instance(
     strange_instance: Callable[[int], StrangeInstance], make_nginx: MakeNginx, method: str
 ) -> None:
     one, other = strange_instance(0), strange_instance(0)
@@ -28,10 +28,10 @@ def test_change_that_may_have_been_made_is_not_sent_to_another_instance(
     assert len(one.asked + other.asked) == 1
 
 
-def test_worker_that_dies_does_not_take_its_instance_out(
+def test_a_worker_that_dies_does_not_take_its_instance_out_of_service(
     strange_instance: Callable[[int], StrangeInstance], make_nginx: MakeNginx
 ) -> None:
-    """What it was at has failed; its instance has other workers, and is asked again."""
+    """Its current call fails. The instance has other workers and still gets calls."""
     one, other = strange_instance(0), strange_instance(0)
     nginx = make_nginx(one, other)
     nginx.start()
@@ -40,21 +40,21 @@ def test_worker_that_dies_does_not_take_its_instance_out(
     assert len(one.asked + other.asked) == 8
 
 
-def test_change_goes_elsewhere_when_an_instance_is_not_there(
+def test_a_change_goes_to_another_instance_if_one_is_not_running(
     strange_instance: Callable[[int], StrangeInstance], make_nginx: MakeNginx
 ) -> None:
-    class Nobody:
-        port = 9  # discard: nobody listens there
+    class Absent:
+        port = 9  # discard: no server listens there
 
-    somebody = strange_instance(200)
-    nginx = make_nginx(Nobody(), somebody)
+    running = strange_instance(200)
+    nginx = make_nginx(Absent(), running)
     nginx.start()
     for _ in range(4):
         assert nginx.request("PATCH", "/api/orders/ord-1", json={}).status_code == 200
-    assert len(somebody.asked) == 4
+    assert len(running.asked) == 4
 
 
-def test_question_is_asked_again_elsewhere(
+def test_a_read_is_repeated_at_another_instance(
     strange_instance: Callable[[int], StrangeInstance], make_nginx: MakeNginx
 ) -> None:
     one, other = strange_instance(0), strange_instance(200)
@@ -65,7 +65,7 @@ def test_question_is_asked_again_elsewhere(
 
 
 @pytest.mark.parametrize("trouble", [503, 0], ids=["full-or-stopping", "killed"])
-def test_stream_is_opened_where_there_is_room(
+def test_a_stream_is_opened_at_the_instance_with_fewer_connections(
     standing_server: ServiceServer,
     strange_instance: Callable[[int], StrangeInstance],
     make_nginx: MakeNginx,
@@ -79,15 +79,15 @@ def test_stream_is_opened_where_there_is_room(
         url = f"{nginx.url}/sse/waiter/anna"
         with TlsSseClient(url, tls=nginx.tls("http/1.1"), token=token) as client:
             client.next("connection")
-    assert refusing.asked, "least_conn prefers whom nothing holds"
+    assert refusing.asked, "least_conn prefers the instance without connections"
 
 
-def test_refusal_of_all_instances_takes_none_of_them_out(
+def test_a_refusal_by_all_instances_takes_none_of_them_out_of_service(
     strange_instance: Callable[[int], StrangeInstance], make_nginx: MakeNginx
 ) -> None:
-    """While Redis is away each says 503, and when to come back.
+    """While Redis is unavailable, each instance answers 503 with Retry-After.
 
-    nginx must not then believe that all are dead, and answer in their place.
+    nginx must not conclude that all are dead and answer in their place.
     """
     one, other = strange_instance(503), strange_instance(503)
     nginx = make_nginx(one, other)
@@ -98,7 +98,7 @@ def test_refusal_of_all_instances_takes_none_of_them_out(
     assert len(one.asked) == len(other.asked) == 6
 
 
-def test_stream_lives_on_over_a_reload_of_nginx(
+def test_a_stream_survives_a_reload_of_nginx(
     standing_server: ServiceServer, make_nginx: MakeNginx
 ) -> None:
     nginx = make_nginx(standing_server)
@@ -115,18 +115,18 @@ def test_stream_lives_on_over_a_reload_of_nginx(
             client.next("connection")
         before = set(nginx.worker_pids)
         nginx.reload()
-        # Told to go elsewhere with what comes next, and not cut off.
+        # The connection is told to close after its streams, and is not cut off.
         wait_until(lambda: new.is_told_to_leave)
         service.update_order_status(order.id, "InProgress")
         for client in (new, old):
             while client.next("order_update").data["status"] != "InProgress":
                 pass
             assert not client.has_ended
-    # With its last stream the old worker ends, too.
+    # The old worker ends with its last stream.
     wait_until(lambda: not before & set(nginx.worker_pids))
 
 
-def test_stream_cut_by_a_reload_resumes_without_loss(
+def test_a_stream_cut_by_a_reload_resumes_without_loss(
     standing_server: ServiceServer, make_nginx: MakeNginx
 ) -> None:
     nginx = make_nginx(standing_server)

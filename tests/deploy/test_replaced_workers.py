@@ -1,4 +1,4 @@
-"""A worker that dies at a bad moment takes nobody with it."""
+"""A worker that dies at a bad moment does not end the others."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.waiting import stays_true, wait_until
 
 @pytest.mark.redis
 @pytest.mark.postgres
-def test_worker_replaced_while_the_database_is_away_waits_for_it(
+def test_a_worker_replaced_while_the_database_is_unavailable_waits_for_it(
     redis_server: RedisServer,
     postgres_server: PostgresServer,
     seeded_postgres_url: str,
@@ -36,7 +36,7 @@ def test_worker_replaced_while_the_database_is_away_waits_for_it(
     os.kill(doomed, signal.SIGKILL)
 
     wait_until(lambda: "waits for the database" in server.log, 10)
-    # In which the master would have given up.
+    # Long enough for the master to give up.
     stays_true(lambda: server.is_running and survivor in server.worker_pids, 2)
     assert server.pid == master
     assert kept == connections(survivor, server.port) > 0
@@ -54,7 +54,7 @@ def test_worker_replaced_while_the_database_is_away_waits_for_it(
 
 
 @pytest.mark.postgres
-def test_worker_that_waits_for_the_database_can_be_stopped(
+def test_a_worker_that_waits_for_the_database_can_be_stopped(
     postgres_server: PostgresServer,
     seeded_postgres_url: str,
     start_server: Callable[..., ServiceServer],

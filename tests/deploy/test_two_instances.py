@@ -1,4 +1,4 @@
-"""Two instances of two workers, behind nginx: one house, whoever is asked."""
+"""Two instances of two workers behind nginx act as one service."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _numbers = count(1)
 def deployment(
     tmp_path_factory: pytest.TempPathFactory, _redis: RedisServer, _postgres: PostgresServer
 ) -> Iterator[Deployment]:
-    """One for all tests here: it takes ten seconds to start and to stop."""
+    """One deployment for all tests here, because it takes ten seconds to start and stop."""
     _redis.reset()
     _postgres.start()
     name = _postgres.create_database()
@@ -81,12 +81,12 @@ class Table:
 
     def listen_everywhere(self) -> None:
         """Open streams of both kinds until every worker has some."""
-        # nginx may keep connections open between calls. They only get fewer meanwhile.
+        # nginx may keep connections open between calls. Their number only falls here.
         before = self._deployment.connections()
         while len(self.streams) < 16 or any(
             now < before[pid] + 2 for pid, now in self._deployment.connections().items()
         ):
-            assert len(self.streams) < 100, "some worker never gets a stream"
+            assert len(self.streams) < 100, "one worker never gets a stream"
             self.guests.append(self.listen("customer", "session", self.session_id))
             self.waiters.append(self.listen("waiter", "waiter", self.waiter_id))
 
@@ -101,7 +101,7 @@ class Table:
         return client
 
     def listen_again(self, client: SseClient) -> SseClient:
-        """Go on after ``client``, which has ended."""
+        """Continue after ``client``, which has ended."""
         kind, who = client.url.split("/")[-2:]
         role = "customer" if kind == "session" else "waiter"
         return self.listen(role, kind, who, last_event_id=client.last_event_id)
@@ -119,13 +119,13 @@ def table(deployment: Deployment) -> Iterator[Table]:
     wait_until(lambda: deployment.open_streams() == 0, message="streams are left open")
 
 
-def test_changes_made_anywhere_reach_streams_everywhere_once_and_in_order(
+def test_changes_made_anywhere_reach_all_streams_once_and_in_order(
     deployment: Deployment, table: Table
 ) -> None:
     table.listen_everywhere()
     wait_until(lambda: deployment.open_streams() == len(table.streams))
 
-    # To and fro: through nginx, each instance itself, and a script.
+    # In turn through nginx, each instance directly, and a script.
     def over_http(request: Callable[..., object]) -> Callable[[str], object]:
         return lambda status: request(
             "PATCH",
@@ -151,7 +151,7 @@ def test_changes_made_anywhere_reach_streams_everywhere_once_and_in_order(
         assert len(ids) == len(set(ids))
 
 
-def test_refreshes_of_changes_through_several_workers_are_joined(
+def test_refreshes_for_changes_through_several_workers_are_combined(
     deployment: Deployment, table: Table
 ) -> None:
     table.listen_everywhere()
@@ -173,13 +173,13 @@ def test_refreshes_of_changes_through_several_workers_are_joined(
     for client, known in zip(table.streams, before, strict=True):
         wait_until(partial(has_loaded_all, client, known))
         refreshes = client.of_type("cache_refresh")[known:]
-        # One for each quiet time that it took, however long the machine made that.
+        # One for each quiet period, whose number depends on the machine's speed.
         took = refreshes[-1].received_at - started
         assert len(refreshes) <= 1 + took / Priority.HIGH.quiet_seconds
 
 
 def ids_to_load(client: SseClient, after: int = 0) -> set[str]:
-    """Return what refreshes told it to load again, but for the first ``after`` of them."""
+    """Return the ids that refreshes told it to load, without the first ``after`` refreshes."""
     refreshes = client.of_type("cache_refresh")[after:]
     return {each for event in refreshes for each in event.data["affectedIds"]}
 
@@ -200,12 +200,12 @@ def streams_open(instance: ServiceServer) -> float:
     return Figures.of(instance).value("streams_open")
 
 
-def test_rolling_deploy_refuses_nobody_and_loses_nothing(
+def test_a_rolling_deploy_refuses_no_client_and_loses_nothing(
     deployment: Deployment, table: Table
 ) -> None:
     table.listen_everywhere()
     going, staying = deployment.instances
-    # Each carries its own count over once a second.
+    # Each worker publishes its own count once a second.
     wait_until(lambda: sum(map(streams_open, deployment.instances)) == len(table.streams))
     kept = streams_open(staying)
     going.stop()

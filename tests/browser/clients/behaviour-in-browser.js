@@ -1,4 +1,4 @@
-// Start a client with what it does by default, on each of some addresses.
+// Start a client with its defaults on each of the addresses.
 // `npm(path)` imports a file of a package.
 async ({ client, urls, npm }) => {
   const load = (path) => import(`${npm}/${path}`);
@@ -32,5 +32,5 @@ async ({ client, urls, npm }) => {
     },
   };
   const start = await starters[client]();
-  window.started = [...(window.started ?? []), ...urls.map(start)]; // or they are collected
+  window.started = [...(window.started ?? []), ...urls.map(start)]; // otherwise they are garbage-collected
 };

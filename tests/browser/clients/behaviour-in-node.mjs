@@ -1,4 +1,4 @@
-// Start a client with what it does by default, on each of some addresses.
+// Start a client with its defaults on each of the addresses.
 import { createRequire } from "node:module";
 
 const require = createRequire(import.meta.url);
@@ -20,4 +20,4 @@ const starters = {
 const [client, ...urls] = process.argv.slice(2);
 const start = await starters[client]();
 urls.forEach(start);
-setInterval(() => {}, 1_000); // whether they have given up is for the test to find out
+setInterval(() => {}, 1_000); // the test finds out whether the clients have given up

@@ -8,12 +8,12 @@ const [url, token, ...types] = process.argv.slice(2);
 fetchEventSource(url, {
   headers: { Authorization: `Bearer ${token}` },
   openWhenHidden: true,
-  async onopen() {}, // any content type: ours is checked elsewhere
+  async onopen() {}, // accept any content type: another test checks ours
   onmessage({ event: type, data, id }) {
     if (types.includes(type)) console.log(JSON.stringify({ type, data, id }));
   },
   onclose() {
-    throw new Error("closed"); // makes it try again
+    throw new Error("closed"); // makes the client try again
   },
-  onerror: () => 200, // ms until it does
+  onerror: () => 200, // ms until it tries again
 });
