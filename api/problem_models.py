@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from api.fields import Id, TableNumber, Version
+from waiter_service.offer_outcome import OfferOutcome
 
 #: More than anyone looks at.
 MAX_ORDERS_NAMED = 100
@@ -86,6 +87,53 @@ class TooManySessionsProblem(Problem):
     code: Literal["too_many_sessions"]
     waiter_id: Id
     most: int = Field(description="The limit.")
+
+
+class WaiterOffShiftProblem(Problem):
+    """The waiter is off shift, so they can be given no table."""
+
+    code: Literal["waiter_off_shift"]
+    waiter_id: Id
+
+
+class TableInHand(BaseModel):
+    """A session on the floor of a waiter whose shift is to end."""
+
+    model_config = ConfigDict(alias_generator=to_camel)
+
+    session_id: Id
+    table_number: TableNumber
+
+
+class TablesInHandProblem(Problem):
+    """The shift does not end, because the waiter has these tables in hand."""
+
+    code: Literal["tables_in_hand"]
+    waiter_id: Id
+    sessions: list[TableInHand] = Field(min_length=1)
+
+
+class SessionOfferedProblem(Problem):
+    """Some of the sessions are in an open offer already."""
+
+    code: Literal["session_offered"]
+    offer_id: Id
+    session_ids: list[Id] = Field(min_length=1)
+
+
+class OfferSettledProblem(Problem):
+    """The offer has ended otherwise."""
+
+    code: Literal["offer_settled"]
+    offer_id: Id
+    outcome: OfferOutcome
+
+
+class NothingToOfferProblem(Problem):
+    """The waiter has no tables."""
+
+    code: Literal["nothing_to_offer"]
+    waiter_id: Id
 
 
 class TooMuchUnfinishedProblem(Problem):

@@ -21,15 +21,20 @@ from waiter_service.errors import (
     IdTaken,
     JoinCodeInvalid,
     Missing,
+    NothingToOffer,
+    OfferSettled,
     OrdersUnfinished,
     SessionClosedError,
+    SessionsOffered,
     StatusConflict,
     TableOccupied,
+    TablesInHand,
     TooManySessions,
     TooMuchUnfinished,
     TransferRefused,
     ValidationError,
     VersionConflict,
+    WaiterOffShift,
 )
 
 # A call takes milliseconds: after a second the first one has finished.
@@ -118,6 +123,39 @@ def too_many_sessions(error: TooManySessions) -> Response:
     )
 
 
+def waiter_off_shift(error: WaiterOffShift) -> Response:
+    """409, naming the waiter who cannot be given a table."""
+    return problem(ProblemCode.WAITER_OFF_SHIFT, str(error), waiterId=error.waiter_id)
+
+
+def tables_in_hand(error: TablesInHand) -> Response:
+    """409, naming the tables that keep the shift from ending."""
+    named = [{"sessionId": each, "tableNumber": at} for each, at in error.tables.items()]
+    return problem(ProblemCode.TABLES_IN_HAND, str(error), waiterId=error.waiter_id, sessions=named)
+
+
+def session_offered(error: SessionsOffered) -> Response:
+    """409, naming the open offer and what is in it."""
+    return problem(
+        ProblemCode.SESSION_OFFERED,
+        str(error),
+        offerId=error.offer_id,
+        sessionIds=list(error.session_ids),
+    )
+
+
+def offer_settled(error: OfferSettled) -> Response:
+    """409, with the outcome of the offer."""
+    return problem(
+        ProblemCode.OFFER_SETTLED, str(error), offerId=error.offer_id, outcome=error.outcome
+    )
+
+
+def nothing_to_offer(error: NothingToOffer) -> Response:
+    """409, naming the waiter who has no tables."""
+    return problem(ProblemCode.NOTHING_TO_OFFER, str(error), waiterId=error.waiter_id)
+
+
 def too_much_unfinished(error: TooMuchUnfinished) -> Response:
     """409, naming the limit that was reached."""
     code = ProblemCode(f"too_many_{error.what.replace(' ', '_')}")
@@ -170,6 +208,11 @@ HANDLERS: dict[type[Exception], Callable[[Any], Response]] = {
     SessionClosedError: session_closed,
     TableOccupied: table_occupied,
     TooManySessions: too_many_sessions,
+    WaiterOffShift: waiter_off_shift,
+    TablesInHand: tables_in_hand,
+    SessionsOffered: session_offered,
+    OfferSettled: offer_settled,
+    NothingToOffer: nothing_to_offer,
     TooMuchUnfinished: too_much_unfinished,
     OrdersUnfinished: orders_unfinished,
     IdTaken: id_taken,

@@ -20,10 +20,19 @@ from api.fields import (
     Words,
 )
 from waiter_service.actors import Actor
+from waiter_service.offer_outcome import OfferOutcome
 from waiter_service.reading.analytics import Analytics
 from waiter_service.reading.lists import SessionPage, WaiterPage
+from waiter_service.reading.offer_list import OfferPage
 from waiter_service.statuses import OrderStatus, RequestStatus
-from waiter_service.views import OrderView, RequestView, SessionView, TransferResult, WaiterView
+from waiter_service.views import (
+    OfferView,
+    OrderView,
+    RequestView,
+    SessionView,
+    TransferResult,
+    WaiterView,
+)
 
 _ALLOWED = "The statuses that the caller may set now, usual ones first and undo last."
 
@@ -103,6 +112,36 @@ class WaiterList(Resource):
     @classmethod
     def of(cls, page: WaiterPage) -> WaiterList:
         return WaiterList(waiters=[Waiter.of(each) for each in page.waiters], next=page.next)
+
+
+class Offer(Resource):
+    """An offer to hand tables over; ``outcome`` is null while it is open."""
+
+    id: Id
+    venue_id: Id
+    from_waiter_id: Id
+    to_waiter_id: Id
+    session_ids: list[Id]
+    outcome: OfferOutcome | None
+    created_at: Timestamp
+    expires_at: Timestamp
+    settled_at: Timestamp | None
+    version: Version
+
+    @classmethod
+    def of(cls, view: OfferView) -> Offer:
+        return Offer(**parts_of(view) | {"session_ids": list(view.session_ids)})
+
+
+class OfferList(Resource):
+    """Offers, newest first."""
+
+    offers: list[Offer]
+    next: str | None = Field(description=_NEXT)
+
+    @classmethod
+    def of(cls, page: OfferPage) -> OfferList:
+        return OfferList(offers=[Offer.of(each) for each in page.offers], next=page.next)
 
 
 class Ticket(Resource):

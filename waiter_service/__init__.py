@@ -60,6 +60,7 @@ from waiter_service.offer_outcome import OfferOutcome
 from waiter_service.queries import FloorQueries
 from waiter_service.reading.analytics import Analytics, Figures
 from waiter_service.reading.lists import SessionPage, WaiterPage
+from waiter_service.reading.offer_list import OfferPage
 from waiter_service.reading.snapshots import (
     KitchenOrder,
     SessionSnapshot,
@@ -119,6 +120,7 @@ __all__ = [
     "NothingToOffer",
     "OfferChange",
     "OfferOutcome",
+    "OfferPage",
     "OfferSettled",
     "OfferUpdate",
     "OfferView",

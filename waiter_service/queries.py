@@ -12,21 +12,24 @@ from waiter_service.actors import SYSTEM, Actor, ActorKind
 from waiter_service.clock import Clock, utc_now
 from waiter_service.errors import (
     NotPermitted,
+    UnknownOffer,
     UnknownOrder,
     UnknownRequest,
     UnknownSession,
     UnknownWaiter,
 )
+from waiter_service.floor.offers import may_see
 from waiter_service.floor.sessions import is_on_floor
 from waiter_service.reading import analytics, lists, venue_pages
 from waiter_service.reading.analytics import Analytics
 from waiter_service.reading.lists import SessionPage, WaiterPage
+from waiter_service.reading.offer_list import OfferPage, offer_page
 from waiter_service.reading.snapshot_pages import floor_page, session_page
 from waiter_service.reading.snapshots import SessionSnapshot, VenueFloor, VenueKitchen, WaiterFloor
 from waiter_service.rules import DEFAULT_RULES, HouseRules
 from waiter_service.store.database import Database
-from waiter_service.store.models import OrderRow, RequestRow, SessionRow, WaiterRow
-from waiter_service.views import OrderView, RequestView, SessionView
+from waiter_service.store.models import OfferRow, OrderRow, RequestRow, SessionRow, WaiterRow
+from waiter_service.views import OfferView, OrderView, RequestView, SessionView
 
 
 class FloorQueries:
@@ -132,6 +135,33 @@ class FloorQueries:
                 raise UnknownOrder(order_id)
             session_for(orm, row.session_id, actor)
             return OrderView.of(row)
+
+    def offers(
+        self, *, actor: Actor = SYSTEM, limit: int | None = None, cursor: str | None = None
+    ) -> OfferPage:
+        """Return the offers, newest first, ``limit`` (50) at a time; not for guests.
+
+        A waiter sees those they gave or received.
+
+        Raises:
+            ValidationError: ``limit`` is not from 1 to 500, or ``cursor`` is not from such a page.
+        """
+        with self._database.reading() as orm:
+            return offer_page(orm, actor, limit, cursor)
+
+    def offer(self, offer_id: str, *, actor: Actor = SYSTEM) -> OfferView:
+        """Return one offer, open or settled.
+
+        Raises:
+            UnknownOffer, NotPermitted: it does not exist, or the actor may not see it.
+        """
+        with self._database.reading() as orm:
+            row = orm.get(OfferRow, offer_id) if inputs.is_identifier(offer_id) else None
+            if row is None:
+                raise UnknownOffer(offer_id)
+            if not may_see(actor, row):
+                raise NotPermitted("offer", offer_id, actor)
+            return OfferView.of(row)
 
     def waiter_floor(
         self,

@@ -27,6 +27,7 @@ TAGS: Mapping[str, str] = {
     "orders": "What guests have ordered, and its status.",
     "waiters": "The waiters, and each waiter's tables, figures and transfers.",
     "venues": "The restaurants of the deployment, their floors and kitchens.",
+    "offers": "Handing tables to another waiter who has to accept.",
     "joining": "How guests join their table with its code.",
 }
 

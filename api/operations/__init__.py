@@ -7,11 +7,11 @@ named in the list below.
 from __future__ import annotations
 
 from api.operation import Operation
-from api.operations import joining, sessions, tickets, venues, waiters
+from api.operations import joining, offers, sessions, shifts, tickets, venues, waiters
 
 OPERATIONS: tuple[Operation, ...] = tuple(
     each
-    for subject in (sessions, joining, tickets, waiters, venues)
+    for subject in (sessions, joining, tickets, waiters, venues, shifts, offers)
     for each in vars(subject).values()
     if isinstance(each, Operation)
 )

@@ -12,8 +12,10 @@ from api.fields import Id, TableNumber, Words
 from api.operation import Operation, Services
 from api.problem_models import (
     OrdersUnfinishedProblem,
+    SessionClosedProblem,
     TableOccupiedProblem,
     TooManySessionsProblem,
+    WaiterOffShiftProblem,
 )
 from api.resources import SeatedSession, Session, SessionList
 from api.snapshots import TableSnapshot
@@ -38,6 +40,13 @@ class CloseSession(Body):
     force: bool = Field(
         default=False, description="Close it even with unfinished orders. Requires a ``reason``."
     )
+
+
+class MoveSession(Body):
+    """Give guests another table."""
+
+    table_number: TableNumber
+    reason: Words | None = Field(default=None, description="Recorded in the audit log.")
 
 
 class ReopenSession(Body):
@@ -66,7 +75,7 @@ def _with_join_code(services: Services, call: Call[OpenSession], answer: Answer)
     "/sessions",
     {201: SeatedSession},
     body=OpenSession,
-    conflicts=(TableOccupiedProblem, TooManySessionsProblem),
+    conflicts=(TableOccupiedProblem, TooManySessionsProblem, WaiterOffShiftProblem),
     staff_only=True,
     has_location=True,
     complete=_with_join_code,
@@ -161,11 +170,30 @@ def close_session(services: Services, call: Call[CloseSession | None], session_i
     {200: Session},
     body=ReopenSession,
     body_is_optional=True,
-    conflicts=(TableOccupiedProblem, TooManySessionsProblem),
+    conflicts=(TableOccupiedProblem, TooManySessionsProblem, WaiterOffShiftProblem),
     staff_only=True,
 )
 def reopen_session(services: Services, call: Call[ReopenSession | None], session_id: str) -> Answer:
     """Reopen a session that was closed by mistake; an open one is not changed."""
     reason = call.body.reason if call.body else None
     result = services.waiter_service.reopen_session(session_id, actor=call.actor, reason=reason)
+    return Answer.of(200, Session.of(result.session))
+
+
+@Operation(
+    "POST",
+    "/sessions/{sessionId}/move",
+    {200: Session},
+    body=MoveSession,
+    conflicts=(TableOccupiedProblem, SessionClosedProblem),
+    staff_only=True,
+)
+def move_session(services: Services, call: Call[MoveSession], session_id: str) -> Answer:
+    """Give guests another, free table. Requests and orders go with them.
+
+    The table that they have already changes nothing.
+    """
+    result = services.waiter_service.move_session(
+        session_id, call.body.table_number, reason=call.body.reason, actor=call.actor
+    )
     return Answer.of(200, Session.of(result.session))

@@ -10,7 +10,7 @@ from api.bodies import Body
 from api.call import Answer, Call
 from api.fields import Id, WaiterName, Words
 from api.operation import Operation, Services
-from api.problem_models import TransferRefusedProblem
+from api.problem_models import TransferRefusedProblem, WaiterOffShiftProblem
 from api.resources import Transfer, Waiter, WaiterAnalytics, WaiterList
 from api.snapshots import Floor
 from notifications.errors import NotAllowed
@@ -85,7 +85,7 @@ def read_analytics(services: Services, call: Call[None], waiter_id: str) -> Answ
     "/waiters/{waiterId}/transfers",
     {200: Transfer},
     body=TransferSessions,
-    conflicts=(TransferRefusedProblem,),
+    conflicts=(TransferRefusedProblem, WaiterOffShiftProblem),
     staff_only=True,
 )
 def transfer_sessions(services: Services, call: Call[TransferSessions], waiter_id: str) -> Answer:

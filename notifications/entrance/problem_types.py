@@ -35,15 +35,20 @@ class ProblemCode(StrEnum):
     IDEMPOTENCY_KEY_BUSY = "idempotency_key_busy"
     IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused"
     ILLEGAL_TRANSITION = "illegal_transition"
+    NOTHING_TO_OFFER = "nothing_to_offer"
+    OFFER_SETTLED = "offer_settled"
     ORDERS_UNFINISHED = "orders_unfinished"
     SESSION_CLOSED = "session_closed"
+    SESSION_OFFERED = "session_offered"
     TABLE_OCCUPIED = "table_occupied"
+    TABLES_IN_HAND = "tables_in_hand"
     TOO_MANY_ORDER_LINES = "too_many_order_lines"
     TOO_MANY_ORDERS = "too_many_orders"
     TOO_MANY_REQUESTS = "too_many_requests"
     TOO_MANY_SESSIONS = "too_many_sessions"
     TRANSFER_REFUSED = "transfer_refused"
     VERSION_CONFLICT = "version_conflict"
+    WAITER_OFF_SHIFT = "waiter_off_shift"
     BODY_TOO_LARGE = "body_too_large"
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
     INVALID_FIELDS = "invalid_fields"
@@ -176,6 +181,18 @@ TYPES: Mapping[ProblemCode, ProblemType] = MappingProxyType(
             "This caller may not move it from `currentStatus` to that status.",
             "Choose one of `allowed`.",
         ),
+        ProblemCode.NOTHING_TO_OFFER: ProblemType(
+            (409,),
+            "Nothing to offer",
+            "The waiter has no tables that could be offered.",
+            "Load your data again.",
+        ),
+        ProblemCode.OFFER_SETTLED: ProblemType(
+            (409,),
+            "Offer is settled",
+            "The offer has ended already; `outcome` says how.",
+            "Load your data again. The tables can be offered again.",
+        ),
         ProblemCode.ORDERS_UNFINISHED: ProblemType(
             (409,),
             "Orders are unfinished",
@@ -188,11 +205,23 @@ TYPES: Mapping[ProblemCode, ProblemType] = MappingProxyType(
             "The guests have left. 409 is the answer to a change, 403 to a guest's stream.",
             "Stop asking for this session.",
         ),
+        ProblemCode.SESSION_OFFERED: ProblemType(
+            (409,),
+            "Session is offered",
+            "Some of the sessions are in the open offer `offerId`.",
+            "Withdraw that offer first.",
+        ),
         ProblemCode.TABLE_OCCUPIED: ProblemType(
             (409,),
             "Table is occupied",
             "There are guests at `tableNumber` already.",
             "Close their session first, or choose another table.",
+        ),
+        ProblemCode.TABLES_IN_HAND: ProblemType(
+            (409,),
+            "Tables in hand",
+            "The shift cannot end while the waiter has tables; `sessions` names them.",
+            "Close the tables, or send `toWaiterId`.",
         ),
         ProblemCode.TOO_MANY_ORDER_LINES: ProblemType(
             (409,),
@@ -230,6 +259,12 @@ TYPES: Mapping[ProblemCode, ProblemType] = MappingProxyType(
             "Version conflict",
             "It has changed since the `expectedVersion`.",
             "Read it again, then decide.",
+        ),
+        ProblemCode.WAITER_OFF_SHIFT: ProblemType(
+            (409,),
+            "Waiter is off shift",
+            "The waiter is off shift, so they can be given no table.",
+            "Start their shift, or choose another waiter.",
         ),
         ProblemCode.BODY_TOO_LARGE: ProblemType(
             (413,), "Body is too large", "A body may have up to 64 KB.", "Send less."

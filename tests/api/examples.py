@@ -7,6 +7,7 @@ OWN = {
     "venueId": "main",
     "requestId": "req-1",
     "orderId": "ord-1",
+    "offerId": "offer-1",
     "jti": "1234",
 }
 
@@ -17,6 +18,7 @@ FOREIGN = {
     "venueId": "harbour",
     "requestId": "req-9",
     "orderId": "ord-9",
+    "offerId": "offer-9",
     "jti": "1234",
 }
 
@@ -32,6 +34,8 @@ BODIES = {
     "change_request_status": {"status": "Cancelled"},
     "change_order_status": {"status": "Cancelled"},
     "add_waiter": {"id": "zoe", "name": "Zoe"},
+    "move_session": {"tableNumber": 30},
+    "offer_sessions": {"toWaiterId": "ben"},
     "transfer_sessions": {"toWaiterId": "ben"},
 }
 

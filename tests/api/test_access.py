@@ -6,6 +6,7 @@ import time
 import gevent
 import jwt
 import pytest
+from sqlalchemy import text
 
 from api.operations import OPERATIONS
 from tests.api.examples import BODIES, FOREIGN, OWN, UNKNOWN, path_to
@@ -23,9 +24,13 @@ def call(caller, operation, ids):
 
 @pytest.fixture
 def table_nine(service):
-    """The ids of a request and an order at ben's table 9."""
+    """The ids of a request, an order and an offer at ben's table 9."""
     service.create_request("table-9", "water", request_id="req-9")
     service.place_order("table-9", [{"name": "Tea", "quantity": 1}], order_id="ord-9")
+    service.add_waiter("carl", "Carl")
+    service.offer_sessions(from_waiter_id="ben", to_waiter_id="carl")
+    with service.database.writing() as orm:
+        orm.execute(text("UPDATE offers SET id = 'offer-9'"))
 
 
 @pytest.mark.parametrize("operation", FOR_BEARERS, ids=lambda each: each.name)
