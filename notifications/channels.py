@@ -35,6 +35,11 @@ def split_channel(channel: str) -> tuple[str, str, str]:
     return venue_id, kind, channel_id
 
 
+def venue_of(channel: str) -> str:
+    """Return the venue of ``channel``, such as ``main``."""
+    return channel.partition(":")[0]
+
+
 def channel_kind(channel: str) -> str:
     """Return the kind of ``channel``, such as ``session``."""
     return split_channel(channel)[1]

@@ -5,10 +5,12 @@ from __future__ import annotations
 import heapq
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from notifications.channels import venue_of
 from notifications.refresh.batch import Batch
 from notifications.refresh.trigger import Trigger
 
@@ -45,8 +47,13 @@ class BatchStore(Protocol):
     def add_all(self, additions: Sequence[tuple[str, Trigger]], now: float) -> float:
         """Do the same for several (channel, trigger) at once; return when the first is due."""
 
-    def lease_due(self, now: float, limit: int) -> list[Batch]:
-        """Lease up to ``limit`` batches that are due, the longest due first."""
+    def lease_due(
+        self, now: float, limit: int, without_venues: Collection[str] = ()
+    ) -> list[Batch]:
+        """Lease up to ``limit`` batches that are due, the longest due first.
+
+        Batches of channels in ``without_venues`` are left alone.
+        """
 
     def lease_channel(self, channel: str, now: float) -> Batch | None:
         """Lease the channel's batch, due or not; None if there is none.
@@ -89,10 +96,10 @@ class MemoryBatches:
         self._lease_seconds = lease_seconds
         self._collecting: dict[str, Batch] = {}
         self._leases: dict[str, _Lease] = {}
-        # (moment, channel), soonest first. Moments are mostly put off, so an entry may be
-        # too early; it is corrected when it comes first. A plain min() over all channels
-        # would be shorter, but quadratic in a rush.
-        self._agenda: list[tuple[float, str]] = []
+        # For each venue (moment, channel), soonest first. Moments are mostly put off, so an
+        # entry may be too early; it is corrected when it comes first. A plain min() over all
+        # channels would be shorter, but quadratic in a rush.
+        self._agendas: defaultdict[str, list[tuple[float, str]]] = defaultdict(list)
         self._noted: dict[str, float] = {}
 
     def add(self, channel: str, trigger: Trigger, now: float) -> float:
@@ -105,10 +112,20 @@ class MemoryBatches:
     def add_all(self, additions: Sequence[tuple[str, Trigger]], now: float) -> float:
         return min(self.add(channel, trigger, now) for channel, trigger in additions)
 
-    def lease_due(self, now: float, limit: int) -> list[Batch]:
+    def lease_due(
+        self, now: float, limit: int, without_venues: Collection[str] = ()
+    ) -> list[Batch]:
         leased: list[Batch] = []
-        while len(leased) < limit and (channel := self._next_channel(now)) is not None:
+        heads = [
+            self._earliest(venue_id)
+            for venue_id in list(self._agendas)
+            if venue_id not in without_venues
+        ]
+        heapq.heapify(heads)
+        while heads and heads[0][0] <= now and len(leased) < limit:
+            _, channel = heads[0]
             leased.append(self._lease(channel, now))
+            heapq.heapreplace(heads, self._earliest(venue_of(channel)))
         return leased
 
     def lease_channel(self, channel: str, now: float) -> Batch | None:
@@ -131,7 +148,9 @@ class MemoryBatches:
             self._note(batch.channel)
 
     def next_due(self) -> float | None:
-        moment, _ = self._earliest()
+        moment = min(
+            (self._earliest(venue_id)[0] for venue_id in list(self._agendas)), default=math.inf
+        )
         return None if math.isinf(moment) else moment
 
     def pending(self) -> int:
@@ -160,19 +179,17 @@ class MemoryBatches:
         moment = self._moment(channel)
         if moment < self._noted.get(channel, math.inf):
             self._noted[channel] = moment
-            heapq.heappush(self._agenda, (moment, channel))
+            heapq.heappush(self._agendas[venue_of(channel)], (moment, channel))
 
-    def _earliest(self) -> tuple[float, str]:
-        while self._agenda:
-            moment, channel = self._agenda[0]
+    def _earliest(self, venue_id: str) -> tuple[float, str]:
+        agenda = self._agendas[venue_id]
+        while agenda:
+            moment, channel = agenda[0]
             if moment == self._noted.get(channel):
                 if moment == self._moment(channel):
                     return moment, channel
                 del self._noted[channel]
-            heapq.heappop(self._agenda)
+            heapq.heappop(agenda)
             self._note(channel)
+        del self._agendas[venue_id]
         return math.inf, ""
-
-    def _next_channel(self, now: float) -> str | None:
-        moment, channel = self._earliest()
-        return channel if moment <= now else None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -76,9 +76,11 @@ class RedisBatches:
         batches = json.dumps([_fields(batch) for batch in opened.values()])
         return float(self._run(ADD, batches, MAX_AFFECTED_IDS, MAX_REASONS)) / 1000
 
-    def lease_due(self, now: float, limit: int) -> list[Batch]:
+    def lease_due(
+        self, now: float, limit: int, without_venues: Collection[str] = ()
+    ) -> list[Batch]:
         asked_at = time.monotonic()
-        redis_ms, *found = self._run(LEASE_DUE, _ms(now), self._lease_ms, limit)
+        redis_ms, *found = self._run(LEASE_DUE, _ms(now), self._lease_ms, limit, *without_venues)
         self._ahead_seconds = redis_ms / 1000 - asked_at
         return [_load(each) for each in found]
 

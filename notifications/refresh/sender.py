@@ -5,17 +5,19 @@ from __future__ import annotations
 import logging
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import gevent
 
 from notifications.background import Background
+from notifications.channels import venue_of
 from notifications.errors import BrokerUnavailable
 from notifications.refresh.batch import Batch
 from notifications.refresh.batch_store import BatchStore
 from notifications.refresh.trigger import Priority
 from notifications.repeated_failure import RepeatedFailure
 from waiter_service.pacing import PAUSE_SECONDS
+from waiter_service.turns import Turns
 
 logger = logging.getLogger("notifications.cache_refresh")
 
@@ -66,6 +68,9 @@ class RefreshSender:
         # before it sleeps.
         self._asleep_until = -math.inf
         self._first_expected = math.inf
+        # Those of which this process has added or leased a batch. A batch of another venue
+        # is in the hands of the process that added it.
+        self._venues: set[str] = set()
         self.sent: Counter[Priority] = Counter()
         self.failures = 0
         self._store_failure = RepeatedFailure(
@@ -78,8 +83,9 @@ class RefreshSender:
         # While the broker is away, one line is logged, not one per batch and attempt.
         self._is_broker_away = False
 
-    def expect(self, due_at: float) -> None:
-        """Make sure that the greenlet does not sleep beyond ``due_at``."""
+    def expect(self, due_at: float, channels: Iterable[str]) -> None:
+        """Make sure that the greenlet does not sleep beyond ``due_at``, when these are due."""
+        self._venues.update(map(venue_of, channels))
         self._first_expected = min(self._first_expected, due_at)
         if due_at < self._asleep_until:
             self._background.wake()
@@ -87,12 +93,23 @@ class RefreshSender:
     def send_due(self, now: float) -> int:
         """Send what is due at ``now``; return how many events went out.
 
+        Venues take turns. While many batches are sent, others become due and are sent as well.
         A batch that cannot be published is kept, and due again later.
         """
         sent = 0
-        while leased := self._batches.lease_due(now, MAX_BATCHES_PER_ROUND):
+        turns = Turns()
+        is_more = True
+        while is_more:
+            now = max(now, self._clock())
+            leased = self._batches.lease_due(now, MAX_BATCHES_PER_ROUND, turns.left_out)
             sent += self._send(leased, now)
-            gevent.sleep(PAUSE_SECONDS)
+            is_more = bool(leased or turns.left_out)
+            self._venues.update(venues := [venue_of(batch.channel) for batch in leased])
+            # With one venue there is no other whose batches could be leased instead.
+            if len(self._venues) > 1:
+                turns.taken(venues, MAX_BATCHES_PER_ROUND)
+            if leased:
+                gevent.sleep(PAUSE_SECONDS)
         return sent
 
     def send_channel(self, channel: str, now: float) -> int:

@@ -308,4 +308,4 @@ class CacheRefreshService:
             self._require_listeners()
             due_at = self._batches.add_all(additions, self._clock())
             self._triggers.update(trigger.priority for _, trigger in additions)
-            self._sender.expect(due_at)
+            self._sender.expect(due_at, (channel for channel, _ in additions))

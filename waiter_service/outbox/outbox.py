@@ -223,7 +223,7 @@ class Outbox:
         claimed = self._claim(asked)
         self._announce_each(claimed, asked)
         self._remove(asked)
-        return asked.serve(claimed)
+        return asked.claimed(claimed)
 
     def _claim(self, asked: Round) -> list[Entry]:
         with self._database.writing() as orm:
@@ -235,7 +235,7 @@ class Outbox:
                 limit=asked.limit,
                 only_subjects=asked.subjects_left,
                 without_subjects=asked.stuck,
-                without_venues=asked.served,
+                without_venues=asked.turns.left_out,
                 retry=asked.retry,
                 due=self._standstill.due() if asked.retry else (),
             )

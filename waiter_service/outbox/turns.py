@@ -14,11 +14,12 @@ it. Changes are announced in batches, and the venues take turns:
 from __future__ import annotations
 
 import threading
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from waiter_service.outbox.rows import Entry
+from waiter_service.turns import Turns
 
 
 @dataclass(slots=True)
@@ -39,8 +40,7 @@ class Round:
     emptied: set[str] = field(default_factory=set)
     # Subjects whose oldest row was not taken: their later rows must wait.
     stuck: set[str] = field(default_factory=set)
-    # Venues that had their turn.
-    served: set[str] = field(default_factory=set)
+    turns: Turns = field(default_factory=Turns)
 
     @property
     def subjects_left(self) -> frozenset[str] | None:
@@ -49,20 +49,12 @@ class Round:
             return None
         return self.only_subjects - self.emptied - self.stuck
 
-    def serve(self, batch: Sequence[Entry]) -> bool:
-        """Note whose rows the newest batch holds; return whether there may be more rows."""
-        if not self.has_venues or not (batch or self.served):
-            return bool(batch)
-        if len(batch) < self.limit:
-            # The venues that were not left out have no more rows, so all begin again.
-            self.served.clear()
-            return True
-        rows_of = Counter(entry.venue_id for entry in batch)
-        # At least one venue has an equal share, so every full batch ends a venue's turn.
-        self.served |= {
-            venue for venue, rows in rows_of.items() if rows * len(rows_of) >= len(batch)
-        }
-        return True
+    def claimed(self, batch: Sequence[Entry]) -> bool:
+        """Note the newest batch of claimed rows; return whether there may be more."""
+        are_left_out = bool(self.turns.left_out)
+        if self.has_venues:
+            self.turns.taken([entry.venue_id for entry in batch], self.limit)
+        return bool(batch) or are_left_out
 
 
 class OwnRows:

@@ -111,6 +111,18 @@ def test_batches_that_are_due_longest_are_leased_first_up_to_the_limit(store: Ba
     assert store.lease_due(NOW + 9, 9) == []
 
 
+def test_batches_of_venues_that_are_left_out_stay(store: BatchStore) -> None:
+    for number in range(1500):
+        store.add(f"main:session:table-{number}", trigger(), NOW)
+    store.add("roma:session:table-7", trigger(), NOW + 1)
+    store.add("north:session:table-7", trigger(), NOW + 1)
+    leased = store.lease_due(NOW + 9, 64, {"main", "north"})
+    assert [batch.channel for batch in leased] == ["roma:session:table-7"]
+    assert len(store.lease_due(NOW + 9, 64, {"north"})) == 64
+    assert store.lease_due(NOW + 9, 64, ["main", "north", "roma"]) == []
+    assert store.pending() == 1502
+
+
 def test_leased_batch_cannot_be_leased_again_until_its_lease_ends(store: BatchStore) -> None:
     store.add(ANNA, trigger(), NOW)
     first = only(store.lease_due(NOW + 1, 10))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 import gevent
@@ -394,6 +394,38 @@ def test_sockets_are_served_between_many_refreshes(
         assert reading.get(timeout=5) <= 2 * MAX_BATCHES_PER_ROUND
 
 
+def test_refresh_behind_another_venues_backlog_is_sent_within_the_next_round(
+    refresh: CacheRefreshService, screens: Screens, clock: Clock
+) -> None:
+    for number in range(10 * MAX_BATCHES_PER_ROUND):
+        refresh.trigger_orders_refresh(session_id=f"guest-{number}")
+    clock.now += 0.1
+    refresh.trigger_orders_refresh(session_id="guest-1", venue_id="roma")
+    assert refresh.send_due(clock.now + 1) == 10 * MAX_BATCHES_PER_ROUND + 1
+    order = [channel for channel, _ in screens.got]
+    assert order.index("roma:session:guest-1") <= MAX_BATCHES_PER_ROUND
+
+
+def test_refresh_that_becomes_due_during_a_backlog_is_sent_within_the_next_round(
+    clock: Clock,
+) -> None:
+    screens = Screens()
+
+    def publish(channel: str, batch: Batch) -> None:
+        screens.publish(channel, batch)
+        if len(screens.got) == MAX_BATCHES_PER_ROUND + 10:
+            service.trigger_orders_refresh(session_id="guest-1", venue_id="roma")
+            clock.now += 1
+
+    service = CacheRefreshService(publish, clock=clock)
+    for number in range(10 * MAX_BATCHES_PER_ROUND):
+        service.trigger_orders_refresh(session_id=f"guest-{number}")
+    clock.now += 1
+    service.send_due(clock.now)
+    order = [channel for channel, _ in screens.got]
+    assert order.index("roma:session:guest-1") <= 3 * MAX_BATCHES_PER_ROUND
+
+
 def test_drain_sends_everything_and_leaves_no_greenlet(
     live: CacheRefreshService, screens: Screens
 ) -> None:
@@ -441,10 +473,10 @@ def test_greenlet_survives_a_store_that_cannot_be_reached(
     outage = [ConnectionError("away")] * 3
     lease_due = batches.lease_due
 
-    def unreliable(now: float, limit: int) -> list[Batch]:
+    def unreliable(now: float, limit: int, without_venues: Collection[str]) -> list[Batch]:
         if outage:
             raise outage.pop()
-        return lease_due(now, limit)
+        return lease_due(now, limit, without_venues)
 
     monkeypatch.setattr(batches, "lease_due", unreliable)
     service = CacheRefreshService(screens.publish, batches=batches)
