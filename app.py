@@ -15,6 +15,7 @@ from api.operation import Services
 from notifications.access import auth
 from notifications.access.auth import Authenticator
 from notifications.access.revocation_list import RevocationList
+from notifications.access.stream_venues import StreamVenues
 from notifications.access.token_keys import TokenKeys
 from notifications.brokers.backend import Backend, choose_backend
 from notifications.brokers.base import Broker, HistoryLimits
@@ -57,6 +58,7 @@ from waiter_service import (
 from waiter_service.changes import Change
 from waiter_service.errors import DatabaseSchemaInvalid, DatabaseUrlInvalid
 from waiter_service.join_codes import JoinCodes
+from waiter_service.reading.venue_directory import VenueDirectory
 from waiter_service.revocations import Revocations
 from waiter_service.store.marks import Marks
 
@@ -100,7 +102,13 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     )
     listener = FloorListener(notifications, cache_refresh)
     revoked = RevocationList(revocations, sse.streams)
-    relay = _relay(service, broker, look=revoked.refresh)
+    venues = StreamVenues(VenueDirectory(database), sse.streams)
+
+    def look() -> None:
+        revoked.refresh()
+        venues.check()
+
+    relay = _relay(service, broker, look=look)
     database_watch = DatabaseWatch(Marks(database), broker, on_gone_back=revoked.start_over)
 
     def on_commit(changes: Sequence[Change]) -> None:
@@ -114,7 +122,9 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     auth.init_app(app, keys)
     rates = Rates(_rate_limits(settings))
     authenticator = Authenticator(keys, revoked.is_revoked)
-    entrance = StreamEntrance(sse, authenticator, is_over=revoked.is_over, rates=rates)
+    entrance = StreamEntrance(
+        sse, authenticator, is_over=revoked.is_over, venues=venues, rates=rates
+    )
     desk = JoinDesk(_join_codes(settings, database), revocations, rates, settings.join_url)
 
     # One serving process
@@ -140,7 +150,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
         cache_refresh=cache_refresh,
         relay=relay,
         database_watch=database_watch,
-        revoked=revoked,
+        look=look,
         housekeeping=Housekeeping(
             hourly=[idempotency.prune, revocations.prune],
             every_second=[service.expire_offers],
@@ -151,7 +161,8 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     )
 
     # What is served
-    services = Services(service, queries, Cursors(broker), backend.presence, desk)
+    cursors = Cursors(broker, venues.venue_of)
+    services = Services(service, queries, cursors, backend.presence, desk)
     _serve(app, serving, create_blueprint(entrance, serving.health))
     _serve(app, serving, create_api_blueprint(services, idempotency, entrance))
     app.register_blueprint(create_health_blueprint(Readiness(serving), metrics))

@@ -47,7 +47,7 @@ class Call(Generic[B]):
         """
         if self.key is None:
             return None
-        parts = (str(self.actor), self.key, self.name, self.body_hash)
+        parts = (self.actor.key, self.key, self.name, self.body_hash)
         digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()
         return f"{prefix}-{digest[:20]}"
 

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from notifications.brokers.base import Broker
-from notifications.channels import channel_name
+from notifications.channels import OF_A_VENUE, channel_name
 from notifications.errors import BrokerUnavailable
 from notifications.events.encoding import EventId
-from waiter_service.actors import MAIN_VENUE, Actor, ActorKind
+from waiter_service.actors import Actor, ActorKind
 from waiter_service.inputs import is_identifier
 
 #: A cursor that no channel knows. A stream opened with it tells its client once to
@@ -22,13 +22,14 @@ T = TypeVar("T")
 class Cursors:
     """Finds the cursor that belongs to a snapshot, from the channels of ``broker``."""
 
-    def __init__(self, broker: Broker) -> None:
+    def __init__(self, broker: Broker, venue_of: Callable[[str, str], str]) -> None:
         self._broker = broker
+        self._venue_of = venue_of
 
     def read(self, kind: str, thing_id: str, actor: Actor, read: Callable[[], T]) -> tuple[str, T]:
         """Return the cursor after which the channel continues, and what ``read`` returns.
 
-        ``kind`` is one of the channels'. Raises what ``read`` raises.
+        ``kind`` is one of ``notifications.channels.KINDS``. Raises what ``read`` raises.
 
         A change is announced after it is committed. Whatever the channel already holds
         was therefore committed earlier, and is in what is read next; whatever is announced
@@ -40,15 +41,14 @@ class Cursors:
         exists: a caller who tries ids must not fill the broker's memory. Every event on
         such a channel comes after this call began, so the cursor is the channel's beginning.
         """
-        is_of_venue = kind in ("floor", "kitchen")
-        if is_of_venue:
+        if kind in OF_A_VENUE:
             is_foreign = not actor.covers(thing_id)
         else:
             owner = ActorKind.GUEST if kind == "session" else ActorKind.WAITER
             is_foreign = actor.kind is owner and actor.id != thing_id
         if is_foreign or not is_identifier(thing_id):
             return "", read()  # which refuses
-        channel = channel_name(thing_id if is_of_venue else MAIN_VENUE, kind, thing_id)
+        channel = channel_name(self._venue_of(kind, thing_id), kind, thing_id)
         cursor = self._known(channel)
         found = read()
         return cursor or self._first(channel), found

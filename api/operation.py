@@ -52,7 +52,8 @@ class Operation:
         body: what must be sent; ``None`` if nothing is.
         body_is_optional: the body may be left out.
         conflicts: what a 409 may look like.
-        staff_only: guests are refused.
+        staff_only: only waiters and managers may call it.
+        for_screens: with ``staff_only``, kitchens and displays may call it too.
         has_location: the answer has a Location header, which names what was made.
         is_paged: the query may have ``limit`` and ``cursor``.
         takes_table: the query may have ``table``.
@@ -72,6 +73,7 @@ class Operation:
     body_is_optional: bool = False
     conflicts: tuple[type[Problem], ...] = ()
     staff_only: bool = False
+    for_screens: bool = False
     has_location: bool = False
     is_paged: bool = False
     takes_table: bool = False
@@ -112,7 +114,8 @@ class Operation:
 
     def require_role(self, actor: Actor) -> None:
         """Raise ``NotAllowed`` if ``actor`` has a role that may never do this."""
-        if self.staff_only and actor.is_guest:
+        is_screen = not (actor.is_floor_staff or actor.is_guest)
+        if self.staff_only and (actor.is_guest or (is_screen and not self.for_screens)):
             raise NotAllowed("This is for the restaurant's staff.")
 
     def require_still_allowed(

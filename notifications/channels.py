@@ -23,6 +23,14 @@ KINDS: Mapping[str, str] = MappingProxyType(
     }
 )
 
+#: The kinds whose id is that of a venue.
+OF_A_VENUE = frozenset({"floor", "kitchen"})
+
+
+def id_name(kind: str) -> str:
+    """Return what the id of a channel of ``kind`` is called, such as ``session_id``."""
+    return "venue_id" if kind in OF_A_VENUE else f"{kind}_id"
+
 
 def channel_name(venue_id: str, kind: str, channel_id: str) -> str:
     """Return the channel of one of ``KINDS``, such as ``main:session:table-7``."""

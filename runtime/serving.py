@@ -22,7 +22,6 @@ from typing import Any
 from gevent.event import Event as Flag
 from gevent.lock import BoundedSemaphore
 
-from notifications.access.revocation_list import RevocationList
 from notifications.brokers.base import Broker
 from notifications.brokers.presence import Counts, Presence
 from notifications.channels import KINDS
@@ -55,7 +54,7 @@ class Serving:
         cache_refresh: CacheRefreshService,
         relay: Relay,
         database_watch: DatabaseWatch,
-        revoked: RevocationList,
+        look: Callable[[], None],
         housekeeping: Housekeeping,
         metrics: Metrics,
         writes: WriteProbe,
@@ -69,7 +68,7 @@ class Serving:
         self._cache_refresh = cache_refresh
         self._relay = relay
         self._database_watch = database_watch
-        self._revoked = revoked
+        self._look = look
         self._housekeeping = housekeeping
         self._metrics = metrics
         self._writes = writes
@@ -104,8 +103,9 @@ class Serving:
                 "several processes hear of each other's events only through Redis: stop the "
                 "process that serves the same folder, or set REDIS_URL for both"
             )
-        # Before the first stream: a revoked token must not open one after a restart.
-        self._revoked.refresh()
+        # Before the first stream: a revoked token must not open one after a restart, and a
+        # crowd that comes back must not read the venue of each of its streams.
+        self._look()
         self._listener.connect()
         self._sse.start()
         self._cache_refresh.start()

@@ -118,6 +118,14 @@ class Actor:
         """Return whether the actor is the kitchen of the venue, and so may move its orders."""
         return self.kind is ActorKind.KITCHEN and self.covers(venue_id)
 
+    @property
+    def key(self) -> str:
+        """The actor's name among those of all venues, such as ``north/manager:mia``.
+
+        In ``main`` it is ``manager:mia``. Two venues may each have a manager with the same id.
+        """
+        return str(self) if self.venue_id == MAIN_VENUE else f"{self.venue_id}/{self}"
+
     def __str__(self) -> str:
         return f"{self.kind.value}:{self.id}"
 

@@ -48,12 +48,18 @@ MAX_TOKEN_ID_CHARS = 255
 
 
 class RevokedKind(StrEnum):
-    """What was revoked: one token by its ``jti``, or all of a session, a waiter or a manager."""
+    """What was revoked: one token by its ``jti``, or all of one bearer.
+
+    The subject of a kitchen or a display is its venue.
+    """
 
     TOKEN = "token"  # noqa: S105 - no secret
     SESSION = "session"
     WAITER = "waiter"
     MANAGER = "manager"
+    KITCHEN = "kitchen"
+    DISPLAY = "display"
+    SERVICE = "service"
     #: Revokes nothing: a closed session was reopened.
     REOPENED = "reopened"
 

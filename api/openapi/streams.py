@@ -1,4 +1,4 @@
-"""``/sse`` in the OpenAPI document: both streams, tokens for browsers, and the module."""
+"""``/sse`` in the OpenAPI document: the streams, tokens for browsers, and the module."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, Field
+from pydantic.alias_generators import to_camel
 
 import notifications
 from api.fields import Timestamp
@@ -54,8 +55,10 @@ class StreamToken(Resource):
 def paths() -> dict[str, Any]:
     """Return the path items of /sse but its health."""
     return {
-        "/sse/session/{sessionId}": {"get": _stream("session")},
-        "/sse/waiter/{waiterId}": {"get": _stream("waiter")},
+        **{
+            f"/sse/{kind}/{{{to_camel(channels.id_name(kind))}}}": {"get": _stream(kind)}
+            for kind in channels.KINDS
+        },
         "/sse/token": {"post": _token()},
         "/sse/static/{filename}": {"get": _module()},
     }
@@ -70,7 +73,7 @@ def _stream(kind: str) -> dict[str, Any]:
         "the client goes or `closing` says why.",
         "parameters": [
             {
-                "name": f"{kind}Id",
+                "name": to_camel(channels.id_name(kind)),
                 "in": "path",
                 "required": True,
                 "schema": {"type": "string", "minLength": 1, "maxLength": MAX_ID_CHARS},

@@ -8,7 +8,12 @@ from api.snapshots import KitchenSnapshot, VenueFloorSnapshot
 
 
 @Operation(
-    "GET", "/venues/{venueId}/floor", {200: VenueFloorSnapshot}, staff_only=True, is_paged=True
+    "GET",
+    "/venues/{venueId}/floor",
+    {200: VenueFloorSnapshot},
+    staff_only=True,
+    for_screens=True,
+    is_paged=True,
 )
 def read_venue_floor(services: Services, call: Call[None], venue_id: str) -> Answer:
     """Read a venue's floor: its sessions, what is open in each, and who is on shift.
@@ -28,7 +33,12 @@ def read_venue_floor(services: Services, call: Call[None], venue_id: str) -> Ans
 
 
 @Operation(
-    "GET", "/venues/{venueId}/kitchen", {200: KitchenSnapshot}, staff_only=True, is_paged=True
+    "GET",
+    "/venues/{venueId}/kitchen",
+    {200: KitchenSnapshot},
+    staff_only=True,
+    for_screens=True,
+    is_paged=True,
 )
 def read_kitchen(services: Services, call: Call[None], venue_id: str) -> Answer:
     """Read a venue's kitchen: its orders from New to Complete, oldest first.

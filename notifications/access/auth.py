@@ -25,6 +25,7 @@ from notifications.access.token_keys import Keyring, TokenKeys
 from notifications.errors import NotAuthenticated
 from notifications.principal import Principal, Role
 from waiter_service import inputs
+from waiter_service.actors import ALL_VENUES, MAIN_VENUE
 from waiter_service.errors import ValidationError
 from waiter_service.revocations import KEPT_FOR
 
@@ -91,11 +92,21 @@ def principal_from_claims(claims: Mapping[str, Any]) -> Principal:
     return Principal(
         role=Role(role),
         subject=subject,
+        venue=MAIN_VENUE if role == Role.CUSTOMER else _venue(claims.get("venue")),
         expires_at=_moment(claims, "exp") or 0.0,
         issued_at=_moment(claims, "iat") or 0.0,
         token_ids=token_ids,
         is_stream_token=STREAM_SCOPE in _scopes(claims.get("scope")),
     )
+
+
+def _venue(venue: object) -> str:
+    """Return the venue of a ``venue`` claim. A token without one is for ``main``."""
+    if venue is None:
+        return MAIN_VENUE
+    if isinstance(venue, str) and (venue == ALL_VENUES or inputs.is_identifier(venue)):
+        return venue
+    raise NotAuthenticated("The token's venue is not a possible id.")
 
 
 def _scopes(scope: object) -> Sequence[str]:
@@ -249,6 +260,8 @@ def create_stream_token(principal: Principal) -> tuple[str, datetime]:
     """
     lifetime_seconds = min(STREAM_TOKEN_SECONDS, principal.expires_at - time.time())
     claims: dict[str, Any] = {"scope": STREAM_SCOPE, "iat": int(principal.issued_at)}
+    if principal.venue != MAIN_VENUE:
+        claims["venue"] = principal.venue
     if principal.token_ids:
         claims["parent_jti"] = principal.token_ids[0]
     token = create_token(

@@ -24,6 +24,9 @@ _KIND_OF = {
     Role.CUSTOMER: RevokedKind.SESSION,
     Role.WAITER: RevokedKind.WAITER,
     Role.MANAGER: RevokedKind.MANAGER,
+    Role.KITCHEN: RevokedKind.KITCHEN,
+    Role.DISPLAY: RevokedKind.DISPLAY,
+    Role.SERVICE: RevokedKind.SERVICE,
 }
 
 Key = TypeVar("Key")

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic.alias_generators import to_camel
+
 from notifications.access.auth import STREAM_TOKEN_SECONDS
-from notifications.channels import KINDS
+from notifications.channels import KINDS, id_name
 from notifications.contract.schemas import (
     components,
     fields_of,
@@ -37,8 +39,9 @@ SECURITY: Mapping[str, Any] = {
         "type": "http",
         "scheme": "bearer",
         "bearerFormat": "JWT",
-        "description": "`sub` is the id of the session or waiter, "
-        "`role` is customer, waiter or manager.",
+        "description": "`role` is customer, waiter, manager, kitchen or display. `sub` is the id "
+        "of the session, the waiter or the manager, or the venue of a kitchen or a display. "
+        "`venue` is the venue of staff: without it `main`, and `*` for a manager of all venues.",
     },
     "streamToken": {
         "type": "httpApiKey",
@@ -69,7 +72,7 @@ def document() -> dict[str, Any]:
             "version": "1",
             "description": _ABOUT,
             "contact": CONTACT,
-            "tags": [{"name": "streams", "description": "Both are open for hours."}],
+            "tags": [{"name": "streams", "description": "All are open for hours."}],
             "externalDocs": {
                 "description": "The format: Server-Sent Events",
                 "url": "https://html.spec.whatwg.org/multipage/server-sent-events.html",
@@ -87,6 +90,8 @@ def document() -> dict[str, Any]:
         "operations": {
             "tellGuests": _operation("session", "Tell the guests at a table"),
             "tellWaiter": _operation("waiter", "Tell a waiter"),
+            "tellFloor": _operation("floor", "Tell whoever watches a venue's floor"),
+            "tellKitchen": _operation("kitchen", "Tell a venue's kitchen"),
         },
         "components": {
             "messages": {kind.event_type: _message(kind) for kind in EVENTS},
@@ -99,9 +104,9 @@ def document() -> dict[str, Any]:
 def _channel(name: str, summary: str) -> dict[str, Any]:
     types = [kind.event_type for kind in EVENTS]
     return {
-        "address": f"/sse/{name}/{{{name}Id}}",
+        "address": f"/sse/{name}/{{{to_camel(id_name(name))}}}",
         "summary": summary,
-        "parameters": {f"{name}Id": {"description": f"The {name}'s id."}},
+        "parameters": {to_camel(id_name(name)): {"description": f"The {id_name(name)[:-3]}'s id."}},
         "messages": {each: {"$ref": f"#/components/messages/{each}"} for each in types},
     }
 

@@ -18,6 +18,7 @@ from flask import Blueprint, Response, jsonify, request
 from werkzeug.exceptions import BadRequest
 
 from notifications.access.auth import bearer_token
+from notifications.channels import KINDS, id_name
 from notifications.entrance.entrance import (
     STREAM_HEADERS,
     StreamEntrance,
@@ -78,13 +79,11 @@ def create_blueprint(entrance: StreamEntrance, health: Health) -> Blueprint:
         blocks = body if handover is None else HandoverResponse(body, handover.sock)
         return Response(blocks, headers=STREAM_HEADERS, direct_passthrough=True)
 
-    @blueprint.get("/session/<path:session_id>")
-    def session_stream(session_id: str) -> Response:
-        return stream("session", session_id)
+    def stream_of(kind: str) -> Callable[..., Response]:
+        return lambda **ids: stream(kind, *ids.values())
 
-    @blueprint.get("/waiter/<path:waiter_id>")
-    def waiter_stream(waiter_id: str) -> Response:
-        return stream("waiter", waiter_id)
+    for kind in KINDS:
+        blueprint.add_url_rule(f"/{kind}/<path:{id_name(kind)}>", kind, stream_of(kind))
 
     @blueprint.post("/token")
     def token() -> Response:

@@ -16,20 +16,24 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from notifications.access.auth import Authenticator, create_stream_token
+from notifications.access.stream_venues import OnlyMain, StreamVenues
 from notifications.channels import KINDS
 from notifications.entrance.in_band_refusal import accepts_event_stream
 from notifications.entrance.rates import RateLimits, Rates
 from notifications.entrance.trusted_peers import TrustedPeers
 from notifications.errors import (
     AccessError,
+    HistoryUnavailable,
     NotAllowed,
     NotAuthenticated,
     SessionOver,
     StreamRefused,
 )
 from notifications.principal import Principal, Role
+from notifications.streams.admission import RETRY_AFTER_SECONDS
 from notifications.streams.body import Handover, StreamBody
 from notifications.streams.service import SseService
+from waiter_service.errors import DatabaseError
 from waiter_service.inputs import is_identifier
 
 log = logging.getLogger("notifications.streams")
@@ -45,9 +49,6 @@ STREAM_HEADERS = {
 
 #: The path of a stream: a kind of channel, and an id.
 STREAM_PATH = rf"/sse/({'|'.join(KINDS)})/([A-Za-z0-9._-]+)"
-
-#: The kind of a bearer's own stream. A manager has none of their own, and may follow all.
-_OWN_KIND = {Role.CUSTOMER: "session", Role.WAITER: "waiter"}
 
 IsOver = Callable[[str, str], bool]
 """Returns whether the session or waiter was closed, so that its channel stays silent."""
@@ -93,6 +94,7 @@ class StreamEntrance:
         authenticator: Authenticator,
         *,
         is_over: IsOver = lambda kind, channel_id: False,
+        venues: StreamVenues | None = None,
         rates: Rates | None = None,
     ) -> None:
         self._rates = rates or Rates(RateLimits.none())
@@ -101,19 +103,22 @@ class StreamEntrance:
         self._sse = sse
         self._authenticator = authenticator
         self._is_over = is_over
+        self.venues = venues or StreamVenues(OnlyMain(), sse.streams)
 
-    def admit(self, asked: StreamRequest) -> Principal:
-        """Return the bearer, if they may follow the stream that the request names.
+    def admit(self, asked: StreamRequest) -> tuple[Principal, str]:
+        """Return the bearer, if they may follow the stream that is asked for, and its venue.
+
+        Switches greenlets only if the venue must be read.
 
         Raises:
             NotAuthenticated: there is no token, or it is not good.
             NotAllowed: the token is for another stream, or the session was closed.
             TooManyOpens: the bearer opens too many streams within a minute.
+            HistoryUnavailable: the venue must be read, and the database does not answer.
         """
         principal = self._bearer(asked)
         self._rates.count_open(principal)
-        self._require_access(principal, asked.kind, asked.channel_id)
-        return principal
+        return principal, self._require_access(principal, asked.kind, asked.channel_id)
 
     def open(self, asked: StreamRequest, handover: Handover | None) -> StreamBody:
         """Return the body of the stream that the request names. May switch greenlets.
@@ -124,10 +129,12 @@ class StreamEntrance:
         """
         # Wait for the turn first: the checks below are most of the CPU that a connect costs.
         self._sse.admission.wait_for_turn()
+        principal, venue_id = self.admit(asked)
         return self._sse.open(
             asked.kind,
             asked.channel_id,
-            self.admit(asked),
+            principal,
+            venue_id=venue_id,
             client=asked.client,
             last_event_id=asked.last_event_id,
             handover=handover,
@@ -199,9 +206,12 @@ class StreamEntrance:
 
         Raises:
             NotAllowed: that stream is not theirs, has ended, or does not exist.
+            HistoryUnavailable: its venue must be read, and the database does not answer.
         """
-        if path is None and principal.role in _OWN_KIND:
-            path = f"/sse/{_OWN_KIND[principal.role]}/{principal.subject}"
+        if path is None and principal.own_stream is not None:
+            path = "/sse/{}/{}".format(*principal.own_stream)
+        if principal.role is Role.SERVICE:
+            raise NotAllowed
         if path is not None:
             named = re.fullmatch(STREAM_PATH, path)
             if named is None:
@@ -224,8 +234,22 @@ class StreamEntrance:
             )
         return principal
 
-    def _require_access(self, principal: Principal, kind: str, channel_id: str) -> None:
-        if not (principal.may_hear(kind, channel_id) and is_identifier(channel_id)):
+    def _require_access(self, principal: Principal, kind: str, channel_id: str) -> str:
+        """Return the venue of the stream if the bearer may follow it."""
+        # First what needs no read: who asks for the streams of others must not cost one each.
+        is_foreign = principal.own_stream not in (None, (kind, channel_id))
+        if is_foreign or not is_identifier(channel_id):
+            raise NotAllowed
+        try:
+            self.venues.expect(principal)
+            venue_id = self.venues.venue_of(kind, channel_id)
+        except DatabaseError as error:
+            raise HistoryUnavailable(
+                "Live updates are not available at the moment.",
+                retry_after_seconds=RETRY_AFTER_SECONDS,
+            ) from error
+        if not principal.may_hear(kind, channel_id, venue_id):
             raise NotAllowed
         if self._is_over(kind, channel_id):
             raise SessionOver
+        return venue_id

@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from typing import Self
 
 from notifications.brokers.base import Broker, Page
+from notifications.channels import OF_A_VENUE, split_channel
 from notifications.errors import BrokerUnavailable
 from notifications.events.cache_refresh import AffectedData, CacheRefresh
 from notifications.events.connection import Connection
@@ -78,12 +79,12 @@ def begin(
         place, page = EventId("", 0), Page(is_gap=True)
     else:
         place, page = last_event_id, broker.read(stream.channel, last_event_id, PAGE_EVENTS)
-    _, kind, channel_id = stream.channel.split(":")
+    _, kind, channel_id = split_channel(stream.channel)
     connection = Connection(
         connection_id=stream.connection_id,
         session_id=channel_id if kind == "session" else None,
         waiter_id=channel_id if kind == "waiter" else None,
-        venue_id=channel_id if kind in ("floor", "kitchen") else None,
+        venue_id=channel_id if kind in OF_A_VENUE else None,
         heartbeat_seconds=heartbeat_seconds,
         resumed=is_return and not page.is_gap,
         expires_at=datetime.fromtimestamp(stream.expires_at, UTC),

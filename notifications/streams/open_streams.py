@@ -56,6 +56,10 @@ class OpenStreams:
         """Open streams by kind: ``{"session": n, "waiter": n}``."""
         return dict(self._counts)
 
+    def channels(self) -> list[str]:
+        """Return the channels that are followed. Walks all of them."""
+        return list(self._by_channel)
+
     def on_channel(self, channel: str) -> list[Stream]:
         """Return the streams of ``channel``: the list itself, so copy it before changing it."""
         return self._by_channel.get(channel, [])

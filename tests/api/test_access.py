@@ -154,3 +154,44 @@ def test_strange_ids_are_not_found(manager, path, strange):
     answer = manager.get(path.format(strange))
     assert (answer.status_code, answer.content_type) == (404, PROBLEM)
     json.loads(answer.data)
+
+
+@pytest.mark.parametrize("role", ["kitchen", "display"])
+@pytest.mark.parametrize(
+    "operation",
+    [each for each in STAFF_ONLY if not each.for_screens],
+    ids=lambda each: each.name,
+)
+def test_kitchen_and_display_are_not_floor_staff(caller, operation, role):
+    answer = call(caller(role, "main"), operation, OWN)
+    assert (answer.status_code, answer.content_type) == (403, PROBLEM)
+
+
+@pytest.mark.parametrize(
+    ("role", "subject", "claims"),
+    [
+        ("waiter", "anna", {"venue": "north"}),
+        ("waiter", "anna", {"venue": "*"}),
+        ("kitchen", "north", {}),
+        ("display", "main", {"venue": "*"}),
+        ("service", "till", {"venue": "*"}),
+    ],
+)
+@pytest.mark.parametrize("operation", FOR_BEARERS, ids=lambda each: each.name)
+def test_token_of_another_venue_than_the_bearers_does_nothing(
+    caller, operation, role, subject, claims
+):
+    answer = call(caller(role, subject, **claims), operation, OWN)
+    assert (answer.status_code, answer.content_type) == (403, PROBLEM)
+
+
+def test_managers_of_two_venues_with_one_id_do_not_share_an_idempotency_key(caller, service):
+    service.add_venue("north")
+    body = {"id": "carla", "name": "Carla"}
+    answers = [
+        caller("manager", "mia", **claims).post(
+            "/api/waiters", body, headers={"Idempotency-Key": "the-same"}
+        )
+        for claims in ({}, {"venue": "north"})
+    ]
+    assert "Idempotent-Replayed" not in answers[1].headers

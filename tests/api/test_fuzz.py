@@ -28,7 +28,7 @@ def app(tmp_path, seeded_sqlite):
 
 # Schemathesis reads answers to their end, and a stream has none. werkzeug's client leaves files
 # open.
-STREAMS = r"^/sse/(session|waiter)/"
+STREAMS = r"^/sse/(session|waiter|floor|kitchen)/"
 FILES = r"^/sse/static/"
 
 

@@ -44,7 +44,8 @@ def bare_caller(service, queries, broker, role, subject):
     rates = Rates(RateLimits.none())
     desk = JoinDesk(JoinCodes(database, ["a key"]), Revocations(database), rates)
     entrance = StreamEntrance(SseService(broker), Authenticator(KEYS))
-    services = Services(service, queries, Cursors(broker), OnlyProcess(), desk)
+    cursors = Cursors(broker, entrance.venues.venue_of)
+    services = Services(service, queries, cursors, OnlyProcess(), desk)
     bare.register_blueprint(create_blueprint(services, IdempotencyStore(database), entrance))
     return Caller.who_is(bare, role, subject)
 

@@ -1,6 +1,14 @@
 """The floor and the kitchen of a venue, as managers, displays and kitchens read them."""
 
 
+def test_display_reads_the_floor_and_kitchen_the_kitchen_and_nothing_else(caller):
+    display, kitchen = caller("display", "main"), caller("kitchen", "main")
+    assert display.get("/api/venues/main/floor").status_code == 200
+    assert kitchen.get("/api/venues/main/kitchen").status_code == 200
+    assert display.get("/api/venues/main/kitchen").status_code == 404
+    assert kitchen.get("/api/venues/main/floor").status_code == 404
+
+
 def test_a_manager_reads_the_whole_floor(manager):
     floor = manager.get("/api/venues/main/floor").json
     assert set(floor) == {

@@ -109,6 +109,22 @@ def test_a_vanished_client_is_noticed_at_once(
     wait_until(lambda: standing_server.open_streams() == 0, 3)
 
 
+@pytest.mark.parametrize(("role", "kind"), [("display", "floor"), ("kitchen", "kitchen")])
+def test_floor_and_kitchen_are_streams_through_nginx_too(
+    standing_server: ServiceServer,
+    standing_nginx: NginxServer,
+    listen: Listen,
+    order_id: str,
+    role: str,
+    kind: str,
+) -> None:
+    clients = listen(standing_nginx, f"/sse/{kind}/main", token=standing_server.token(role, "main"))
+    assert [client.events[0].data["venueId"] for client in clients] == ["main", "main"]
+    _move(standing_server, order_id, "Acknowledged")
+    for client in clients:
+        _expect(client, order_id, "Acknowledged")
+
+
 def test_a_client_resumes_after_its_last_event(
     standing_server: ServiceServer,
     standing_nginx: NginxServer,

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 from dataclasses import dataclass
 from datetime import timedelta
@@ -27,6 +28,7 @@ from waiter_service.store.models import IdempotencyRow
 
 MAX_KEY_CHARS = 255
 MAX_OPERATION_CHARS = 300
+MAX_NAME_CHARS = 144
 # A call that has not finished by then died with its process. Its changes stay, so a retry
 # may make them again. Longer than any call takes.
 ABANDONED_AFTER = timedelta(seconds=60)
@@ -88,7 +90,7 @@ class IdempotencyStore:
         self, orm: Session, key: str, actor: Actor, operation: str, request_hash: str
     ) -> StoredAnswer | None:
         now = self._clock()
-        row = orm.get(IdempotencyRow, (str(actor), key), with_for_update=True)
+        row = orm.get(IdempotencyRow, (_name_of(actor), key), with_for_update=True)
         if row is not None and row.created_at + KEPT_FOR <= now:
             orm.delete(row)
             orm.flush()
@@ -96,7 +98,7 @@ class IdempotencyStore:
         if row is None:
             orm.add(
                 IdempotencyRow(
-                    actor=str(actor),
+                    actor=_name_of(actor),
                     key=key,
                     operation=operation,
                     request_hash=request_hash,
@@ -119,7 +121,7 @@ class IdempotencyStore:
         with self._database.writing() as orm:
             orm.execute(
                 update(IdempotencyRow)
-                .where(IdempotencyRow.actor == str(actor), IdempotencyRow.key == key)
+                .where(IdempotencyRow.actor == _name_of(actor), IdempotencyRow.key == key)
                 .values(response_status=status, response_body=body)
             )
 
@@ -128,7 +130,7 @@ class IdempotencyStore:
         with self._database.writing() as orm:
             orm.execute(
                 delete(IdempotencyRow).where(
-                    IdempotencyRow.actor == str(actor),
+                    IdempotencyRow.actor == _name_of(actor),
                     IdempotencyRow.key == key,
                     IdempotencyRow.response_status.is_(None),
                 )
@@ -142,18 +144,25 @@ class IdempotencyStore:
             )
 
 
+def _name_of(actor: Actor) -> str:
+    """Return the actor's key, or its digest where it does not fit the column."""
+    if len(actor.key) <= MAX_NAME_CHARS:
+        return actor.key
+    return hashlib.sha256(actor.key.encode()).hexdigest()
+
+
 def _forget_oldest(orm: Session, actor: Actor) -> None:
     """Keep only the newest keys of ``actor``, and those whose calls have not finished."""
     newest = (
         select(IdempotencyRow.created_at)
-        .where(IdempotencyRow.actor == str(actor))
+        .where(IdempotencyRow.actor == _name_of(actor))
         .order_by(IdempotencyRow.created_at.desc())
         .offset(MAX_KEYS_PER_ACTOR)
         .limit(1)
     )
     orm.execute(
         delete(IdempotencyRow).where(
-            IdempotencyRow.actor == str(actor),
+            IdempotencyRow.actor == _name_of(actor),
             IdempotencyRow.created_at <= newest.scalar_subquery(),
             IdempotencyRow.response_status.is_not(None),
         )

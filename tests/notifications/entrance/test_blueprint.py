@@ -18,6 +18,7 @@ from werkzeug.test import TestResponse
 
 from notifications.access import auth
 from notifications.access.auth import Authenticator, create_token
+from notifications.access.stream_venues import OnlyMain, StreamVenues
 from notifications.access.token_keys import TokenKeys
 from notifications.brokers.memory.broker import MemoryBroker
 from notifications.entrance import problems
@@ -26,6 +27,7 @@ from notifications.entrance.entrance import StreamEntrance
 from notifications.principal import Role
 from notifications.streams.admission import StreamLimits
 from notifications.streams.service import SseService, StreamOptions
+from waiter_service.errors import DatabaseUnavailable
 
 KEYS = TokenKeys("a secret that only the tests use")
 HEALTHY = {"status": "healthy"}
@@ -48,9 +50,9 @@ class Site:
         self.sse.start()
         self.client: FlaskClient = self.app.test_client()
 
-    def token(self, role: str = "waiter", subject: str = "anna") -> str:
+    def token(self, role: str = "waiter", subject: str = "anna", **claims: Any) -> str:
         with self.app.app_context():
-            return create_token(Role(role), subject, lifetime_seconds=60)
+            return create_token(Role(role), subject, lifetime_seconds=60, claims=claims)
 
     def get(self, path: str, token: str | None = None, **kwargs: Any) -> TestResponse:
         headers = kwargs.pop("headers", {})
@@ -454,3 +456,85 @@ def test_write_to_a_tls_client_has_a_deadline(site: Site, connection: socket.soc
         assert greeting(answer)
         assert tls.gettimeout() == site.sse.options.write_deadline_seconds
         assert tls.getsockopt(socket.IPPROTO_TCP, socket.TCP_CORK) == 0
+
+
+@pytest.mark.parametrize(
+    ("role", "subject", "claims", "path"),
+    [
+        ("manager", "mia", {}, "/sse/floor/main"),
+        ("manager", "mia", {"venue": "north"}, "/sse/kitchen/north"),
+        ("manager", "mia", {"venue": "*"}, "/sse/floor/north"),
+        ("display", "main", {}, "/sse/floor/main"),
+        ("kitchen", "north", {"venue": "north"}, "/sse/kitchen/north"),
+    ],
+)
+def test_floor_and_kitchen_are_streams_that_name_their_venue(
+    site: Site, role: str, subject: str, claims: dict[str, str], path: str
+) -> None:
+    told = greeting(site.get(path, site.token(role, subject, **claims)))
+    assert told["venueId"] == path.rpartition("/")[2]
+    assert {"sessionId", "waiterId"}.isdisjoint(told)
+
+
+@pytest.mark.parametrize(
+    ("role", "subject", "claims", "path"),
+    [
+        ("manager", "mia", {}, "/sse/floor/north"),
+        ("manager", "mia", {"venue": "north"}, "/sse/waiter/anna"),
+        ("display", "main", {}, "/sse/kitchen/main"),
+        ("display", "main", {}, "/sse/waiter/anna"),
+        ("kitchen", "main", {}, "/sse/floor/main"),
+        ("kitchen", "north", {}, "/sse/kitchen/north"),
+        ("kitchen", "main", {"venue": "*"}, "/sse/kitchen/main"),
+        ("waiter", "anna", {"venue": "north"}, "/sse/waiter/anna"),
+        ("waiter", "anna", {}, "/sse/floor/main"),
+        ("customer", "table-7", {}, "/sse/kitchen/main"),
+        ("service", "till", {"venue": "*"}, "/sse/floor/main"),
+    ],
+)
+def test_streams_of_other_venues_and_roles_are_forbidden(
+    site: Site, role: str, subject: str, claims: dict[str, str], path: str
+) -> None:
+    assert site.get(path, site.token(role, subject, **claims)).status_code == 403
+
+
+@pytest.mark.parametrize("venue", ["", "no id", 7, ["main"], {"id": "main"}, "north/main", True])
+def test_venue_claim_that_is_no_id_is_no_good_token(site: Site, venue: Any) -> None:
+    token = site.token("manager", "mia", venue=venue)
+    assert site.get("/sse/floor/main", token).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("role", "subject", "claims", "path"),
+    [
+        ("kitchen", "north", {"venue": "north"}, "/sse/kitchen/north"),
+        ("display", "main", {}, "/sse/floor/main"),
+    ],
+)
+def test_stream_token_of_a_venue_is_for_its_own_stream_and_keeps_the_venue(
+    site: Site, role: str, subject: str, claims: dict[str, str], path: str
+) -> None:
+    headers = {"Authorization": f"Bearer {site.token(role, subject, **claims)}"}
+    answer = site.client.post("/sse/token", headers=headers)
+    assert f"Path={path};" in answer.headers["Set-Cookie"]
+    told = greeting(site.client.get(f"{path}?token={answer.get_json()['token']}"))
+    assert told["venueId"] == subject
+
+
+def test_service_gets_no_stream_token(site: Site) -> None:
+    headers = {"Authorization": f"Bearer {site.token('service', 'till', venue='*')}"}
+    assert site.client.post("/sse/token", headers=headers).status_code == 403
+
+
+def test_stream_whose_venue_cannot_be_read_may_be_tried_again(site: Site) -> None:
+    class Away(OnlyMain):
+        def venue_of(self, _kind: str, _thing_id: str) -> str:
+            raise DatabaseUnavailable("away")
+
+    site.entrance.venues = StreamVenues(Away(), site.sse.streams)
+    answer = site.get("/sse/waiter/anna", site.token())
+    assert answer.status_code == 503
+    assert int(answer.headers["Retry-After"]) > 0
+    # What needs no read is answered as ever.
+    assert site.get("/sse/waiter/ben", site.token()).status_code == 403
+    greeting(site.get("/sse/floor/main", site.token("display", "main")))

@@ -13,20 +13,33 @@ from notifications.events.session_transfer import SessionTransfer
 from notifications.principal import Principal, Role
 from waiter_service.transfer_cause import TransferCause
 
-GUEST_5 = Principal(Role.CUSTOMER, "table-5", expires_at=0, issued_at=0)
-GUEST_7 = Principal(Role.CUSTOMER, "table-7", expires_at=0, issued_at=0)
-ANNA = Principal(Role.WAITER, "anna", expires_at=0, issued_at=0)
-BEN = Principal(Role.WAITER, "ben", expires_at=0, issued_at=0)
-CARL = Principal(Role.WAITER, "carl", expires_at=0, issued_at=0)
-MANAGER = Principal(Role.MANAGER, "maria", expires_at=0, issued_at=0)
+
+def bearer(role: Role, subject: str, venue: str = "north") -> Principal:
+    return Principal(role, subject, expires_at=0, issued_at=0, venue=venue)
+
+
+ANNA = bearer(Role.WAITER, "anna")
+#: Everyone who may follow something; those without another venue are of the venue north.
 EVERYONE = {
-    "guest 5": GUEST_5,
-    "guest 7": GUEST_7,
+    "guest 5": bearer(Role.CUSTOMER, "table-5", "main"),
+    "guest 7": bearer(Role.CUSTOMER, "table-7", "main"),
     "anna": ANNA,
-    "ben": BEN,
-    "carl": CARL,
-    "manager": MANAGER,
+    "ben": bearer(Role.WAITER, "ben"),
+    "carl": bearer(Role.WAITER, "carl"),
+    "manager": bearer(Role.MANAGER, "maria"),
+    "head office": bearer(Role.MANAGER, "maria", "*"),
+    "kitchen": bearer(Role.KITCHEN, "north"),
+    "display": bearer(Role.DISPLAY, "north"),
+    "service": bearer(Role.SERVICE, "till", "*"),
+    "manager of south": bearer(Role.MANAGER, "maria", "south"),
+    "manager of main": bearer(Role.MANAGER, "maria", "main"),
+    "kitchen of south": bearer(Role.KITCHEN, "south", "south"),
+    "display of south": bearer(Role.DISPLAY, "south", "south"),
+    "anna with a token of south": bearer(Role.WAITER, "anna", "south"),
+    "kitchen with a token of south": bearer(Role.KITCHEN, "north", "south"),
+    "kitchen with a token of all": bearer(Role.KITCHEN, "north", "*"),
 }
+WATCHING = {"manager", "head office", "display"}
 
 
 def listeners_of(channels: tuple[str, ...]) -> set[str]:
@@ -34,8 +47,13 @@ def listeners_of(channels: tuple[str, ...]) -> set[str]:
     return {
         name
         for (name, principal), channel in itertools.product(EVERYONE.items(), channels)
-        if principal.may_hear(*channel.split(":")[1:])
+        if may_follow(principal, channel)
     }
+
+
+def may_follow(principal: Principal, channel: str) -> bool:
+    venue_id, kind, channel_id = channel.split(":")
+    return principal.may_hear(kind, channel_id, venue_id)
 
 
 def transfer(*, waiter_id: str, previous_waiter_id: str) -> FloorEvent:
@@ -79,23 +97,30 @@ def test_event_reaches_exactly_the_people_it_concerns(kind: type[FloorEvent]) ->
     )
     event = kind.example().model_copy(update={"session_id": "table-7", "waiter_id": "anna"})
     assert event.audience("north") == AUDIENCES[kind.event_type]
-    assert listeners_of(event.audience("north")) == {"guest 7", "anna", "manager"}
+    expected = {"guest 7", "anna", *WATCHING}
+    if kind.event_type == "order_update":
+        expected.add("kitchen")
+    assert listeners_of(event.audience("north")) == expected
 
 
 def test_transfer_reaches_exactly_the_guest_and_both_waiters() -> None:
     event = transfer(waiter_id="ben", previous_waiter_id="anna")
-    assert event.audience("main") == (
-        "main:session:table-7",
-        "main:waiter:ben",
-        "main:waiter:anna",
-        "main:floor:main",
+    assert event.audience("north") == (
+        "north:session:table-7",
+        "north:waiter:ben",
+        "north:waiter:anna",
+        "north:floor:north",
     )
-    assert listeners_of(event.audience("main")) == {"guest 7", "anna", "ben", "manager"}
+    assert listeners_of(event.audience("north")) == {"guest 7", "anna", "ben", *WATCHING}
 
 
 def test_transfer_to_the_same_waiter_names_the_channel_once() -> None:
     event = transfer(waiter_id="anna", previous_waiter_id="anna")
-    assert event.audience("main") == ("main:session:table-7", "main:waiter:anna", "main:floor:main")
+    assert event.audience("north") == (
+        "north:session:table-7",
+        "north:waiter:anna",
+        "north:floor:north",
+    )
 
 
 @pytest.mark.parametrize(
@@ -114,15 +139,36 @@ def test_transfer_to_the_same_waiter_names_the_channel_once() -> None:
         ("guest 7", "kitchen", "table-7", False),
         ("manager", "waiter", "anna", True),
         ("manager", "session", "table-7", True),
+        ("manager", "floor", "north", True),
+        ("manager", "kitchen", "north", True),
+        ("head office", "waiter", "anna", True),
+        ("manager of south", "session", "table-7", False),
+        ("manager of south", "floor", "north", False),
+        ("manager of main", "waiter", "anna", False),
+        ("kitchen", "kitchen", "north", True),
+        ("kitchen", "floor", "north", False),
+        ("kitchen", "session", "table-7", False),
+        ("kitchen", "waiter", "anna", False),
+        ("display", "floor", "north", True),
+        ("display", "kitchen", "north", False),
+        ("display", "waiter", "anna", False),
+        ("anna", "kitchen", "north", False),
+        ("service", "floor", "north", False),
+        ("service", "session", "table-7", False),
+        ("anna with a token of south", "waiter", "anna", False),
+        ("kitchen with a token of south", "kitchen", "north", False),
+        ("kitchen with a token of all", "kitchen", "north", False),
     ],
 )
 def test_principal_may_follow_its_own_channels_only(
     name: str, kind: str, channel_id: str, may: bool
 ) -> None:
-    assert EVERYONE[name].may_hear(kind, channel_id) is may
+    assert EVERYONE[name].may_hear(kind, channel_id, "north") is may
 
 
-def test_guest_and_waiter_with_the_same_id_are_different_bearers() -> None:
-    guest = Principal(Role.CUSTOMER, "anna", expires_at=0, issued_at=0)
-    assert not guest.may_hear("waiter", "anna")
-    assert guest.key != ANNA.key
+def test_bearers_with_the_same_id_have_different_keys() -> None:
+    guest = bearer(Role.CUSTOMER, "anna", "main")
+    assert not guest.may_hear("waiter", "anna", "north")
+    others = [bearer(Role.MANAGER, "anna", venue) for venue in ("main", "north", "south", "*")]
+    assert len({each.key for each in (guest, ANNA, *others)}) == 6
+    assert others[0].key == "manager:anna"
