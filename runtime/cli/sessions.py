@@ -1,4 +1,4 @@
-"""``session``: guests sit down and leave."""
+"""``session``: guests sit down, move and leave."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from waiter_service import SYSTEM
 
 @click.group("session", cls=CommandGroup)
 def session() -> None:
-    """Open tables, and close them."""
+    """Open tables, move their guests, and close them."""
 
 
 @session.command("open")
@@ -62,6 +62,26 @@ def close_session(session_id: str, force: bool, reason: str | None, as_json: boo
     else:
         what = "is closed now" if closed.changed else "was closed already"
         click.echo(f"Session {closed.id} {what}.")
+
+
+@session.command("move")
+@click.argument("session_id", metavar="ID")
+@click.argument("table", type=int)
+@REASON
+@JSON
+def move_session(session_id: str, table: int, reason: str | None, as_json: bool) -> None:
+    """Give the guests of a session another, free TABLE.
+
+    
+    Example:
+      flask --app app session move table-7 12
+    """
+    moved = waiter_service().move_session(session_id, table, reason=reason)
+    if as_json:
+        echo_json(Session.of(moved.session))
+    else:
+        what = "is at" if moved.changed else "was already at"
+        click.echo(f"Session {moved.id} {what} table {moved.session.table_number}.")
 
 
 @session.command("reopen")

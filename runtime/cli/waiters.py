@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from api.resources import Waiter, WaiterList
+from runtime.cli import handovers
 from runtime.cli.group import (
     CURSOR,
     JSON,
@@ -22,6 +23,10 @@ from waiter_service import TransferCause
 @click.group("waiter", cls=CommandGroup)
 def waiter() -> None:
     """Act on the floor; every screen that it concerns follows."""
+
+
+for command in handovers.COMMANDS:
+    waiter.add_command(command)
 
 
 @waiter.command("add")
