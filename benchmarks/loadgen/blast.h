@@ -1,5 +1,5 @@
-/* A server that does nothing but write ready-made events: it shows how many the generator
- * can take at most. */
+/* A server that only writes ready-made events. It shows the largest number that the generator
+ * can take. */
 #ifndef BLAST_H
 #define BLAST_H
 

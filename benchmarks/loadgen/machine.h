@@ -1,4 +1,4 @@
-/* The clock, an array that grows, and how the generator fails. All times are nanoseconds of
+/* The clock, a growing array, and the generator's failure. All times are nanoseconds of
  * CLOCK_MONOTONIC, which every server of the benchmark stamps its events with, so that
  * publish-to-client latency needs no second clock. */
 #ifndef MACHINE_H

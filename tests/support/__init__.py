@@ -1,1 +1,1 @@
-"""What the tests stand on: real servers, a strict client, and waiting with a deadline."""
+"""Helpers of the tests: real servers, a strict client, and waiting with a deadline."""

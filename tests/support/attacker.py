@@ -1,8 +1,8 @@
-"""Does over HTTP what it is told, on many connections at once, until it is ended.
+"""Repeats given HTTP calls on many connections at once, until it is stopped.
 
 ``python -m tests.support.attacker PORT TOKEN CONNECTIONS CALL...``: each call is a
 method, a path and a body of JSON or nothing, joined by spaces. A process of its own,
-so that it takes no time from who measures.
+so that it takes no processor time from the test's own.
 """
 
 from __future__ import annotations

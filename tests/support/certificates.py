@@ -1,4 +1,4 @@
-"""A certificate for this machine, made for a test and good for a day."""
+"""A certificate for this machine, made for a test and valid for a day."""
 
 from __future__ import annotations
 

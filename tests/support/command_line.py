@@ -1,4 +1,4 @@
-"""The command line of the service, as an operator uses it beside a running server."""
+"""The service's command line, used beside a running server."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def flask(
 ) -> subprocess.CompletedProcess[str]:
     """Run ``flask --app app ...`` in the environment of ``server``.
 
-    ``clock`` is how far its clock is off, as the program faketime takes it: ``-35s``, ``+1h``.
+    ``clock`` sets its clock ahead or back, in the form of the program faketime: ``-35s``, ``+1h``.
     """
     off = [find_program("faketime"), "-f", clock] if clock else []
     return subprocess.run(

@@ -47,7 +47,7 @@ class Member:
         return [event for event in list(self.events) if event.type == event_type]
 
     def feed(self, data: bytes) -> None:
-        """Take what came from the server, cut anywhere."""
+        """Parse bytes from the server, which may be cut anywhere."""
         self._rest += data
         if self.status is None:
             head, separator, rest = self._rest.partition(HEADERS_END)
@@ -110,7 +110,7 @@ class Crowd:
     def gather(
         self, members: Iterable[tuple[str, str, str | None]], timeout: float = 20.0
     ) -> Sequence[Member]:
-        """Open a stream for each, and return once all have been greeted."""
+        """Open a stream for each, and return when all have their ``connection`` event."""
         joined = self.join(members)
         self.wait_for_all(joined, lambda member: bool(member.events), timeout)
         return joined
@@ -121,7 +121,7 @@ class Crowd:
         """Wait until ``condition`` holds for each of ``members``.
 
         Raises:
-            AssertionError: a stream was malformed, or the time is over.
+            AssertionError: a stream was malformed, or the time is up.
         """
 
         def holds() -> bool:
@@ -135,7 +135,7 @@ class Crowd:
         )
 
     def drop(self, members: Iterable[Member]) -> None:
-        """Hang up on the server, without a word."""
+        """Close the connection."""
         for member in members:
             self._forget(member)
 

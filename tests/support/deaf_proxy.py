@@ -1,4 +1,4 @@
-"""A TCP proxy in front of Redis, which can be told to misbehave."""
+"""A TCP proxy in front of Redis that can simulate failures."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gevent.server import StreamServer
 
 
 class _Passage:
-    """One client's connection and the one to the server that belongs to it."""
+    """One client's connection, and the proxy's connection to the server for it."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
@@ -24,7 +24,7 @@ class _Passage:
 
 
 class DeafProxy:
-    """Passes bytes on, both ways, in gevent's loop; ``url`` is where it listens."""
+    """Forwards bytes in both directions in gevent's loop; ``url`` is its own address."""
 
     def __init__(self, target_port: int) -> None:
         self._target = ("127.0.0.1", target_port)
@@ -36,9 +36,9 @@ class DeafProxy:
         self.url = f"redis://127.0.0.1:{self._server.server_port}/0"
 
     def deafen_subscribers(self) -> int:
-        """Swallow what the server says to those who subscribe now; return how many they are.
+        """Drop the server's messages to the current subscribers; return their number.
 
-        They see no error and no end, just silence. Who connects anew hears again.
+        They see no error and no end, only silence. New connections work.
         """
         subscribers = [each for each in self._passages if each.is_subscriber and not each.is_deaf]
         for passage in subscribers:
@@ -46,16 +46,16 @@ class DeafProxy:
         return len(subscribers)
 
     def lead_to(self, target_port: int) -> None:
-        """Lead new connections to another server, as a name does that is changed."""
+        """Forward new connections to another server, like a name that now has another address."""
         self._target = ("127.0.0.1", target_port)
 
     def hang_up(self) -> None:
-        """End all connections; new ones are welcome."""
+        """End all connections; new ones are accepted."""
         for passage in list(self._passages):
             passage.end()
 
     def close(self) -> None:
-        """Hang up on everybody, for good."""
+        """End all connections and accept no more."""
         self._server.stop(timeout=0.1)
 
     def _serve(self, client: Any, _address: object) -> None:

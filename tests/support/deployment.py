@@ -1,4 +1,4 @@
-"""The whole house on one machine: two instances of two workers, Redis, PostgreSQL, nginx."""
+"""A whole deployment: two instances of two workers, Redis, PostgreSQL and nginx."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from waiter_service import WaiterService
 
 @dataclass
 class Deployment:
-    """Everything that runs, started."""
+    """A running deployment."""
 
     nginx: NginxServer
     instances: list[ServiceServer]
@@ -55,7 +55,7 @@ class Deployment:
         return cls(nginx, instances, redis, postgres)
 
     def stop(self) -> None:
-        """Stop nginx and have the instances stop together, where one by one takes long."""
+        """Stop nginx, and all instances at the same time, which is faster than one by one."""
         self.nginx.stop()
         with ThreadPoolExecutor() as together:
             list(together.map(ServiceServer.stop, self.instances))
@@ -66,7 +66,7 @@ class Deployment:
         return self.instances[0].service
 
     def token(self, role: str, subject: str, **claims: Any) -> str:
-        """Return a token that every instance takes."""
+        """Return a token that every instance accepts."""
         return self.instances[0].token(role, subject, **claims)
 
     def call(self, method: str, path: str, role: str, subject: str, **kwargs: Any) -> Any:
@@ -98,7 +98,7 @@ class Deployment:
         return total
 
     def wait_healthy(self, timeout: float = 20.0) -> None:
-        """Wait until every worker of every instance is healthy, and as many as there should be."""
+        """Wait until every instance has all of its workers, and all are healthy."""
         wait_until(
             lambda: (
                 all(instance.has_all_workers() for instance in self.instances)
@@ -110,23 +110,23 @@ class Deployment:
         )
 
     def wait_unhealthy(self, timeout: float = 10.0) -> None:
-        """Wait until no worker of any instance says it is healthy."""
+        """Wait until no worker of any instance is healthy."""
         wait_until(lambda: self._has_health(503), timeout, "still healthy")
 
     def _has_health(self, status: int) -> bool:
         return all(
             instance.get("/sse/health").status_code == status
             for instance in self.instances
-            # Any worker of an instance may answer: ask often enough to have met both.
+            # Any worker of an instance may answer. Ask often enough to reach both.
             for _ in range(4)
         )
 
     def is_ready(self) -> bool:
-        """Tell whether every instance says that it serves."""
+        """Return whether every instance is ready."""
         return self._says("ready", 200)
 
     def is_alive(self) -> bool:
-        """Tell whether every instance says that it lives."""
+        """Return whether every instance is alive."""
         return self._says("live", 200)
 
     def _says(self, page: str, status: int) -> bool:

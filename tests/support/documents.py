@@ -1,4 +1,4 @@
-"""Reading the documents: their examples, their links, the commands they name."""
+"""The examples, links and commands in the documents."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _SHELLS = ("", "sh", "bash", "console", "shell")
 
 @dataclass(frozen=True)
 class Example:
-    """A fenced block; ``line`` is that of its first line of code, from 1."""
+    """A fenced block; ``line`` is the number of its first line of code, from 1."""
 
     path: Path
     line: int
@@ -39,7 +39,7 @@ class Example:
 
 
 def examples(path: Path, *languages: str) -> list[Example]:
-    """Return the document's code blocks in these languages; "" is for those that name none."""
+    """Return the document's code blocks in these languages; "" means blocks without one."""
     return [
         Example(path, token.map[0] + 1 + (token.type == "fence"), language, token.content)
         for token in MarkdownIt().parse(path.read_text())
@@ -54,7 +54,7 @@ def all_examples(*languages: str) -> list[Example]:
 
 
 def links(path: Path) -> list[str]:
-    """Return where the document's links and images point."""
+    """Return the targets of the document's links and images."""
     return [
         str(token.attrs.get("href") or token.attrs.get("src"))
         for token in _inline(path)
@@ -63,7 +63,7 @@ def links(path: Path) -> list[str]:
 
 
 def anchors(path: Path) -> set[str]:
-    """Return what links into the document may point at: its headings, spelled as GitHub does."""
+    """Return the anchors of the document's headings, spelled as GitHub does."""
     tokens = MarkdownIt().parse(path.read_text())
     headings = [after.content for token, after in pairwise(tokens) if token.type == "heading_open"]
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
@@ -80,12 +80,12 @@ def _inline(path: Path) -> Iterator[Token]:
 
 
 def commands(path: Path, program: str) -> list[list[str]]:
-    """Return the words after ``program`` wherever the document has it typed, to each's end."""
+    """Return the arguments of each command of ``program`` in the document."""
     shell = "\n".join(example.code for example in examples(path, *_SHELLS)).replace("\\\n", " ")
     texts = [*shell.splitlines(), *(code.replace("\n", " ") for code in inline_code(path))]
     return [
         shlex.split(rest)
         for text in texts
-        # A command ends at its line's end, or where the shell would go on.
+        # A command ends at the end of its line, or where the shell continues it.
         for rest in re.findall(rf"{re.escape(program)}((?:\"[^\"]*\"|[^\"|;&)#>])*)", text)
     ]

@@ -1,4 +1,4 @@
-"""A sink that notes what it is told, and checks that it is told properly."""
+"""A sink that records what it receives, and checks the broker's promises."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from notifications.events.encoding import EventId, StoredEvent
 
 
 class Ear:
-    """What one process's streams would hear.
+    """Receives what the streams of one process would receive.
 
-    Fails the caller where a broker breaks its word: within a channel offsets
-    rise by one, unless a resync says otherwise.
+    Fails if a broker breaks its promise: within a channel offsets
+    rise by one, except after a resync.
     """
 
     def __init__(self) -> None:
@@ -32,9 +32,9 @@ class Ear:
         self.resyncs.append((channel, tip))
 
     def offsets(self, channel: str) -> list[int]:
-        """Return the offsets heard on ``channel``, in the order they came."""
+        """Return the offsets received on ``channel``, in order."""
         return [event.offset for event in self.events[channel]]
 
     def forget(self, channel: str) -> None:
-        """Expect ``channel`` to go on anywhere: it was unsubscribed for a while."""
+        """Accept any next offset on ``channel``, which was unsubscribed for a while."""
         self._places.pop(channel, None)

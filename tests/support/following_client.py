@@ -1,7 +1,7 @@
-"""A screen that stays right whatever happens, and keeps book of all it was told.
+"""A screen that stays correct after every failure, and records all events it received.
 
-What an app does with ``notifications.js``, at its barest: a snapshot, the stream
-from there on, versions; come back after every end. Over TLS, through nginx.
+The least that an app does with ``notifications.js``: load a snapshot, follow the stream
+from it, compare versions, and reconnect after every end. Over TLS, through nginx.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from tests.support.sse_client import SseRefused
 from tests.support.sse_parser import SseEvent
 from tests.support.tls_sse_client import TlsSseClient
 
-# What browsers wait is 2 to 5 s; tests have less time, and storms are welcome.
+# Browsers wait for 2 to 5 s. Tests have less time and want storms.
 PAUSE_SECONDS = (0.1, 0.5)
-# Many heartbeats missed, of one a second: the connection is dead without a word.
+# Many heartbeats, one a second, are missing: the connection is dead.
 SILENCE_SECONDS = 20.0
 
 
 @dataclass
 class Book:
-    """What a screen was told, and what was wrong with it."""
+    """The events that a screen received, and the errors in them."""
 
     connects: int = 0
     resumed: int = 0
@@ -43,7 +43,7 @@ class Book:
 class FollowingClient:
     """Follows one session, or one waiter's floor, until it is stopped.
 
-    ``versions`` is the picture: each request's and order's id, and its version.
+    ``versions`` is what the screen shows: the version of each request and order, by id.
     """
 
     def __init__(self, nginx: NginxServer, kind: str, who: str, mint: Callable[[], str]) -> None:
@@ -92,14 +92,14 @@ class FollowingClient:
         self._is_stopping.wait(random.uniform(*PAUSE_SECONDS))
 
     def _load(self) -> bool:
-        """Load the snapshot; where nothing was known, go on from where it ends."""
+        """Load the snapshot. Without an earlier position, continue from its end."""
         self._is_stale = True
         snapshot = self._get(self._snapshot)
         if snapshot is None:
             return False
         tables = [snapshot]
         if self.kind == "waiter":
-            # The floor shows what is open; to notice what is missing, all is needed.
+            # The floor shows only what is open. To notice a missing item, all items are needed.
             tables = [self._get(f"/api/sessions/{each['id']}") for each in snapshot["sessions"]]
             if None in tables:
                 return False
@@ -114,10 +114,10 @@ class FollowingClient:
         return True
 
     def _get(self, path: str) -> Any:
-        """Return what is there; nothing of a table handed over meanwhile; None: try again."""
+        """Return the versions; none of a table that was transferred by then; None to try again."""
         try:
             answer = self._nginx.get(path, token=self._mint(), timeout=15)
-        except requests.RequestException:  # refused, reset, or broken off in its middle
+        except requests.RequestException:  # refused, reset, or broken off
             return None
         if answer.status_code in (429, 502, 503, 504):
             return None
@@ -164,7 +164,7 @@ class FollowingClient:
             self._complain(f"silent for {SILENCE_SECONDS:g} s")
         return None
 
-    # --- what it is told
+    # --- events
 
     def _take(self, event: SseEvent) -> None:
         match event.type:
@@ -186,7 +186,7 @@ class FollowingClient:
                 self._note_place(event)
 
     def _note_place(self, event: SseEvent) -> None:
-        """Each event comes once, and right after the one before it."""
+        """Check that each event comes once, directly after the one before it."""
         self.book.events += 1
         assert event.id is not None, f"{event.type} without an id"
         if event.id in self._ids:
@@ -203,12 +203,12 @@ class FollowingClient:
         version: int = data["version"]
         first = self._told.setdefault((thing_id, version), self._place)
         if first.rpartition("-")[0] != self._place.rpartition("-")[0]:
-            # Redis lost what it had, and with it, that this was told before.
+            # Redis lost its data, including the fact that this was sent before.
             self.book.repeated += 1
         elif first != self._place:
             self._complain(f"{thing_id}, version {version}, came as {first} and {self._place}")
         if self.kind == "waiter" and data["sessionId"] not in self.tables:
-            # The snapshot was ahead: the table had been handed over again by then.
+            # The snapshot was newer: the table had been transferred again by then.
             return
         known = self.versions.get(thing_id, 0)
         if version > known + 1 and not self._is_stale:
@@ -218,7 +218,7 @@ class FollowingClient:
     def _hand_over(self, data: dict[str, Any]) -> None:
         session_id: str = data["sessionId"]
         if self.kind == "waiter" and data["waiterId"] == self.who:
-            self._is_stale = True  # what is open there, only the snapshot knows
+            self._is_stale = True  # only the snapshot shows what is open there
         elif self.kind == "waiter":
             self.tables.discard(session_id)
             self._forget(lambda of: of == session_id)

@@ -1,4 +1,4 @@
-"""Reading back what a broker holds."""
+"""Reading the histories of a broker."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def parse(event: StoredEvent) -> Told:
 
 
 class ReadableBroker(MemoryBroker):
-    """A memory broker that can be asked what it was told."""
+    """A memory broker whose published events can be read."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -31,7 +31,7 @@ class ReadableBroker(MemoryBroker):
 
     @property
     def history(self) -> dict[str, list[Told]]:
-        """Every channel that something was published on, with its events, oldest first."""
+        """Every channel with events, oldest first."""
         return {name: self.told(name) for name in self._published_on}
 
     def events(self, channel: str) -> Sequence[StoredEvent]:

@@ -1,4 +1,4 @@
-"""Finding what a test has left behind in this process."""
+"""Finding greenlets and receivers that a test left behind in this process."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gevent import Greenlet
 
 from waiter_service import signals
 
-# gevent tells of every greenlet that is spawned; asking the garbage collector
+# gevent reports every greenlet that is spawned. Asking the garbage collector
 # for all objects instead costs 50 ms a test.
 _spawned: WeakSet[Greenlet[..., object]] = WeakSet()
 Greenlet.add_spawn_callback(_spawned.add)
@@ -50,7 +50,7 @@ def nothing_left() -> Iterator[None]:
     assert not left, f"greenlets still running: {left}"
 
     if _receivers() - receivers_before:
-        # Held weakly: those whose owner is garbage go with it.
+        # Receivers are held weakly: one whose owner is garbage disappears with it.
         gc.collect()
     forgotten = _receivers() - receivers_before
     assert not forgotten, f"receivers still connected: {sorted(name for name, _ in forgotten)}"

@@ -13,14 +13,14 @@ class Figures:
 
     Raises:
         ValueError: it is not in Prometheus's text format.
-        AssertionError: a series is told twice.
+        AssertionError: a series appears twice.
     """
 
     def __init__(self, text: str) -> None:
         families = list(text_string_to_metric_families(text))
         self.samples: list[Sample] = [each for family in families for each in family.samples]
         series = [(each.name, tuple(sorted(each.labels.items()))) for each in self.samples]
-        assert len(series) == len(set(series)), "a series is told twice"
+        assert len(series) == len(set(series)), "a series appears twice"
 
     @classmethod
     def of(cls, server: ServiceServer) -> Figures:
@@ -32,7 +32,7 @@ class Figures:
 
     @property
     def names(self) -> set[str]:
-        """The names of all samples, as queries spell them."""
+        """The names of all samples, as used in queries."""
         return {each.name for each in self.samples}
 
     def value(self, name: str, **labels: str) -> float:

@@ -1,4 +1,4 @@
-"""A real nginx with the shipped configuration, on ports and paths of the tests."""
+"""A real nginx with the shipped configuration, on the tests' own ports and paths."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class NginxServer:
     def _move_here(self, upstream_ports: Sequence[int]) -> None:
         main, site = "nginx.conf", "conf.d/restaurant-notifications.conf"
         snippets = "snippets/restaurant-notifications"
-        # As root its workers would be www-data, who may not enter our directory.
+        # Started by root, its workers would run as www-data, which may not enter our directory.
         self.edit(main, "user www-data;", "user root;" if os.geteuid() == 0 else "")
         self.edit(main, "/run/nginx.pid", str(self._directory / "nginx.pid"))
         self.edit(main, "/var/log/nginx/error.log", str(self._error_log))
@@ -81,7 +81,7 @@ class NginxServer:
         ours = "/etc/ssl/restaurant-notifications"
         self.edit(f"{snippets}/tls.conf", f"{ours}/fullchain.pem", str(self.certificate))
         self.edit(f"{snippets}/tls.conf", f"{ours}/privkey.pem", str(self._directory / "key.pem"))
-        # Two workers, as few connections as tests need, wherever they run.
+        # Two workers, and as few connections as the tests need.
         self.edit(main, "worker_processes auto;", "worker_processes 2;")
         self.edit(main, "worker_rlimit_nofile 72000;", "")
         self.edit(main, "worker_connections 65536;", "worker_connections 2048;")
@@ -105,7 +105,7 @@ class NginxServer:
         path.write_text(text)
 
     def check(self) -> subprocess.CompletedProcess[str]:
-        """Have nginx check the configuration, as ``nginx -t`` does."""
+        """Let nginx check the configuration, as ``nginx -t`` does."""
         return subprocess.run([*self._command, "-t"], capture_output=True, text=True, check=False)
 
     # --- running
@@ -120,9 +120,9 @@ class NginxServer:
 
     @property
     def worker_pids(self) -> list[int]:
-        """The workers' process ids, of those that are shutting down, too."""
+        """The workers' process ids, including workers that are shutting down."""
         assert self._process is not None, "nginx is not running"
-        # Not those that look after the cache.
+        # Without the processes that manage the cache.
         return [pid for pid in children_of(self._process.pid) if _title(pid).startswith("worker")]
 
     def start(self) -> None:
@@ -141,7 +141,7 @@ class NginxServer:
         return self.get("/nginx-health").ok
 
     def reload(self) -> None:
-        """Have new workers take over; the old ones serve what they have open."""
+        """Start new workers; the old ones finish what they have open."""
         assert self._process is not None, "nginx is not running"
         before = set(self.worker_pids)
         self._process.send_signal(signal.SIGHUP)
@@ -151,7 +151,7 @@ class NginxServer:
         )
 
     def stop(self) -> None:
-        """Stop it at once, cutting what is open."""
+        """Stop it at once, which cuts open connections."""
         process, self._process = self._process, None
         if process is not None:
             try:
@@ -160,7 +160,7 @@ class NginxServer:
                 with contextlib.suppress(ProcessLookupError):
                     kill_group(process)
 
-    # --- what it wrote
+    # --- logs
 
     @property
     def error_log(self) -> str:
@@ -175,7 +175,7 @@ class NginxServer:
         """The access log's lines so far; nginx writes them within a second."""
         return [json.loads(line) for line in self.access_log.splitlines()]
 
-    # --- asking
+    # --- requests
 
     def request(
         self,
@@ -186,7 +186,7 @@ class NginxServer:
         outside: bool = False,
         **kwargs: Any,
     ) -> requests.Response:
-        """Ask over TLS; ``outside`` comes from an address that is not internal."""
+        """Send a request over TLS; with ``outside`` from an address that is not internal."""
         headers = dict(kwargs.pop("headers", None) or {})
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
@@ -213,7 +213,7 @@ class NginxServer:
 
 
 def _title(pid: int) -> str:
-    """Return what nginx calls one of its processes; nothing of one that has just ended."""
+    """Return the title of one of nginx's processes; "" if it has just ended."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_text().removeprefix("nginx: ")
     except FileNotFoundError:
@@ -221,7 +221,7 @@ def _title(pid: int) -> str:
 
 
 class _From(HTTPAdapter):
-    """Connects from a certain address of this machine."""
+    """Connects from a given address of this machine."""
 
     def __init__(self, address: str) -> None:
         self._address = address

@@ -1,4 +1,4 @@
-"""What the specification makes of event-stream bytes, for every parser of ours.
+"""Event-stream bytes and the events that the specification requires, for all our parsers.
 
 Adapted from LaunchDarkly's SSE contract tests: the same situations, with the
 JSON objects and the event types of this service.

@@ -1,4 +1,4 @@
-"""A real PgBouncer in front of a PostgreSQL, which shares connections by the transaction."""
+"""A real PgBouncer in front of a PostgreSQL, in transaction mode."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ignore_startup_parameters = options
 
 
 class PgBouncer:
-    """Passes transactions on over two connections a database; a context manager."""
+    """Pools transactions over two connections per database; a context manager."""
 
     def __init__(self, server: PostgresServer) -> None:
         self._program = find_program("pgbouncer")

@@ -1,4 +1,4 @@
-"""A real PostgreSQL, made for the tests and thrown away."""
+"""A real PostgreSQL, made for the tests and deleted afterwards."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ class PostgresServer:
     """One PostgreSQL cluster on a port of its own, for any number of databases.
 
     Root may not run it, so as root it runs as the ``postgres`` user that
-    Debian's package makes. Nothing is synced to disk: a power cut is not among
-    what these tests try, and it makes them several times faster.
+    Debian's package makes. Nothing is synced to disk, which makes the tests several
+    times faster; they do not test a power cut.
     """
 
     def __init__(self, *, primary: PostgresServer | None = None) -> None:
         self._program = find_program("postgres")
         initdb = find_program("initdb")
-        # Not below pytest's own directory, which only we may enter.
+        # Not below pytest's own directory, which only our user may enter.
         self._directory = Path(tempfile.mkdtemp(prefix="postgres-"))
         self._as_user: list[str] = []
         if os.geteuid() == 0:
@@ -104,11 +104,11 @@ class PostgresServer:
             connection.execute(statement.encode())
 
     def promote(self) -> None:
-        """Make a standby a primary of its own."""
+        """Promote a standby to a primary."""
         self.execute("SELECT pg_promote()")
 
     def refuse_changes(self, refuses: bool = True) -> None:
-        """Let no transaction change anything, as a provider does with a full disk."""
+        """Make all transactions read-only, as a provider does when the disk is full."""
         self.execute(f"ALTER SYSTEM SET default_transaction_read_only = {refuses}")
         self.execute("SELECT pg_reload_conf()")
 
@@ -119,7 +119,7 @@ class PostgresServer:
         return name
 
     def drop_database(self, name: str) -> None:
-        """Drop a database, whoever is still connected."""
+        """Drop a database, even if clients are connected."""
         self.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
     def stop(self) -> None:
@@ -137,8 +137,8 @@ class PostgresServer:
         if process is not None:
             backends = children_of(self._server_pid())
             kill_group(process)
-            # Each leads a group of its own. They would go by themselves, but
-            # until then no new server may start.
+            # Each has its own process group. They would end by themselves, but
+            # no new server can start until then.
             for pid in backends:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
@@ -148,7 +148,7 @@ class PostgresServer:
             )
 
     def freeze(self) -> None:
-        """Make it silent: connections stay open, nothing answers. ``thaw`` it in the end."""
+        """Make it silent: connections stay open, nothing answers. Call ``thaw`` at the end."""
         self._signal_all(signal.SIGSTOP)
 
     def thaw(self) -> None:
@@ -161,7 +161,7 @@ class PostgresServer:
     def _signal_all(self, number: signal.Signals) -> None:
         server = self._server_pid()
         for pid in (server, *children_of(server)):
-            with contextlib.suppress(ProcessLookupError):  # it has ended meanwhile
+            with contextlib.suppress(ProcessLookupError):  # it has already ended
                 os.kill(pid, number)
 
     def restart(self) -> None:

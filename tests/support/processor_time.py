@@ -1,4 +1,4 @@
-"""How long a process was ready to run and the machine had no processor for it."""
+"""The time for which a process was ready to run but waited for a processor."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _NANOSECONDS = 1e-9
 def starved_seconds(pid: int) -> float:
     """Return for how long the main thread of ``pid`` has waited for a processor so far.
 
-    On a busy machine this is most of what a call waits, and no fault of who serves it.
+    On a busy machine this is most of a call's duration, and not the service's fault.
     The kernel's second figure of three; 0.0 where it keeps none.
     """
     try:

@@ -20,7 +20,7 @@ _ELSEWHERE = ["/usr/sbin", *map(str, sorted(Path("/usr/lib/postgresql").glob("*/
 
 
 def find_program(name: str) -> str:
-    """Return the program's path, or skip the test and say what is missing."""
+    """Return the program's path, or skip the test and name what is missing."""
     path = os.pathsep.join([os.environ.get("PATH", ""), *reversed(_ELSEWHERE)])
     found = shutil.which(name, path=path)
     if found is None:
@@ -30,8 +30,8 @@ def find_program(name: str) -> str:
 
 # Below those that outgoing connections get (from 32768, net.ipv4.ip_local_port_range's
 # default): one of these would take a server's port while the server is stopped. Each is
-# given once. The order is random, for test runs beside each other; the processes of one
-# run (pytest-xdist) share the range out, for one may ask while another's server is stopped.
+# given once. The order is random, because several test runs may run at once. The processes of
+# one run (pytest-xdist) divide the range, so that none takes the port of a stopped server.
 _PROCESS = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 _PROCESSES = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 _own_ports = range(20_000 + _PROCESS, 32_768, _PROCESSES)
@@ -86,6 +86,6 @@ def connections(pid: int, port: int) -> int:
             inodes.add(f"socket:[{inode}]")
     count = 0
     for each in Path(f"/proc/{pid}/fd").iterdir():
-        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+        with contextlib.suppress(FileNotFoundError):  # closed by then
             count += str(each.readlink()) in inodes
     return count

@@ -1,4 +1,4 @@
-"""Another process that publishes, seen from the test."""
+"""Another process that publishes, controlled by the test."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ class Publisher:
                 pipe.close()
 
     def expect(self, word: str) -> None:
-        """Wait until it says ``word``; its end is another word."""
+        """Wait until it prints ``word``; fail if it prints another or ends."""
         assert self._process.stdout is not None
         assert self._process.stdout.readline().strip() == word
 
     def go(self) -> None:
-        """Have it begin."""
+        """Let it begin."""
         assert self._process.stdin is not None
         self._process.stdin.write("go\n")
         self._process.stdin.flush()

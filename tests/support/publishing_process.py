@@ -1,11 +1,11 @@
 """A process that publishes through a Redis broker, as a worker would.
 
 Arguments: the Redis's URL, the channel, how many events, and what their keys
-begin with. It says "ready", waits for a line, publishes from many greenlets
-at once, says "done", and reports a stream until it is killed.
+begin with. It prints "ready", waits for a line, publishes from many greenlets
+at once, prints "done", and reports a stream until it is killed.
 """
 
-# As in wsgi.py: before anything can import a socket.
+# As in wsgi.py: before any module can import a socket.
 from gevent import monkey
 
 monkey.patch_all()
@@ -25,7 +25,7 @@ GREENLETS = 50
 
 
 def main(url: str, channel: str, count: str, key_prefix: str) -> None:
-    """Do what the module says."""
+    """Run the process that the module describes."""
     broker = RedisBroker(url)
     broker.start(Ear())
     event_body = body(Heartbeat(timestamp=datetime(2024, 1, 15, tzinfo=UTC)))

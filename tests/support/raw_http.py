@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 @dataclass(frozen=True)
 class RawAnswer:
-    """An answer as it came; ``head`` is all lines before the body but the ``Date``."""
+    """An answer; ``head`` has all lines before the body, except ``Date``."""
 
     head: bytes
     body: bytes
@@ -28,7 +28,7 @@ class RawAnswer:
 
 
 def exchange(base_url: str, request: bytes, *, timeout: float = 10.0) -> RawAnswer:
-    """Send ``request`` as it stands and read one answer; its body ends with the connection.
+    """Send ``request`` unchanged and read one answer; its body ends with the connection.
 
     A server may answer, and hang up, before it has read everything.
     """

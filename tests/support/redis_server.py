@@ -15,7 +15,7 @@ from tests.support.waiting import wait_until
 class RedisServer:
     """One ``redis-server`` on a port of its own; keeps nothing over a restart.
 
-    ``stop``/``start`` make it go away and come back, empty; ``freeze``/``thaw``
+    ``stop``/``start`` end it and start it again, empty; ``freeze``/``thaw``
     make it unreachable without closing a connection.
     """
 
@@ -86,7 +86,7 @@ class RedisServer:
             self._process.send_signal(signal.SIGCONT)
 
     def reset(self) -> None:
-        """Have it running and empty, whatever the last test did to it."""
+        """Make it running and empty again after a test."""
         self.thaw()
         self.start()
         with self.client() as client:

@@ -24,7 +24,7 @@ def run(example: Example, namespace: dict[str, Any]) -> None:
     """Run one example in ``namespace``; a traceback shows the document's own lines.
 
     Raises:
-        AssertionError: it printed something else than it says.
+        AssertionError: its output differs from its comments.
     """
     program = compile("\n" * (example.line - 1) + example.code, str(example.path), "exec")
     out = io.StringIO()
@@ -41,7 +41,7 @@ def run(example: Example, namespace: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    """Run the document that the command line names."""
+    """Run the examples of the document named on the command line."""
     namespace: dict[str, Any] = {"__name__": "__main__"}
     for example in examples(Path(sys.argv[1]).resolve(), "python"):
         run(example, namespace)

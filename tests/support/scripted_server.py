@@ -1,4 +1,4 @@
-"""A server on a real socket that answers with bytes a test has written down."""
+"""A server on a real socket that answers with bytes from a test."""
 
 from __future__ import annotations
 

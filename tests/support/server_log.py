@@ -1,4 +1,4 @@
-"""What a server has written, looked through for what should not be there."""
+"""Searches a server's log for errors and tokens."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _TROUBLE = re.compile(r" (ERROR|CRITICAL) |\"level\": \"(ERROR|CRITICAL)\"|Trace
 def check_log(log: str, expected: Iterable[str] = ()) -> None:
     """Fail on an error or a traceback, unless its record has an ``expected`` text; on any token.
 
-    What was written without a record, as at a greenlet's end, counts to the one before.
+    Text without a record, such as a greenlet's traceback, belongs to the record before it.
     """
     trouble = [
         record

@@ -1,4 +1,4 @@
-"""The whole service as it is deployed: gunicorn, its configuration, a database."""
+"""The whole service as deployed: gunicorn, its configuration, a database."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ from waiter_service.store.models import OutboxRow
 
 SECRET = "a secret of the tests, and of nothing else"
 
-# Connecting to a database, forking and importing, on a busy machine. A guess.
+# Enough to connect to a database, fork and import on a busy machine. A guess.
 START_SECONDS = 20.0
-# Beyond SSE_DRAIN_SECONDS: gunicorn's workers look up once a second.
+# In addition to SSE_DRAIN_SECONDS: gunicorn's workers check once a second.
 STOP_SECONDS = 15.0
 
 
 def open_restaurant(database_url: str, schema: str | None = None) -> None:
-    """Create the tables and the demo restaurant, all of it long announced."""
+    """Create the tables and the demo restaurant, with an empty outbox."""
     database = Database(database_url, schema=schema)
     database.upgrade()
     seed(WaiterService(database))
-    # A server would announce what the seeding did, to whoever is there by then.
+    # Otherwise a server would announce the seeding to streams that are open by then.
     with database.writing() as orm:
         orm.execute(delete(OutboxRow))
     database.dispose()
@@ -65,7 +65,7 @@ class ServiceServer:
             "INSTANCE_DIR": str(directory),
             "DATABASE_URL": database_url,
             "JWT_SECRET_KEY": SECRET,
-            # Tests stop many servers; production's ten seconds spare nobody here.
+            # Tests stop many servers, and production's ten seconds are of no use here.
             "SSE_DRAIN_SECONDS": "1",
             **{name: str(value) for name, value in env.items()},
         }
@@ -100,7 +100,7 @@ class ServiceServer:
 
     @property
     def log(self) -> str:
-        """All that it has written, over restarts, once it has written nothing for a moment."""
+        """Its whole output, over restarts, after it has written nothing for a moment."""
         seen, text = None, self.log_so_far
         while self.is_running and text != seen:
             # Lines are written in batches, one every GATHER_SECONDS.
@@ -110,7 +110,7 @@ class ServiceServer:
 
     @property
     def log_so_far(self) -> str:
-        """All that it has written by now; its last lines may be on their way."""
+        """Its output so far; the last lines may be missing."""
         return self._log_path.read_text(errors="replace") if self._log_path.exists() else ""
 
     def start(self, *, wait: bool = True) -> None:
@@ -130,7 +130,7 @@ class ServiceServer:
             self.wait_healthy()
 
     def wait_healthy(self, timeout: float = START_SECONDS) -> None:
-        """Wait until ``/sse/health`` says so and all workers serve.
+        """Wait until ``/sse/health`` is healthy and all workers serve.
 
         Fail at once when the process has ended.
         """
@@ -143,7 +143,7 @@ class ServiceServer:
         wait_until(is_healthy, timeout, lambda: f"not healthy:\n{self.log[-3000:]}")
 
     def has_all_workers(self) -> bool:
-        """Tell whether as many serve as should; one that answers says nothing of the others."""
+        """Return whether all workers serve; an answer shows the state of one only."""
         wanted = float(self.env.get("WEB_CONCURRENCY", 1))
         return f"\nrestaurant_workers {wanted}\n" in self.get("/metrics").text
 
@@ -153,7 +153,7 @@ class ServiceServer:
         return self._process.wait(timeout)
 
     def stop(self) -> None:
-        """Stop it with SIGTERM, and assert that it went in peace."""
+        """Stop it with SIGTERM, and assert that it ended cleanly."""
         if self._process is None:
             return
         process, self._process = self._process, None
@@ -173,11 +173,11 @@ class ServiceServer:
             self._process = None
 
     def restart(self, *, wait: bool = True) -> None:
-        """Stop it if it runs, and start it with the present ``env`` on the same port."""
+        """Stop it if it runs, and start it with the current ``env`` on the same port."""
         self.stop()
         self.start(wait=wait)
 
-    # --- asking
+    # --- requests
 
     def token(self, role: str, subject: str, *, expires_in: float = 3600, **claims: object) -> str:
         """Return a token as the platform would sign it; ``claims`` add or replace."""
@@ -203,7 +203,7 @@ class ServiceServer:
         timeout: float = 10.0,
         **kwargs: Any,
     ) -> requests.Response:
-        """Ask over HTTP; ``kwargs`` are those of ``requests.request``."""
+        """Send a request; ``kwargs`` are those of ``requests.request``."""
         headers = dict(kwargs.pop("headers", None) or {})
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
@@ -249,7 +249,7 @@ class ServiceServer:
     # --- ending
 
     def close(self) -> None:
-        """Hang up all streams, stop the server, and look its log through."""
+        """Close all streams, stop the server, and check its log."""
         for client in self._clients:
             client.close()
         try:

@@ -1,4 +1,4 @@
-"""A server for many tests: starting one takes seconds, and most of them only use it."""
+"""A server shared by many tests, because a start takes seconds."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from tests.support.waiting import wait_until
 
 
 class SharedServer(ServiceServer):
-    """Leaves each test as it found the last one: running, and without streams."""
+    """A server that is running and without streams again after each test."""
 
     def listen(self, path: str, role: str, subject: str, **kwargs: Any) -> SseClient:
-        """Open a stream at any ``path`` as ``subject``, greeted."""
+        """Open a stream at any ``path`` as ``subject``, and wait for its ``connection`` event."""
         return self._listen(path, lambda: self.token(role, subject), kwargs)
 
     @contextmanager
     def one_test(self) -> Iterator[None]:
-        """Hang up the test's streams, and look through what it made the server write."""
+        """Close the test's streams, and check what the server logged during the test."""
         written = len(self.log_so_far)
         try:
             yield

@@ -1,7 +1,7 @@
-"""An event-stream client that takes the specification at its word.
+"""An event-stream client that follows the specification strictly.
 
-It reads a raw socket in a thread of its own, follows the HTTP framing to the
-byte, and fails the test where a browser would only shrug.
+It reads a raw socket in its own thread, checks the HTTP framing byte by byte, and
+fails the test for errors that a browser would ignore.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tests.support.sse_parser import SseEvent, SseParser
 
 
 class SseRefused(Exception):
-    """The answer was not 200; ``status``, ``headers`` and ``body`` say what it was."""
+    """The answer was not 200; see ``status``, ``headers`` and ``body``."""
 
     def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         super().__init__(f"{status}: {body[:500]!r}")
@@ -45,7 +45,7 @@ class SseClient:
 
     Raises:
         SseRefused: any answer but 200.
-        AssertionError: the answer is no proper event stream.
+        AssertionError: the answer is not a valid event stream.
     """
 
     def __init__(
@@ -84,13 +84,13 @@ class SseClient:
         self._thread = threading.Thread(target=self._run, name=f"sse {url}", daemon=True)
         self._thread.start()
 
-    # --- what tests ask for
+    # --- events
 
     def next(self, event: str | None = None, timeout: float = 5.0) -> SseEvent:
         """Return the next event not yet returned, of type ``event`` if that is given.
 
-        Events passed over on the way stay in ``events``. Heartbeats are passed
-        over unless asked for by name.
+        Events of other types stay in ``events``. Heartbeats are skipped unless
+        ``event`` names them.
 
         Raises:
             AssertionError: none came in time, or the stream ended or was malformed.
@@ -112,7 +112,7 @@ class SseClient:
                 self._changed.wait(left)
 
     def expect_nothing(self, seconds: float, *ignored: str) -> None:
-        """Assert that nothing but heartbeats and ``ignored`` types comes for a while."""
+        """Assert that only heartbeats and ``ignored`` types arrive for a while."""
         deadline = time.monotonic() + seconds
         with self._changed:
             while (left := deadline - time.monotonic()) > 0 and not self._has_ended:
@@ -132,7 +132,7 @@ class SseClient:
         return self._has_ended
 
     def wait_ended(self, timeout: float = 5.0) -> None:
-        """Wait until the server has ended the stream, and properly so."""
+        """Wait until the server has ended the stream, and assert that it did so properly."""
         with self._changed:
             assert self._changed.wait_for(lambda: self._has_ended, timeout), (
                 f"{self.url} is still open after {timeout:g} s"
@@ -140,23 +140,23 @@ class SseClient:
             self._check()
 
     def pause(self) -> None:
-        """Stop reading, as a telephone in a tunnel does; the connection stays."""
+        """Stop reading, as a phone in a tunnel does; the connection stays open."""
         self._may_read.clear()
 
     def resume(self) -> None:
-        """Read on after ``pause``."""
+        """Continue reading after ``pause``."""
         self._may_read.set()
 
     def close(self) -> None:
-        """Hang up properly."""
+        """Close the connection properly."""
         self._is_closing = True
         self._may_read.set()
-        with contextlib.suppress(OSError):  # the other side was first
+        with contextlib.suppress(OSError):  # the server has closed it already
             self._socket.shutdown(socket.SHUT_RDWR)
         self._finish()
 
     def abort(self) -> None:
-        """Vanish without goodbye: the connection is reset, not closed."""
+        """Reset the connection instead of closing it."""
         self._is_closing = True
         self._may_read.set()
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -177,7 +177,7 @@ class SseClient:
         parts = urlsplit(self.url)
         wire = socket.socket()
         if receive_buffer_bytes is not None:
-            # Before connect, or the window has been announced already.
+            # Before connecting, because that announces the window.
             wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
         wire.settimeout(timeout)
         wire.connect((parts.hostname, parts.port or 80))
@@ -217,13 +217,13 @@ class SseClient:
     def _read_chunk(self) -> bytes | None:
         """Return the next chunk, ``None`` after the last one."""
         if length := self.headers.pop("content-length", None):
-            # nginx's refusal in-band, all of it; the connection stays.
+            # This is nginx's whole in-band refusal; the connection stays open.
             self._is_whole = True
             return self._reader.read(int(length))
         if self._is_whole:
             return None
         if self.headers.get("transfer-encoding", "").lower() != "chunked":
-            # Framed by the end of the connection, as HTTP/1.0 has it.
+            # Framed by the end of the connection, as in HTTP/1.0.
             return self._reader.read1(65_536) or None
         size_line = self._reader.readline()
         if not size_line:
@@ -266,7 +266,7 @@ class SseClient:
         self.retry_ms = retry_ms
 
     def _check(self) -> None:
-        """Fail on a malformed stream. A connection that broke has merely ended."""
+        """Fail on a malformed stream. A broken connection counts as an end."""
         if self.failure is not None and not isinstance(self.failure, OSError):
             raise AssertionError(f"malformed stream: {self.failure!r}") from self.failure
 

@@ -1,7 +1,7 @@
-"""Event-stream bytes, read as the specification has them (WHATWG HTML, 9.2.6).
+"""A parser of event-stream bytes by the specification (WHATWG HTML, 9.2.6).
 
-Stricter than a browser: a field it does not know, data that is no JSON object
-or text that is not UTF-8 is our server's mistake, and fails the test.
+Stricter than a browser: an unknown field, data that is not a JSON object or text
+that is not UTF-8 is an error of our server, and fails the test.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class SseEvent:
 
 
 class SseParser:
-    """Hands each event to ``dispatch`` as soon as its empty line is there."""
+    """Passes each event to ``dispatch`` as soon as its empty line has arrived."""
 
     def __init__(
         self, dispatch: Callable[[SseEvent], None], set_retry: Callable[[int], None]
@@ -43,10 +43,10 @@ class SseParser:
         self._id: str | None = None
 
     def feed(self, chunk: bytes) -> None:
-        """Take the next bytes, cut anywhere."""
+        """Parse the next bytes, which may be cut anywhere."""
         self._rest += chunk
-        # The specification also ends lines at CR; our server writes LF alone,
-        # so a CR is somebody's text that got through.
+        # The specification also ends lines at CR. Our server writes only LF,
+        # so a CR is unescaped input.
         assert b"\r" not in chunk, f"CR in the stream: {chunk!r}"
         *lines, self._rest = self._rest.split(b"\n")
         for line in lines:
@@ -83,7 +83,7 @@ class SseParser:
                 id=self._id,
                 received_at=time.monotonic(),
             )
-            assert isinstance(event.data, dict), f"data is no JSON object: {event.text!r}"
+            assert isinstance(event.data, dict), f"data is not a JSON object: {event.text!r}"
             self._dispatch(event)
         self._clear()
 

@@ -1,4 +1,4 @@
-"""Something that answers in the service's place, and not as the service would."""
+"""A server in the service's place, with answers that the service would not give."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class StrangeInstance:
-    """Something on a port of 127.0.0.1 that answers every request in one way, and counts them.
+    """A server on a port of 127.0.0.1 that gives every request the same answer, and counts them.
 
-    ``status`` 0 hangs up without an answer, as a worker does that is killed.
+    ``status`` 0 closes the connection without an answer, like a killed worker.
     """
 
     def __init__(self, status: int, headers: Mapping[str, str]) -> None:

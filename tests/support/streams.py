@@ -29,7 +29,7 @@ ANNA = Principal(Role.WAITER, "anna", expires_at=2e9, issued_at=0.0)
 def make_stream(
     channel: str = "main:waiter:anna", *, is_live: bool = True, expires_at: float | None = None
 ) -> Stream:
-    """Return a stream that nobody has registered; a live one has nothing to replay."""
+    """Return a stream that is not registered; a live one has nothing to replay."""
     now = time.time()
     stream = Stream(
         f"stream-{next(_numbers)}",
@@ -49,7 +49,7 @@ def make_event(offset: int, epoch: str = "e1") -> StoredEvent:
 
 
 class RecordingOutlet:
-    """Notes what it is given; takes nothing while ``is_stalled``."""
+    """Records what it is given; accepts nothing while ``is_stalled``."""
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
@@ -80,7 +80,7 @@ class RecordingOutlet:
 
 
 class RecordingStreams(OpenStreams):
-    """Notes which streams it has closed, and why."""
+    """Records the streams it has closed, and the reasons."""
 
     def __init__(self, *, groups: int = 4) -> None:
         limits = StreamLimits(max_streams_per_principal=10_000)
@@ -103,11 +103,11 @@ def wait_in_loop(condition: Callable[[], T], timeout: float = 5.0) -> T:
     eager_until = time.monotonic() + 0.01
     while not (value := condition()):
         assert time.monotonic() < deadline, f"not within {timeout:g} s; last: {value!r}"
-        # As soon as others have had their turn; but a client's thread wants one, too.
+        # After other greenlets have run. The sleep also lets a client's thread run.
         gevent.sleep(0 if time.monotonic() < eager_until else 0.001)
     return value
 
 
 def pass_turn() -> None:
-    """Let the event loop do what it has been told to do next."""
+    """Let the event loop run its pending callbacks."""
     gevent.sleep(0.001)

@@ -1,4 +1,4 @@
-"""A table in the restaurant, with everything that happens at one."""
+"""A table with a session, a request and an order."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Table:
 
     @classmethod
     def seat(cls, service: WaiterService, number: int) -> Self:
-        """Seat guests at table ``number``, who ask for water and order."""
+        """Open a session at table ``number``, with a request for water and an order."""
         table = cls(
             number,
             session_id=f"table-{number}",
@@ -45,12 +45,12 @@ class Table:
 
     @property
     def house(self) -> SharedServer:
-        assert self.server is not None, "the table stands in no house"
+        assert self.server is not None, "the table has no server"
         return self.server
 
     @property
     def service(self) -> WaiterService:
-        """The waiter service of another process than the server's."""
+        """A waiter service like that of another process."""
         return self.house.service
 
     def listen_guest(self, **kwargs: Any) -> SseClient:
@@ -68,7 +68,7 @@ class Table:
             assert self.service.update_order_status(self.order_id, status).changed
 
     def toggle_order(self, times: int) -> None:
-        """Move the order to and fro, so many times in all; each raises its version by one."""
+        """Move the order back and forth ``times`` times; each move raises its version by one."""
         for _ in range(times):
             self.move_order("New" if self.is_acknowledged else "Acknowledged")
             self.is_acknowledged = not self.is_acknowledged

@@ -1,4 +1,4 @@
-"""The event-stream client over TLS: HTTP/1.1, and HTTP/2 as browsers speak it."""
+"""The event-stream client over TLS, with HTTP/1.1 or with HTTP/2 as in browsers."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class TlsSseClient(SseClient):
 
 
 class Http2SseClient(TlsSseClient):
-    """One stream on an HTTP/2 connection of its own; ``tls`` must offer ``h2``."""
+    """One stream on its own HTTP/2 connection; ``tls`` must offer ``h2``."""
 
     def _connect(self, timeout: float, receive_buffer_bytes: int | None) -> socket.socket:
         wire = super()._connect(timeout, receive_buffer_bytes)
@@ -118,10 +118,10 @@ class Http2SseClient(TlsSseClient):
         return self._received.popleft()
 
     def _without_goaway(self, data: bytes) -> bytes:
-        """Return the whole frames there are, without GOAWAY.
+        """Return the complete frames so far, without GOAWAY.
 
-        It lets open streams end in their own time (RFC 9113, section 6.8); h2
-        takes it for the end of the connection.
+        GOAWAY lets open streams continue to their end (RFC 9113, section 6.8), but h2
+        treats it as the end of the connection.
         """
         self._rest += data
         frames = b""

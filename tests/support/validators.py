@@ -1,4 +1,4 @@
-"""Other people's validators of OpenAPI and AsyncAPI documents."""
+"""External validators of OpenAPI and AsyncAPI documents."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.programs import REPOSITORY, find_program
 
 _NPM = REPOSITORY / "tests" / "browser"
 _RULES = REPOSITORY / "tests" / "docs" / "spectral.yaml"
-# Well beyond what either takes, a few seconds.
+# Much longer than either takes, which is a few seconds.
 _TIMEOUT_SECONDS = 60
 
 _PARSE = """\
@@ -26,12 +26,12 @@ console.log(JSON.stringify(found));
 
 
 def complaints_of_openapi_spec_validator(document: dict[str, Any]) -> list[str]:
-    """Return what it finds wrong with an OpenAPI 3.2 document."""
+    """Return the errors in an OpenAPI 3.2 document."""
     return [str(error.message) for error in OpenAPIV32SpecValidator(document).iter_errors()]
 
 
 def complaints_of_spectral(document: dict[str, Any], directory: Path) -> list[str]:
-    """Return what Spectral finds wrong with an OpenAPI or AsyncAPI document, by our rules."""
+    """Return Spectral's findings in an OpenAPI or AsyncAPI document, by our rules."""
     path = directory / "document.json"
     path.write_text(json.dumps(document))
     command = ["lint", "--quiet", "--format", "json", "--fail-severity", "hint"]
@@ -39,7 +39,7 @@ def complaints_of_spectral(document: dict[str, Any], directory: Path) -> list[st
 
 
 def complaints_of_asyncapi_parser(document: dict[str, Any]) -> list[str]:
-    """Return what AsyncAPI's own parser finds wrong, hints included."""
+    """Return the findings of AsyncAPI's own parser, including hints."""
     _require_package("@asyncapi/parser")
     command = [find_program("node"), "--input-type=module", "--eval", _PARSE]
     return _said(_run(command, json.dumps(document)))
@@ -54,7 +54,7 @@ def _run(command: list[str], text: str | None = None) -> str:
     done = subprocess.run(
         command, input=text, cwd=_NPM, capture_output=True, text=True, timeout=_TIMEOUT_SECONDS
     )
-    # Spectral exits with 1 where it found something, with 2 where it could not look.
+    # Spectral exits with 1 if it found something, with 2 if it could not check.
     assert done.returncode in (0, 1), done.stderr
     assert done.stdout, done.stderr
     return done.stdout

@@ -1,4 +1,4 @@
-"""Waiting for something, with a deadline and never a bare sleep."""
+"""Waiting for a condition with a deadline, without a bare sleep."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def wait_until(
 
 
 def stays_true(condition: Callable[[], object], seconds: float, interval: float = 0.05) -> None:
-    """Assert that ``condition()`` holds all the while: what must not happen has no end to wait for.
+    """Assert that ``condition()`` holds for ``seconds``, for what must not happen.
 
     Blocks the thread, as ``wait_until`` does.
     """
