@@ -295,6 +295,8 @@ def _rate_limits(settings: Settings) -> RateLimits:
         guest_calls=settings.guest_calls_per_minute,
         guest_changes=settings.guest_changes_per_minute,
         staff_calls=settings.staff_calls_per_minute,
+        venue_calls=settings.venue_calls_per_minute,
+        venue_changes=settings.venue_changes_per_minute,
         stream_opens=settings.opens_per_minute,
         failures=settings.failed_calls_per_minute,
     )
@@ -308,5 +310,6 @@ def _stream_options(settings: Settings) -> StreamOptions:
         limits=StreamLimits(
             max_streams=settings.max_streams_per_worker,
             max_streams_per_principal=settings.max_streams_per_principal,
+            max_streams_per_venue=settings.max_streams_per_venue,
         ),
     )

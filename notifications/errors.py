@@ -10,12 +10,15 @@
     ├── StreamRefused             not now; ``retry_after_seconds`` says when
     │   ├── TooManyStreams        the bearer has too many streams open
     │   ├── TooManyOpens          the bearer opens streams too fast
+    │   ├── VenueFull             the venue has too many streams open
     │   ├── ServerFull            this process has too many streams open
     │   ├── ServerBusy            too many clients are connecting at once
     │   ├── ServerDraining        this process is about to stop
     │   └── HistoryUnavailable    the broker does not answer
     ├── TooManyCalls              a bearer, or an address, makes too many calls
-    │   └── TooManyChanges        the guests of one session change too much
+    │   ├── TooManyChanges        the guests of one session change too much
+    │   ├── TooManyVenueCalls     all bearers of a venue together make too many calls
+    │   └── TooManyVenueChanges   they change too much
     ├── InvalidNotification       a field of a notification, named by ``field``
     ├── BrokerUnavailable         the broker's store does not answer; try again
     │   └── NotServing            no stream could receive what this process publishes
@@ -89,6 +92,12 @@ class TooManyOpens(StreamRefused):
     cause = "too_many_opens"
 
 
+class VenueFull(StreamRefused):
+    """The venue has reached its share of this process's streams."""
+
+    cause = "venue_full"
+
+
 class ServerFull(StreamRefused):
     """This process has reached its limit of open streams."""
 
@@ -123,6 +132,14 @@ class TooManyCalls(NotificationError):
 
 class TooManyChanges(TooManyCalls):
     """The guests of one session have changed too much in this minute."""
+
+
+class TooManyVenueCalls(TooManyCalls):
+    """All bearers of a venue together have made too many calls in this minute."""
+
+
+class TooManyVenueChanges(TooManyCalls):
+    """All bearers of a venue together have changed too much in this minute."""
 
 
 class InvalidNotification(NotificationError, ValueError):

@@ -54,6 +54,11 @@ class StreamVenues:
         # several venues.
         self._assumed: set[tuple[str, str]] = set()
 
+    @property
+    def are_several(self) -> bool:
+        """Whether there is another venue than ``main``, as far as this process knows."""
+        return self._directory.has_several
+
     def venue_of(self, kind: str, channel_id: str) -> str:
         """Return the venue of a stream. Switches greenlets only if it must read.
 
@@ -107,6 +112,7 @@ class StreamVenues:
 
     def _look_for_venues(self) -> None:
         if self._directory.refresh():
+            self._streams.limit_venues()
             # Until a moment ago everything counted as main's.
             places = (split_channel(channel)[1:] for channel in self._streams.channels())
             self._assumed.update(place for place in places if place[0] in _LOOKED_UP)

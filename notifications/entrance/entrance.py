@@ -33,6 +33,7 @@ from notifications.principal import Principal, Role
 from notifications.streams.admission import RETRY_AFTER_SECONDS
 from notifications.streams.body import Handover, StreamBody
 from notifications.streams.service import SseService
+from waiter_service.actors import ALL_VENUES
 from waiter_service.errors import DatabaseError
 from waiter_service.inputs import is_identifier
 
@@ -183,6 +184,8 @@ class StreamEntrance:
             NotAllowed: it is a stream token.
             TooManyCalls: the bearer, or the address, makes too many calls within a minute.
             TooManyChanges: the guests of a session change too much within a minute.
+            TooManyVenueCalls, TooManyVenueChanges: the bearers of a venue do so together.
+            DatabaseError: a guest's venue must be read, and the database does not answer.
         """
         try:
             if bearer_token is None:
@@ -194,6 +197,7 @@ class StreamEntrance:
         self._rates.count_call(principal)
         if is_change:
             self._rates.count_change(principal)
+        self._count_in_venue(principal, is_change=is_change)
         if principal.is_stream_token:
             raise NotAllowed("A stream token opens streams, and nothing else.")
         return principal
@@ -219,6 +223,16 @@ class StreamEntrance:
             self._require_access(principal, named[1], named[2])
         token, ends_at = create_stream_token(principal)
         return StreamPass(token, ends_at, path or "/sse")
+
+    def _count_in_venue(self, principal: Principal, *, is_change: bool) -> None:
+        if not self.venues.are_several:
+            return
+        venue_id = principal.venue
+        if principal.role is Role.CUSTOMER:
+            venue_id = self.venues.venue_of("session", principal.subject)
+        # Those who manage all venues have a limit of their own, and use up no venue's.
+        if venue_id != ALL_VENUES:
+            self._rates.count_in_venue(venue_id, is_change=is_change)
 
     def _bearer(self, asked: StreamRequest) -> Principal:
         if asked.bearer_token is not None:

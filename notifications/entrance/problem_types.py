@@ -56,6 +56,9 @@ class ProblemCode(StrEnum):
     TOO_MANY_CHANGES = "too_many_changes"
     TOO_MANY_OPENS = "too_many_opens"
     TOO_MANY_STREAMS = "too_many_streams"
+    TOO_MANY_VENUE_CALLS = "too_many_venue_calls"
+    TOO_MANY_VENUE_CHANGES = "too_many_venue_changes"
+    VENUE_FULL = "venue_full"
     HTTP_ERROR = "http_error"
     INTERNAL_ERROR = "internal_error"
     NO_ANSWER = "no_answer"
@@ -304,6 +307,24 @@ TYPES: Mapping[ProblemCode, ProblemType] = MappingProxyType(
             "Too many streams",
             "The bearer has reached its limit of open streams.",
             "Close one, then try again.",
+        ),
+        ProblemCode.TOO_MANY_VENUE_CALLS: ProblemType(
+            (429,),
+            "Too many calls in the venue",
+            "All guests and staff of the venue together made too many calls within a minute.",
+            _LATER,
+        ),
+        ProblemCode.TOO_MANY_VENUE_CHANGES: ProblemType(
+            (429,),
+            "Too many changes in the venue",
+            "All guests and staff of the venue together changed too much within a minute.",
+            _LATER,
+        ),
+        ProblemCode.VENUE_FULL: ProblemType(
+            (429,),
+            "The venue is full",
+            "The venue has reached its share of the server's open streams.",
+            _LATER,
         ),
         ProblemCode.HTTP_ERROR: ProblemType(
             (),

@@ -27,6 +27,8 @@ from notifications.errors import (
     StreamRefused,
     TooManyCalls,
     TooManyChanges,
+    TooManyVenueCalls,
+    TooManyVenueChanges,
 )
 from waiter_service.errors import DatabaseError
 
@@ -90,9 +92,18 @@ def _session_over(error: SessionOver) -> Response:
 
 
 def _too_many_calls(error: TooManyCalls) -> Response:
-    is_change = isinstance(error, TooManyChanges)
-    code = ProblemCode.TOO_MANY_CHANGES if is_change else ProblemCode.TOO_MANY_CALLS
+    code = _CODES.get(type(error), ProblemCode.TOO_MANY_CALLS)
     return problem(code, str(error), retry_after_seconds=error.retry_after_seconds)
+
+
+#: The codes of limits other than that of one bearer's calls.
+_CODES: Mapping[type[TooManyCalls], ProblemCode] = MappingProxyType(
+    {
+        TooManyChanges: ProblemCode.TOO_MANY_CHANGES,
+        TooManyVenueCalls: ProblemCode.TOO_MANY_VENUE_CALLS,
+        TooManyVenueChanges: ProblemCode.TOO_MANY_VENUE_CHANGES,
+    }
+)
 
 
 def _stream_refused(error: StreamRefused) -> Response:

@@ -17,7 +17,13 @@ from limits import RateLimitItemPerMinute
 from limits.storage import Storage
 from limits.strategies import FixedWindowRateLimiter
 
-from notifications.errors import TooManyCalls, TooManyChanges, TooManyOpens
+from notifications.errors import (
+    TooManyCalls,
+    TooManyChanges,
+    TooManyOpens,
+    TooManyVenueCalls,
+    TooManyVenueChanges,
+)
 from notifications.principal import Principal, Role
 
 #: How many bearers, and how many addresses, are counted. Beyond this number, the oldest count
@@ -36,6 +42,10 @@ class RateLimits:
             refresh, so this decides how fast one table can push out events that the
             waiter's sleeping phone has not received. A guess: three for each of 20 guests.
         staff_calls: calls by one waiter, manager or program.
+        venue_calls: calls by all bearers of one venue together, once there are several
+            venues. A guess: a thousand in a second, which is most of what a core serves.
+        venue_changes: how many of those calls may change something. A guess: two hundred in
+            a second, several times what a large venue does at its busiest.
         stream_opens: streams opened by one bearer. After a restart all streams of a bearer
             come back at once, and several times if the first try fails.
         failures: calls without a good token from one address.
@@ -47,6 +57,8 @@ class RateLimits:
     guest_calls: int = 1200
     guest_changes: int = 60
     staff_calls: int = 12_000
+    venue_calls: int = 60_000
+    venue_changes: int = 12_000
     stream_opens: int = 3000
     failures: int = 1200
     failed_joins: int = 20
@@ -54,7 +66,7 @@ class RateLimits:
     @classmethod
     def none(cls) -> RateLimits:
         """Return limits that never refuse."""
-        return cls(0, 0, 0, 0, 0, 0)
+        return cls(0, 0, 0, 0, 0, 0, 0, 0)
 
 
 class MinuteWindows(Storage):
@@ -119,7 +131,7 @@ class Rates:
     """Counts calls, and refuses those over the limit. Never switches greenlets."""
 
     def __init__(self, limits: RateLimits, clock: Callable[[], float] = time.monotonic) -> None:
-        bearers, addresses = _Table(clock), _Table(clock)
+        bearers, addresses, venues = _Table(clock), _Table(clock), _Table(clock)
         too_many_calls = (TooManyCalls, "There were too many calls with this access")
         self._guest_calls = _Rate(bearers, "guest-call", limits.guest_calls, *too_many_calls)
         self._staff_calls = _Rate(bearers, "staff-call", limits.staff_calls, *too_many_calls)
@@ -129,6 +141,20 @@ class Rates:
             limits.guest_changes,
             TooManyChanges,
             "There were too many orders, requests and cancellations from this table",
+        )
+        self._venue_calls = _Rate(
+            venues,
+            "venue-call",
+            limits.venue_calls,
+            TooManyVenueCalls,
+            "There were too many calls from this venue",
+        )
+        self._venue_changes = _Rate(
+            venues,
+            "venue-change",
+            limits.venue_changes,
+            TooManyVenueChanges,
+            "There were too many changes in this venue",
         )
         self._opens = _Rate(
             bearers,
@@ -170,6 +196,17 @@ class Rates:
         if principal.role is Role.CUSTOMER:
             self._guest_changes.count(principal.key)
 
+    def count_in_venue(self, venue_id: str, *, is_change: bool) -> None:
+        """Count a call by a bearer of the venue; ``is_change``: it may change something.
+
+        Raises:
+            TooManyVenueCalls, TooManyVenueChanges: the bearers of the venue together have
+                reached the limit of this minute.
+        """
+        self._venue_calls.count(venue_id)
+        if is_change:
+            self._venue_changes.count(venue_id)
+
     def count_open(self, principal: Principal) -> None:
         """Count a stream that ``principal`` opens.
 
@@ -196,7 +233,7 @@ class Rates:
 
 
 class _Table:
-    """The counts of one kind of key. Addresses have a table of their own.
+    """The counts of one kind of key. Addresses and venues have tables of their own.
 
     Otherwise invented addresses would push out the counts of real bearers.
     """

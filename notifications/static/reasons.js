@@ -26,6 +26,7 @@ const REASONS = {
   too_many_requests: BUSY,
   too_many_streams: "Too many screens are open with this sign-in. Please close one.",
   unavailable: AWAY,
+  venue_full: BUSY,
   // Refused until a new login.
   http_401: SIGN_IN,
   http_403: "This sign-in does not give access to this page.",

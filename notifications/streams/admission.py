@@ -15,7 +15,7 @@ from typing import Any
 import gevent
 from gevent.event import AsyncResult
 
-from notifications.errors import ServerBusy, ServerDraining, ServerFull, TooManyStreams
+from notifications.errors import ServerBusy, ServerDraining, ServerFull, TooManyStreams, VenueFull
 
 #: Seconds after which a refused client may try again. A guess: long enough to
 #: spread a crowd, short enough that a screen is not stale for long.
@@ -41,10 +41,14 @@ BATCH_STEP = 10
 
 @dataclass(frozen=True, slots=True)
 class StreamLimits:
-    """How many streams a process may have open, and how many of them one bearer."""
+    """How many streams a process may have open, and how many of them one bearer or one venue.
+
+    The limit per venue, 0 for none, counts once the deployment has several venues.
+    """
 
     max_streams: int = 10_000
     max_streams_per_principal: int = 1000
+    max_streams_per_venue: int = 5000
 
 
 class Admission:
@@ -58,6 +62,9 @@ class Admission:
         self._limits = limits or StreamLimits()
         self._open_count = 0
         self._open_by_principal: Counter[str] = Counter()
+        self._open_by_venue: Counter[str] = Counter()
+        #: Whether the deployment has several venues, so that none may take all streams.
+        self.limits_venues = False
         self._taken = 0
         self._batch_at = 0.0
         # Each with the moment until which it waits.
@@ -84,11 +91,12 @@ class Admission:
             self._greenlet = gevent.spawn(self._hand_out_turns)
         turn.get()
 
-    def enter(self, principal_key: str) -> None:
-        """Count one more stream.
+    def enter(self, principal_key: str, venue_id: str) -> None:
+        """Count one more stream in a venue.
 
         Raises:
-            ServerDraining, TooManyStreams, ServerFull: it must not open, and was not counted.
+            ServerDraining, TooManyStreams, VenueFull, ServerFull: it must not open, and was
+                not counted.
         """
         if self.is_closed:
             raise _draining()
@@ -99,6 +107,11 @@ class Admission:
                 "close one first.",
                 retry_after_seconds=RETRY_AFTER_SECONDS,
             )
+        if self.limits_venues and 0 < limits.max_streams_per_venue <= self._open_by_venue[venue_id]:
+            raise VenueFull(
+                "This venue has as many streams open as it may have on this server.",
+                retry_after_seconds=RETRY_AFTER_SECONDS,
+            )
         if self._open_count >= limits.max_streams:
             raise ServerFull(
                 "This server has as many streams open as it may have.",
@@ -106,13 +119,17 @@ class Admission:
             )
         self._open_count += 1
         self._open_by_principal[principal_key] += 1
+        self._open_by_venue[venue_id] += 1
 
-    def leave(self, principal_key: str) -> None:
+    def leave(self, principal_key: str, venue_id: str) -> None:
         """Take back what :meth:`enter` counted."""
         self._open_count -= 1
         self._open_by_principal[principal_key] -= 1
         if not self._open_by_principal[principal_key]:
             del self._open_by_principal[principal_key]
+        self._open_by_venue[venue_id] -= 1
+        if not self._open_by_venue[venue_id]:
+            del self._open_by_venue[venue_id]
 
     def close(self) -> None:
         """Refuse all clients that wait, and all that come later. Idempotent."""

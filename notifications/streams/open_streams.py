@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from notifications.brokers.base import Broker
-from notifications.channels import KINDS, channel_kind
+from notifications.channels import KINDS, channel_kind, venue_of
 from notifications.streams.admission import Admission
 from notifications.streams.stats import StreamStats
 from notifications.streams.stream import CloseReason, Stream
@@ -89,12 +89,16 @@ class OpenStreams:
         Raises:
             StreamRefused: the stream must not open; it is not held.
         """
-        self._admission.enter(stream.principal.key)
+        self._admission.enter(stream.principal.key, venue_of(stream.channel))
         self._by_channel.setdefault(stream.channel, []).append(stream)
         self._by_last_minute.setdefault(_last_minute(stream.expires_at), set()).add(stream)
         self._group_of(stream).add(stream)
         self._counts[channel_kind(stream.channel)] += 1
         self.waiter_streams.opened(stream.channel)
+
+    def limit_venues(self) -> None:
+        """From now on, no venue may have all streams open: the deployment has several."""
+        self._admission.limits_venues = True
 
     def discard(self, stream: Stream) -> None:
         """Forget a stream that could not be opened. Does nothing if it was closed first."""
@@ -128,7 +132,7 @@ class OpenStreams:
                 self.close(stream, reason)
 
     def _remove(self, stream: Stream) -> None:
-        self._admission.leave(stream.principal.key)
+        self._admission.leave(stream.principal.key, venue_of(stream.channel))
         self._group_of(stream).remove(stream)
         self._counts[channel_kind(stream.channel)] -= 1
         self.waiter_streams.closed(stream.channel)

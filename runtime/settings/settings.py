@@ -110,6 +110,11 @@ class Settings:
     max_streams_per_principal: int = _setting(
         "SSE_MAX_STREAMS_PER_PRINCIPAL", values.integer(1, 1_000_000), 1000
     )
+    # Once there are several venues: half of a worker, so that one venue's crowd leaves room for
+    # the others'. 0: no limit.
+    max_streams_per_venue: int = _setting(
+        "SSE_MAX_STREAMS_PER_VENUE", values.integer(0, 1_000_000), 5000
+    )
     # A stream this far behind is closed and resumes from the history.
     max_pending_events: int = _setting("SSE_MAX_PENDING_EVENTS", values.integer(1, 1_000_000), 256)
     # Per channel (a session's or a waiter's), whichever limit is met first;
@@ -153,6 +158,13 @@ class Settings:
     )
     failed_calls_per_minute: int = _setting(
         "FAILED_CALLS_PER_MINUTE", values.integer(0, 1_000_000), 1200
+    )
+    # Once there are several venues: what all bearers of one venue may do together.
+    venue_calls_per_minute: int = _setting(
+        "VENUE_CALLS_PER_MINUTE", values.integer(0, 10_000_000), 60_000
+    )
+    venue_changes_per_minute: int = _setting(
+        "VENUE_CHANGES_PER_MINUTE", values.integer(0, 10_000_000), 12_000
     )
     opens_per_minute: int = _setting("SSE_OPENS_PER_MINUTE", values.integer(0, 1_000_000), 3000)
 

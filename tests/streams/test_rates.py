@@ -61,6 +61,45 @@ def test_calls_are_limited_by_bearer_and_by_address(
     assert server.get("/sse/health").ok
 
 
+def test_one_venue_uses_up_neither_the_calls_nor_the_streams_of_another(
+    start_server: Callable[..., ServiceServer],
+) -> None:
+    server = start_server(
+        VENUE_CALLS_PER_MINUTE=4, VENUE_CHANGES_PER_MINUTE=1, SSE_MAX_STREAMS_PER_VENUE=2
+    )
+    anna, guest = server.token("waiter", "anna"), server.token("customer", "table-7")
+    # A single restaurant has no such limits.
+    for _ in range(6):
+        assert server.get("/api/sessions/table-7", token=guest).ok
+    streams = [server.listen_session("table-7") for _ in range(3)]
+    server.service.add_venue("north")
+    server.service.add_waiter("carla", "Carla", venue_id="north")
+    server.service.open_session(7, "carla", session_id="north-7")
+    carla = server.token("waiter", "carla", venue="north")
+    # A token that names the venue makes the process look for it at once.
+    assert server.get("/api/sessions/north-7", token=carla).ok
+
+    # The guests and the staff of a venue count together.
+    wish = {"kind": "candles"}
+    assert server.post("/api/sessions/table-7/requests", token=guest, json=wish).ok
+    refused = server.post("/api/sessions/table-7/requests", token=anna, json=wish)
+    assert_too_many(refused, "too_many_venue_changes")
+    for token in (guest, anna):
+        assert server.get("/api/sessions/table-7", token=token).ok
+    assert_too_many(server.get("/api/sessions/table-7", token=guest), "too_many_venue_calls")
+    for path in ("/sse/session/table-7", "/sse/waiter/anna"):
+        token = guest if "session" in path else anna
+        assert_too_many(server.get(path, token=token), "venue_full")
+    assert not any(stream.has_ended for stream in streams)
+
+    # The other venue is served, and so is a manager of both.
+    assert server.post("/api/sessions/north-7/requests", token=carla, json=wish).ok
+    chief = server.token("manager", "chief", venue="*")
+    for _ in range(6):
+        assert server.get("/api/sessions/table-7", token=chief).ok
+    server.listen_waiter("carla", token=carla)
+
+
 def test_crowd_that_reconnects_through_one_address_is_admitted(server: ServiceServer) -> None:
     """After a restart, many bearers reconnect from behind one NAT or proxy."""
     with Crowd(server.url) as crowd:

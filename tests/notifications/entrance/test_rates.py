@@ -8,7 +8,13 @@ import pytest
 
 from notifications.entrance import rates as module
 from notifications.entrance.rates import MinuteWindows, RateLimits, Rates
-from notifications.errors import TooManyCalls, TooManyChanges, TooManyOpens
+from notifications.errors import (
+    TooManyCalls,
+    TooManyChanges,
+    TooManyOpens,
+    TooManyVenueCalls,
+    TooManyVenueChanges,
+)
 from notifications.principal import Principal, Role
 from runtime.settings import Settings
 
@@ -43,6 +49,20 @@ def test_each_bearer_has_a_limit_per_minute_and_learns_when_the_next_minute_begi
         assert refused.value.retry_after_seconds == 40
     clock.now += 40
     rates.count_call(GUEST)
+
+
+def test_each_venue_has_a_limit_of_calls_and_of_changes() -> None:
+    clock = Clock()
+    rates = Rates(RateLimits(venue_calls=3, venue_changes=1), clock)
+    rates.count_in_venue("north", is_change=True)
+    with pytest.raises(TooManyVenueChanges):
+        rates.count_in_venue("north", is_change=True)
+    rates.count_in_venue("north", is_change=False)
+    clock.now += 20
+    with pytest.raises(TooManyVenueCalls) as refused:
+        rates.count_in_venue("north", is_change=False)
+    assert refused.value.retry_after_seconds == 40
+    rates.count_in_venue("main", is_change=True)
 
 
 def test_guests_of_one_session_share_a_limit_of_changes_and_staff_have_none() -> None:

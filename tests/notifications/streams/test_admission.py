@@ -13,6 +13,7 @@ from notifications.errors import (
     ServerFull,
     StreamRefused,
     TooManyStreams,
+    VenueFull,
 )
 from notifications.streams import admission as admission_module
 from notifications.streams.admission import FIRST_BATCH, MIN_BATCH, Admission, StreamLimits
@@ -22,43 +23,67 @@ CROWD = 500
 
 def test_bearer_with_enough_streams_is_refused_and_others_are_not() -> None:
     admission = Admission(StreamLimits(max_streams_per_principal=2))
-    admission.enter("waiter:anna")
-    admission.enter("waiter:anna")
+    admission.enter("waiter:anna", "main")
+    admission.enter("waiter:anna", "main")
     with pytest.raises(TooManyStreams, match="2 streams open") as caught:
-        admission.enter("waiter:anna")
+        admission.enter("waiter:anna", "main")
     assert caught.value.retry_after_seconds == 5
-    admission.enter("waiter:ben")
+    admission.enter("waiter:ben", "main")
 
 
 def test_bearer_that_closes_a_stream_may_open_another() -> None:
     admission = Admission(StreamLimits(max_streams_per_principal=1))
     for _ in range(3):
-        admission.enter("waiter:anna")
-        admission.leave("waiter:anna")
-    admission.enter("waiter:anna")
+        admission.enter("waiter:anna", "main")
+        admission.leave("waiter:anna", "main")
+    admission.enter("waiter:anna", "main")
 
 
 def test_full_server_refuses_all_bearers_until_a_stream_ends() -> None:
     admission = Admission(StreamLimits(max_streams=2))
-    admission.enter("waiter:anna")
-    admission.enter("waiter:ben")
+    admission.enter("waiter:anna", "main")
+    admission.enter("waiter:ben", "main")
     with pytest.raises(ServerFull) as caught:
-        admission.enter("waiter:carl")
+        admission.enter("waiter:carl", "main")
     assert caught.value.retry_after_seconds == 5
-    admission.leave("waiter:anna")
-    admission.enter("waiter:carl")
+    admission.leave("waiter:anna", "main")
+    admission.enter("waiter:carl", "main")
+
+
+def test_venue_with_enough_streams_is_refused_and_others_are_not() -> None:
+    admission = Admission(StreamLimits(max_streams_per_venue=2))
+    for number in range(5):
+        admission.enter(f"waiter:w{number}", "main")
+    # The limit counts from the moment when there are several venues.
+    admission.limits_venues = True
+    with pytest.raises(VenueFull) as caught:
+        admission.enter("waiter:anna", "main")
+    assert caught.value.retry_after_seconds == 5
+    for _ in range(2):
+        admission.enter("waiter:carla", "north")
+    with pytest.raises(VenueFull):
+        admission.enter("waiter:carla", "north")
+    admission.leave("waiter:carla", "north")
+    admission.enter("waiter:carla", "north")
+
+
+def test_limit_of_a_venue_can_be_switched_off() -> None:
+    admission = Admission(StreamLimits(max_streams_per_venue=0))
+    admission.limits_venues = True
+    for number in range(5):
+        admission.enter(f"waiter:w{number}", "main")
 
 
 def test_refused_stream_is_not_counted() -> None:
     admission = Admission(StreamLimits(max_streams=1, max_streams_per_principal=1))
-    admission.enter("waiter:anna")
+    admission.enter("waiter:anna", "main")
     for _ in range(5):
         with pytest.raises(TooManyStreams):
-            admission.enter("waiter:anna")
+            admission.enter("waiter:anna", "main")
         with pytest.raises(ServerFull):
-            admission.enter("waiter:ben")
-    admission.leave("waiter:anna")
-    admission.enter("waiter:ben")
+            admission.enter("waiter:ben", "main")
+    admission.leave("waiter:anna", "main")
+    admission.enter("waiter:ben", "main")
 
 
 # -- turns ---------------------------------------------------------------------------
