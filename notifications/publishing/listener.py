@@ -182,7 +182,9 @@ class FloorListener:
 
     def _on_shift_changed(self, _sender: object, *, change: changes.ShiftChange) -> None:
         what = "started" if change.is_on_shift else "ended"
-        self._refresh_waiter(change, change.waiter_id, f"The shift of {change.waiter_id} {what}")
+        self._refresh_waiter(
+            change, change.waiter_id, f"The shift of {change.waiter_id} has {what}"
+        )
         gevent.sleep(PAUSE_SECONDS)
 
     def _on_handover_offered(self, _sender: object, *, change: changes.HandoverOffered) -> None:

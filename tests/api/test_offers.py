@@ -137,3 +137,41 @@ def test_guests_move_to_another_table(anna, ben, service):
     closed = anna.post("/api/sessions/table-5/move", {"tableNumber": 13})
     assert (closed.status_code, closed.json["code"]) == (409, "session_closed")
     assert anna.post("/api/sessions/table-7/move", {"tableNumber": 0}).status_code == 422
+
+
+def test_a_manager_of_another_venue_finds_nothing_of_this_one(offer, caller, service):
+    service.add_venue("harbour")
+    stranger = caller("manager", "max", venue="harbour")
+    path = f"/api/offers/{offer.json['id']}"
+    for unknown in (
+        stranger.get(path),
+        stranger.post(f"{path}/accept"),
+        stranger.post(f"{path}/withdraw"),
+        stranger.post("/api/waiters/anna/offers", {"toWaiterId": "ben"}),
+        stranger.post("/api/waiters/anna/shift/start"),
+        stranger.post("/api/waiters/anna/shift/end"),
+        stranger.post("/api/sessions/table-7/move", {"tableNumber": 12}),
+    ):
+        assert unknown.status_code == 404
+    assert stranger.get("/api/offers").json == {"offers": [], "next": None}
+    everywhere = caller("manager", "max", venue="*")
+    assert [each["id"] for each in everywhere.get("/api/offers").json["offers"]] == [
+        offer.json["id"]
+    ]
+
+
+@pytest.mark.parametrize("role", ["kitchen", "display"])
+def test_kitchens_and_displays_hand_nothing_over(offer, caller, role):
+    screen = caller(role, "main", venue="main")
+    path = f"/api/offers/{offer.json['id']}"
+    for refused in (
+        screen.get("/api/offers"),
+        screen.get(path),
+        screen.post(f"{path}/accept"),
+        screen.post(f"{path}/decline"),
+        screen.post(f"{path}/withdraw"),
+        screen.post("/api/waiters/anna/offers", {"toWaiterId": "ben"}),
+        screen.post("/api/waiters/anna/shift/start"),
+        screen.post("/api/sessions/table-7/move", {"tableNumber": 12}),
+    ):
+        assert refused.status_code in (403, 404)

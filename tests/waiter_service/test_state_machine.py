@@ -12,6 +12,7 @@ from hypothesis.stateful import (
     Bundle,
     RuleBasedStateMachine,
     invariant,
+    multiple,
     rule,
     run_state_machine_as_test,
 )
@@ -22,6 +23,7 @@ from waiter_service import (
     ActorKind,
     Database,
     FloorQueries,
+    OfferOutcome,
     OrderStatus,
     RequestStatus,
     WaiterService,
@@ -30,11 +32,17 @@ from waiter_service import (
 )
 from waiter_service.errors import (
     IllegalTransition,
+    NothingToOffer,
     NotPermitted,
+    OfferSettled,
     OrdersUnfinished,
     SessionClosedError,
+    SessionsOffered,
     TableOccupied,
+    TablesInHand,
+    TransferRefused,
     VersionConflict,
+    WaiterOffShift,
 )
 from waiter_service.views import OrderView, RequestView
 
@@ -55,6 +63,7 @@ class Floor(RuleBasedStateMachine):
     sessions = Bundle("sessions")
     requests = Bundle("requests")
     orders = Bundle("orders")
+    offers = Bundle("offers")
 
     def __init__(self):
         super().__init__()
@@ -68,10 +77,17 @@ class Floor(RuleBasedStateMachine):
         for waiter in WAITERS:
             self.service.add_waiter(waiter, waiter)
         self.held = {}  # session -> waiter
+        self.tables = {}  # session -> table
+        self.on_shift = set()
+        self.uses_shifts = False
+        self.offered = {}  # id -> [giver, taker, sessions, outcome]
         self.closed = set()
         self.tickets = {}  # id -> (session, status, version)
         self.told = {}  # id -> (status, version), from announcements alone
         self.told_waiter = {}
+        self.told_table = {}
+        self.told_shifts = set()
+        self.told_outcomes = {}
         for signal in signals.BY_KIND.values():
             signal.connect(self.hear)
 
@@ -83,7 +99,16 @@ class Floor(RuleBasedStateMachine):
         self.folder.cleanup()
 
     def hear(self, _sender, *, change):
-        self.told_waiter[change.session_id] = change.waiter_id
+        if change.KIND == "shift":
+            (self.told_shifts.add if change.is_on_shift else self.told_shifts.remove)(
+                change.waiter_id
+            )
+        elif change.KIND.startswith("handover"):
+            assert change.version == 1 + (change.offer_id in self.told_outcomes)
+            self.told_outcomes[change.offer_id] = getattr(change, "outcome", None)
+        else:
+            self.told_waiter[change.session_id] = change.waiter_id
+            self.told_table[change.session_id] = change.table_number
         ticket_id = getattr(change, "request_id", None) or getattr(change, "order_id", None)
         if ticket_id:
             old = self.told.get(ticket_id, (None, 0))
@@ -92,16 +117,33 @@ class Floor(RuleBasedStateMachine):
 
     @rule(target=sessions, table=TABLES, waiter=st.sampled_from(WAITERS))
     def open_session(self, table, waiter):
-        occupied = [s for s in self.held if s.startswith(f"t{table}-") and s not in self.closed]
+        occupied = self.at_table(table)
         session_id = f"t{table}-{len(self.held)}"
+        if not self.may_be_given_tables(waiter):
+            with pytest.raises(WaiterOffShift):
+                self.service.open_session(table, waiter, session_id=session_id)
+            return multiple()
         if occupied:
             with pytest.raises(TableOccupied) as caught:
                 self.service.open_session(table, waiter, session_id=session_id)
             assert [caught.value.session_id] == occupied
             return occupied[0]
-        self.service.open_session(table, waiter, session_id=session_id)
-        self.held[session_id] = waiter
+        self.seat(session_id, table, waiter)
         return session_id
+
+    def seat(self, session, table, waiter):
+        self.service.open_session(table, waiter, session_id=session)
+        self.held[session] = waiter
+        self.tables[session] = table
+
+    def at_table(self, table):
+        return [s for s in self.held if self.tables[s] == table and s not in self.closed]
+
+    def may_be_given_tables(self, waiter):
+        return not self.uses_shifts or waiter in self.on_shift
+
+    def floor_of(self, waiter):
+        return {s for s, w in self.held.items() if w == waiter and self.is_on_floor(s)}
 
     @rule(session=sessions)
     def close_session(self, session):
@@ -127,9 +169,11 @@ class Floor(RuleBasedStateMachine):
 
     @rule(session=sessions)
     def reopen_session(self, session):
-        table = session.partition("-")[0]
-        others = [s for s in self.held if s.startswith(f"{table}-") and s not in self.closed]
-        if session in self.closed and table != "x" and others:
+        if session in self.closed and not self.may_be_given_tables(self.held[session]):
+            with pytest.raises(WaiterOffShift):
+                self.service.reopen_session(session)
+            return
+        if session in self.closed and self.at_table(self.tables[session]):
             with pytest.raises(TableOccupied):
                 self.service.reopen_session(session)
             return
@@ -154,8 +198,9 @@ class Floor(RuleBasedStateMachine):
     def seat_somewhere(self):
         """Open a session at an unused table, for rules that need an open one."""
         session = f"x-{len(self.held)}"
-        self.service.open_session(1000 + len(self.held), "anna", session_id=session)
-        self.held[session] = "anna"
+        if not self.may_be_given_tables("anna"):
+            self.start_shift("anna")
+        self.seat(session, 1000 + len(self.held), "anna")
         return session
 
     @rule(target=orders, session=sessions, quantity=st.integers(1, 99))
@@ -210,23 +255,142 @@ class Floor(RuleBasedStateMachine):
 
     @rule(giver=st.sampled_from(WAITERS), taker=st.sampled_from(WAITERS))
     def hand_over(self, giver, taker):
+        expected = self.floor_of(giver) if giver != taker else set()
+        if expected and not self.may_be_given_tables(taker):
+            with pytest.raises(WaiterOffShift):
+                self.service.transfer_sessions(from_waiter_id=giver, to_waiter_id=taker)
+            return
         result = self.service.transfer_sessions(from_waiter_id=giver, to_waiter_id=taker)
-        expected = {s for s, w in self.held.items() if w == giver and self.is_on_floor(s)}
-        moved = {session.id for session in result.moved}
-        assert moved == (expected if giver != taker else set())
-        self.held.update(dict.fromkeys(moved, taker))
+        assert {session.id for session in result.moved} == expected
+        self.held.update(dict.fromkeys(expected, taker))
+
+    @rule(session=sessions, table=TABLES)
+    def move_guests(self, session, table):
+        refusals = {
+            SessionClosedError: session in self.closed,
+            TableOccupied: self.tables[session] != table and bool(self.at_table(table)),
+        }
+        for error, is_expected in refusals.items():
+            if is_expected:
+                with pytest.raises(error):
+                    self.service.move_session(session, table)
+                return
+        changed = self.service.move_session(session, table).changed
+        assert changed is (self.tables[session] != table)
+        self.tables[session] = table
+
+    @rule(waiter=st.sampled_from(WAITERS))
+    def start_shift(self, waiter):
+        assert self.service.start_shift(waiter).changed is (waiter not in self.on_shift)
+        self.on_shift.add(waiter)
+        self.uses_shifts = True
+
+    @rule(waiter=st.sampled_from(WAITERS), has_heir=st.booleans())
+    def end_shift(self, waiter, has_heir):
+        heir = next(each for each in WAITERS if each != waiter) if has_heir else None
+        floor = self.floor_of(waiter)
+        is_working = waiter in self.on_shift
+        refusals = {
+            WaiterOffShift: is_working and heir is not None and heir not in self.on_shift,
+            TablesInHand: is_working and heir is None and bool(floor),
+        }
+        for error, is_expected in refusals.items():
+            if is_expected:
+                with pytest.raises(error):
+                    self.service.end_shift(waiter, to_waiter_id=heir)
+                return
+        result = self.service.end_shift(waiter, to_waiter_id=heir)
+        assert result.changed is is_working
+        assert {session.id for session in result.moved} == (floor if is_working else set())
+        if is_working:
+            self.on_shift.remove(waiter)
+            self.held.update(dict.fromkeys(floor, heir))
+            self.settle(OfferOutcome.WITHDRAWN, lambda offer: waiter in offer[:2])
+
+    def settle(self, outcome, is_meant):
+        for offer in self.offered.values():
+            if offer[3] is None and is_meant(offer):
+                offer[3] = outcome
+
+    @rule(target=offers, giver=st.sampled_from(WAITERS), chosen=st.none() | sessions)
+    def offer(self, giver, chosen):
+        taker = next(each for each in WAITERS if each != giver)
+        floor = self.floor_of(giver)
+        wanted = floor if chosen is None else {chosen}
+        ids = None if chosen is None else [chosen]
+        rivals = {
+            key: each
+            for key, each in self.offered.items()
+            if each[3] is None and each[0] == giver and each[2] & wanted
+        }
+        equal = [key for key, each in rivals.items() if each[2] == wanted]
+        refusals = {
+            WaiterOffShift: not self.may_be_given_tables(taker),
+            NothingToOffer: not wanted,
+            TransferRefused: not wanted <= floor,
+            SessionsOffered: bool(rivals) and not equal,
+        }
+        for error, is_expected in refusals.items():
+            if is_expected:
+                with pytest.raises(error):
+                    self.service.offer_sessions(
+                        from_waiter_id=giver, to_waiter_id=taker, session_ids=ids
+                    )
+                return multiple()
+        result = self.service.offer_sessions(
+            from_waiter_id=giver, to_waiter_id=taker, session_ids=ids
+        )
+        assert (result.changed, [result.id]) == (not equal, equal or [result.id])
+        self.settle(
+            OfferOutcome.WITHDRAWN, lambda each: each[0] != giver and bool(each[2] & wanted)
+        )
+        self.offered.setdefault(result.id, [giver, taker, frozenset(wanted), None])
+        return result.id
+
+    @rule(offer_id=offers, outcome=st.sampled_from(["accept", "decline", "withdraw"]))
+    def settle_offer(self, offer_id, outcome):
+        giver, taker, wanted, before = self.offered[offer_id]
+        settle = getattr(self.service, f"{outcome}_offer")
+        after = {
+            "accept": OfferOutcome.ACCEPTED,
+            "decline": OfferOutcome.DECLINED,
+            "withdraw": OfferOutcome.WITHDRAWN,
+        }[outcome]
+        is_acceptance = after is OfferOutcome.ACCEPTED and before is None
+        refusals = {
+            OfferSettled: before not in (None, after),
+            WaiterOffShift: is_acceptance and not self.may_be_given_tables(taker),
+            TransferRefused: is_acceptance and not wanted <= self.floor_of(giver),
+        }
+        for error, is_expected in refusals.items():
+            if is_expected:
+                with pytest.raises(error):
+                    settle(offer_id)
+                return
+        assert settle(offer_id).changed is (before is None)
+        self.offered[offer_id][3] = after
+        if is_acceptance:
+            self.held.update(dict.fromkeys(wanted, taker))
 
     @invariant()
     def announcements_describe_every_change(self):
         assert self.service.pending_count() == 0
         assert self.told == {key: value[1:] for key, value in self.tickets.items()}
         assert self.told_waiter == self.held
+        assert self.told_table == self.tables
+        assert self.told_shifts == self.on_shift
+        assert self.told_outcomes == {key: each[3] for key, each in self.offered.items()}
+
+    @invariant()
+    def a_session_is_in_one_open_offer_at_most(self):
+        in_offers = [s for each in self.offered.values() if each[3] is None for s in each[2]]
+        assert len(in_offers) == len(set(in_offers))
 
     @invariant()
     def floors_show_open_work(self):
         for waiter in WAITERS:
             shown = {each.session.id for each in self.queries.waiter_floor(waiter).sessions}
-            assert shown == {s for s, w in self.held.items() if w == waiter and self.is_on_floor(s)}
+            assert shown == self.floor_of(waiter)
 
     @invariant()
     def the_store_agrees(self):

@@ -398,6 +398,55 @@ def test_opening_and_closing_a_session_refreshes_its_waiter_only(house: House) -
     assert closed["message"] == "Cache refresh required: Session table-11 was closed"
 
 
+def test_guest_and_waiter_load_the_session_again_when_it_moves_to_another_table(
+    house: House,
+) -> None:
+    house.service.move_session("table-7", 12)
+    house.pass_seconds(0.3)
+    for channel in ("main:session:table-7", "main:waiter:anna"):
+        [told] = house.broker.payloads(channel, "cache_refresh")
+        assert (told["affectedData"], told["affectedIds"]) == (["sessions"], ["table-7"])
+        assert told["message"] == "Cache refresh required: Session table-7 moved to table 12"
+
+    house.service.update_order_status("ord-1", "InProgress")
+    [update] = house.broker.payloads("main:session:table-7", "order_update")
+    assert update["tableNumber"] == 12
+    assert update["message"].endswith("Table 12")
+
+
+def test_both_waiters_load_their_sessions_again_when_an_offer_is_made_or_settled(
+    house: House,
+) -> None:
+    offer = house.service.offer_sessions(to_waiter_id="ben", from_waiter_id="anna")
+    house.pass_seconds(0.3)
+    house.service.decline_offer(offer.id)
+    house.pass_seconds(0.3)
+    for waiter in ("anna", "ben"):
+        made, declined = house.broker.payloads(f"main:waiter:{waiter}", "cache_refresh")
+        assert made["affectedData"] == declined["affectedData"] == ["sessions"]
+    assert house.service.pending_count() == 0
+
+
+def test_accepted_offer_is_a_transfer_to_guests_and_both_waiters(house: House) -> None:
+    offer = house.service.offer_sessions(to_waiter_id="ben", from_waiter_id="anna")
+    house.service.accept_offer(offer.id)
+    for channel, times in (
+        ("main:session:table-5", 1),
+        ("main:session:table-7", 1),
+        ("main:waiter:anna", 2),
+        ("main:waiter:ben", 2),
+    ):
+        assert len(house.broker.payloads(channel, "session_transfer")) == times
+
+
+def test_waiter_loads_their_sessions_again_when_their_shift_starts_or_ends(house: House) -> None:
+    house.service.start_shift("ben")
+    house.pass_seconds(0.3)
+    [started] = house.broker.payloads("main:waiter:ben", "cache_refresh")
+    assert started["message"] == "Cache refresh required: The shift of ben has started"
+    assert house.broker.payloads("main:waiter:anna", "cache_refresh") == []
+
+
 def test_last_refresh_of_the_guest_is_sent_at_once_when_the_session_is_closed(house: House) -> None:
     house.service.update_order_status("ord-1", "InProgress")
     house.service.close_session("table-7", force=True, reason="gone")
