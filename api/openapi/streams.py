@@ -16,7 +16,7 @@ from api.resources import Resource
 from notifications import channels
 from notifications.contract import asyncapi, schemas
 from notifications.entrance.blueprint import COOKIE, SECURE_COOKIE
-from notifications.events.catalogue import EVENTS
+from notifications.events.catalogue import heard_on
 from waiter_service.inputs import MAX_ID_CHARS
 
 TAGS: Mapping[str, str] = {"streams": "Events, sent as they happen (Server-Sent Events)."}
@@ -95,7 +95,7 @@ def _stream(kind: str) -> dict[str, Any]:
         "responses": {
             "200": {
                 "description": "The events, one after the other.",
-                "content": {"text/event-stream": {"itemSchema": _item()}},
+                "content": {"text/event-stream": {"itemSchema": _item(kind)}},
             },
             "401": refusal("The token is missing or not valid here."),
             "403": refusal("Not the bearer's stream, or it is over; an unknown id looks the same."),
@@ -108,8 +108,8 @@ def _stream(kind: str) -> dict[str, Any]:
     }
 
 
-def _item() -> dict[str, Any]:
-    """Return the schema of one event as a parser hands it over."""
+def _item(channel_kind: str) -> dict[str, Any]:
+    """Return the schema of one event of a stream, as a parser passes it on."""
     return {
         "type": "object",
         "properties": {
@@ -131,7 +131,7 @@ def _item() -> dict[str, Any]:
                 },
                 "required": [*schemas.required_fields_of(kind), "data"],
             }
-            for kind in EVENTS
+            for kind in heard_on(channel_kind)
         ],
     }
 

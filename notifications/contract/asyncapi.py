@@ -15,7 +15,7 @@ from notifications.contract.schemas import (
     required_fields_of,
     schema_of,
 )
-from notifications.events.catalogue import EVENTS
+from notifications.events.catalogue import EVENTS, heard_on
 from notifications.events.payload import Payload
 from notifications.streams.body import RETRY_MS
 
@@ -102,7 +102,7 @@ def document() -> dict[str, Any]:
 
 
 def _channel(name: str, summary: str) -> dict[str, Any]:
-    types = [kind.event_type for kind in EVENTS]
+    types = [kind.event_type for kind in heard_on(name)]
     return {
         "address": f"/sse/{name}/{{{to_camel(id_name(name))}}}",
         "summary": summary,

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import gevent
 from gevent.lock import RLock
 
 from notifications.errors import ChangeUnheard
 from notifications.events.cache_refresh import AffectedData
+from notifications.events.handover_offered import HandoverOffered
+from notifications.events.handover_settled import HandoverSettled
 from notifications.events.order_update import OrderUpdate
 from notifications.events.request_update import RequestUpdate
 from notifications.events.session_transfer import SessionTransfer
+from notifications.events.session_update import SessionNews, SessionUpdate
+from notifications.events.shift_update import ShiftUpdate
 from notifications.publishing.notification_service import NotificationService
 from notifications.refresh.service import CacheRefreshService
 from waiter_service import changes, signals
@@ -154,10 +160,12 @@ class FloorListener:
         self._finish(change)
 
     def _on_session_opened(self, _sender: object, *, change: changes.SessionOpened) -> None:
+        self._tell_floor(change, SessionNews.OPENED)
         self._refresh_floor(change, f"Session {change.session_id} was opened")
         self._finish(change)
 
     def _on_session_closed(self, _sender: object, *, change: changes.SessionClosed) -> None:
+        self._tell_floor(change, SessionNews.CLOSED)
         self._refresh_floor(change, f"Session {change.session_id} was closed")
         self._cache_refresh.force_immediate_refresh(
             venue_id=change.venue_id, session_id=change.session_id
@@ -165,10 +173,12 @@ class FloorListener:
         self._finish(change)
 
     def _on_session_reopened(self, _sender: object, *, change: changes.SessionReopened) -> None:
+        self._tell_floor(change, SessionNews.REOPENED)
         self._refresh_floor(change, f"Session {change.session_id} was reopened")
         self._finish(change)
 
     def _on_session_moved(self, _sender: object, *, change: changes.SessionMoved) -> None:
+        self._tell_floor(change, SessionNews.MOVED)
         self._cache_refresh.trigger_general_data_refresh(
             venue_id=change.venue_id,
             session_id=change.session_id,
@@ -181,6 +191,12 @@ class FloorListener:
         self._finish(change)
 
     def _on_shift_changed(self, _sender: object, *, change: changes.ShiftChange) -> None:
+        update = ShiftUpdate.told(
+            waiter_id=change.waiter_id,
+            on_shift=change.is_on_shift,
+            timestamp=change.occurred_at,
+        )
+        self._notifications.notify(update, venue_id=change.venue_id, key=change.id)
         what = "started" if change.is_on_shift else "ended"
         self._refresh_waiter(
             change, change.waiter_id, f"The shift of {change.waiter_id} has {what}"
@@ -188,14 +204,29 @@ class FloorListener:
         gevent.sleep(PAUSE_SECONDS)
 
     def _on_handover_offered(self, _sender: object, *, change: changes.HandoverOffered) -> None:
+        offered = HandoverOffered.told(**_facts_of(change))
+        self._notifications.notify(offered, venue_id=change.venue_id, key=change.id)
         for waiter_id in (change.from_waiter_id, change.to_waiter_id):
             self._refresh_waiter(change, waiter_id, f"Offer {change.offer_id} was made")
         gevent.sleep(PAUSE_SECONDS)
 
     def _on_handover_settled(self, _sender: object, *, change: changes.HandoverSettled) -> None:
+        settled = HandoverSettled.told(outcome=change.outcome, **_facts_of(change))
+        self._notifications.notify(settled, venue_id=change.venue_id, key=change.id)
         for waiter_id in (change.from_waiter_id, change.to_waiter_id):
             self._refresh_waiter(change, waiter_id, f"Offer {change.offer_id}: {change.outcome}")
         gevent.sleep(PAUSE_SECONDS)
+
+    def _tell_floor(self, change: changes.SessionChange, news: SessionNews) -> None:
+        update = SessionUpdate.told(
+            session_id=change.session_id,
+            waiter_id=change.waiter_id,
+            table_number=change.table_number,
+            change=news,
+            version=change.version,
+            timestamp=change.occurred_at,
+        )
+        self._notifications.notify(update, venue_id=change.venue_id, key=change.id)
 
     def _finish(self, change: changes.SessionChange) -> None:
         """Note that more is pending for the session's waiter, and pause."""
@@ -221,6 +252,17 @@ class FloorListener:
             reason=reason,
             priority="high",
         )
+
+
+def _facts_of(change: changes.OfferChange) -> dict[str, Any]:
+    return {
+        "offer_id": change.offer_id,
+        "from_waiter_id": change.from_waiter_id,
+        "to_waiter_id": change.to_waiter_id,
+        "session_ids": change.session_ids,
+        "expires_at": change.expires_at,
+        "timestamp": change.occurred_at,
+    }
 
 
 def _reason(thing: str, thing_id: str, status: Status) -> str:

@@ -3,6 +3,18 @@
 // made by `python -m notifications.contract`: events
 export type AffectedData = "requests" | "orders" | "sessions" | "analytics" | "reviews" | "all";
 
+/** The values in a sentence about an offer. */
+export interface HandoverParams {
+  /** Who offers the sessions. */
+  fromWaiterId: string;
+  /** Whom they are offered to. */
+  toWaiterId: string;
+  /** How many sessions there are. */
+  sessionCount: number;
+}
+
+export type OfferOutcome = "accepted" | "declined" | "withdrawn" | "expired";
+
 /** The values in a sentence about an order. */
 export interface OrderParams {
   /** The number on the table. */
@@ -22,6 +34,70 @@ export type RequestStatus =
 export interface TableParams {
   /** The number on the table. */
   tableNumber: number;
+}
+
+export type SessionNews = "opened" | "closed" | "reopened" | "moved";
+
+/** The values in a sentence about a shift. */
+export interface ShiftParams {
+  /** Whose shift it is. */
+  waiterId: string;
+}
+
+/** `fromWaiterId` offers sessions to `toWaiterId`. None of them has moved. */
+export interface HandoverOffered {
+  /** The offer. */
+  offerId: string;
+  /** Who offers the sessions. */
+  fromWaiterId: string;
+  /** Whom they are offered to. */
+  toWaiterId: string;
+  /** The sessions that are offered. */
+  sessionIds: string[];
+  /** How the offer ended; null while it is open. */
+  outcome: OfferOutcome | null;
+  /** When the offer expires, in UTC. */
+  expiresAt: string;
+  /** What happened, as an English sentence. */
+  message: string;
+  /** The code of the sentence, for other languages. */
+  code: "handover.offered";
+  /** The values in the sentence, for other languages. */
+  params: HandoverParams;
+  /** Whether data on the screen is now out of date. */
+  requiresRefresh: boolean;
+  /** When it happened, in UTC. */
+  timestamp: string;
+}
+
+/**
+ * The offer ended.
+ *
+ * Once it is `accepted`, each of its sessions has a `session_transfer` of its own.
+ */
+export interface HandoverSettled {
+  /** The offer. */
+  offerId: string;
+  /** Who offers the sessions. */
+  fromWaiterId: string;
+  /** Whom they are offered to. */
+  toWaiterId: string;
+  /** The sessions that are offered. */
+  sessionIds: string[];
+  /** How the offer ended; null while it is open. */
+  outcome: OfferOutcome | null;
+  /** When the offer expires, in UTC. */
+  expiresAt: string;
+  /** What happened, as an English sentence. */
+  message: string;
+  /** The code of the sentence, for other languages. */
+  code: "handover.accepted" | "handover.declined" | "handover.withdrawn" | "handover.expired";
+  /** The values in the sentence, for other languages. */
+  params: HandoverParams;
+  /** Whether data on the screen is now out of date. */
+  requiresRefresh: boolean;
+  /** When it happened, in UTC. */
+  timestamp: string;
 }
 
 /** An order was placed (`previousStatus` null) or moved to another status. */
@@ -115,14 +191,60 @@ export interface SessionTransfer {
   version: number | null;
 }
 
+/** A session was opened, closed or reopened, or its guests moved to `tableNumber`. */
+export interface SessionUpdate {
+  /** The session at the table. */
+  sessionId: string;
+  /** Who holds the session now. */
+  waiterId: string;
+  /** The number on the table. */
+  tableNumber: number;
+  /** What has happened. */
+  change: SessionNews;
+  /** What happened, as an English sentence. */
+  message: string;
+  /** The code of the sentence, for other languages. */
+  code: "session.opened" | "session.closed" | "session.reopened" | "session.moved";
+  /** The values in the sentence, for other languages. */
+  params: TableParams;
+  /** Whether data on the screen is now out of date. */
+  requiresRefresh: boolean;
+  /** When it happened, in UTC. */
+  timestamp: string;
+  /** Rises by one with each change; null if the sender keeps no versions. */
+  version: number | null;
+}
+
+/** The shift of `waiterId` started or ended. */
+export interface ShiftUpdate {
+  /** Whose shift it is. */
+  waiterId: string;
+  /** Whether the waiter is on shift now. */
+  onShift: boolean;
+  /** What happened, as an English sentence. */
+  message: string;
+  /** The code of the sentence, for other languages. */
+  code: "shift.started" | "shift.ended";
+  /** The values in the sentence, for other languages. */
+  params: ShiftParams;
+  /** Whether data on the screen is now out of date. */
+  requiresRefresh: boolean;
+  /** When it happened, in UTC. */
+  timestamp: string;
+}
+
 /**
  * What each event type carries. Extend it by declaration merging for `types` of your own:
  * `declare module ".../notifications.js" { interface EventPayloads { promo: Promo } }`.
  */
 export interface EventPayloads {
+  handover_offered: HandoverOffered;
+  handover_settled: HandoverSettled;
   order_update: OrderUpdate;
   request_update: RequestUpdate;
   session_transfer: SessionTransfer;
+  session_update: SessionUpdate;
+  shift_update: ShiftUpdate;
 }
 // end: events
 

@@ -28,7 +28,8 @@ import { TabSharing } from "./tab-sharing.js";
 
 // Events about the connection itself; EventSource needs each type by name.
 const OWN_TYPES = ["closing", "connection", "heartbeat"];
-const EVENT_TYPES = ["cache_refresh", "order_update", "request_update", "session_transfer"];
+const EVENT_TYPES = ["cache_refresh", "handover_offered", "handover_settled", "order_update",
+  "request_update", "session_transfer", "session_update", "shift_update"];
 // Requests and orders whose newest version is kept: more than in a busy month. A guess.
 const MAX_VERSIONS = 10_000;
 

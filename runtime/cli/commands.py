@@ -11,6 +11,7 @@ from flask import Flask, current_app
 from flask.cli import with_appcontext
 
 from notifications.access import auth
+from notifications.channels import OF_A_VENUE
 from notifications.principal import Role
 from runtime.cli import watch
 from runtime.cli.database import backup, restore
@@ -19,7 +20,15 @@ from runtime.cli.sessions import session
 from runtime.cli.waiters import waiter
 from runtime.settings import Settings
 from waiter_service import Actor, FloorQueries, __version__, inputs
-from waiter_service.errors import DatabaseUnavailable, Missing, WaiterServiceError
+from waiter_service.actors import MAIN_VENUE
+from waiter_service.errors import (
+    DatabaseUnavailable,
+    Missing,
+    UnknownSession,
+    UnknownWaiter,
+    WaiterServiceError,
+)
+from waiter_service.reading.venue_directory import VenueDirectory
 from waiter_service.revocations import KEPT_FOR, Revocations, RevokedKind
 
 ROLES = {
@@ -32,19 +41,35 @@ ROLES = {
 DEFAULT_TOKEN_SECONDS = 12 * 3600
 
 
+#: Whose token opens a stream of each kind.
+_BEARERS = {
+    "session": Role.CUSTOMER,
+    "waiter": Role.WAITER,
+    "floor": Role.DISPLAY,
+    "kitchen": Role.KITCHEN,
+}
+
+
 def init_app(app: Flask) -> None:
     """Register the commands on ``app``."""
     for command in COMMANDS:
         app.cli.add_command(command)
 
 
-def _mint(role: str, subject: str, lifetime_seconds: int = DEFAULT_TOKEN_SECONDS) -> str:
+def _mint(
+    role: str,
+    subject: str,
+    lifetime_seconds: int = DEFAULT_TOKEN_SECONDS,
+    *,
+    venue_id: str = MAIN_VENUE,
+) -> str:
     # An id that no session, waiter or manager can have would open nothing.
     if role == Role.MANAGER:
         Actor.manager(subject)
     else:
         inputs.identifier("ID", subject)
-    return auth.create_token(Role(role), subject, lifetime_seconds=lifetime_seconds)
+    claims = {} if venue_id == MAIN_VENUE else {"venue": venue_id}
+    return auth.create_token(Role(role), subject, lifetime_seconds=lifetime_seconds, claims=claims)
 
 
 @click.group("token", cls=CommandGroup)
@@ -184,7 +209,7 @@ def _checked_url(_ctx: click.Context, _option: click.Parameter, url: str | None)
 
 
 @click.command("watch")
-@click.argument("kind", type=click.Choice(["session", "waiter"]))
+@click.argument("kind", type=click.Choice(list(_BEARERS)))
 @click.argument("subject", metavar="ID")
 @click.option(
     "--url",
@@ -195,20 +220,24 @@ def _checked_url(_ctx: click.Context, _option: click.Parameter, url: str | None)
 def watch_stream(kind: str, subject: str, url: str | None) -> None:
     """Show a live stream in the terminal, until Ctrl-C.
 
-    Reconnects by itself, and continues where it was. ID must be in the database.
+    Reconnects by itself, and continues where it was. ID must be in the database: that of a
+    session, of a waiter, or of the venue whose floor or kitchen it is.
 
     \b
     Examples:
       flask --app app watch waiter anna
+      flask --app app watch floor main
       flask --app app watch session table-7 --url https://restaurant.example.com
     """
     settings: Settings = current_app.extensions["settings"]
-    role = "customer" if kind == "session" else "waiter"
     base = (url or settings.local_url).rstrip("/")
     try:
-        _require_known(kind, subject)
+        venue_id = _venue_of(kind, subject)
         watch.interrupt_when_unread()
-        for line in watch.follow(f"{base}/sse/{kind}/{subject}", mint=lambda: _mint(role, subject)):
+        for line in watch.follow(
+            f"{base}/sse/{kind}/{subject}",
+            mint=lambda: _mint(_BEARERS[kind], subject, venue_id=venue_id),
+        ):
             click.echo(line)
     except (watch.Refused, WaiterServiceError) as error:
         raise click.ClickException(str(error)) from error
@@ -216,18 +245,22 @@ def watch_stream(kind: str, subject: str, url: str | None) -> None:
         click.echo()
 
 
-def _require_known(kind: str, subject: str) -> None:
-    """Raise an error if the session or waiter does not exist; its stream would stay silent."""
+def _venue_of(kind: str, subject: str) -> str:
+    """Return the venue of a stream; raise an error if there is nothing to follow under its id."""
     inputs.identifier("ID", subject)
-    queries = FloorQueries(waiter_service().database)
+    database = waiter_service().database
     try:
-        if kind == "session":
-            queries.session_snapshot(subject)
-        else:
-            queries.waiter_floor(subject)
+        if kind in OF_A_VENUE:
+            FloorQueries(database).venue_kitchen(subject, limit=1)
+            return subject
+        venue_id = VenueDirectory(database).look_up(kind, [subject]).get(subject)
+        if venue_id is None:
+            raise UnknownSession(subject) if kind == "session" else UnknownWaiter(subject)
+        return venue_id
     except DatabaseUnavailable as error:
         # The stream may still be served, and streams are what one watches during an outage.
         click.echo(f"-- {error}", err=True)
+    return subject if kind in OF_A_VENUE else MAIN_VENUE
 
 
 @click.command("version")

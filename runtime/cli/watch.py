@@ -215,7 +215,8 @@ def _line(event_type: str, payload: dict[str, Any]) -> str:
     """Return one readable line: when, what, and what it says."""
     when = _local_time(payload.get("timestamp"))
     if event_type == "connection":
-        text = f"listening to {payload.get('sessionId') or payload.get('waiterId')}"
+        ids = (payload.get(name) for name in ("sessionId", "waiterId", "venueId"))
+        text = f"listening to {next(filter(None, ids), None)}"
         text += " (resumed)" if payload.get("resumed") else ""
     else:
         text = str(payload.get("message") or payload.get("reason") or "")

@@ -232,6 +232,12 @@ class ServiceServer:
             f"/sse/waiter/{waiter_id}", lambda: self.token("waiter", waiter_id), kwargs
         )
 
+    def listen_venue(self, kind: str, venue_id: str = "main", **kwargs: Any) -> SseClient:
+        """Open a manager's stream of a venue's floor or kitchen."""
+        return self._listen(
+            f"/sse/{kind}/{venue_id}", lambda: self.token("manager", "mia", venue=venue_id), kwargs
+        )
+
     def _listen(self, path: str, mint: Callable[[], str], kwargs: dict[str, Any]) -> SseClient:
         kwargs.setdefault("token", mint())
         client = SseClient(self.url + path, **kwargs)

@@ -83,6 +83,25 @@ AUDIENCES = {
         "north:waiter:waiter-123",
         "north:floor:north",
     ),
+    "session_update": ("north:floor:north",),
+    "shift_update": ("north:waiter:anna", "north:floor:north"),
+    "handover_offered": ("north:waiter:anna", "north:waiter:ben", "north:floor:north"),
+    "handover_settled": ("north:waiter:anna", "north:waiter:ben", "north:floor:north"),
+}
+LISTENERS = {
+    "request_update": {"guest 7", "anna"},
+    "order_update": {"guest 7", "anna", "kitchen"},
+    "session_transfer": {"guest 7", "anna"},
+    "session_update": set(),
+    "shift_update": {"anna"},
+    "handover_offered": {"anna", "ben"},
+    "handover_settled": {"anna", "ben"},
+}
+IDS = {
+    "session_id": "table-7",
+    "waiter_id": "anna",
+    "from_waiter_id": "anna",
+    "to_waiter_id": "ben",
 }
 
 
@@ -95,12 +114,10 @@ def test_event_reaches_exactly_the_people_it_concerns(kind: type[FloorEvent]) ->
     assert kind.event_type in AUDIENCES, (
         f"{kind.event_type} is new: add to AUDIENCES, in this file, the channels it goes to"
     )
-    event = kind.example().model_copy(update={"session_id": "table-7", "waiter_id": "anna"})
+    ids = {name: value for name, value in IDS.items() if name in kind.model_fields}
+    event = kind.example().model_copy(update=ids)
     assert event.audience("north") == AUDIENCES[kind.event_type]
-    expected = {"guest 7", "anna", *WATCHING}
-    if kind.event_type == "order_update":
-        expected.add("kitchen")
-    assert listeners_of(event.audience("north")) == expected
+    assert listeners_of(event.audience("north")) == LISTENERS[kind.event_type] | WATCHING
 
 
 def test_transfer_reaches_exactly_the_guest_and_both_waiters() -> None:

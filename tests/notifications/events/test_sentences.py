@@ -6,10 +6,15 @@ import pytest
 
 from notifications.events.cache_refresh import AffectedData, CacheRefresh
 from notifications.events.catalogue import PUBLISHED
+from notifications.events.handover_offered import HandoverOffered
+from notifications.events.handover_settled import HandoverSettled
 from notifications.events.order_update import OrderUpdate
 from notifications.events.payload import EXAMPLE_MOMENT, PublishedEvent
 from notifications.events.request_update import RequestUpdate
 from notifications.events.session_transfer import SessionTransfer
+from notifications.events.session_update import SessionNews, SessionUpdate
+from notifications.events.shift_update import ShiftUpdate
+from waiter_service.offer_outcome import OfferOutcome
 from waiter_service.statuses import OrderStatus, RequestStatus
 from waiter_service.transfer_cause import TransferCause
 
@@ -181,3 +186,56 @@ def test_documented_sentence_can_be_built_from_code_and_params(kind: type[Publis
     sentence = kind.sentences[example["code"]]
     made = sentence.format(**example["params"]).removesuffix("...")
     assert example["message"].startswith(made)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("opened", "Guests have been seated - Table 5"),
+        ("closed", "The session has been closed - Table 5"),
+        ("reopened", "The session is open again - Table 5"),
+        ("moved", "The guests have moved to this table - Table 5"),
+    ],
+)
+def test_session_update_says_what_has_happened(change: str, message: str) -> None:
+    event = SessionUpdate.told(table_number=5, change=SessionNews(change), **FACTS)
+    assert (event.message, event.code) == (message, f"session.{change}")
+
+
+def test_shift_update_says_whose_shift_it_is() -> None:
+    sentences = {
+        ShiftUpdate.told(waiter_id="anna", on_shift=is_on, timestamp=EXAMPLE_MOMENT).message
+        for is_on in (True, False)
+    }
+    assert sentences == {"The shift of anna has started", "The shift of anna has ended"}
+
+
+OFFER = {
+    "offer_id": "offer-1",
+    "from_waiter_id": "anna",
+    "to_waiter_id": "ben",
+    "session_ids": ("table-5", "table-7"),
+    "expires_at": EXAMPLE_MOMENT,
+    "timestamp": EXAMPLE_MOMENT,
+}
+
+
+@pytest.mark.parametrize(
+    ("outcome", "message"),
+    [
+        ("accepted", "ben has taken 2 tables over from anna"),
+        ("declined", "ben has declined 2 tables of anna"),
+        ("withdrawn", "anna no longer offers 2 tables to ben"),
+        ("expired", "ben has not taken 2 tables of anna"),
+    ],
+)
+def test_handover_settled_says_how_the_offer_ended(outcome: str, message: str) -> None:
+    event = HandoverSettled.told(outcome=OfferOutcome(outcome), **OFFER)
+    assert (event.message, event.code) == (message, f"handover.{outcome}")
+
+
+def test_handover_offered_counts_its_tables() -> None:
+    assert HandoverOffered.told(**OFFER).message == "anna offers 2 tables to ben"
+    one = HandoverOffered.told(**{**OFFER, "session_ids": ("table-5",)})
+    assert one.message == "anna offers 1 table to ben"
+    assert one.to_wire()["outcome"] is None

@@ -383,13 +383,15 @@ def test_repeated_transfer_is_published_once(house: House) -> None:
     assert len(house.broker.payloads("main:session:table-7", "session_transfer")) == 1
 
 
-def test_opening_and_closing_a_session_refreshes_its_waiter_only(house: House) -> None:
+def test_opening_and_closing_a_session_is_told_to_its_waiter_and_the_floor_only(
+    house: House,
+) -> None:
     house.service.open_session(11, "ben", session_id="table-11")
     house.pass_seconds(10)
     house.service.close_session("table-11")
     house.pass_seconds(10)
 
-    assert set(house.broker.history) == {"main:waiter:ben"}
+    assert set(house.broker.history) == {"main:waiter:ben", "main:floor:main"}
     opened, closed = house.broker.payloads("main:waiter:ben", "cache_refresh")
     for told in (opened, closed):
         assert told["affectedData"] == ["sessions", "analytics"]
@@ -537,3 +539,53 @@ def test_change_without_a_receiver_stops_the_start(
 
     with pytest.raises(ChangeUnheard, match="no receiver for the change table_merged: connect"):
         create_app({"INSTANCE_DIR": str(tmp_path)})
+
+
+def test_floor_hears_of_each_session_that_opens_moves_closes_and_opens_again(
+    house: House,
+) -> None:
+    session = house.service.open_session(3, "ben", session_id="table-3")
+    house.service.move_session(session.id, 4)
+    house.service.close_session(session.id)
+    house.service.reopen_session(session.id)
+
+    told = house.broker.payloads("main:floor:main", "session_update")
+    assert [(each["change"], each["tableNumber"]) for each in told] == [
+        ("opened", 3),
+        ("moved", 4),
+        ("closed", 4),
+        ("reopened", 4),
+    ]
+    assert [each["version"] for each in told] == sorted(each["version"] for each in told)
+    assert {(each["sessionId"], each["waiterId"]) for each in told} == {("table-3", "ben")}
+    assert "session_update" not in str(house.broker.told("main:session:table-3"))
+
+
+def test_shift_is_told_to_the_waiter_and_the_floor(house: House) -> None:
+    house.service.start_shift("ben")
+    house.service.start_shift("anna")
+    house.service.end_shift("ben", to_waiter_id="anna")
+
+    for channel in ("main:waiter:ben", "main:floor:main"):
+        told = house.broker.payloads(channel, "shift_update")
+        assert [each["onShift"] for each in told if each["waiterId"] == "ben"] == [True, False]
+    assert len(house.broker.payloads("main:waiter:anna", "shift_update")) == 1
+
+
+def test_offer_is_told_to_both_waiters_and_the_floor_when_it_is_made_and_when_it_ends(
+    house: House,
+) -> None:
+    offer = house.service.offer_sessions(from_waiter_id="anna", to_waiter_id="ben").offer
+    for channel in ("main:waiter:anna", "main:waiter:ben", "main:floor:main"):
+        [told] = house.broker.payloads(channel, "handover_offered")
+        assert (told["offerId"], told["outcome"]) == (offer.id, None)
+        assert told["sessionIds"] == ["table-5", "table-7"]
+        assert house.broker.payloads(channel, "session_transfer") == []
+
+    house.service.accept_offer(offer.id)
+    for channel in ("main:waiter:anna", "main:waiter:ben", "main:floor:main"):
+        [told] = house.broker.payloads(channel, "handover_settled")
+        assert (told["fromWaiterId"], told["toWaiterId"]) == ("anna", "ben")
+        assert told["outcome"] == "accepted"
+        assert len(house.broker.payloads(channel, "session_transfer")) == 2
+    assert "handover" not in str(house.broker.told("main:session:table-7"))

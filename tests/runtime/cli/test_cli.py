@@ -324,6 +324,23 @@ def test_watch_shows_events_and_reconnects_after_a_restart(server, tmp_path):
     end(watching, 5)
 
 
+@pytest.mark.parametrize("kind", ["floor", "kitchen"])
+def test_watch_follows_a_floor_and_a_kitchen(server, kind):
+    watching = subprocess.Popen(
+        [sys.executable, "-m", "flask", "--app", "app", "watch", kind, "main"],
+        cwd=REPOSITORY,
+        env=server.env,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert watching.stdout is not None
+    assert b"listening to main" in watching.stdout.readline()
+    server.service.update_order_status("ord-1", "InProgress")
+    assert b"[ord-1: New -> InProgress]" in watching.stdout.readline()
+    end(watching, 5)
+    watching.stdout.close()
+
+
 def test_watch_ends_when_its_output_is_closed(server):
     watching = subprocess.Popen(
         [sys.executable, "-m", "flask", "--app", "app", "watch", "session", "table-7"],
