@@ -1,4 +1,4 @@
-"""Shifts: who is at work and may be given tables."""
+"""Shifts: waiters who are at work and can get tables."""
 
 
 def test_a_waiter_starts_and_ends_their_own_shift(anna):

@@ -56,9 +56,7 @@ def test_a_failing_task_does_not_stop_other_tasks_or_later_rounds(keep, caplog):
     assert "the next round tries again" in caplog.text
 
 
-def test_what_has_a_deadline_is_looked_for_every_second_and_a_failure_is_logged_once(
-    monkeypatch, caplog
-):
+def test_deadlines_are_checked_every_second_and_a_failure_is_logged_once(monkeypatch, caplog):
     monkeypatch.setattr(housekeeping, "DEADLINE_SECONDS", 0.001)
     monkeypatch.setattr(housekeeping, "INTERVAL_SECONDS", 3600)
     caplog.set_level(logging.INFO, "housekeeping")

@@ -29,8 +29,8 @@ class DeafProxy:
     def __init__(self, target_port: int) -> None:
         self._target = ("127.0.0.1", target_port)
         self._passages: list[_Passage] = []
-        self.deafens_everybody = False
-        """Who subscribes is deaf from the start."""
+        self.deafens_new_subscribers = False
+        """Drop the server's messages to every later subscriber, too."""
         self._server = StreamServer(("127.0.0.1", 0), self._serve)
         self._server.start()
         self.url = f"redis://127.0.0.1:{self._server.server_port}/0"
@@ -67,7 +67,7 @@ class DeafProxy:
                 try:
                     while data := client.recv(65_536):
                         passage.is_subscriber |= b"SUBSCRIBE" in data
-                        passage.is_deaf |= passage.is_subscriber and self.deafens_everybody
+                        passage.is_deaf |= passage.is_subscriber and self.deafens_new_subscribers
                         server.sendall(data)
                 except OSError:
                     pass

@@ -63,7 +63,7 @@ class SseClient:
         self.retry_ms: int | None = None
         self.last_event_id = last_event_id or ""
         self.failure: Exception | None = None
-        """What was wrong with the stream, if anything was."""
+        """The error in the stream, or None."""
         self._position = 0
         self._changed = threading.Condition()
         self._has_ended = False

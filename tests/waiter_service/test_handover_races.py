@@ -1,4 +1,4 @@
-"""Shifts, offers and tables that change hands while others act on the same."""
+"""Shifts, offers and transfers while others change the same rows."""
 
 from functools import partial
 
@@ -23,7 +23,7 @@ BEN = Actor.waiter("ben")
 
 @pytest.fixture
 def on_shift(service):
-    """Begin a new round: all on shift, ``anna`` with tables 5 and 7, nothing offered."""
+    """Begin a new round: all on shift, ``anna`` with tables 5 and 7, no offers."""
 
     def begin():
         with service.database.writing() as orm:
@@ -128,7 +128,7 @@ def test_an_acceptance_that_races_a_close_is_all_or_nothing(service, on_shift):
 
 
 @pytest.mark.parametrize("other", ["withdraw_offer", "decline_offer"])
-def test_of_those_who_settle_an_offer_otherwise_exactly_one_wins(service, on_shift, other):
+def test_of_several_ways_to_settle_an_offer_exactly_one_wins(service, on_shift, other):
     for _ in range(ROUNDS):
         on_shift()
         offer_id = service.offer_sessions(from_waiter_id="anna", to_waiter_id="ben").id
@@ -173,7 +173,7 @@ def test_an_offer_expires_in_one_process_alone(service, make_service, clock, lis
     listener.heard.clear()
     clock.advance(300)
     counts = at_once(*[process.expire_offers for process in processes])
-    # What one process has locked, another leaves to it.
+    # A process skips rows that another process has locked.
     assert sum(counts) == 2
     assert [change.KIND for change in listener.heard] == ["handover_settled"] * 2
 
@@ -190,7 +190,7 @@ def test_a_session_offered_twice_at_once_is_in_one_offer(service, on_shift):
         assert sum(isinstance(result, SessionsOffered) for result in results) == 1
 
 
-def test_of_parties_who_move_to_one_table_exactly_one_gets_it(service, on_shift):
+def test_of_parties_that_move_to_the_same_table_exactly_one_gets_it(service, on_shift):
     on_shift()
     results = at_once(
         lambda: service.move_session("table-5", 30),
@@ -201,7 +201,7 @@ def test_of_parties_who_move_to_one_table_exactly_one_gets_it(service, on_shift)
 
 
 def test_a_close_and_an_acceptance_do_not_wait_for_each_other(service, on_shift):
-    """Neither is ever the victim of a deadlock, which would be a DatabaseError."""
+    """No caller becomes the victim of a deadlock, which would be a DatabaseError."""
     for _ in range(ROUNDS):
         on_shift()
         first = service.offer_sessions(session_ids=["table-5"], to_waiter_id="ben").id

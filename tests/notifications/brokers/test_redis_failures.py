@@ -381,13 +381,13 @@ def test_subscription_that_is_deaf_from_the_start_is_rebuilt(
 ) -> None:
     broker = start_redis_broker(ear, url=proxy.url)
     broker.subscribe(ANNA)
-    proxy.deafens_everybody = True
+    proxy.deafens_new_subscribers = True
     proxy.hang_up()
     wait_in_loop(lambda: is_down(broker))
     publish(other, ANNA)
     with pytest.raises(BrokerUnavailable, match="did not confirm"):
         broker.subscribe(BEN)
-    proxy.deafens_everybody = False
+    proxy.deafens_new_subscribers = False
     wait_in_loop(lambda: ear.offsets(ANNA) == [1], timeout=10)
     assert is_up(broker)
 

@@ -196,7 +196,7 @@ def test_waiters_offer_their_own_and_others_say_whose(service, carl):
     assert made.offer.from_waiter_id == "ben"
 
 
-def test_what_cannot_be_offered_is_refused(service, carl):
+def test_an_invalid_offer_is_refused(service, carl):
     with pytest.raises(ValidationError):
         service.offer_sessions(to_waiter_id="anna", actor=ANNA)
     with pytest.raises(NothingToOffer):

@@ -1,4 +1,4 @@
-"""Venues take turns: one that floods delays another's change by at most one round."""
+"""Venues take turns: a flood in one delays another's change by at most one round."""
 
 from itertools import cycle
 
@@ -15,9 +15,9 @@ TABLES = [("main", "table-5"), ("main", "table-7"), ("main", "table-9")]
 
 @pytest.fixture
 def two_venues(service):
-    """Beside the floor of ``main``, the venue ``roma`` with a table 7 of its own.
+    """The floor of ``main``, and a second venue ``roma`` with its own table 7.
 
-    The service leaves its changes to the relay, and tells no receiver itself.
+    The service leaves its changes to the relay and calls no receiver itself.
     """
     service.on_commit = lambda changes: None
     service.add_venue("roma")
@@ -98,7 +98,7 @@ def test_a_change_made_while_a_backlog_is_announced_comes_within_the_next_round(
     assert of_main_before(listener, "roma") <= made_after + 2 * BATCH
 
 
-def test_what_one_venue_commits_here_does_not_keep_others_changes_waiting(
+def test_commits_of_one_venue_do_not_delay_pending_changes_of_others(
     many_tables, make_service, listen
 ):
     """A change of roma waits in the outbox while this process commits changes of main."""
@@ -118,7 +118,7 @@ def test_what_one_venue_commits_here_does_not_keep_others_changes_waiting(
 
 
 def test_own_changes_are_announced_for_each_venue_in_turn(many_tables, make_service, listen):
-    """They pile up while the broker is slow."""
+    """They accumulate while the broker is slow."""
     relay, listener = make_service(relay=True), listen()
     relay.on_commit = lambda changes: None
     relay.transfer_sessions(from_waiter_id="anna", to_waiter_id="ben")

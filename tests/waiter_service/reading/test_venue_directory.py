@@ -1,4 +1,4 @@
-"""Which venue a session or a waiter belongs to, and what it costs to know."""
+"""The venue of a session or a waiter, and the cost of finding it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a manager and a kitchen read of a venue."""
+"""The pages of a venue that managers and kitchens read."""
 
 import pytest
 
@@ -107,7 +107,7 @@ def test_pages_of_the_kitchen_together_show_each_order_once(service, queries, mo
     ],
     ids=str,
 )
-def test_who_may_read_what(queries, actor, may_read):
+def test_a_venues_pages_are_only_for_its_managers_kitchen_and_displays(queries, actor, may_read):
     for name, read in (("floor", queries.venue_floor), ("kitchen", queries.venue_kitchen)):
         if name in may_read:
             assert read("main", actor=actor).venue.id == "main"
