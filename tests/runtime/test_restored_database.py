@@ -6,17 +6,15 @@ import shutil
 import sqlite3
 import subprocess
 from collections.abc import Callable
-from contextlib import ExitStack, closing
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from tests.browser.tcp_proxy import TcpProxy
 from tests.support.command_line import flask
-from tests.support.postgres_server import PostgresServer
 from tests.support.programs import find_program
 from tests.support.redis_server import RedisServer
-from tests.support.service_server import ServiceServer, open_restaurant
+from tests.support.service_server import ServiceServer
 from tests.support.sse_client import SseClient
 from waiter_service import Database
 from waiter_service.store.marks import MARKS_KEPT, Marks
@@ -200,44 +198,6 @@ def test_a_dump_restored_under_running_processes_resyncs_every_stream_once(
         assert guest.next("cache_refresh").data["affectedData"] == ["all"]
     assert_told_once(guests[0], server, "Acknowledged")
     assert_resumes_with_a_resync(server, place)
-
-
-@pytest.mark.long
-@pytest.mark.redis
-@pytest.mark.postgres
-def test_a_promoted_standby_that_lacks_the_last_commits_resyncs_every_stream_once(
-    start_server: StartServer, redis_server: RedisServer
-) -> None:
-    with ExitStack() as stack:
-        primary = PostgresServer()
-        stack.callback(primary.remove)
-        primary.start()
-        database = primary.create_database()
-        open_restaurant(primary.url(database))
-        name = stack.enter_context(TcpProxy(primary.port))
-        url = f"postgresql://postgres@127.0.0.1:{name.port}/{database}"
-        server = start_server(DATABASE_URL=url, REDIS_URL=redis_server.url, WEB_CONCURRENCY=2)
-        server.expected_errors += ["could not be", "cannot be used"]
-        guests = [server.listen_session("table-7") for _ in range(6)]
-        # The standby does not run now, so it lacks the following changes.
-        standby = PostgresServer(primary=primary)
-        stack.callback(standby.remove)
-        for status in ("Acknowledged", "InProgress"):
-            move(server, status)
-        for guest in guests:
-            guest.next("order_update")
-            guest.next("cache_refresh")
-        place = guests[0].last_event_id
-
-        primary.kill()
-        standby.start()
-        standby.promote()
-        name.point_to(standby.port)
-        for guest in guests[1:]:
-            assert guest.next("cache_refresh", timeout=30).data["affectedData"] == ["all"]
-        server.wait_healthy()
-        assert_told_once(guests[0], server, "Acknowledged")
-        assert_resumes_with_a_resync(server, place)
 
 
 def test_a_mark_is_known_until_many_newer_ones_exist(tmp_path: Path) -> None:

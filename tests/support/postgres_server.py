@@ -35,6 +35,10 @@ class PostgresServer:
             shutil.chown(self._directory, "postgres", "postgres")
             self._as_user = [find_program("runuser"), "-u", "postgres", "--"]
         self.port = free_port()
+        self.successors_port = free_port()
+        """Of the one that takes its place, and has this one's port for its own successor."""
+        if primary is not None:
+            self.port, self.successors_port = primary.successors_port, primary.port
         self._numbers = count(1)
         self._process: subprocess.Popen[bytes] | None = None
         make = [
@@ -58,6 +62,11 @@ class PostgresServer:
     def url(self, database: str = "postgres") -> str:
         """Return the URL of one of its databases."""
         return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
+
+    def url_of_either(self, database: str) -> str:
+        """Return the URL of one of its databases, there or at what takes its place."""
+        hosts = "&".join(f"host=127.0.0.1:{port}" for port in (self.port, self.successors_port))
+        return f"postgresql://postgres@/{database}?{hosts}&target_session_attrs=read-write"
 
     def start(self) -> None:
         """Start it and wait until it takes connections."""
@@ -128,14 +137,14 @@ class PostgresServer:
         if process is not None:
             # runuser passes SIGTERM on, but PostgreSQL would then wait for its
             # clients; SIGINT goes to the server itself.
-            os.kill(self._server_pid(), signal.SIGINT)
+            os.kill(self.pid, signal.SIGINT)
             process.wait(20)
 
     def kill(self) -> None:
         """Kill it at once; the next start recovers."""
         process, self._process = self._process, None
         if process is not None:
-            backends = children_of(self._server_pid())
+            backends = children_of(self.pid)
             kill_group(process)
             # Each has its own process group. They would end by themselves, but
             # no new server can start until then.
@@ -159,7 +168,7 @@ class PostgresServer:
             self._process.send_signal(signal.SIGCONT)
 
     def _signal_all(self, number: signal.Signals) -> None:
-        server = self._server_pid()
+        server = self.pid
         for pid in (server, *children_of(server)):
             with contextlib.suppress(ProcessLookupError):  # it has already ended
                 os.kill(pid, number)
@@ -168,7 +177,9 @@ class PostgresServer:
         self.stop()
         self.start()
 
-    def _server_pid(self) -> int:
+    @property
+    def pid(self) -> int:
+        """The server's process id, the parent of all that serve a connection."""
         return int((self._data / "postmaster.pid").read_text().split()[0])
 
     def remove(self) -> None:

@@ -9,6 +9,7 @@ import shutil
 import signal
 import socket
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -78,14 +79,40 @@ def children_of(pid: int) -> list[int]:
 
 def connections(pid: int, port: int) -> int:
     """Return how many established connections to its own ``port`` a process holds (Linux)."""
+    return _count_open(pid, _server_sockets(port))
+
+
+def server_of(client: socket.socket, pids: Iterable[int]) -> int:
+    """Return which of ``pids`` holds the other end of a connection of ours (Linux).
+
+    Raises:
+        AssertionError: none does.
+    """
+    sockets = _server_sockets(client.getpeername()[1], client.getsockname()[1])
+    for pid in pids:
+        if _count_open(pid, sockets):
+            return pid
+    raise AssertionError("the connection is closed")
+
+
+def _server_sockets(port: int, client_port: int | None = None) -> set[str]:
+    """Return the names of the sockets of established connections to ``port``."""
     established = "01"
-    inodes = set()
+    names = set()
     for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
-        _, local, _, state, _, _, _, _, _, inode, *_ = line.split()
-        if state == established and int(local.rpartition(":")[2], 16) == port:
-            inodes.add(f"socket:[{inode}]")
+        _, local, remote, state, _, _, _, _, _, inode, *_ = line.split()
+        if state == established and _port(local) == port and client_port in (None, _port(remote)):
+            names.add(f"socket:[{inode}]")
+    return names
+
+
+def _port(address: str) -> int:
+    return int(address.rpartition(":")[2], 16)
+
+
+def _count_open(pid: int, sockets: set[str]) -> int:
     count = 0
     for each in Path(f"/proc/{pid}/fd").iterdir():
         with contextlib.suppress(FileNotFoundError):  # closed by then
-            count += str(each.readlink()) in inodes
+            count += str(each.readlink()) in sockets
     return count

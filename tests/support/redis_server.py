@@ -30,6 +30,11 @@ class RedisServer:
     def is_running(self) -> bool:
         return self._process is not None
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None, "Redis is not running"
+        return self._process.pid
+
     def client(self) -> redis.Redis:
         """Return a client of our own; close it after use."""
         return redis.Redis.from_url(self.url, decode_responses=True)
