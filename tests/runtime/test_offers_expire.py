@@ -26,7 +26,8 @@ def test_an_offer_expires_once_however_many_workers_serve(
     wait_until(lambda: FloorQueries(database).offer(offered.id).outcome is OfferOutcome.EXPIRED, 10)
 
     for waiter in waiters:
-        assert "sessions" in waiter.next("cache_refresh").data["affectedData"]
+        told = waiter.next("handover_settled").data
+        assert (told["offerId"], told["outcome"]) == (offered.id, "expired")
 
     def times_settled() -> int:
         settled = select(AuditRow.id).where(AuditRow.action == "handover_settled")
@@ -34,3 +35,5 @@ def test_an_offer_expires_once_however_many_workers_serve(
             return len(orm.scalars(settled).all())
 
     stays_true(lambda: times_settled() == 1, 2)
+    for waiter in waiters:
+        assert len(waiter.of_type("handover_settled")) == 1
