@@ -59,7 +59,7 @@ from waiter_service.inputs import OrderItem
 from waiter_service.offer_outcome import OfferOutcome
 from waiter_service.queries import FloorQueries
 from waiter_service.reading.analytics import Analytics, Figures
-from waiter_service.reading.lists import SessionPage, WaiterPage
+from waiter_service.reading.lists import AuditPage, SessionPage, VenuePage, WaiterPage
 from waiter_service.reading.offer_list import OfferPage
 from waiter_service.reading.snapshots import (
     KitchenOrder,
@@ -68,6 +68,7 @@ from waiter_service.reading.snapshots import (
     VenueKitchen,
     WaiterFloor,
 )
+from waiter_service.reading.ticket_lists import OrderPage, RequestPage
 from waiter_service.rules import HouseRules
 from waiter_service.service import WaiterService
 from waiter_service.statuses import OrderStatus, RequestStatus, allowed_moves
@@ -75,6 +76,7 @@ from waiter_service.store.database import Database
 from waiter_service.store.idempotency import IdempotencyStore, StoredAnswer
 from waiter_service.transfer_cause import TransferCause
 from waiter_service.views import (
+    AuditView,
     OfferUpdate,
     OfferView,
     OrderUpdate,
@@ -102,6 +104,8 @@ __all__ = [
     "Actor",
     "ActorKind",
     "Analytics",
+    "AuditPage",
+    "AuditView",
     "Change",
     "Conflict",
     "Database",
@@ -125,12 +129,14 @@ __all__ = [
     "OfferUpdate",
     "OfferView",
     "OrderItem",
+    "OrderPage",
     "OrderStatus",
     "OrderStatusChange",
     "OrderUpdate",
     "OrderView",
     "OrdersUnfinished",
     "RequestCreated",
+    "RequestPage",
     "RequestStatus",
     "RequestStatusChange",
     "RequestUpdate",
@@ -165,6 +171,7 @@ __all__ = [
     "VenueAdded",
     "VenueFloor",
     "VenueKitchen",
+    "VenuePage",
     "VenueView",
     "VersionConflict",
     "WaiterAdded",

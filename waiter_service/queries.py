@@ -16,23 +16,40 @@ from waiter_service.errors import (
     UnknownOrder,
     UnknownRequest,
     UnknownSession,
+    UnknownVenue,
     UnknownWaiter,
 )
 from waiter_service.floor.offers import may_see
 from waiter_service.floor.sessions import is_on_floor
 from waiter_service.reading import analytics, lists, venue_pages
 from waiter_service.reading.analytics import Analytics
-from waiter_service.reading.lists import SessionPage, WaiterPage
+from waiter_service.reading.list_queries import ListQueries
+from waiter_service.reading.lists import AuditPage
 from waiter_service.reading.offer_list import OfferPage, offer_page
+from waiter_service.reading.scope import scope_in_venue
 from waiter_service.reading.snapshot_pages import floor_page, session_page
 from waiter_service.reading.snapshots import SessionSnapshot, VenueFloor, VenueKitchen, WaiterFloor
 from waiter_service.rules import DEFAULT_RULES, HouseRules
 from waiter_service.store.database import Database
-from waiter_service.store.models import OfferRow, OrderRow, RequestRow, SessionRow, WaiterRow
-from waiter_service.views import OfferView, OrderView, RequestView, SessionView
+from waiter_service.store.models import (
+    OfferRow,
+    OrderRow,
+    RequestRow,
+    SessionRow,
+    VenueRow,
+    WaiterRow,
+)
+from waiter_service.views import (
+    OfferView,
+    OrderView,
+    RequestView,
+    SessionView,
+    VenueView,
+    WaiterView,
+)
 
 
-class FloorQueries:
+class FloorQueries(ListQueries):
     """Reads the floor of one database.
 
     ``actor`` is the reader: a guest sees their own session, a waiter their own sessions,
@@ -43,8 +60,7 @@ class FloorQueries:
     def __init__(
         self, database: Database, *, clock: Clock = utc_now, rules: HouseRules = DEFAULT_RULES
     ) -> None:
-        self._database = database
-        self._clock = clock
+        super().__init__(database, clock)
         self._rules = rules
 
     def session_snapshot(
@@ -80,35 +96,58 @@ class FloorQueries:
         with self._database.reading() as orm:
             session_for(orm, session_id, actor)
 
-    def waiters(
-        self, *, actor: Actor = SYSTEM, limit: int | None = None, cursor: str | None = None
-    ) -> WaiterPage:
-        """Return the waiters by id, ``limit`` (50) at a time; not for guests.
+    def venue(self, venue_id: str, *, actor: Actor = SYSTEM) -> VenueView:
+        """Return one venue.
 
         Raises:
-            ValidationError: ``limit`` is not from 1 to 500, or ``cursor`` is not from such a page.
+            UnknownVenue, NotPermitted: it does not exist, or the actor does not work there.
         """
         with self._database.reading() as orm:
-            return lists.waiter_page(orm, actor, limit, cursor)
+            scope = scope_in_venue(orm, actor, "venues")
+            row = orm.get(VenueRow, venue_id) if inputs.is_identifier(venue_id) else None
+            if row is None:
+                raise UnknownVenue(venue_id)
+            if scope is None or scope.venue_id not in (None, row.id):
+                raise NotPermitted("venue", venue_id, actor)
+            return VenueView.of(row)
 
-    def sessions(
+    def waiter(self, waiter_id: str, *, actor: Actor = SYSTEM) -> WaiterView:
+        """Return one waiter. A waiter may see all of their venue.
+
+        Raises:
+            UnknownWaiter, NotPermitted: they do not exist, or work in another venue.
+        """
+        with self._database.reading() as orm:
+            scope = scope_in_venue(orm, actor, "waiters")
+            row = orm.get(WaiterRow, waiter_id) if inputs.is_identifier(waiter_id) else None
+            if row is None:
+                raise UnknownWaiter(waiter_id)
+            if scope is None or scope.venue_id not in (None, row.venue_id):
+                raise NotPermitted("waiter", waiter_id, actor)
+            return WaiterView.of(row)
+
+    def session_audit(
         self,
+        session_id: str,
         *,
-        table_number: int | None = None,
         actor: Actor = SYSTEM,
         limit: int | None = None,
         cursor: str | None = None,
-    ) -> SessionPage:
-        """Return the open sessions by table, ``limit`` (50) at a time; not for guests.
+    ) -> AuditPage:
+        """Return what happened in a session and to its requests and orders, oldest first.
 
-        With ``table_number``, only the session at that table. A waiter sees their own sessions.
+        ``limit`` (50) at a time. For the next page, pass ``next`` as ``cursor``. Not for guests:
+        reasons are for the staff.
 
         Raises:
-            ValidationError: ``limit`` is not from 1 to 500, ``table_number`` is not from 1 to
-                9999, or ``cursor`` is not from such a page.
+            UnknownSession, NotPermitted: it does not exist, or the actor may not see it.
+            ValidationError: ``limit`` is not from 1 to 500, or ``cursor`` is not from such a page.
         """
         with self._database.reading() as orm:
-            return lists.session_page(orm, actor, table_number, limit, cursor)
+            session = session_for(orm, session_id, actor)
+            if actor.is_guest:
+                raise NotPermitted("session", session_id, actor)
+            return lists.audit_page(orm, session.id, limit, cursor)
 
     def request(self, request_id: str, *, actor: Actor = SYSTEM) -> RequestView:
         """Return one request.

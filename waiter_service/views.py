@@ -10,6 +10,7 @@ from waiter_service.inputs import OrderItem
 from waiter_service.offer_outcome import OfferOutcome
 from waiter_service.statuses import OrderStatus, RequestStatus, allowed_moves
 from waiter_service.store.models import (
+    AuditRow,
     OfferRow,
     OrderRow,
     RequestRow,
@@ -194,6 +195,41 @@ class OfferView:
             expires_at=row.expires_at,
             settled_at=row.settled_at,
             version=row.version,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditView:
+    """One thing that happened in a session: who did it, when, and why.
+
+    ``action`` is the kind of the change, such as ``order_status``. The values are
+    statuses; or waiters or tables, if the session changed hands or moved.
+    """
+
+    occurred_at: datetime
+    actor_kind: ActorKind
+    actor_id: str
+    action: str
+    subject_kind: str
+    subject_id: str
+    from_value: str | None
+    to_value: str | None
+    version: int
+    reason: str | None
+
+    @classmethod
+    def of(cls, row: AuditRow) -> AuditView:
+        return cls(
+            occurred_at=row.occurred_at,
+            actor_kind=ActorKind(row.actor_kind),
+            actor_id=row.actor_id,
+            action=row.action,
+            subject_kind=row.subject_kind,
+            subject_id=row.subject_id,
+            from_value=row.from_value,
+            to_value=row.to_value,
+            version=row.version,
+            reason=row.reason,
         )
 
 

@@ -82,6 +82,38 @@ def _venue_id() -> Mapped[str]:
     return mapped_column(String(MAX_ID_CHARS), server_default=text("'main'"))
 
 
+def _partial_index(name: str, *columns: str, where: str, unique: bool = False) -> Index:
+    """Return an index of the rows for which ``where`` holds."""
+    condition = text(where)
+    return Index(name, *columns, unique=unique, sqlite_where=condition, postgresql_where=condition)
+
+
+def _indexes_of_tickets(table: str) -> tuple[Index, ...]:
+    """Return the indexes of requests or orders.
+
+    The status is in no index until it is final, so that no other change of status changes
+    an index.
+    """
+    unfinished, finished = "finished_at IS NULL", "finished_at IS NOT NULL"
+    return (
+        Index(f"ix_{table}_session_id_finished_at", "session_id", "finished_at", "id"),
+        # For the lists of all venues, and of one.
+        _partial_index(f"ix_{table}_unfinished", "created_at", "id", where=unfinished),
+        _partial_index(
+            f"ix_{table}_venue_id_unfinished", "venue_id", "created_at", "id", where=unfinished
+        ),
+        _partial_index(f"ix_{table}_finished", "status", "created_at", "id", where=finished),
+        _partial_index(
+            f"ix_{table}_venue_id_finished",
+            "venue_id",
+            "status",
+            "created_at",
+            "id",
+            where=finished,
+        ),
+    )
+
+
 class VenueRow(Base):
     """A restaurant of the deployment. A single restaurant is ``main``, which always exists."""
 
@@ -121,15 +153,21 @@ class SessionRow(Base):
 
     __tablename__ = "sessions"
     __table_args__ = (
-        Index(
+        _partial_index(
             "uq_sessions_open_table",
             "venue_id",
             "table_number",
+            where="closed_at IS NULL",
             unique=True,
-            sqlite_where=text("closed_at IS NULL"),
-            postgresql_where=text("closed_at IS NULL"),
         ),
         Index("ix_sessions_waiter_id_settled_at", "waiter_id", "settled_at"),
+        # For the lists, newest first. Closing a session changes none of these.
+        Index("ix_sessions_opened_at", "opened_at", "id"),
+        Index("ix_sessions_venue_id_opened_at", "venue_id", "opened_at", "id"),
+        Index("ix_sessions_waiter_id_opened_at", "waiter_id", "opened_at", "id"),
+        Index("ix_sessions_venue_id_table_number", "venue_id", "table_number", "opened_at", "id"),
+        # The floor of a venue, however many sessions it had.
+        _partial_index("ix_sessions_unsettled", "venue_id", "id", where="settled_at IS NULL"),
     )
 
     id: Mapped[str] = mapped_column(String(MAX_ID_CHARS), primary_key=True)
@@ -161,8 +199,7 @@ class TicketColumns:
     acknowledged_by: Mapped[str | None] = mapped_column(String(MAX_ACTOR_ID_CHARS))
     completed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     # When it reached a final status. Unfinished rows are found by this column, however many
-    # are finished. The status itself is in no index, so that a change of status changes
-    # no index.
+    # are finished.
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
@@ -170,9 +207,7 @@ class RequestRow(TicketColumns, Base):
     """A guest's request: water, the bill."""
 
     __tablename__ = "requests"
-    __table_args__ = (
-        Index("ix_requests_session_id_finished_at", "session_id", "finished_at", "id"),
-    )
+    __table_args__ = _indexes_of_tickets("requests")
 
     kind: Mapped[str] = mapped_column(String(MAX_KIND_CHARS))
     # The key by which kinds are compared; see ``inputs.kind_key``.
@@ -183,7 +218,7 @@ class OrderRow(TicketColumns, Base):
     """An order of a table."""
 
     __tablename__ = "orders"
-    __table_args__ = (Index("ix_orders_session_id_finished_at", "session_id", "finished_at", "id"),)
+    __table_args__ = _indexes_of_tickets("orders")
 
     # One document: the lines are written once and always read together. A separate table
     # pays off when dishes are to be counted.

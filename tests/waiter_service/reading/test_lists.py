@@ -7,6 +7,7 @@ from waiter_service.errors import NotPermitted
 from waiter_service.reading.pages import encode_cursor
 
 ANNA, MIA, GUEST = Actor.waiter("anna"), Actor.manager("mia"), Actor.guest("table-7")
+EVERYWHERE = Actor.manager("eve", "*")
 
 
 def entries(read, of):
@@ -67,7 +68,7 @@ def test_guests_cannot_list_anything(queries):
 
 @pytest.mark.parametrize(
     "cursor",
-    ["", "x", encode_cursor("floor", "a", "", ""), encode_cursor("sessions", "\u0663", "", "")],
+    ["", "x", encode_cursor("floor", "a", "", ""), encode_cursor("sessions", "main", "\u0663", "")],
 )
 def test_a_cursor_of_another_list_is_refused(queries, cursor):
     for read in (queries.waiters, queries.sessions):
