@@ -90,6 +90,15 @@ WaiterName = Annotated[
         json_schema_extra=_SOME_WORDS,
     ),
 ]
+VenueName = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=MAX_NAME_CHARS,
+        examples=["The Old Mill"],
+        json_schema_extra=_SOME_WORDS,
+    ),
+]
 Words = Annotated[str, Field(max_length=MAX_NOTE_CHARS, json_schema_extra=_WORDS)]
 """A note or a reason; blanks alone count as none."""
 

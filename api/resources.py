@@ -15,6 +15,7 @@ from api.fields import (
     Quantity,
     TableNumber,
     Timestamp,
+    VenueName,
     Version,
     WaiterName,
     Words,
@@ -22,8 +23,6 @@ from api.fields import (
 from waiter_service.actors import Actor
 from waiter_service.offer_outcome import OfferOutcome
 from waiter_service.reading.analytics import Analytics
-from waiter_service.reading.lists import SessionPage, WaiterPage
-from waiter_service.reading.offer_list import OfferPage
 from waiter_service.statuses import OrderStatus, RequestStatus
 from waiter_service.views import (
     OfferView,
@@ -31,12 +30,11 @@ from waiter_service.views import (
     RequestView,
     SessionView,
     TransferResult,
+    VenueView,
     WaiterView,
 )
 
 _ALLOWED = "The statuses that the caller may set now, usual ones first and undo last."
-
-_NEXT = "Send it as ?cursor=<next> to get the next page; null on the last page."
 
 
 class Resource(BaseModel):
@@ -78,15 +76,16 @@ class Session(SessionFields):
         return Session(**parts_of(view))
 
 
-class SessionList(Resource):
-    """Open sessions, by table."""
+class Venue(Resource):
+    """A restaurant of the deployment."""
 
-    sessions: list[Session]
-    next: str | None = Field(description=_NEXT)
+    id: Id
+    name: VenueName
+    time_zone: str = Field(description="As in the IANA database.", examples=["Europe/Berlin"])
 
     @classmethod
-    def of(cls, page: SessionPage) -> SessionList:
-        return SessionList(sessions=[Session.of(each) for each in page.sessions], next=page.next)
+    def of(cls, view: VenueView) -> Venue:
+        return Venue(**parts_of(view))
 
 
 class Waiter(Resource):
@@ -101,17 +100,6 @@ class Waiter(Resource):
     @classmethod
     def of(cls, view: WaiterView) -> Waiter:
         return Waiter(**parts_of(view), on_shift=view.is_on_shift)
-
-
-class WaiterList(Resource):
-    """Waiters, by id."""
-
-    waiters: list[Waiter]
-    next: str | None = Field(description=_NEXT)
-
-    @classmethod
-    def of(cls, page: WaiterPage) -> WaiterList:
-        return WaiterList(waiters=[Waiter.of(each) for each in page.waiters], next=page.next)
 
 
 class Offer(Resource):
@@ -131,17 +119,6 @@ class Offer(Resource):
     @classmethod
     def of(cls, view: OfferView) -> Offer:
         return Offer(**parts_of(view) | {"session_ids": list(view.session_ids)})
-
-
-class OfferList(Resource):
-    """Offers, newest first."""
-
-    offers: list[Offer]
-    next: str | None = Field(description=_NEXT)
-
-    @classmethod
-    def of(cls, page: OfferPage) -> OfferList:
-        return OfferList(offers=[Offer.of(each) for each in page.offers], next=page.next)
 
 
 class Ticket(Resource):

@@ -11,6 +11,7 @@ from pydantic import Field
 from api.bodies import Body
 from api.call import Answer, Call
 from api.fields import Id
+from api.lists import OfferList
 from api.operation import Operation, Services
 from api.problem_models import (
     NothingToOfferProblem,
@@ -19,7 +20,7 @@ from api.problem_models import (
     TransferRefusedProblem,
     WaiterOffShiftProblem,
 )
-from api.resources import Offer, OfferList
+from api.resources import Offer
 from waiter_service.floor.transfers import MAX_SESSIONS
 from waiter_service.views import OfferUpdate
 

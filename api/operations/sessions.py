@@ -9,6 +9,7 @@ from pydantic import Field
 from api.bodies import Body
 from api.call import Answer, Call
 from api.fields import Id, TableNumber, Words
+from api.lists import SessionList
 from api.operation import Operation, Services
 from api.problem_models import (
     OrdersUnfinishedProblem,
@@ -17,7 +18,7 @@ from api.problem_models import (
     TooManySessionsProblem,
     WaiterOffShiftProblem,
 )
-from api.resources import SeatedSession, Session, SessionList
+from api.resources import SeatedSession, Session
 from api.snapshots import TableSnapshot
 from waiter_service.actors import ActorKind
 from waiter_service.errors import IdTaken, SessionClosedError, TableOccupied, ValidationError

@@ -9,9 +9,10 @@ from pydantic import Field
 from api.bodies import Body
 from api.call import Answer, Call
 from api.fields import Id, WaiterName, Words
+from api.lists import WaiterList
 from api.operation import Operation, Services
 from api.problem_models import TransferRefusedProblem, WaiterOffShiftProblem
-from api.resources import Transfer, Waiter, WaiterAnalytics, WaiterList
+from api.resources import Transfer, Waiter, WaiterAnalytics
 from api.snapshots import Floor
 from notifications.errors import NotAllowed
 from waiter_service.actors import ActorKind

@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 from flask.cli import with_appcontext
 
-from api.resources import Offer, OfferList, Waiter
+from api.lists import OfferList
+from api.resources import Offer, Waiter
 from runtime.cli.group import (
     CURSOR,
     JSON,

@@ -6,7 +6,8 @@ import click
 from flask import current_app
 
 from api.join_desk import JoinDesk
-from api.resources import SeatedSession, Session, SessionList
+from api.lists import SessionList
+from api.resources import SeatedSession, Session
 from runtime.cli.group import (
     CURSOR,
     JSON,

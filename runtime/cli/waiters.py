@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from api.resources import Waiter, WaiterList
+from api.lists import WaiterList
+from api.resources import Waiter
 from runtime.cli import handovers
 from runtime.cli.group import (
     CURSOR,
