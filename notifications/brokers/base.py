@@ -9,7 +9,8 @@ A broker promises:
 - The events of a channel have one order, that of their offsets, which rise by one. The
   sink hears them in that order, without gap and without repetition.
 - A ``key`` enters a channel's history at most once within ``keep_seconds``, whichever
-  process publishes it and however often.
+  process publishes it and however often. A store that holds too many keys may forget those
+  that are older than ``KEY_SECONDS``.
 - ``subscribe`` returns once everything published from then on will reach the sink. A
   caller that reads the history *after* subscribing therefore finds each event in what it
   reads, in what the sink hears, or in both; never in neither.
@@ -23,9 +24,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
+from notifications.channels import OF_A_VENUE, channel_kind
 from notifications.events.encoding import EventId, StoredEvent
 
 #: Seconds that a key is remembered at least, however short the history is: if a process
@@ -33,17 +35,38 @@ from notifications.events.encoding import EventId, StoredEvent
 MIN_KEEP_SECONDS = 120.0
 
 
+#: Seconds that a key is remembered however many others come: twice the longest pause after
+#: which a change is announced again (waiter_service/outbox/standstill.py). The claim of a process
+#: that died is taken over after 2 s, its lease of a refresh after 10 s.
+KEY_SECONDS = 60.0
+
+#: How many times as much is kept for a venue's floor and kitchen as for one table or waiter: on a
+#: busy evening they hear of each table. A guess.
+VENUE_FACTOR = 10
+
+
 @dataclass(frozen=True, slots=True)
 class HistoryLimits:
     """How much of each channel is kept; whatever exceeds a limit is trimmed.
 
     ``max_events`` counts events, ``max_age_seconds`` is since publication,
-    ``max_bytes`` sums the blocks.
+    ``max_bytes`` sums the blocks. A venue's floor and kitchen keep ``VENUE_FACTOR`` times as
+    many events and bytes.
     """
 
     max_events: int = 1000
     max_age_seconds: float = 3600.0
     max_bytes: int = 1 << 20
+
+    def of(self, channel: str) -> HistoryLimits:
+        """Return the limits of ``channel``."""
+        if channel_kind(channel) not in OF_A_VENUE:
+            return self
+        return replace(
+            self,
+            max_events=VENUE_FACTOR * self.max_events,
+            max_bytes=VENUE_FACTOR * self.max_bytes,
+        )
 
     @property
     def keep_seconds(self) -> float:

@@ -20,6 +20,7 @@ from notifications.brokers.base import Broker, BrokerStatus, HistoryLimits, Page
 from notifications.brokers.memory import history_file
 from notifications.brokers.memory.history_file import SavedChannel, SavedHistory
 from notifications.brokers.memory.seen_keys import SeenKeys
+from notifications.channels import channel_kind
 from notifications.errors import BrokerUnavailable, NotServing
 from notifications.events.encoding import EventId, StoredEvent
 
@@ -34,9 +35,12 @@ MAX_IDLE_CHANNELS = 20_000
 class _Channel:
     """One channel's history. It has no deque while it is empty, as most are."""
 
-    __slots__ = ("epoch", "history", "is_subscribed", "offset", "size_bytes", "used_at")
+    __slots__ = ("epoch", "history", "is_subscribed", "limits", "offset", "size_bytes", "used_at")
 
-    def __init__(self, epoch: str, offset: int = 0, *, used_at: float) -> None:
+    def __init__(
+        self, epoch: str, offset: int = 0, *, limits: HistoryLimits, used_at: float
+    ) -> None:
+        self.limits = limits
         self.epoch = epoch
         self.offset = offset
         self.used_at = used_at
@@ -45,8 +49,8 @@ class _Channel:
         self.history: deque[tuple[float, StoredEvent]] | None = None
 
     @classmethod
-    def restored(cls, saved: SavedChannel, now: float) -> Self:
-        channel = cls(saved.epoch, saved.offset, used_at=now)
+    def restored(cls, saved: SavedChannel, limits: HistoryLimits, now: float) -> Self:
+        channel = cls(saved.epoch, saved.offset, limits=limits, used_at=now)
         first_offset = saved.offset + 1 - len(saved.history)
         for offset, (moment, block) in enumerate(saved.history, first_offset):
             # The block ends with its id line and a blank line, which the event adds itself.
@@ -76,8 +80,8 @@ class _Channel:
         self.history.append((moment, event))
         self.size_bytes += len(event.chunk)
 
-    def trim(self, now: float, limits: HistoryLimits) -> None:
-        history = self.history
+    def trim(self, now: float) -> None:
+        history, limits = self.history, self.limits
         if history is None:
             return
         oldest_allowed = now - limits.max_age_seconds
@@ -118,11 +122,13 @@ class MemoryBroker(Broker):
         new_epoch: Callable[[], str] = lambda: secrets.token_hex(4),
     ) -> None:
         self._limits = limits or HistoryLimits()
+        # One object for all channels of a kind.
+        self._limits_by_kind: dict[str, HistoryLimits] = {}
         self._history_path = history_path
         self._clock = clock
         self._new_epoch = new_epoch
         self._channels: dict[str, _Channel] = {}
-        self._seen = SeenKeys()
+        self._seen = SeenKeys(self._limits.keep_seconds)
         self._sink: Sink | None = None
         # If processes hand the history over, it is ours once we have restored it.
         self._is_owner = history_path is None
@@ -154,11 +160,11 @@ class MemoryBroker(Broker):
             raise BrokerUnavailable("the history has gone over to the next process")
         now = self._clock()
         for name in channels:
-            if not self._seen.add(name, key, forget_at=now + self._limits.keep_seconds):
+            if not self._seen.add(name, key, now):
                 continue
             channel = self._channel(name)
             event = channel.append(now, event_body)
-            channel.trim(now, self._limits)
+            channel.trim(now)
             if channel.is_subscribed:
                 self._tell(name, event)
 
@@ -200,7 +206,7 @@ class MemoryBroker(Broker):
         known = self._channels.get(channel)
         if known is None:
             return Page(is_gap=True)
-        known.trim(self._clock(), self._limits)
+        known.trim(self._clock())
         is_known_place = (
             after.epoch == known.epoch and known.first_offset - 1 <= after.offset <= known.offset
         )
@@ -241,7 +247,7 @@ class MemoryBroker(Broker):
         self._seen.forget_old(now)
         idle = []
         for name, channel in list(self._channels.items()):
-            channel.trim(now, self._limits)
+            channel.trim(now)
             if channel.history is None and not channel.is_subscribed:
                 if channel.used_at > unused_since:
                     idle.append(name)
@@ -285,10 +291,11 @@ class MemoryBroker(Broker):
             return
         subscribed = [name for name, known in self._channels.items() if known.is_subscribed]
         # A key without its event would lose a change; an event without its key doubles it.
-        self._seen = SeenKeys(saved.keys)
+        self._seen = SeenKeys(self._limits.keep_seconds, saved.keys)
         self._remembered = saved.remembered
         self._channels = {
-            name: _Channel.restored(old, self._clock()) for name, old in saved.channels.items()
+            name: _Channel.restored(old, self._limits_of(name), self._clock())
+            for name, old in saved.channels.items()
         }
         for name in subscribed:
             self.subscribe(name)
@@ -296,5 +303,13 @@ class MemoryBroker(Broker):
     def _channel(self, name: str) -> _Channel:
         channel = self._channels.get(name)
         if channel is None:
-            channel = self._channels[name] = _Channel(self._new_epoch(), used_at=self._clock())
+            channel = self._channels[name] = _Channel(
+                self._new_epoch(), limits=self._limits_of(name), used_at=self._clock()
+            )
         return channel
+
+    def _limits_of(self, channel: str) -> HistoryLimits:
+        limits = self._limits_by_kind.get(kind := channel_kind(channel))
+        if limits is None:
+            limits = self._limits_by_kind[kind] = self._limits.of(channel)
+        return limits

@@ -7,13 +7,15 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from notifications.brokers.base import HistoryLimits, Page
+from notifications.brokers.base import KEY_SECONDS, HistoryLimits, Page
+from notifications.channels import KINDS, channel_kind, channel_name
 from notifications.events.encoding import EventId, StoredEvent
 from notifications.redis.connection import Word
 from notifications.redis.keys import RedisKeys
 from notifications.redis.link import RedisLink
 from notifications.redis.script import Call, Script
 from notifications.redis.server import STATE_MS
+from waiter_service.actors import MAIN_VENUE
 
 PUBLISH = Script.load(__file__, "channel", "publish")
 TIP = Script.load(__file__, "channel", "tip")
@@ -50,7 +52,9 @@ class RedisHistory:
         self._new_epoch = new_epoch
         self.keep_seconds = limits.keep_seconds
         self._times_ms = round(limits.max_age_seconds * 1000), round(self.keep_seconds * 1000)
-        self._sizes = limits.max_events, limits.max_bytes
+        self._key_ms = round(min(KEY_SECONDS, self.keep_seconds) * 1000)
+        of_kind = {kind: limits.of(channel_name(MAIN_VENUE, kind, "any")) for kind in KINDS}
+        self._sizes = {kind: (each.max_events, each.max_bytes) for kind, each in of_kind.items()}
 
     def publish(self, channels: Sequence[str], event_body: bytes, key: str) -> None:
         """Append to each channel that does not have ``key``, and publish it: one round trip.
@@ -58,10 +62,10 @@ class RedisHistory:
         One script does it for all channels, so all of them get the event or none does.
         """
         keys: list[str] = []
-        args = [*self._shared_args(), key, event_body]
+        args = [*self._shared_args(), key, event_body, self._key_ms]
         for channel in channels:
             keys += self._keys.history(channel)
-            args += [self._keys.live(channel), *self._sizes]
+            args += [self._keys.live(channel), *self._sizes_of(channel)]
         self._link.call(Call(PUBLISH, keys, args))
 
     def tips(self, channels: Iterable[str]) -> list[EventId]:
@@ -88,7 +92,13 @@ class RedisHistory:
                 Call(
                     READ,
                     self._keys.history(channel)[:2],
-                    [*self._shared_args(), after.epoch, after.offset, limit, *self._sizes],
+                    [
+                        *self._shared_args(),
+                        after.epoch,
+                        after.offset,
+                        limit,
+                        *self._sizes_of(channel),
+                    ],
                 )
                 for channel, after in places
             )
@@ -106,6 +116,9 @@ class RedisHistory:
         args: list[Word] = [text, instead_of or "", int(ends_histories), STATE_MS]
         (generation,) = self._link.call(Call(REMEMBER, [self._keys.state], args))
         self._link.generation.rise_to(generation)
+
+    def _sizes_of(self, channel: str) -> tuple[int, int]:
+        return self._sizes[channel_kind(channel)]
 
     def _shared_args(self) -> list[Word]:
         return [self._new_epoch(), *self._times_ms]

@@ -167,6 +167,23 @@ def test_place_far_beyond_any_counter_is_a_gap(broker: Broker, offset: int) -> N
 # -- limits ------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("channel", ["main:floor:main", "main:kitchen:main"])
+def test_floor_and_kitchen_keep_ten_times_as_much(make_broker: MakeBroker, channel: str) -> None:
+    broker = make_broker(max_events=3)
+    publish(broker, channel, times=35)
+    assert history(broker, channel) == list(range(6, 36))
+
+
+def test_floor_keeps_ten_times_as_many_bytes(make_broker: MakeBroker) -> None:
+    event_body = b"data: " + b"x" * 93 + b"\n"
+    broker = make_broker(max_bytes=300)
+    for channel in (ANNA, "main:floor:main"):
+        for number in range(40):
+            broker.publish([channel], event_body, key=f"{channel}-{number}")
+    assert len(history(broker, ANNA)) == 2
+    assert 20 <= len(history(broker, "main:floor:main")) <= 29
+
+
 def test_history_keeps_at_most_its_limit_of_events(make_broker: MakeBroker) -> None:
     broker = make_broker(max_events=3)
     publish(broker, ANNA, times=5)

@@ -157,6 +157,28 @@ def test_old_idempotency_keys_are_removed(
     wait_in_loop(are_old_keys_gone)
 
 
+@pytest.mark.parametrize(("age_seconds", "is_remembered"), [(0, True), (50, True), (70, False)])
+def test_key_is_remembered_for_its_time_however_many_come(
+    start_redis_broker: StartBroker,
+    ear: Ear,
+    redis_client: redis.Redis,
+    age_seconds: int,
+    is_remembered: bool,
+) -> None:
+    broker = start_redis_broker(ear)
+    broker.publish([ANNA], BODY, key="first")
+    then_ms = (redis_client.time()[0] - age_seconds) * 1000
+    redis_client.zadd(SEEN, {"first": then_ms})
+    # More than are kept; all have come since.
+    redis_client.zadd(SEEN, {f"other-{number}": then_ms + 1 for number in range(11_000)})
+    publish(broker, ANNA, times=32)
+
+    assert (redis_client.zcard(SEEN) > 11_000) is is_remembered
+    before = broker.tip(ANNA).offset
+    broker.publish([ANNA], BODY, key="first")
+    assert (broker.tip(ANNA).offset == before) is is_remembered
+
+
 def test_session_uses_as_much_memory_as_the_readme_says(
     start_redis_broker: StartBroker, ear: Ear, redis_client: redis.Redis
 ) -> None:
