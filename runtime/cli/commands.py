@@ -17,6 +17,8 @@ from runtime.cli import watch
 from runtime.cli.database import backup, restore
 from runtime.cli.group import CommandGroup, waiter_service
 from runtime.cli.sessions import session
+from runtime.cli.tickets import order, request
+from runtime.cli.venues import venue
 from runtime.cli.waiters import waiter
 from runtime.settings import Settings
 from waiter_service import Actor, FloorQueries, __version__, inputs
@@ -269,4 +271,4 @@ def version() -> None:
     click.echo(__version__)
 
 
-COMMANDS = (token, db, demo, waiter, session, watch_stream, version)
+COMMANDS = (token, db, demo, venue, waiter, session, request, order, watch_stream, version)

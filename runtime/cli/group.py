@@ -11,11 +11,20 @@ from flask.cli import AppGroup
 
 from api.call import Answer
 from api.resources import Resource
-from waiter_service import FloorQueries, OfferPage, SessionPage, WaiterPage, WaiterService
+from waiter_service import (
+    FloorQueries,
+    OfferPage,
+    OrderPage,
+    RequestPage,
+    SessionPage,
+    VenuePage,
+    WaiterPage,
+    WaiterService,
+)
 from waiter_service.errors import WaiterServiceError
 from waiter_service.reading.pages import MAX_LIMIT
 
-P = TypeVar("P", WaiterPage, SessionPage, OfferPage)
+P = TypeVar("P", VenuePage, WaiterPage, SessionPage, OfferPage, RequestPage, OrderPage)
 
 #: For commands that change something.
 REASON = click.option("--reason", metavar="TEXT", help="For the staff: kept in the audit.")

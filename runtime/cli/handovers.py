@@ -17,6 +17,7 @@ from runtime.cli.group import (
     floor_queries,
     waiter_service,
 )
+from runtime.cli.tables import echo_table
 from waiter_service import OfferUpdate
 
 
@@ -96,17 +97,26 @@ def offer(
 @CURSOR
 @JSON
 def offers(limit: int | None, cursor: str | None, as_json: bool) -> None:
-    """List the offers, newest first, one a line: id, from, to, outcome and sessions."""
+    """List the offers, newest first."""
     queries = floor_queries()
     if as_json:
         echo_json(OfferList.of(queries.offers(limit=limit, cursor=cursor)))
         return
-    for page in all_pages(lambda at: queries.offers(cursor=at)):
-        for each in page.offers:
-            outcome = each.outcome or "open"
-            sessions = " ".join(each.session_ids)
-            parties = f"{each.from_waiter_id}\t{each.to_waiter_id}"
-            click.echo(f"{each.id}\t{parties}\t{outcome}\t{sessions}")
+    found = all_pages(lambda at: queries.offers(cursor=at))
+    echo_table(
+        ("ID", "FROM", "TO", "OUTCOME", "SESSIONS"),
+        (
+            (
+                each.id,
+                each.from_waiter_id,
+                each.to_waiter_id,
+                each.outcome or "open",
+                " ".join(each.session_ids),
+            )
+            for page in found
+            for each in page.offers
+        ),
+    )
 
 
 @click.command("accept")

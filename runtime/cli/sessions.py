@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import click
 from flask import current_app
 
+from api.cursors import UNKNOWN_CURSOR
 from api.join_desk import JoinDesk
 from api.lists import SessionList
 from api.resources import SeatedSession, Session
+from api.snapshots import TableSnapshot
 from runtime.cli.group import (
     CURSOR,
     JSON,
@@ -19,7 +23,9 @@ from runtime.cli.group import (
     floor_queries,
     waiter_service,
 )
-from waiter_service import SYSTEM
+from runtime.cli.tables import echo_table
+from runtime.cli.tickets import items_of
+from waiter_service import SYSTEM, SessionPage, SessionView
 
 
 @click.group("session", cls=CommandGroup)
@@ -101,16 +107,68 @@ def reopen_session(session_id: str, reason: str | None, as_json: bool) -> None:
 
 @session.command("list")
 @click.option("--table", type=int, metavar="N", help="Only of this table.")
+@click.option("--waiter", "waiter_id", metavar="ID", help="Only of this waiter.")
+@click.option("--venue", "venue_id", metavar="ID", help="Only of this venue.")
+@click.option("--closed", is_flag=True, help="The closed ones, newest first.")
+@click.option("--all", "every", is_flag=True, help="Open and closed ones, newest first.")
 @LIMIT
 @CURSOR
 @JSON
-def list_sessions(table: int | None, limit: int | None, cursor: str | None, as_json: bool) -> None:
-    """List the open sessions by table, one a line: table, id and waiter."""
-    queries = floor_queries()
+def list_sessions(
+    table: int | None,
+    waiter_id: str | None,
+    venue_id: str | None,
+    closed: bool,
+    every: bool,
+    limit: int | None,
+    cursor: str | None,
+    as_json: bool,
+) -> None:
+    """List the open sessions, by venue and table."""
+    if closed and every:
+        raise click.UsageError("--closed and --all exclude each other")
+
+    def read(at: str | None, most: int | None = None) -> SessionPage:
+        return floor_queries().sessions(
+            is_open=None if every else not closed,
+            table_number=table,
+            waiter_id=waiter_id,
+            venue_id=venue_id,
+            limit=most,
+            cursor=at,
+        )
+
     if as_json:
-        page = queries.sessions(table_number=table, limit=limit, cursor=cursor)
-        echo_json(SessionList.of(page))
+        echo_json(SessionList.of(read(cursor, limit)))
         return
-    for page in all_pages(lambda at: queries.sessions(table_number=table, cursor=at)):
-        for each in page.sessions:
-            click.echo(f"{each.table_number}\t{each.id}\t{each.waiter_id}")
+    echo_table(
+        ("TABLE", "ID", "WAITER", "VENUE", "OPENED AT", "CLOSED AT"),
+        (_cells(each) for page in all_pages(read) for each in page.sessions),
+    )
+
+
+def _cells(each: SessionView) -> Sequence[object]:
+    closed_at = f"{each.closed_at:%Y-%m-%d %H:%M:%S}" if each.closed_at else None
+    opened_at = f"{each.opened_at:%Y-%m-%d %H:%M:%S}"
+    return each.table_number, each.id, each.waiter_id, each.venue_id, opened_at, closed_at
+
+
+@session.command("show")
+@click.argument("session_id", metavar="ID")
+@JSON
+def show_session(session_id: str, as_json: bool) -> None:
+    """Show a session: what is open in it, and what was finished last."""
+    snapshot = floor_queries().session_snapshot(session_id)
+    if as_json:
+        # The histories are in the process that serves, so a stream loads everything first.
+        echo_json(TableSnapshot.of(snapshot, SYSTEM, UNKNOWN_CURSOR))
+        return
+    shown = snapshot.session
+    state = "open" if shown.is_open else "closed"
+    click.echo(f"Session {shown.id}: table {shown.table_number}, {shown.waiter_id}, {state}.")
+    rows = [
+        *((each.id, each.kind, each.status, each.note) for each in snapshot.requests),
+        *((each.id, items_of(each), each.status, each.note) for each in snapshot.orders),
+    ]
+    if rows:
+        echo_table(("ID", "WHAT", "STATUS", "NOTE"), rows)

@@ -18,7 +18,8 @@ from runtime.cli.group import (
     floor_queries,
     waiter_service,
 )
-from waiter_service import TransferCause
+from runtime.cli.tables import echo_table
+from waiter_service import TransferCause, WaiterPage
 
 
 @click.group("waiter", cls=CommandGroup)
@@ -33,15 +34,16 @@ for command in handovers.COMMANDS:
 @waiter.command("add")
 @click.argument("waiter_id", metavar="ID")
 @click.argument("name")
+@click.option("--venue", "venue_id", metavar="ID", help="Where they work. [default: main]")
 @JSON
-def add(waiter_id: str, name: str, as_json: bool) -> None:
+def add(waiter_id: str, name: str, venue_id: str | None, as_json: bool) -> None:
     """Add a waiter, or change the NAME of an existing one.
 
     \b
     Example:
       flask --app app waiter add anna "Anna"
     """
-    added = waiter_service().add_waiter(waiter_id, name)
+    added = waiter_service().add_waiter(waiter_id, name, venue_id=venue_id)
     if as_json:
         echo_json(Waiter.of(added.waiter))
     else:
@@ -50,18 +52,34 @@ def add(waiter_id: str, name: str, as_json: bool) -> None:
 
 
 @waiter.command("list")
+@click.option("--venue", "venue_id", metavar="ID", help="Only of this venue.")
+@click.option("--on-shift/--off-shift", default=None, help="Only those who are on, or off, shift.")
 @LIMIT
 @CURSOR
 @JSON
-def list_waiters(limit: int | None, cursor: str | None, as_json: bool) -> None:
-    """List the waiters, one a line: id and name."""
-    queries = floor_queries()
+def list_waiters(
+    venue_id: str | None,
+    on_shift: bool | None,
+    limit: int | None,
+    cursor: str | None,
+    as_json: bool,
+) -> None:
+    """List the waiters."""
+
+    def read(at: str | None, most: int | None = None) -> WaiterPage:
+        return floor_queries().waiters(venue_id=venue_id, on_shift=on_shift, limit=most, cursor=at)
+
     if as_json:
-        echo_json(WaiterList.of(queries.waiters(limit=limit, cursor=cursor)))
+        echo_json(WaiterList.of(read(cursor, limit)))
         return
-    for page in all_pages(lambda at: queries.waiters(cursor=at)):
-        for each in page.waiters:
-            click.echo(f"{each.id}\t{each.name}")
+    echo_table(
+        ("ID", "NAME", "VENUE", "SHIFT"),
+        (
+            (each.id, each.name, each.venue_id, "on" if each.is_on_shift else "off")
+            for page in all_pages(read)
+            for each in page.waiters
+        ),
+    )
 
 
 @waiter.command("request-status")

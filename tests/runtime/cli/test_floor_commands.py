@@ -1,10 +1,11 @@
-"""The commands ``waiter add|list`` and ``session open|close|reopen|list``."""
+"""The commands by which a floor is run: venues, waiters, sessions, requests and orders."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import Result
@@ -29,6 +30,11 @@ def run(app: Flask) -> Run:
     return lambda *words: app.test_cli_runner().invoke(args=list(words))
 
 
+def rows(listed: Result) -> list[list[str]]:
+    """Return the cells of a printed table, without its header."""
+    return [line.split() for line in listed.stdout.splitlines()[1:]]
+
+
 @pytest.fixture
 def manager(app: Flask) -> Caller:
     return Caller.who_is(app, "manager", "mia")
@@ -47,14 +53,14 @@ def open_table(run: Run) -> str:
 def test_a_waiter_is_added_once_and_a_name_corrected(run: Run) -> None:
     assert run("waiter", "add", "anna", "Ana").stdout == "Waiter anna (Ana): added.\n"
     assert run("waiter", "add", "anna", "Anna").stdout == "Waiter anna (Anna): known already.\n"
-    assert run("waiter", "list").stdout == "anna\tAnna\n"
+    assert rows(run("waiter", "list")) == [["anna", "Anna", "main", "off"]]
 
 
 def test_a_long_list_is_printed_completely(run: Run, app: Flask) -> None:
     for number in range(120):
         app.extensions["waiter_service"].add_waiter(f"waiter-{number:03}", "Kim")
-    lines = run("waiter", "list").stdout.splitlines()
-    assert lines == [f"waiter-{number:03}\tKim" for number in range(120)]
+    ids = [row[0] for row in rows(run("waiter", "list"))]
+    assert ids == [f"waiter-{number:03}" for number in range(120)]
 
 
 def test_guests_join_by_the_code_of_a_table_that_was_opened(run: Run, app: Flask) -> None:
@@ -70,18 +76,19 @@ def test_guests_join_by_the_code_of_a_table_that_was_opened(run: Run, app: Flask
 
 
 def test_a_session_is_closed_reopened_and_listed(run: Run, open_table: str) -> None:
-    line = f"5\t{open_table}\tanna\n"
-    assert run("session", "list").stdout == line
-    assert run("session", "list", "--table", "6").stdout == ""
+    (row,) = rows(run("session", "list"))
+    assert row[:4] == ["5", open_table, "anna", "main"]
+    assert rows(run("session", "list", "--table", "6")) == []
 
     closed = run("session", "close", open_table)
     assert closed.stdout == f"Session {open_table} is closed now.\n"
     assert run("session", "close", open_table).stdout.endswith("was closed already.\n")
-    assert run("session", "list").stdout == ""
+    assert rows(run("session", "list")) == []
+    assert rows(run("session", "list", "--closed"))[0][:2] == ["5", open_table]
 
     reopened = run("session", "reopen", open_table, "--reason", "they came back")
     assert reopened.stdout == f"Session {open_table} is open again.\n"
-    assert run("session", "list", "--table", "5").stdout == line
+    assert rows(run("session", "list", "--table", "5")) == [row]
 
 
 def test_closing_with_unfinished_orders_requires_force_and_a_reason(
@@ -146,3 +153,53 @@ def test_an_impossible_command_is_one_line_on_stderr(
     assert (refused.exit_code, refused.stdout) == (1, "")
     assert said in refused.stderr
     assert refused.stderr.count("\n") == 1
+
+
+def test_venues_are_added_and_their_waiters_listed(run: Run) -> None:
+    added = run("venue", "add", "harbour", "Hafen", "--time-zone", "Europe/Lisbon")
+    assert added.stdout == "Venue harbour (Hafen): added.\n"
+    assert run("venue", "add", "harbour").stdout == "Venue harbour (Hafen): known already.\n"
+    assert rows(run("venue", "list")) == [
+        ["harbour", "Hafen", "Europe/Lisbon"],
+        ["main", "Main", "UTC"],
+    ]
+    run("waiter", "add", "hana", "Hana", "--venue", "harbour")
+    run("waiter", "add", "anna", "Anna")
+    assert [row[0] for row in rows(run("waiter", "list", "--venue", "harbour"))] == ["hana"]
+    run("waiter", "shift", "anna", "start")
+    assert [row[0] for row in rows(run("waiter", "list", "--on-shift"))] == ["anna"]
+    refused = run("waiter", "add", "carl", "Carl", "--venue", "nowhere")
+    assert refused.exit_code == 1
+    assert "nowhere" in refused.output
+
+
+def test_requests_and_orders_are_made_and_listed(
+    run: Run, manager: Caller, open_table: str
+) -> None:
+    request = json.loads(run("request", "create", open_table, "water", "--json").stdout)
+    assert run("request", "create", open_table, "Water").stdout == (
+        f"Request {request['id']} (water): open already.\n"
+    )
+    placed = run("order", "place", open_table, "2xPizza", "Mineral water", "--json")
+    order = json.loads(placed.stdout)
+    assert order["items"] == [
+        {"name": "Pizza", "quantity": 2},
+        {"name": "Mineral water", "quantity": 1},
+    ]
+    assert [row[0] for row in rows(run("request", "list"))] == [request["id"]]
+    assert "2 x Pizza, 1 x Mineral water" in run("order", "list", "--status", "new").stdout
+    assert rows(run("order", "list", "--status", "Paid")) == []
+    shown = json.loads(run("session", "show", open_table, "--json").stdout)
+    answered: Any = manager.get(f"/api/sessions/{open_table}").json
+    for each in ("cursor", "takenAt"):
+        del shown[each], answered[each]
+    assert shown == answered
+    assert "2 x Pizza" in run("session", "show", open_table).stdout
+
+
+@pytest.mark.parametrize("item", ["0xPizza", "100xPizza", "2x ", " "])
+def test_an_item_that_cannot_be_ordered_is_refused(run: Run, open_table: str, item: str) -> None:
+    refused = run("order", "place", open_table, item)
+    assert refused.exit_code == 1
+    assert "items" in refused.output
+    assert rows(run("order", "list")) == []
