@@ -159,7 +159,8 @@ class FloorQueries(ListQueries):
             row = orm.get(RequestRow, request_id) if inputs.is_identifier(request_id) else None
             if row is None:
                 raise UnknownRequest(request_id)
-            session_for(orm, row.session_id, actor)
+            if not _may_see(orm, row.session_id, actor):
+                raise NotPermitted("request", request_id, actor)
             return RequestView.of(row)
 
     def order(self, order_id: str, *, actor: Actor = SYSTEM) -> OrderView:
@@ -172,7 +173,8 @@ class FloorQueries(ListQueries):
             row = orm.get(OrderRow, order_id) if inputs.is_identifier(order_id) else None
             if row is None:
                 raise UnknownOrder(order_id)
-            session_for(orm, row.session_id, actor)
+            if not _may_see(orm, row.session_id, actor):
+                raise NotPermitted("order", order_id, actor)
             return OrderView.of(row)
 
     def offers(
@@ -335,6 +337,14 @@ def session_for(orm: Session, session_id: str, actor: Actor) -> SessionRow:
     ):
         raise NotPermitted("session", session_id, actor)
     return session
+
+
+def _may_see(orm: Session, session_id: str, actor: Actor) -> bool:
+    try:
+        session_for(orm, session_id, actor)
+    except NotPermitted:
+        return False
+    return True
 
 
 def _waiter(orm: Session, waiter_id: str, actor: Actor) -> WaiterRow:
