@@ -30,10 +30,11 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from waiter_service import inputs
+from waiter_service.actors import ALL_VENUES, MAIN_VENUE
 from waiter_service.clock import Clock, utc_now
-from waiter_service.errors import UnknownSession, UnknownWaiter
+from waiter_service.errors import UnknownSession, UnknownVenue, UnknownWaiter
 from waiter_service.store.database import Database
-from waiter_service.store.models import JoinCodeRow, RevocationRow, SessionRow, WaiterRow
+from waiter_service.store.models import JoinCodeRow, RevocationRow, SessionRow, VenueRow, WaiterRow
 
 #: How long a revocation is kept. No token may live longer.
 KEPT_FOR = timedelta(days=30)
@@ -64,10 +65,18 @@ class RevokedKind(StrEnum):
     REOPENED = "reopened"
 
 
+#: The kinds whose subjects are told apart by their venue.
+BY_VENUE = frozenset({RevokedKind.MANAGER, RevokedKind.SERVICE})
+
+_OF_A_VENUE = frozenset({RevokedKind.KITCHEN, RevokedKind.DISPLAY})
+
+
 @dataclass(frozen=True, slots=True)
 class Revocation:
     """Tokens of ``subject`` issued until ``seen_at`` are void.
 
+    Those of a manager or a service are, if they give access to ``venue_id``: two venues may
+    each have a manager with the same id.
     With ``is_closing`` the session was closed: its streams end, and its tokens stay valid.
     ``seen_at`` is None until a serving process has seen the row.
     """
@@ -77,6 +86,7 @@ class Revocation:
     subject: str
     seen_at: datetime | None
     is_closing: bool = False
+    venue_id: str = MAIN_VENUE
 
 
 # Columns, not ORM objects, which cost more than twice as much. Built once, since every
@@ -90,6 +100,7 @@ _COLUMNS = select(
     RevocationRow.subject,
     RevocationRow.seen_at,
     RevocationRow.is_closing,
+    RevocationRow.venue_id,
 ).order_by(RevocationRow.id)
 _FIND = _COLUMNS.where(_IS_NEW)
 _FIND_MISSING_TOO = _COLUMNS.where(or_(_IS_NEW, RevocationRow.id.in_(_MISSING)))
@@ -113,34 +124,46 @@ class Revocations:
         """Revoke every token that was issued to ``waiter_id`` until now."""
         self.revoke({RevokedKind.WAITER: waiter_id})
 
-    def revoke_manager(self, manager_id: str) -> None:
-        """Revoke every token that was issued to the manager ``manager_id`` until now."""
-        self.revoke({RevokedKind.MANAGER: manager_id})
+    def revoke_manager(self, manager_id: str, venue_id: str = MAIN_VENUE) -> None:
+        """Revoke every token of ``manager_id`` that was issued until now and is for the venue.
+
+        That includes tokens for all venues. With ``ALL_VENUES``, every token goes.
+        """
+        self.revoke({RevokedKind.MANAGER: manager_id}, venue_id=venue_id)
 
     def revoke_session(self, session_id: str) -> None:
         """Revoke every token that was issued to the guests of ``session_id`` until now."""
         self.revoke({RevokedKind.SESSION: session_id})
 
-    def revoke(self, given: Mapping[RevokedKind, str], *, must_be_known: bool = False) -> None:
+    def revoke(
+        self,
+        given: Mapping[RevokedKind, str],
+        *,
+        must_be_known: bool = False,
+        venue_id: str = MAIN_VENUE,
+    ) -> None:
         """Revoke everything in ``given``, or nothing.
 
+        ``venue_id`` is that of a manager or a service; ``ALL_VENUES`` means any.
         With ``must_be_known``, waiters and sessions must exist, so a misspelt id is an error.
-        Managers and tokens are not stored, so their ids cannot be checked.
+        Managers, services and tokens are not stored, so their ids cannot be checked.
 
         Raises:
             ValidationError: a value does not have the form of an id of its kind.
             UnknownWaiter, UnknownSession: with ``must_be_known``, it does not exist.
         """
         checked = {kind: _checked(kind, subject) for kind, subject in given.items()}
+        if venue_id != ALL_VENUES:
+            inputs.identifier("venue_id", venue_id)
         with self._database.writing() as orm:
             for kind, subject in checked.items():
                 if must_be_known:
-                    _require_known(orm, kind, subject)
+                    _require_known(orm, kind, subject, venue_id)
                 if kind is RevokedKind.SESSION:
                     end_codes(orm, JoinCodeRow.session_id == subject)
                 elif kind is RevokedKind.WAITER:
                     end_codes_of_waiter(orm, subject)
-                add(orm, kind, subject, self._clock())
+                add(orm, kind, subject, self._clock(), venue_id=venue_id)
 
     def find(self, newest: int = 0, missing: Collection[int] = ()) -> list[Revocation]:
         """Return the revocations from id ``newest`` on, ordered by id.
@@ -152,8 +175,10 @@ class Revocations:
         parameters = {"newest": newest, **({"missing": list(missing)} if missing else {})}
         with self._database.reading() as orm:
             return [
-                Revocation(id_, RevokedKind(kind), subject, seen_at, is_closing)
-                for id_, kind, subject, seen_at, is_closing in orm.execute(statement, parameters)
+                Revocation(id_, RevokedKind(kind), subject, seen_at, is_closing, venue_id)
+                for id_, kind, subject, seen_at, is_closing, venue_id in orm.execute(
+                    statement, parameters
+                )
             ]
 
     def stamp(self, ids: Sequence[int]) -> dict[int, datetime]:
@@ -188,12 +213,18 @@ class Revocations:
 def _checked(kind: RevokedKind, subject: str) -> str:
     if kind is RevokedKind.TOKEN:
         return inputs.text("token_id", subject, max_chars=MAX_TOKEN_ID_CHARS)
-    if kind is RevokedKind.MANAGER:
-        return inputs.exact_text("manager_id", subject)
+    if kind in BY_VENUE:
+        return inputs.exact_text(f"{kind}_id", subject)
+    if kind in _OF_A_VENUE:
+        return inputs.identifier("venue_id", subject)
     return inputs.identifier(f"{kind}_id", subject)
 
 
-def _require_known(orm: Session, kind: RevokedKind, subject: str) -> None:
+def _require_known(orm: Session, kind: RevokedKind, subject: str, venue_id: str) -> None:
+    venue_id = subject if kind in _OF_A_VENUE else venue_id
+    is_about_venue = kind in _OF_A_VENUE or kind in BY_VENUE
+    if is_about_venue and venue_id != ALL_VENUES and orm.get(VenueRow, venue_id) is None:
+        raise UnknownVenue(venue_id)
     if kind is RevokedKind.WAITER and orm.get(WaiterRow, subject) is None:
         raise UnknownWaiter(subject)
     if kind is RevokedKind.SESSION and orm.get(SessionRow, subject) is None:
@@ -201,10 +232,24 @@ def _require_known(orm: Session, kind: RevokedKind, subject: str) -> None:
 
 
 def add(
-    orm: Session, kind: RevokedKind, subject: str, now: datetime, *, is_closing: bool = False
+    orm: Session,
+    kind: RevokedKind,
+    subject: str,
+    now: datetime,
+    *,
+    is_closing: bool = False,
+    venue_id: str = MAIN_VENUE,
 ) -> None:
     """Revoke within the caller's transaction."""
-    orm.add(RevocationRow(kind=kind.value, subject=subject, revoked_at=now, is_closing=is_closing))
+    orm.add(
+        RevocationRow(
+            kind=kind.value,
+            subject=subject,
+            venue_id=venue_id,
+            revoked_at=now,
+            is_closing=is_closing,
+        )
+    )
 
 
 def end_codes(orm: Session, which: ColumnElement[bool]) -> None:

@@ -11,7 +11,14 @@ from typing import Protocol, TypeVar
 from notifications.principal import Principal, Role
 from notifications.streams.open_streams import OpenStreams
 from notifications.streams.stream import CloseReason
-from waiter_service.revocations import CLOSING_KEPT_FOR, KEPT_FOR, Revocation, RevokedKind
+from waiter_service.actors import ALL_VENUES
+from waiter_service.revocations import (
+    BY_VENUE,
+    CLOSING_KEPT_FOR,
+    KEPT_FOR,
+    Revocation,
+    RevokedKind,
+)
 
 #: How many missing ids below the newest are looked for again. On PostgreSQL a transaction
 #: may commit after a hundred others with later ids. Ids of transactions that were rolled
@@ -28,6 +35,9 @@ _KIND_OF = {
     Role.DISPLAY: RevokedKind.DISPLAY,
     Role.SERVICE: RevokedKind.SERVICE,
 }
+
+#: In place of a venue, where the venue makes no difference.
+_ANY_VENUE = ""
 
 Key = TypeVar("Key")
 
@@ -58,8 +68,9 @@ class RevocationList:
         self._missing: frozenset[int] = frozenset()
         # Rows that could not be stamped yet, and when this process first saw each.
         self._unstamped: dict[int, datetime] = {}
-        # When access was last withdrawn, oldest first. Earlier times add nothing.
-        self._withdrawn: OrderedDict[tuple[RevokedKind, str], datetime] = OrderedDict()
+        # When access was last withdrawn, oldest first. Earlier times add nothing. Each is of a
+        # kind, a subject and a venue.
+        self._withdrawn: OrderedDict[tuple[RevokedKind, str, str], datetime] = OrderedDict()
         # The closed sessions, and when each was closed, oldest first. Kept separately:
         # closing withdraws no access, and there are thousands a day.
         self._over: OrderedDict[str, datetime] = OrderedDict()
@@ -110,7 +121,9 @@ class RevocationList:
         # By time: that is the order in which they are forgotten.
         for seen_at, each in sorted(seen, key=lambda pair: pair[0]):
             if not each.is_closing:
-                is_withdrawn |= _note(self._withdrawn, (each.kind, each.subject), seen_at)
+                for venue in _venues_of(each):
+                    key = (each.kind, each.subject, venue)
+                    is_withdrawn |= _note(self._withdrawn, key, seen_at)
             elif (
                 each.kind is RevokedKind.SESSION
                 and each.id > reopened.get(each.subject, 0)
@@ -183,12 +196,29 @@ class RevocationList:
 
     def _is_hit(self, principal: Principal) -> bool:
         for token_id in principal.token_ids:
-            if (RevokedKind.TOKEN, token_id) in self._withdrawn:
+            if (RevokedKind.TOKEN, token_id, _ANY_VENUE) in self._withdrawn:
                 return True
-        revoked_at = self._withdrawn.get((_KIND_OF[principal.role], principal.subject))
+        kind = _KIND_OF[principal.role]
+        venues = (_ANY_VENUE, principal.venue) if kind in BY_VENUE else (_ANY_VENUE,)
+        moments = (self._withdrawn.get((kind, principal.subject, venue)) for venue in venues)
         # Tokens say in whole seconds when they were issued. A token from the second of
         # the revocation counts as older, which is the safe side.
-        return revoked_at is not None and principal.issued_at <= revoked_at.timestamp()
+        return any(
+            revoked_at is not None and principal.issued_at <= revoked_at.timestamp()
+            for revoked_at in moments
+        )
+
+
+def _venues_of(revocation: Revocation) -> tuple[str, ...]:
+    """Return the venues under which the revocation is noted.
+
+    A token for all venues gives access to each, so it is void whichever venue is named.
+    """
+    if revocation.kind not in BY_VENUE:
+        return (_ANY_VENUE,)
+    if revocation.venue_id == ALL_VENUES:
+        return (_ANY_VENUE, ALL_VENUES)
+    return (revocation.venue_id, ALL_VENUES)
 
 
 def _note(moments: OrderedDict[Key, datetime], key: Key, moment: datetime) -> bool:

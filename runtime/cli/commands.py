@@ -10,7 +10,6 @@ import click
 from flask import Flask, current_app
 from flask.cli import with_appcontext
 
-from notifications.access import auth
 from notifications.channels import OF_A_VENUE
 from notifications.principal import Role
 from runtime.cli import watch
@@ -18,30 +17,19 @@ from runtime.cli.database import backup, restore
 from runtime.cli.group import CommandGroup, waiter_service
 from runtime.cli.sessions import session
 from runtime.cli.tickets import order, request
+from runtime.cli.tokens import mint, token
 from runtime.cli.venues import venue
 from runtime.cli.waiters import waiter
 from runtime.settings import Settings
-from waiter_service import Actor, FloorQueries, __version__, inputs
+from waiter_service import FloorQueries, __version__, inputs
 from waiter_service.actors import MAIN_VENUE
 from waiter_service.errors import (
     DatabaseUnavailable,
-    Missing,
     UnknownSession,
     UnknownWaiter,
     WaiterServiceError,
 )
 from waiter_service.reading.venue_directory import VenueDirectory
-from waiter_service.revocations import KEPT_FOR, Revocations, RevokedKind
-
-ROLES = {
-    "customer": "ID is the session's.",
-    "waiter": "ID is the waiter's.",
-    "manager": "ID is the manager's; good for every stream.",
-}
-
-# A long shift, so that a token made by hand need not be made again soon.
-DEFAULT_TOKEN_SECONDS = 12 * 3600
-
 
 #: Whose token opens a stream of each kind.
 _BEARERS = {
@@ -56,96 +44,6 @@ def init_app(app: Flask) -> None:
     """Register the commands on ``app``."""
     for command in COMMANDS:
         app.cli.add_command(command)
-
-
-def _mint(
-    role: str,
-    subject: str,
-    lifetime_seconds: int = DEFAULT_TOKEN_SECONDS,
-    *,
-    venue_id: str = MAIN_VENUE,
-) -> str:
-    # An id that no session, waiter or manager can have would open nothing.
-    if role == Role.MANAGER:
-        Actor.manager(subject)
-    else:
-        inputs.identifier("ID", subject)
-    claims = {} if venue_id == MAIN_VENUE else {"venue": venue_id}
-    return auth.create_token(Role(role), subject, lifetime_seconds=lifetime_seconds, claims=claims)
-
-
-@click.group("token", cls=CommandGroup)
-def token() -> None:
-    """Make tokens, and withdraw them.
-
-    \b
-    Example:
-      TOKEN=$(flask --app app token waiter anna)
-      curl -N -H "Authorization: Bearer $TOKEN" http://127.0.0.1:8000/sse/waiter/anna
-    """
-
-
-def _add_token_command(role: str, what_id_is: str) -> None:
-    @token.command(role, help=f"Print a {role}'s token, and nothing else. {what_id_is}")
-    @click.argument("subject", metavar="ID")
-    @click.option(
-        "--expires-in",
-        # A revocation is deleted after this time; the token must have expired by then.
-        type=click.IntRange(1, int(KEPT_FOR.total_seconds())),
-        default=DEFAULT_TOKEN_SECONDS,
-        show_default=True,
-        metavar="SECONDS",
-        help="How long it is good for.",
-    )
-    @with_appcontext
-    def make(subject: str, expires_in: int) -> None:
-        click.echo(_mint(role, subject, expires_in))
-
-
-for _role, _what_id_is in ROLES.items():
-    _add_token_command(_role, _what_id_is)
-
-
-@token.command("revoke")
-@click.option("--jti", metavar="JTI", help="One token, by its jti claim, and those made from it.")
-@click.option("--waiter", "waiter_id", metavar="ID", help="All that this waiter holds.")
-@click.option("--manager", "manager_id", metavar="ID", help="All that this manager holds.")
-@click.option("--session", "session_id", metavar="ID", help="All that this table's guests hold.")
-@click.option("--force", is_flag=True, help="Also where no waiter or session of that ID is known.")
-def token_revoke(
-    jti: str | None,
-    waiter_id: str | None,
-    manager_id: str | None,
-    session_id: str | None,
-    force: bool,
-) -> None:
-    """Withdraw access: open streams end within a second, for good.
-
-    \b
-    Examples:
-      flask --app app token revoke --waiter anna
-      flask --app app token revoke --manager mia@example.com
-      flask --app app token revoke --session table-7
-      flask --app app token revoke --jti 3c1f0f8e-6c0e-4a2b-9d53-0a4f6c1b2d3e
-    """
-    revocations: Revocations = current_app.extensions["revocations"]
-    asked = {
-        RevokedKind.TOKEN: jti,
-        RevokedKind.WAITER: waiter_id,
-        RevokedKind.MANAGER: manager_id,
-        RevokedKind.SESSION: session_id,
-    }
-    given = {kind: subject for kind, subject in asked.items() if subject is not None}
-    if not given:
-        raise click.UsageError(
-            "say whose (--waiter ID, --manager ID, --session ID) or which (--jti JTI)"
-        )
-    try:
-        revocations.revoke(given, must_be_known=not force)
-    except Missing as error:
-        raise click.ClickException(f"{error}; nothing was revoked (--force does it)") from error
-    for subject in given.values():
-        click.echo(f"Revoked: {subject}.")
 
 
 @click.group("db", cls=CommandGroup)
@@ -238,7 +136,7 @@ def watch_stream(kind: str, subject: str, url: str | None) -> None:
         watch.interrupt_when_unread()
         for line in watch.follow(
             f"{base}/sse/{kind}/{subject}",
-            mint=lambda: _mint(_BEARERS[kind], subject, venue_id=venue_id),
+            mint=lambda: mint(_BEARERS[kind], subject, venue_id=venue_id),
         ):
             click.echo(line)
     except (watch.Refused, WaiterServiceError) as error:

@@ -344,8 +344,11 @@ class RevocationRow(Base):
 
     id: Mapped[int] = mapped_column(CountedKey, primary_key=True)
     kind: Mapped[str] = mapped_column(String(16))
-    # A token's jti, or the id of a session, a waiter or a manager.
+    # A token's jti, or the id of a session, a waiter, a manager or a service, or the venue of
+    # a kitchen or a display.
     subject: Mapped[str] = mapped_column(String(255))
+    # Of a manager or a service, or "*" for all venues. Elsewhere it means nothing.
+    venue_id: Mapped[str] = _venue_id()
     # By the clock of the process that revoked: for people, and for the previous release.
     revoked_at: Mapped[datetime] = mapped_column(UtcDateTime)
     # By the clock of the first serving process that saw it.

@@ -63,11 +63,14 @@ class Desk:
         is_closing: bool = False,
         seen_at: datetime | None = None,
         id_: int | None = None,
+        venue_id: str = "main",
     ) -> None:
         """Add a row to the store, by default as the next row and not yet seen by any process."""
         newest = max((row.id for row in self.rows), default=0)
         self.rows.append(
-            Revocation(newest + 1 if id_ is None else id_, kind, subject, seen_at, is_closing)
+            Revocation(
+                newest + 1 if id_ is None else id_, kind, subject, seen_at, is_closing, venue_id
+            )
         )
         self.rows.sort(key=lambda row: row.id)
 
@@ -99,6 +102,32 @@ class Desk:
 
 def stream(principal: Principal, channel: str) -> SimpleNamespace:
     return SimpleNamespace(principal=principal, channel=channel)
+
+
+@pytest.mark.parametrize(
+    ("venue_id", "hit"),
+    [
+        ("main", {"main", "*"}),
+        ("north", {"north", "*"}),
+        ("south", {"*"}),
+        ("*", {"main", "north", "*"}),
+    ],
+)
+@pytest.mark.parametrize(
+    ("kind", "role"), [(RevokedKind.MANAGER, Role.MANAGER), (RevokedKind.SERVICE, Role.SERVICE)]
+)
+def test_managers_of_two_venues_with_one_id_are_two_people(
+    kind: RevokedKind, role: Role, venue_id: str, hit: set[str]
+) -> None:
+    """A token for all venues is void whichever venue is named: it gives access there."""
+    bosses = {
+        venue: Principal(role, "boss", expires_at=2e9, issued_at=1e9, venue=venue)
+        for venue in ("main", "north", "*")
+    }
+    desk = Desk(*(stream(boss, f"{venue}:floor:{venue}") for venue, boss in bosses.items()))
+    desk.revoke(kind, "boss", venue_id=venue_id)
+    assert {venue for venue, boss in bosses.items() if desk.list.is_revoked(boss)} == hit
+    assert len(desk.closed) == len(hit)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from app import create_app
 from tests.support.programs import REPOSITORY, end
 from tests.support.service_server import SECRET, copy_sqlite
 from tests.support.waiting import wait_until
-from waiter_service import Database, __version__
+from waiter_service import Database, WaiterService, __version__
 from waiter_service.store.models import RevocationRow
 
 Run = Callable[..., Result]
@@ -53,6 +53,40 @@ def test_token_prints_only_a_token(run, role):
     assert (claims["sub"], claims["role"]) == ("anna", role)
     assert 0 < claims["exp"] - time.time() <= 60
     assert result.stdout.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "venue"),
+    [
+        (("waiter", "anna"), None),
+        (("waiter", "carla"), "north"),
+        (("manager", "boss"), None),
+        (("manager", "boss", "--venue", "north"), "north"),
+        (("manager", "boss", "--venue", "*"), "*"),
+        (("service", "till", "--venue", "north"), "north"),
+        (("kitchen", "north"), "north"),
+        (("kitchen", "main"), None),
+        (("display", "north"), "north"),
+    ],
+)
+def test_token_names_the_venue_of_its_bearer(run, database_url, words, venue):
+    database = Database(database_url)
+    service = WaiterService(database)
+    service.add_venue("north")
+    service.add_waiter("carla", "Carla", venue_id="north")
+    database.dispose()
+
+    result = run("token", *words)
+
+    claims = jwt.decode(result.stdout.strip(), SECRET, algorithms=["HS256"])
+    assert (claims["role"], claims["sub"], claims.get("venue")) == (*words[:2], venue)
+
+
+def test_token_for_an_impossible_venue_is_refused(run):
+    result = run("token", "manager", "boss", "--venue", "a b")
+
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "venue: must be" in result.stderr
 
 
 def test_version_prints_only_the_release(run: Run) -> None:
@@ -107,6 +141,9 @@ def test_an_unknown_role_is_refused(run):
         (("--waiter", "anna"), "Revoked: anna."),
         (("--session", "table-7", "--jti", "1234"), "Revoked: table-7."),
         (("--manager", "Mia Müller <mia@example.com>"), "Revoked: Mia Müller"),
+        (("--manager", "boss", "--venue", "*"), "Revoked: boss."),
+        (("--kitchen", "main", "--display", "main"), "Revoked: main."),
+        (("--service", "till"), "Revoked: till."),
         (("--waiter", "anba", "--force"), "Revoked: anba."),
     ],
 )
@@ -124,6 +161,8 @@ def test_revoking_access_prints_a_confirmation(run, words, said):
         (("--session", "table-70"), "no such session: 'table-70'"),
         (("--waiter", "\udce9"), "waiter_id: must be"),
         (("--waiter", "anna", "--session", "table-70"), "no such session: 'table-70'"),
+        (("--manager", "boss", "--venue", "north"), "no such venue: 'north'"),
+        (("--kitchen", "north"), "no such venue: 'north'"),
         (("--waiter", "anna", "--manager", " "), "manager_id: must not be empty"),
     ],
 )
