@@ -1,251 +1,142 @@
-/** A waiter's phone: what waits at which table, for how long, and what can be done about it. */
+/** The manager's floor: every table of a venue, who has what, and handing tables over. */
 
-import { Chime } from "./chime.js";
-import { Handover } from "./handover.js";
-import { OutOfSight } from "./out-of-sight.js";
+import { renderPlan, tileOf } from "./plan.js";
 import { copyOf, part, renderList, setText } from "./render.js";
 import { Screen } from "./screen.js";
 import { ticketsOf } from "./tickets.js";
-import { counted, formatAge, sentenceOf, STATUS_LABELS, titleOf, WAITER_MOVES } from "./words.js";
+import { counted, sentenceOf, tablesOf } from "./words.js";
 
-// Guests look round for the waiter after two minutes, and are cross after five. A guess.
-const LATE_SECONDS = 120;
-const TOO_LATE_SECONDS = 300;
-// The tables of one handover arrive together; those of two do not. A guess.
-const HANDOVER_MS = 500;
-const FINISHED = new Set(["Completed", "Delivered"]);
-const GONE = new Set(["Done", "Cancelled", "Paid", "Rejected"]);
+// How many screens a waiter has open changes without an event. A guess.
+const PRESENCE_MS = 10_000;
 
 export class FloorScreen extends Screen {
-  #chime = new Chime();
-  #handover;
-  #outOfSight;
-  #colleague;
-  #onUnseen;
-  #tables = [];
-  #known = null; // keys of the tickets of the last snapshot; null before the first
-  #unseen = new Set();
-  #clockAheadMs = 0;
-  #arrived = []; // tables of the newest handover to this waiter
-  #arrivedAt = 0;
+  pagedList = "sessions";
+  #sessions = [];
+  #waiters = new Map(); // by id
+  #isStaffKnown = false;
+  #chosen = new Set(); // ids of sessions
 
-  /** `colleague` is {id, name}; `onUnseen()` is called when `unseenCount` may have changed. */
-  constructor(root, me, log, { colleague, onUnseen }) {
+  constructor(root, me, log) {
     super(root, me, log);
-    this.streamPath = `/sse/waiter/${me.id}`;
-    this.snapshotPath = `/api/waiters/${me.id}/floor`;
-    this.#colleague = colleague;
-    this.#onUnseen = onUnseen;
-    this.#handover = new Handover(root, () => this.render());
-    this.#outOfSight = new OutOfSight(part(root, "below"), (card) => this.focusCard(card));
-    part(root, "sound").onclick = () => this.#toggleSound();
-    part(root, "transfer").onclick = () => {
-      if (this.#canHandOver && !this.isBusy("transfer")) this.#beginHandover();
-    };
-    part(root, "sleep").onclick = () => this.#toggleSleep();
-    for (const type of ["pointerdown", "focusin"]) {
-      root.addEventListener(type, ({ target }) => this.#see(target.closest(".ticket")));
-    }
-    setInterval(() => this.#renderAges(), 1_000);
+    this.streamPath = `/sse/floor/${me.id}`;
+    this.snapshotPath = `/api/venues/${me.id}/floor`;
+    part(root, "choose-none").onclick = () => this.#chooseNone();
+    setInterval(() => this.root.dataset.state === "live" && this.reload(), PRESENCE_MS);
   }
 
-  get unseenCount() {
-    return this.#unseen.size;
-  }
-
-  /** A very full floor has more pages; a page may end within a table. */
-  async complete(snapshot) {
-    let { next } = snapshot;
-    while (next) {
-      const path = `${this.snapshotPath}?cursor=${next}`;
+  /** A floor tells who works now. Tables can also be given to those who have none yet. */
+  async complete() {
+    let next = this.#isStaffKnown ? null : "";
+    while (next !== null) {
+      const path = `/api/waiters?limit=100${next && `&cursor=${next}`}`;
       const { document: page } = await this.api.get(path);
-      snapshot.sessions.push(...page.sessions);
+      const ours = page.waiters.filter(({ venueId }) => venueId === this.id);
+      for (const waiter of ours) this.#waiters.set(waiter.id, { ...waiter, streams: 0 });
       ({ next } = page);
     }
+    this.#isStaffKnown = true;
   }
 
-  takeSnapshot({ sessions, takenAt }) {
-    // Ages by the server's clock: a tablet's may be minutes off.
-    this.#clockAheadMs = Date.now() - Date.parse(takenAt);
-    this.#tables = sessions.map(({ tableNumber }) => tableNumber);
+  takeSnapshot({ sessions, waiters }) {
+    // A table may go on in the snapshot's next page.
+    const byId = new Map(sessions.map((session) => [session.id, session]));
+    this.#sessions = [...byId.values()].sort((a, b) => a.tableNumber - b.tableNumber);
     this.tickets.replace(sessions.flatMap(ticketsOf));
-    if (this.#known === null) this.#loadFigures();
-    const isFresh = ({ key }) => this.#known !== null && !this.#known.has(key);
-    const fresh = this.#waiting.filter(isFresh);
-    // Include finished tickets: one that is taken back is not a new call.
-    this.#known = new Set(this.tickets.all.map(({ key }) => key));
-    if (fresh.length === 0) return;
-    for (const { key } of fresh) this.#unseen.add(key);
-    const news = fresh.map((ticket) => `${titleOf(ticket)} at table ${ticket.tableNumber}`);
-    setText(part(this.root, "news"), `New: ${news.join("; ")}`);
-    this.#chime.ring();
+    for (const [id, waiter] of this.#waiters) this.#waiters.set(id, { ...waiter, streams: 0 });
+    for (const waiter of waiters) this.#waiters.set(waiter.id, waiter);
+    for (const id of this.#chosen) if (!byId.has(id)) this.#chosen.delete(id);
+  }
+
+  hearOther(type) {
+    if (type === "shift_update") this.#isStaffKnown = false;
+    this.reload();
   }
 
   refresh(affectedData) {
+    if (affectedData.includes("all")) this.#isStaffKnown = false;
     super.refresh(affectedData);
-    if (affectedData.includes("analytics") || affectedData.includes("all")) this.#loadFigures();
-  }
-
-  hearTransfer({ sessionId, tableNumber, waiterId }) {
-    if (waiterId === this.id) {
-      this.#welcome(tableNumber);
-      this.reload();
-    } else {
-      this.#tables = this.#tables.filter((table) => table !== tableNumber);
-      this.tickets.dropSession(sessionId);
-    }
-  }
-
-  #welcome(tableNumber) {
-    if (Date.now() - this.#arrivedAt > HANDOVER_MS) this.#arrived = [];
-    this.#arrivedAt = Date.now();
-    this.#arrived.push(tableNumber);
-    const verb = this.#arrived.length === 1 ? "is" : "are";
-    this.say(`${namesOf(this.#arrived)} ${verb} yours now`);
-  }
-
-  async #loadFigures() {
-    let figures;
-    try {
-      ({ document: figures } = await this.api.get(`/api/waiters/${this.id}/analytics`));
-    } catch {
-      return; // they can wait for the next change
-    }
-    const { requests, orders } = figures;
-    const count = requests.total + orders.total;
-    const seconds = requests.averageSecondsToAcknowledge;
-    const pace = seconds === null ? "" : `, seen after ${formatAge(seconds)} on average`;
-    setText(part(this.root, "figures"), count ? `${counted(count, "call")} so far${pace}` : "");
-  }
-
-  get #waiting() {
-    return this.tickets.all.filter(({ status }) => !FINISHED.has(status) && !GONE.has(status));
-  }
-
-  get #canHandOver() {
-    return this.#tables.length > 0 && !this.phone.isAsleep && !this.#handover.isPending;
-  }
-
-  #beginHandover() {
-    const verb = this.#tables.length === 1 ? "goes" : "go";
-    const what = `${namesOf(this.#tables)} ${verb} to ${this.#colleague.name}.`;
-    const explain = (error) => this.say(`Nothing was handed over. ${sentenceOf(error)}`);
-    this.#handover.begin(what, () => this.attempt("transfer", () => this.#handOver(), explain));
-  }
-
-  async #handOver() {
-    const { id, name } = this.#colleague;
-    const path = `/api/waiters/${this.id}/transfers`;
-    const wish = { toWaiterId: id, cause: "shift_change" };
-    const { document: transfer } = await this.api.post(path, wish);
-    this.say(`${counted(transfer.moved.length, "table")} handed to ${name}`);
-    await this.reload();
-  }
-
-  #toggleSound() {
-    if (this.#chime.isOn) this.#chime.disable();
-    else this.#chime.enable();
-    part(this.root, "sound").ariaChecked = String(this.#chime.isOn);
-    setText(part(this.root, "sound-word"), this.#chime.isOn ? "Sound on" : "Sound off");
-  }
-
-  #toggleSleep() {
-    const isAsleep = !this.phone.isAsleep;
-    if (isAsleep) this.phone.sleep();
-    else this.phone.wake();
-    setText(part(this.root, "sleep"), isAsleep ? "Wake the phone" : "Put phone to sleep");
-    part(this.root, "dark").hidden = !isAsleep;
-    for (const name of ["bar", "scroll"]) this.root.querySelector(`.${name}`).inert = isAsleep;
-    // The bar is gone and can no longer be read out.
-    setText(part(this.root, "news"), isAsleep ? "The phone is asleep" : "The phone is awake");
-    this.render();
-  }
-
-  #see(card) {
-    if (card && this.#unseen.delete(card.dataset.key)) this.render();
   }
 
   render() {
-    const { activeElement } = document;
-    const focused = this.root.contains(activeElement) && activeElement.closest(".ticket");
-    const waiting = this.#waiting;
-    const finished = this.tickets.all.filter(({ status }) => FINISHED.has(status));
-    finished.sort((a, b) => b.updatedAt.localeCompare(a.updatedAt));
-    this.#renderGroups(waiting);
-    this.#renderCards(part(this.root, "done"), finished);
-    this.#renderHead(waiting);
-    part(this.root, "finished").hidden = finished.length === 0;
-    this.#renderAges();
-    this.#outOfSight.watch(this.#newCards(waiting));
-    if (focused) this.#keepFocus(focused.dataset.key);
+    const bySession = Map.groupBy(this.tickets.all, ({ sessionId }) => sessionId);
+    const tiles = this.#sessions.map((session) => tileOf(session, bySession.get(session.id) ?? []));
+    renderPlan(part(this.root, "plan"), tiles, {
+      ages: this.ages,
+      nameOf: (id) => this.#waiters.get(id)?.name ?? id,
+      isChosen: (id) => this.#chosen.has(id),
+      choose: (id, isChosen) => this.#choose(id, isChosen),
+    });
+    part(this.root, "empty").hidden = tiles.length > 0;
+    const waiting = tiles.filter(({ state }) => state === "waiting").length;
+    const calls = waiting ? `, ${waiting} waiting` : "";
+    setText(part(this.root, "summary"), `${counted(tiles.length, "table")}${calls}`);
+    this.#renderRoster(tiles);
+    this.#renderTakers(tiles);
   }
 
-  /** A waiter goes to a table, not to a ticket: the table that has waited longest comes first. */
-  #renderGroups(waiting) {
-    const byTable = Map.groupBy(waiting, ({ tableNumber }) => tableNumber);
-    const groups = [...byTable].map(([table, tickets]) => ({ key: String(table), tickets }));
-    renderList(part(this.root, "groups"), groups, () => copyOf("group"), (group, { key, tickets }) => {
-      setText(part(group, "name"), `Table ${key}`);
-      part(group, "tickets").ariaLabel = `Table ${key}`;
-      this.#renderCards(part(group, "tickets"), tickets);
+  #renderRoster(tiles) {
+    const rows = [...this.#waiters.values()].map((waiter) => ({ key: waiter.id, ...waiter }));
+    renderList(part(this.root, "roster"), rows, () => copyOf("waiter"), (row, waiter) => {
+      const tables = tiles.filter(({ waiterId }) => waiterId === waiter.id);
+      const numbers = tables.map(({ tableNumber }) => tableNumber);
+      const live = waiter.streams ? `${counted(waiter.streams, "screen")} live` : "No live screen";
+      setText(part(row, "name"), waiter.name);
+      setText(part(row, "tables"), numbers.length ? tablesOf(numbers) : "No tables");
+      setText(part(row, "presence"), this.#mayServe(waiter) ? live : "Off shift");
+      row.dataset.live = String(waiter.streams > 0);
     });
   }
 
-  #newCards(waiting) {
-    const fresh = waiting.filter(({ key }) => this.#unseen.has(key));
-    return new Map(
-      fresh.map((ticket) => [
-        this.#cardOf(ticket.key), `${titleOf(ticket)}, table ${ticket.tableNumber}`,
-      ]),
-    );
+  /** Where nobody has begun a shift, shifts are not used, and everybody can be given tables. */
+  #mayServe({ onShift }) {
+    return onShift || [...this.#waiters.values()].every((waiter) => !waiter.onShift);
   }
 
-  #cardOf(key) {
-    return this.root.querySelector(`[data-key="${CSS.escape(key)}"]`);
+  #choose(id, isChosen) {
+    if (isChosen) this.#chosen.add(id);
+    else this.#chosen.delete(id);
+    this.render();
   }
 
-  #renderCards(list, tickets) {
-    const movesOf = ({ type, status }) => WAITER_MOVES[type][status] ?? [];
-    const update = (card, { key, status, createdAt }) => {
-      setText(part(card, "status"), STATUS_LABELS[status]);
-      card.classList.toggle("unseen", this.#unseen.has(key));
-      card.dataset.createdAt = createdAt;
-    };
-    this.renderTickets(list, tickets, movesOf, update);
+  #chooseNone() {
+    const hadFocus = part(this.root, "takers").contains(document.activeElement);
+    this.#chosen.clear();
+    this.render();
+    // Its button is gone.
+    if (hadFocus) this.root.querySelector(".plan input:enabled")?.focus();
   }
 
-  #renderHead(waiting) {
-    const keys = new Set(waiting.map(({ key }) => key));
-    for (const key of this.#unseen) if (!keys.has(key)) this.#unseen.delete(key);
-    const badge = part(this.root, "badge");
-    badge.hidden = this.#unseen.size === 0;
-    setText(part(badge, "unseen"), String(this.#unseen.size));
-    this.#onUnseen();
-
-    const tables = this.#tables;
-    setText(part(this.root, "tables"), tables.length ? namesOf(tables) : "No tables");
-    part(this.root, "transfer").ariaDisabled = String(!this.#canHandOver || this.isBusy("transfer"));
-    const empty = part(this.root, "empty");
-    empty.hidden = waiting.length > 0;
-    setText(empty, tables.length ? "No guest is waiting." : "No tables. Enjoy the break.");
+  #renderTakers(tiles) {
+    const chosen = tiles.filter(({ key }) => this.#chosen.has(key));
+    part(this.root, "takers").hidden = chosen.length === 0;
+    const numbers = tablesOf(chosen.map(({ tableNumber }) => tableNumber)).toLowerCase();
+    setText(part(this.root, "chosen"), chosen.length ? `Hand ${numbers} to` : "");
+    const takers = [...this.#waiters.values()]
+      .filter((waiter) => this.#mayServe(waiter))
+      .filter(({ id }) => chosen.some(({ waiterId }) => waiterId !== id))
+      .map((waiter) => ({ key: waiter.id, ...waiter }));
+    renderList(part(this.root, "taker-list"), takers, () => copyOf("taker"), (row, taker) => {
+      const button = row.firstElementChild;
+      setText(button, taker.name);
+      button.ariaLabel = `Hand ${numbers} to ${taker.name}`;
+      button.ariaDisabled = String(this.isBusy("transfer"));
+      button.onclick = () => this.#handOver(chosen, taker);
+    });
   }
 
-  #renderAges() {
-    const now = Date.now() - this.#clockAheadMs;
-    for (const card of part(this.root, "groups").querySelectorAll(".ticket")) {
-      const seconds = (now - Date.parse(card.dataset.createdAt)) / 1_000;
-      const age = part(card, "age");
-      setText(age, formatAge(seconds));
-      const isLate = seconds >= LATE_SECONDS ? "yes" : "no";
-      age.dataset.late = seconds >= TOO_LATE_SECONDS ? "very" : isLate;
-    }
-  }
-
-  /** A card that moved to the other list took the focus along; bring it back. */
-  #keepFocus(key) {
-    if (document.activeElement !== document.body) return;
-    this.focusCard(this.#cardOf(key) ?? this.root);
+  #handOver(chosen, taker) {
+    const explain = (error) => this.say(`Not all was handed over. ${sentenceOf(error)}`);
+    const moving = chosen.filter(({ waiterId }) => waiterId !== taker.id);
+    const numbers = tablesOf(moving.map(({ tableNumber }) => tableNumber));
+    return this.attempt("transfer", async () => {
+      for (const [waiterId, tiles] of Map.groupBy(moving, ({ waiterId }) => waiterId)) {
+        const sessionIds = tiles.map(({ key }) => key);
+        const wish = { toWaiterId: taker.id, sessionIds, cause: "section_change" };
+        await this.api.post(`/api/waiters/${waiterId}/transfers`, wish);
+      }
+      this.say(`${numbers} handed to ${taker.name}`);
+      this.#chooseNone();
+      await this.reload();
+    }, explain);
   }
 }
-
-const namesOf = (tables) => `${tables.length === 1 ? "Table" : "Tables"} ${tables.join(", ")}`;

@@ -62,7 +62,8 @@ export class GuestScreen extends Screen {
     this.say(ticket ? `${titleOf(ticket)}: ${message}` : message);
   }
 
-  hearTransfer({ waiterId, message }) {
+  hearOther(type, { waiterId, message }) {
+    if (type !== "session_transfer") return;
     this.#greet(waiterId);
     this.say(message);
   }

@@ -1,9 +1,10 @@
 /**
- * One person's screen: a snapshot, a stream that continues where the snapshot ends,
- * and the tickets of both. The guest's and the waiters' screens build on it.
+ * One screen: a snapshot, a stream that continues where the snapshot ends, and the
+ * tickets of both. Those of guests, waiters, managers and the kitchen build on it.
  */
 
 import { connect } from "notifications";
+import { Ages } from "./ages.js";
 import { Api, located, Problem } from "./api.js";
 import { renderCards } from "./cards.js";
 import { CatchUp } from "./catch-up.js";
@@ -30,6 +31,11 @@ const SNAPSHOT_DATA = new Set(["requests", "orders", "sessions", "all"]);
 export class Screen {
   tickets = new Tickets();
   phone = new Phone();
+  ages = new Ages();
+  /** New tickets that nobody has touched. */
+  unseenCount = 0;
+  /** The snapshot's list that may go on in further pages, all of which are needed. */
+  pagedList = null;
   asleepWord = "Asleep";
   #feed = null;
   #token;
@@ -132,7 +138,9 @@ export class Screen {
     this.#startsOver = false;
     try {
       const { document: snapshot } = await this.api.get(this.snapshotPath);
+      await this.#loadRest(snapshot);
       await this.complete(snapshot);
+      this.ages.setClock(snapshot.takenAt);
       this.takeSnapshot(snapshot);
       this.render();
       return snapshot;
@@ -142,12 +150,22 @@ export class Screen {
     }
   }
 
-  /** Some snapshots come in pages, and all of them are needed. */
+  async #loadRest(snapshot) {
+    let { next } = snapshot;
+    while (this.pagedList && next) {
+      const path = `${this.snapshotPath}?cursor=${next}`;
+      const { document: page } = await this.api.get(path);
+      snapshot[this.pagedList].push(...page[this.pagedList]);
+      ({ next } = page);
+    }
+  }
+
+  /** A subclass may need more than the snapshot. */
   async complete() {}
 
   #hear(type, data) {
-    if (type === "session_transfer") {
-      this.hearTransfer(data);
+    if (!data.requestId && !data.orderId) {
+      this.hearOther(type, data);
     } else if (this.tickets.apply(data)) {
       this.hearUpdate(data);
     } else {
@@ -161,6 +179,11 @@ export class Screen {
 
   /** A subclass may say more about an update than its ticket shows. */
   hearUpdate() {}
+
+  /** Hear of something else than a ticket: a table, a shift, a handover. */
+  hearOther() {
+    this.reload();
+  }
 
   #showState(state, { code, reason, retryInMs }) {
     this.#logState(state, code, reason);
@@ -251,6 +274,19 @@ export class Screen {
     if (!button) return;
     this.steady.hold(button);
     button.focus();
+  }
+
+  cardOf(key) {
+    return this.root.querySelector(`[data-key="${CSS.escape(key)}"]`);
+  }
+
+  /** Call `draw()`. If that moves the card with the focus to another list, the focus follows. */
+  keepFocus(draw) {
+    const { activeElement } = document;
+    const focused = this.root.contains(activeElement) && activeElement.closest(".ticket");
+    draw();
+    if (!focused || document.activeElement !== document.body) return;
+    this.focusCard(this.cardOf(focused.dataset.key) ?? this.root);
   }
 
   /** Show `tickets` in `list`, each with its `movesOf`; `update(card, ticket)` draws the rest. */

@@ -56,11 +56,12 @@ export class Tickets {
   }
 
   /** Apply a request_update or order_update; return false if only a snapshot can say more. */
-  apply({ requestId, orderId, status, version, timestamp }) {
+  apply({ requestId, orderId, tableNumber, status, version, timestamp }) {
     if (!version) return false;
     const key = requestId ? keyOf("request", requestId) : keyOf("order", orderId);
     // The snapshot that follows says which moves are allowed now.
-    return this.update(key, { status, version, updatedAt: timestamp, allowed: undefined });
+    const news = { status, version, tableNumber, updatedAt: timestamp, allowed: undefined };
+    return this.update(key, news);
   }
 
   /** Their table has gone to another waiter. */

@@ -50,6 +50,13 @@ export const WAITER_MOVES = {
   },
 };
 
+/** For the kitchen. A waiter accepts an order before it is cooked. */
+export const KITCHEN_MOVES = {
+  Acknowledged: [["InProgress", "Start cooking"]],
+  InProgress: [["Complete", "Ready"], ["Acknowledged", "Undo"]],
+  Complete: [["InProgress", "Undo"]],
+};
+
 const CANCEL = [["Cancelled", "Cancel"]];
 
 /** For guests, in the same form. */
@@ -114,6 +121,9 @@ export function sentenceOf(error) {
     ? `${now}. Possible from there: ${others.join(", ")}.`
     : `${now}, and cannot be changed from here.`;
 }
+
+/** Table 7; Tables 5, 7. */
+export const tablesOf = (numbers) => `${numbers.length === 1 ? "Table" : "Tables"} ${numbers.join(", ")}`;
 
 /** 1 table, 2 tables. */
 export const counted = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
