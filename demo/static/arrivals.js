@@ -17,11 +17,16 @@ export class Arrivals {
   constructor(root, { bring, onSeen }) {
     this.#root = root;
     this.#onSeen = onSeen;
-    this.#outOfSight = new OutOfSight(part(root, "below"), bring);
+    this.#outOfSight = new OutOfSight(part(root, "below"), (card) => {
+      bring(card);
+      this.#see(card);
+    });
     part(root, "sound").onclick = () => this.#toggleSound();
-    for (const type of ["pointerdown", "focusin"]) {
-      root.addEventListener(type, ({ target }) => this.#see(target.closest(".ticket")));
-    }
+    // Not when the finger comes down: what is drawn then may move a button away from under it.
+    root.addEventListener("click", ({ target }) => this.#see(target.closest(".ticket")));
+    root.addEventListener("focusin", ({ target }) => {
+      if (target.matches(":focus-visible")) this.#see(target.closest(".ticket"));
+    });
   }
 
   get count() {

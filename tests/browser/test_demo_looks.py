@@ -77,7 +77,7 @@ def test_it_meets_the_accessibility_guidelines(
 ) -> None:
     busy.page.emulate_media(color_scheme=scheme)
     busy.page.set_viewport_size(viewport)
-    for tab in ("Table 7", "Anna", "Ben", "Events") if viewport is PHONE else ("",):
+    for tab in ("Table 7", "Anna", "Ben", "Floor", "Kitchen", "Events") if viewport is PHONE else ("",):
         if tab:
             show(busy, tab)
         assert violations(busy, npm_package) == []
@@ -203,7 +203,7 @@ STICKING_OUT = """() => {
 @pytest.mark.parametrize("width", [320, 360, 390, 740, 1024, 1280, 1366, 1440, 1920])
 def test_everything_fits_its_screen_even_in_a_wide_font(busy: Demo, width: int) -> None:
     busy.page.set_viewport_size({"width": width, "height": 844})
-    for tab in ("Events", "Anna", "Table 7") if width < 736 else ("",):
+    for tab in ("Events", "Anna", "Floor", "Kitchen", "Table 7") if width < 736 else ("",):
         if tab:
             show(busy, tab)
         assert outside_their_screen(busy, "fontFamily", "'DejaVu Sans', Verdana, sans-serif") == []
@@ -212,7 +212,7 @@ def test_everything_fits_its_screen_even_in_a_wide_font(busy: Demo, width: int) 
 @pytest.mark.parametrize("width", [390, 820, 1440])
 def test_text_of_twice_the_size_is_not_cut_off(busy: Demo, width: int) -> None:
     busy.page.set_viewport_size({"width": width, "height": 844})
-    for tab in ("Events", "Anna", "Table 7") if width < 736 else ("",):
+    for tab in ("Events", "Anna", "Floor", "Kitchen", "Table 7") if width < 736 else ("",):
         if tab:
             show(busy, tab)
         assert outside_their_screen(busy, "fontSize", "212.5%") == []
@@ -231,14 +231,14 @@ def outside_their_screen(demo: Demo, style: str, value: str) -> list[str]:
 
 def test_a_phone_shows_one_screen_at_a_time(busy: Demo) -> None:
     busy.page.set_viewport_size(PHONE)
-    for tab in ("Anna", "Ben", "Events", "Table 7"):
+    for tab in ("Anna", "Ben", "Floor", "Kitchen", "Events", "Table 7"):
         show(busy, tab)
         expect(busy.page.get_by_role("region")).to_have_count(1)
         link = busy.page.get_by_role("link", name=tab)
         expect(link).to_have_attribute("aria-current", "page")
     expect(busy.page.get_by_role("link", name="Anna")).to_contain_text("2 not seen yet")
     busy.page.set_viewport_size(DESKTOP)
-    expect(busy.page.get_by_role("region")).to_have_count(4)
+    expect(busy.page.get_by_role("region")).to_have_count(6)
     expect(busy.page.get_by_role("navigation")).to_be_hidden()
 
 
@@ -314,5 +314,5 @@ def test_it_draws_the_picture_for_the_readme(
     busy.page.set_viewport_size(DESKTOP)
     is_kept = os.environ.get("KEEP_SCREENSHOTS") == "1"
     path = (REPOSITORY / "docs" / "images" if is_kept else tmp_path) / f"demo-{scheme}.png"
-    busy.page.screenshot(path=path, animations="disabled", caret="hide")
+    busy.page.screenshot(path=path, full_page=True, animations="disabled", caret="hide")
     assert 10_000 < path.stat().st_size < 300_000

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import BrowserContext, Locator, Route, expect
 
-from tests.browser.demo import DESKTOP, ORDER, Demo, card, press
+from tests.browser.demo import DESKTOP, ORDER, Demo, card, press, tile
 from tests.support.service_server import ServiceServer
 from tests.support.waiting import wait_until
 from waiter_service.revocations import Revocations
@@ -218,10 +218,13 @@ def test_a_lost_server_is_shown_and_everything_is_right_when_it_is_back(
     lost = card(demo.anna, "Napkins").get_by_role("alert")
     expect(lost).to_contain_text("No connection")
     demo_server.service.create_request("table-5", "bill")
+    demo_server.service.place_order("table-5", [{"name": "Lemonade", "quantity": 1}])
     demo_server.start()
     demo.expect_links("Live")
     expect(card(demo.anna, "The bill")).to_be_visible()
     expect(lost).to_be_hidden()
+    expect(tile(demo.floor, 5)).to_contain_text("The bill")
+    expect(card(demo.kitchen, "Lemonade")).to_be_visible()
 
 
 def test_a_failed_transfer_shows_that_nothing_was_transferred(demo: Demo) -> None:
@@ -248,7 +251,7 @@ def test_offline_it_shows_when_it_tries_again_and_tries_when_pressed(demo: Demo)
     first = notice.inner_text()
     expect(notice).not_to_have_text(first)
     lost = demo.page.get_by_role("region", name="Events").locator("[data-type=offline]")
-    expect(lost).to_have_count(3)
+    expect(lost).to_have_count(5)
     press(demo.anna, "Try now")
     expect(demo.anna.locator(".link")).to_have_text("Live")
     expect(demo.anna.get_by_role("button", name="Try now")).to_be_hidden()
@@ -304,8 +307,8 @@ def test_an_answer_of_a_proxy_signs_no_user_out(
     page = context.new_page()
     page.goto(f"{demo_server.url}/demo")
     links = page.locator(".link")
-    expect(links).to_have_text(["Offline"] * 3)
+    expect(links).to_have_text(["Offline"] * 5)
     expect(page.get_by_text("Signed out")).to_have_count(0)
     context.unroute("**/api/**")
     page.get_by_role("button", name="Try now").first.click()
-    expect(links).to_have_text(["Live"] * 3)
+    expect(links).to_have_text(["Live"] * 5)

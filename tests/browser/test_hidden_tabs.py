@@ -77,7 +77,7 @@ def test_a_hidden_tab_that_can_share_keeps_its_stream(page: Page) -> None:
 def test_two_demo_tabs_over_plain_http_leave_connections_for_their_calls(
     new_context: Callable[..., BrowserContext], start_server: Callable[..., ServiceServer]
 ) -> None:
-    """HTTP/1.1 allows six connections; each tab has three screens that follow a stream."""
+    """HTTP/1.1 allows six connections; each tab has five screens that follow a stream."""
     demo_server = start_server(DEMO="public", **HEARTBEAT)
     url = f"http://{PLAIN_HOST}:{demo_server.port}"
     context = new_context(viewport=DESKTOP)
@@ -85,7 +85,7 @@ def test_two_demo_tabs_over_plain_http_leave_connections_for_their_calls(
     assert first.page.evaluate("navigator.locks === undefined")
     first.page.evaluate(SHOW, "hidden")
     second = Demo(context, demo_server, url)
-    assert demo_server.open_streams() == 3
+    assert demo_server.open_streams() == 5
     press(second.guest, "Water")
     expect(second.anna.get_by_role("heading", name="Water")).to_be_visible()
 
@@ -93,4 +93,4 @@ def test_two_demo_tabs_over_plain_http_leave_connections_for_their_calls(
     first.page.evaluate(SHOW, "visible")
     first.expect_links("Live")
     expect(first.anna.get_by_role("heading", name="Water")).to_be_visible()
-    wait_until(lambda: demo_server.open_streams() == 3)
+    wait_until(lambda: demo_server.open_streams() == 5)
