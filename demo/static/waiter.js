@@ -130,11 +130,11 @@ export class WaiterScreen extends Screen {
     finished.sort((a, b) => b.updatedAt.localeCompare(a.updatedAt));
     this.#arrivals.forget(waiting);
     this.keepFocus(() => {
+      part(this.root, "finished").hidden = finished.length === 0;
       this.#renderGroups(waiting);
       this.#renderCards(part(this.root, "done"), finished);
     });
     this.#renderHead(waiting);
-    part(this.root, "finished").hidden = finished.length === 0;
     this.#arrivals.watch(waiting, (key) => this.cardOf(key));
     this.unseenCount = this.#arrivals.count;
     this.#onUnseen();

@@ -8,7 +8,7 @@ from flask_jwt_extended import JWTManager
 
 from demo.blueprint import create_blueprint
 
-PATHS = ["/demo", "/demo/", "/demo/static/page.js"]
+PATHS = ["/demo", "/demo/", "/demo/floor", "/demo/waiter?id=ben", "/demo/static/page.js"]
 
 
 def status(
@@ -73,3 +73,7 @@ def test_the_rule_is_the_same_under_gunicorn(start_server, setting: str, forward
     assert answer.status_code == forwarded
     assert (answer.headers["Content-Type"] == "application/problem+json") == (forwarded != 200)
     assert server.get("/demo").status_code == (404 if setting == "0" else 200)
+
+
+def test_a_waiter_of_another_restaurant_has_no_page() -> None:
+    assert status("/demo/waiter?id=zoe", peer="127.0.0.1") == 404
