@@ -13,6 +13,7 @@ from api.access import Access
 from api.bodies import MAX_ERRORS, MAX_SHOWN_NAME_CHARS, Body
 from api.call import Answer, Call
 from api.errors import IfMatchRefused, UnknownParameters
+from api.filters import whole_number
 from api.openapi import document
 from api.operation import Operation, Services
 from api.operations import OPERATIONS
@@ -20,8 +21,6 @@ from api.retries import Retries
 from notifications.access.auth import bearer_token
 from notifications.entrance.entrance import StreamEntrance
 from waiter_service.actors import ANONYMOUS, Actor
-from waiter_service.errors import ValidationError
-from waiter_service.inputs import MAX_TABLE_NUMBER
 from waiter_service.reading.pages import MAX_LIMIT
 from waiter_service.store.idempotency import IdempotencyStore
 
@@ -98,20 +97,19 @@ def _call(operation: Operation, actor: Actor, address: str) -> Call[Any]:
         body=_body(operation),
         key=retries.checked_key(key),
         address=address,
-        limit=_number("limit", MAX_LIMIT) if operation.is_paged else None,
+        limit=_limit() if operation.is_paged else None,
         cursor=request.args.get("cursor") if operation.is_paged else None,
-        table=_number("table", MAX_TABLE_NUMBER) if operation.takes_table else None,
+        filters={
+            each.argument: each.parse(each.name, request.args[each.name])
+            for each in operation.filters
+            if each.name in request.args
+        },
     )
 
 
-def _number(name: str, largest: int) -> int | None:
-    given = request.args.get(name)
-    if given is None:
-        return None
-    is_number = given.isascii() and given.isdecimal() and len(given) < 6
-    if not (is_number and 1 <= int(given) <= largest):
-        raise ValidationError(name, f"must be a whole number from 1 to {largest}")
-    return int(given)
+def _limit() -> int | None:
+    given = request.args.get("limit")
+    return None if given is None else whole_number("limit", given, least=1, most=MAX_LIMIT)
 
 
 def _body(operation: Operation) -> Body | None:

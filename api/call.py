@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from api.bodies import Body
 from api.resources import Resource
@@ -20,7 +20,8 @@ class Call(Generic[B]):
 
     ``name`` is method and path, such as ``POST /sessions/table-7/orders``;
     ``key`` the Idempotency-Key, if the client sent one; ``address`` the client's.
-    ``limit`` and ``cursor`` choose the page of a list, ``table`` the table it is about.
+    ``limit`` and ``cursor`` choose the page of a list, ``filters`` what is in it, by the
+    queries' arguments.
     """
 
     actor: Actor
@@ -30,7 +31,7 @@ class Call(Generic[B]):
     address: str = "-"
     limit: int | None = None
     cursor: str | None = None
-    table: int | None = None
+    filters: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def body_hash(self) -> str:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from api.bodies import Body
 from api.call import Answer, Call
 from api.cursors import Cursors
+from api.filters import Filter
 from api.join_desk import JoinDesk
 from api.problem_models import Problem
 from api.resources import Resource
@@ -56,7 +57,7 @@ class Operation:
         for_screens: with ``staff_only``, kitchens and displays may call it too.
         has_location: the answer has a Location header, which names what was made.
         is_paged: the query may have ``limit`` and ``cursor``.
-        takes_table: the query may have ``table``.
+        filters: what else the query may have.
         complete: adds to each answer, a stored one too, what must not be stored.
         is_public: needs no token.
         takes_key: a POST with an Idempotency-Key is done once. Off where the answer is
@@ -76,7 +77,7 @@ class Operation:
     for_screens: bool = False
     has_location: bool = False
     is_paged: bool = False
-    takes_table: bool = False
+    filters: tuple[Filter, ...] = ()
     complete: Callable[[Services, Call[Any], Answer], Answer] | None = None
     is_public: bool = False
     takes_key: bool = True
@@ -105,7 +106,7 @@ class Operation:
     def parameters(self) -> tuple[str, ...]:
         """What its query may have."""
         of_page = ("limit", "cursor") if self.is_paged else ()
-        return ("table", *of_page) if self.takes_table else of_page
+        return (*(each.name for each in self.filters), *of_page)
 
     @property
     def is_retried_safely(self) -> bool:

@@ -17,7 +17,7 @@ from api.operation import Operation
 from api.operations import OPERATIONS
 from api.problem_models import FieldsProblem, Problem, UnknownParameterProblem
 from api.retries import HEADER, KEY_PATTERN, REPLAYED_HEADER
-from waiter_service.inputs import MAX_ID_CHARS, MAX_TABLE_NUMBER
+from waiter_service.inputs import MAX_ID_CHARS
 from waiter_service.reading.pages import MAX_CURSOR_CHARS, MAX_LIMIT
 
 #: Each operation's ``tag``, with its description.
@@ -41,12 +41,6 @@ RETRY_AFTER = {
     }
 }
 
-_TABLE_PARAMETER: dict[str, Any] = {
-    "name": "table",
-    "in": "query",
-    "description": "Only sessions of the table with this number.",
-    "schema": {"type": "integer", "minimum": 1, "maximum": MAX_TABLE_NUMBER},
-}
 _PAGE_PARAMETERS = (
     {
         "name": "limit",
@@ -121,8 +115,15 @@ def _parameters(operation: Operation) -> list[dict[str, Any]]:
                 "schema": {"type": "string", "pattern": KEY_PATTERN},
             }
         )
-    if operation.takes_table:
-        parameters.append(_TABLE_PARAMETER)
+    parameters += (
+        {
+            "name": each.name,
+            "in": "query",
+            "description": each.description,
+            "schema": dict(each.schema),
+        }
+        for each in operation.filters
+    )
     if operation.is_paged:
         parameters += _PAGE_PARAMETERS
     return parameters

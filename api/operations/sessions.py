@@ -9,7 +9,8 @@ from pydantic import Field
 from api.bodies import Body
 from api.call import Answer, Call
 from api.fields import Id, TableNumber, Words
-from api.lists import SessionList
+from api.filters import OPEN, TABLE, VENUE, WAITER
+from api.lists import AuditList, SessionList
 from api.operation import Operation, Services
 from api.problem_models import (
     OrdersUnfinishedProblem,
@@ -115,14 +116,29 @@ def open_session(services: Services, call: Call[OpenSession]) -> Answer:
     {200: SessionList},
     staff_only=True,
     is_paged=True,
-    takes_table=True,
+    filters=(OPEN, TABLE, WAITER, VENUE),
 )
 def list_sessions(services: Services, call: Call[None]) -> Answer:
-    """List the open sessions by table: a waiter's own, or all for a manager."""
+    """List sessions: waiters theirs, managers all of their venue.
+
+    The open ones by venue and table, unless `open` says otherwise.
+    """
     page = services.queries.sessions(
-        table_number=call.table, actor=call.actor, limit=call.limit, cursor=call.cursor
+        actor=call.actor, limit=call.limit, cursor=call.cursor, **call.filters
     )
     return Answer.of(200, SessionList.of(page))
+
+
+@Operation("GET", "/sessions/{sessionId}/audit", {200: AuditList}, staff_only=True, is_paged=True)
+def read_audit(services: Services, call: Call[None], session_id: str) -> Answer:
+    """Read what happened in a session and to its requests and orders, oldest first.
+
+    Who did it, when, from what to what, and why.
+    """
+    page = services.queries.session_audit(
+        session_id, actor=call.actor, limit=call.limit, cursor=call.cursor
+    )
+    return Answer.of(200, AuditList.of(page))
 
 
 @Operation("GET", "/sessions/{sessionId}", {200: TableSnapshot}, is_paged=True)

@@ -17,6 +17,8 @@ from api.fields import (
     Quantity,
     Words,
 )
+from api.filters import OLDER_THAN, ORDER_STATUS, REQUEST_STATUS, SESSION, VENUE
+from api.lists import OrderList, RequestList
 from api.operation import Operation, Services
 from api.problem_models import (
     SessionClosedProblem,
@@ -166,3 +168,55 @@ def change_order_status(services: Services, call: Call[ChangeOrderStatus], order
         reason=call.body.reason,
     )
     return Answer.of(200, Order.of(result.order, call.actor))
+
+
+@Operation(
+    "GET",
+    "/requests",
+    {200: RequestList},
+    staff_only=True,
+    is_paged=True,
+    filters=(REQUEST_STATUS, VENUE, SESSION, OLDER_THAN),
+)
+def list_requests(services: Services, call: Call[None]) -> Answer:
+    """List requests: those in progress, oldest first, and then the rest, newest first.
+
+    Waiters get those of their sessions, managers those of their venue.
+    """
+    page = services.queries.requests(
+        actor=call.actor, limit=call.limit, cursor=call.cursor, **call.filters
+    )
+    return Answer.of(200, RequestList.of(page, call.actor))
+
+
+@Operation(
+    "GET",
+    "/orders",
+    {200: OrderList},
+    staff_only=True,
+    is_paged=True,
+    filters=(ORDER_STATUS, VENUE, SESSION, OLDER_THAN),
+)
+def list_orders(services: Services, call: Call[None]) -> Answer:
+    """List orders: those in progress, oldest first, and then the rest, newest first.
+
+    Waiters get those of their sessions, managers those of their venue.
+    """
+    page = services.queries.orders(
+        actor=call.actor, limit=call.limit, cursor=call.cursor, **call.filters
+    )
+    return Answer.of(200, OrderList.of(page, call.actor))
+
+
+@Operation("GET", "/requests/{requestId}", {200: Request})
+def read_request(services: Services, call: Call[None], request_id: str) -> Answer:
+    """Read a request."""
+    view = services.queries.request(request_id, actor=call.actor)
+    return Answer.of(200, Request.of(view, call.actor))
+
+
+@Operation("GET", "/orders/{orderId}", {200: Order})
+def read_order(services: Services, call: Call[None], order_id: str) -> Answer:
+    """Read an order."""
+    view = services.queries.order(order_id, actor=call.actor)
+    return Answer.of(200, Order.of(view, call.actor))

@@ -9,6 +9,7 @@ from pydantic import Field
 from api.bodies import Body
 from api.call import Answer, Call
 from api.fields import Id, WaiterName, Words
+from api.filters import ON_SHIFT, VENUE
 from api.lists import WaiterList
 from api.operation import Operation, Services
 from api.problem_models import TransferRefusedProblem, WaiterOffShiftProblem
@@ -25,6 +26,9 @@ class AddWaiter(Body):
 
     id: Id
     name: WaiterName
+    venue_id: Id | None = Field(
+        default=None, description="Where they work. Default: the caller's venue, or `main`."
+    )
 
 
 class TransferSessions(Body):
@@ -44,11 +48,26 @@ class TransferSessions(Body):
     )
 
 
-@Operation("GET", "/waiters", {200: WaiterList}, staff_only=True, is_paged=True)
+@Operation(
+    "GET",
+    "/waiters",
+    {200: WaiterList},
+    staff_only=True,
+    is_paged=True,
+    filters=(VENUE, ON_SHIFT),
+)
 def list_waiters(services: Services, call: Call[None]) -> Answer:
-    """List the waiters, by id."""
-    page = services.queries.waiters(actor=call.actor, limit=call.limit, cursor=call.cursor)
+    """List the waiters, by id: those of the caller's venue, or of all venues."""
+    page = services.queries.waiters(
+        actor=call.actor, limit=call.limit, cursor=call.cursor, **call.filters
+    )
     return Answer.of(200, WaiterList.of(page))
+
+
+@Operation("GET", "/waiters/{waiterId}", {200: Waiter}, staff_only=True)
+def read_waiter(services: Services, call: Call[None], waiter_id: str) -> Answer:
+    """Read a waiter, such as whether they are on shift."""
+    return Answer.of(200, Waiter.of(services.queries.waiter(waiter_id, actor=call.actor)))
 
 
 @Operation("POST", "/waiters", {200: Waiter, 201: Waiter}, body=AddWaiter, staff_only=True)
@@ -56,7 +75,9 @@ def add_waiter(services: Services, call: Call[AddWaiter]) -> Answer:
     """Add a waiter, or correct a waiter's name. For managers."""
     if call.actor.kind is not ActorKind.MANAGER:
         raise NotAllowed("This is for managers.")
-    added = services.waiter_service.add_waiter(call.body.id, call.body.name, actor=call.actor)
+    added = services.waiter_service.add_waiter(
+        call.body.id, call.body.name, venue_id=call.body.venue_id, actor=call.actor
+    )
     return Answer.of(201 if added.created else 200, Waiter.of(added.waiter))
 
 

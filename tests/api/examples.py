@@ -34,6 +34,7 @@ BODIES = {
     "change_request_status": {"status": "Cancelled"},
     "change_order_status": {"status": "Cancelled"},
     "add_waiter": {"id": "zoe", "name": "Zoe"},
+    "add_venue": {"id": "hill", "name": "On the Hill"},
     "move_session": {"tableNumber": 30},
     "offer_sessions": {"toWaiterId": "ben"},
     "transfer_sessions": {"toWaiterId": "ben"},

@@ -122,6 +122,8 @@ def test_guests_get_the_same_refusal_for_staff_operations_whether_the_id_exists_
     "operation", [each for each in OPERATIONS if "{" in each.path], ids=lambda each: each.name
 )
 def test_foreign_things_look_like_unknown_ones(request, role, operation, table_nine):
+    if (role, operation.name) == ("anna", "read_waiter"):
+        return  # Waiters may see their colleagues.
     caller = request.getfixturevalue(role)
     foreign, unknown = call(caller, operation, FOREIGN), call(caller, operation, UNKNOWN)
 
