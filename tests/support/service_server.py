@@ -238,6 +238,10 @@ class ServiceServer:
             f"/sse/{kind}/{venue_id}", lambda: self.token("manager", "mia", venue=venue_id), kwargs
         )
 
+    def listen_at(self, path: str, token: str) -> SseClient:
+        """Open the stream at ``path`` with ``token``."""
+        return self._listen(path, lambda: token, {})
+
     def _listen(self, path: str, mint: Callable[[], str], kwargs: dict[str, Any]) -> SseClient:
         kwargs.setdefault("token", mint())
         client = SseClient(self.url + path, **kwargs)
