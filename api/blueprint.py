@@ -21,6 +21,7 @@ from api.retries import Retries
 from notifications.access.auth import bearer_token
 from notifications.entrance.entrance import StreamEntrance
 from waiter_service.actors import ANONYMOUS, Actor
+from waiter_service.errors import ValidationError
 from waiter_service.reading.pages import MAX_LIMIT
 from waiter_service.store.idempotency import IdempotencyStore
 
@@ -85,6 +86,9 @@ def _refuse_unknown(parameters: Sequence[str]) -> None:
     unknown = [name[:MAX_SHOWN_NAME_CHARS] for name in request.args if name not in parameters]
     if unknown:
         raise UnknownParameters(unknown[:MAX_ERRORS], parameters)
+    for name in parameters:
+        if len(request.args.getlist(name)) > 1:
+            raise ValidationError(name, "must be given once")
     if "If-Match" in request.headers:
         raise IfMatchRefused
 

@@ -96,6 +96,11 @@ class FloorQueries(ListQueries):
         with self._database.reading() as orm:
             session_for(orm, session_id, actor)
 
+    def is_open(self, session_id: str, *, actor: Actor) -> bool:
+        """Return whether a session is open; raises as ``require_session`` does."""
+        with self._database.reading() as orm:
+            return session_for(orm, session_id, actor).closed_at is None
+
     def venue(self, venue_id: str, *, actor: Actor = SYSTEM) -> VenueView:
         """Return one venue.
 

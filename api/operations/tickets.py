@@ -212,11 +212,13 @@ def list_orders(services: Services, call: Call[None]) -> Answer:
 def read_request(services: Services, call: Call[None], request_id: str) -> Answer:
     """Read a request."""
     view = services.queries.request(request_id, actor=call.actor)
-    return Answer.of(200, Request.of(view, call.actor))
+    is_open = services.queries.is_open(view.session_id, actor=call.actor)
+    return Answer.of(200, Request.of(view, call.actor, is_open=is_open))
 
 
 @Operation("GET", "/orders/{orderId}", {200: Order})
 def read_order(services: Services, call: Call[None], order_id: str) -> Answer:
     """Read an order."""
     view = services.queries.order(order_id, actor=call.actor)
-    return Answer.of(200, Order.of(view, call.actor))
+    is_open = services.queries.is_open(view.session_id, actor=call.actor)
+    return Answer.of(200, Order.of(view, call.actor, is_open=is_open))

@@ -108,3 +108,16 @@ def test_a_bad_or_unknown_filter_is_refused_by_name(manager, path, status, named
     refused = manager.get(path)
     assert refused.status_code == status
     assert named in refused.text
+
+
+def test_a_filter_that_is_given_twice_is_refused(manager):
+    refused = manager.get("/api/orders?status=New&status=Paid")
+    assert refused.status_code == 422
+    assert [each["field"] for each in refused.json["errors"]] == ["status"]
+
+
+def test_a_guest_may_set_nothing_once_the_session_is_closed(guest, service):
+    assert guest.get("/api/requests/req-1").json["allowed"] == ["Cancelled"]
+    service.update_order_status("ord-1", "Cancelled")
+    service.close_session("table-7")
+    assert guest.get("/api/requests/req-1").json["allowed"] == []
