@@ -1,16 +1,20 @@
-"""Nobody of one venue reaches anything of another: on every route."""
+"""Nobody of one venue reaches anything of another: by route, stream, cursor, key or revocation."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import gevent
 import pytest
+from flask import Flask
 from sqlalchemy import select, text
 
 from api.operations import OPERATIONS
+from notifications.channels import KINDS
 from tests.api.calling import Caller
 from tests.api.examples import BODIES, UNKNOWN, path_to
+from tests.support.waiting import wait_until
 from waiter_service import WaiterService
 from waiter_service.store.models import AuditRow, OfferRow, WaiterRow
 
@@ -30,7 +34,9 @@ CALLERS = {
     "manager": ("manager", "boss"),
     "waiter": ("waiter", "anna"),
     "kitchen": ("kitchen", "main"),
+    "display": ("display", "main"),
     "guest": ("customer", "table-7"),
+    "service": ("service", "till"),
 }
 
 NAMING_SOMETHING = [each for each in OPERATIONS if "{" in each.path and "{code}" not in each.path]
@@ -79,3 +85,76 @@ def test_thing_of_another_venue_looks_like_one_that_does_not_exist(
     assert foreign == unknown
     assert foreign[0] in (403, 404), foreign
     assert state(service) == before
+
+
+def test_everything_that_is_named_exists(caller: Callable[..., Caller]) -> None:
+    """Otherwise the test above would show nothing."""
+    boss = caller("manager", "boss", venue="north")
+    for operation in NAMING_SOMETHING:
+        if operation.method == "GET" and "join" not in operation.name:
+            status, body = call(boss, operation, NORTH)
+            assert status == 200, (operation.name, body)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("who", CALLERS)
+def test_stream_of_another_venue_is_forbidden(
+    caller: Callable[..., Caller], kind: str, who: str
+) -> None:
+    of_kind = {"session": "north-7", "waiter": "carla", "floor": "north", "kitchen": "north"}
+    path = f"/sse/{kind}/{of_kind[kind]}"
+    bearer = caller(*CALLERS[who])
+    assert bearer.get(path, headers={"Last-Event-ID": "abc-1"}).status_code == 403
+    assert bearer.post("/sse/token", {"stream": path}).status_code == 403
+
+
+@pytest.fixture
+def bosses(caller: Callable[..., Caller]) -> dict[str, Caller]:
+    """Managers with one id in two venues, who are two people."""
+    return {"main": caller("manager", "boss"), "north": caller("manager", "boss", venue="north")}
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [each for each in OPERATIONS if each.is_paged and "{" not in each.path],
+    ids=lambda each: each.name,
+)
+def test_cursor_of_one_venue_shows_another_only_its_own(
+    bosses: dict[str, Caller], service: WaiterService, operation: Any
+) -> None:
+    service.create_request("table-5", "water")
+    service.place_order("table-5", [{"name": "Tea", "quantity": 1}])
+    service.offer_sessions(from_waiter_id="anna", to_waiter_id="ben", session_ids=["table-5"])
+    service.offer_sessions(from_waiter_id="ben", to_waiter_id="anna")
+    path = path_to(operation, {})
+    page: Any = bosses["main"].get(f"{path}?limit=1").json
+    query = {"cursor": page["next"]} if page["next"] else {}
+    shown = bosses["north"].get(path, query_string=query)
+    assert shown.status_code == 200
+    for of_main in ("anna", "ben", "table-5", "table-7", "table-9", "main"):
+        assert f'"{of_main}"' not in shown.text
+
+
+def test_idempotency_key_counts_for_each_venue_by_itself(bosses: dict[str, Caller]) -> None:
+    for venue, waiter_id in (("main", "anna"), ("north", "carla")):
+        answer: Any = bosses[venue].post(
+            "/api/sessions",
+            {"tableNumber": 33, "waiterId": waiter_id},
+            headers={"Idempotency-Key": "the-same"},
+        )
+        assert answer.status_code == 201, answer.text
+        opened = answer.json["session"]
+        assert (opened["venueId"], opened["waiterId"]) == (venue, waiter_id)
+
+
+def test_access_withdrawn_in_one_venue_stays_in_another(
+    app: Flask, bosses: dict[str, Caller]
+) -> None:
+    app.extensions["revocations"].revoke_manager("boss")
+
+    def status(venue: str) -> int:
+        gevent.sleep(0.02)  # in which the process looks for what was revoked
+        return bosses[venue].get(f"/api/venues/{venue}/floor").status_code
+
+    wait_until(lambda: status("main") == 401)
+    assert status("north") == 200

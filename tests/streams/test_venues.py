@@ -67,6 +67,26 @@ def test_token_that_names_no_venue_opens_nothing_of_north(
     assert refused.value.status == 403
 
 
+def test_replay_from_another_venues_place_shows_nothing_of_that_venue(
+    two_venues: ServiceServer,
+) -> None:
+    server = two_venues
+    north = of_north(server, "/sse/floor/north", "display", "north")
+    for _ in range(3):
+        server.service.place_order("north-7", [{"name": "Tea", "quantity": 1}])
+    for _ in range(3):
+        place = north.next("order_update").id or ""
+    north.close()
+
+    main_floor = server.listen_venue("floor", last_event_id=place)
+    server.service.update_order_status("ord-1", "Acknowledged")
+    assert main_floor.next("order_update").data["orderId"] == "ord-1"
+    resyncs = main_floor.of_type("cache_refresh")
+    assert [each.data["affectedData"] for each in resyncs] == [["all"]]
+    assert "north" not in "".join(each.text for each in main_floor.events)
+    main_floor.close()
+
+
 def test_guest_who_came_before_the_server_knew_the_venue_comes_back_to_the_right_one(
     start_server,
 ) -> None:
