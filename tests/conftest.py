@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -141,3 +142,14 @@ def seeded_postgres_url(postgres_url: str) -> str:
     """A new database with the tables and the demo restaurant in it."""
     open_restaurant(postgres_url)
     return postgres_url
+
+
+@pytest.fixture
+def tell(capsys: pytest.CaptureFixture[str]) -> Callable[[str], None]:
+    """Print a line, such as a measurement, even if the test passes."""
+
+    def tell_now(line: str) -> None:
+        with capsys.disabled():
+            sys.stdout.write(f"\n    {line}\n")
+
+    return tell_now

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -22,17 +21,12 @@ TABLES = 180
 #: so only `make test-long` runs them that way.
 QUICK_FILES = {"test_access", "test_limits", "test_live_updates", "test_resume", "test_two_ways"}
 
-#: Files that measure a promised figure of the service as it is shipped.
-SHIPPED_ONLY = {"test_dark_screens"}
-
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run each test with the door (SSE_FAST_CONNECT) and without it."""
     file = metafunc.module.__name__.rpartition(".")[2]
-    ways = [pytest.param("1", id="door")]
-    if file not in SHIPPED_ONLY:
-        marks = () if file in QUICK_FILES else pytest.mark.long
-        ways.append(pytest.param("0", id="blueprint", marks=marks))
+    marks = () if file in QUICK_FILES else pytest.mark.long
+    ways = [pytest.param("1", id="door"), pytest.param("0", id="blueprint", marks=marks)]
     metafunc.parametrize("fast_connect", ways, indirect=True, scope="session")
 
 
@@ -146,14 +140,3 @@ def start_own(start_server: Callable[..., ServiceServer]) -> Iterator[Callable[.
 def server(start_own: Callable[..., ServiceServer]) -> ServiceServer:
     """A server with the demo restaurant for one test, which may break it."""
     return start_own()
-
-
-@pytest.fixture
-def tell(capsys: pytest.CaptureFixture[str]) -> Callable[[str], None]:
-    """Print a line, such as a measurement, even if the test passes."""
-
-    def tell_now(line: str) -> None:
-        with capsys.disabled():
-            sys.stdout.write(f"\n    {line}\n")
-
-    return tell_now

@@ -74,11 +74,10 @@ def test_replay_from_another_venues_place_shows_nothing_of_that_venue(
     north = of_north(server, "/sse/floor/north", "display", "north")
     for _ in range(3):
         server.service.place_order("north-7", [{"name": "Tea", "quantity": 1}])
-    for _ in range(3):
-        place = north.next("order_update").id or ""
+    places = [north.next("order_update").id for _ in range(3)]
     north.close()
 
-    main_floor = server.listen_venue("floor", last_event_id=place)
+    main_floor = server.listen_venue("floor", last_event_id=places[-1])
     server.service.update_order_status("ord-1", "Acknowledged")
     assert main_floor.next("order_update").data["orderId"] == "ord-1"
     resyncs = main_floor.of_type("cache_refresh")
