@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 from notifications.background import Background
 from notifications.repeated_failure import RepeatedFailure
+from waiter_service.errors import DatabaseError
 
 log = logging.getLogger("housekeeping")
 
@@ -51,6 +52,11 @@ class Housekeeping:
         for task in self._hourly:
             try:
                 task()
+            except DatabaseError as error:
+                log.warning(
+                    "housekeeping task failed; the next round tries again",
+                    extra={"fields": {"error": str(error)}},
+                )
             except Exception:
                 log.exception("housekeeping task failed; the next round tries again")
 
@@ -60,4 +66,5 @@ def _failure() -> RepeatedFailure:
         log,
         begins="deadlines could not be looked for; they are tried again every second",
         ends="deadlines can be looked for again",
+        outages=(DatabaseError,),
     )

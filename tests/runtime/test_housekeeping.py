@@ -9,6 +9,7 @@ import pytest
 
 from runtime import housekeeping
 from runtime.housekeeping import Housekeeping
+from waiter_service import DatabaseUnavailable
 
 
 @pytest.fixture(autouse=True)
@@ -76,6 +77,24 @@ def test_deadlines_are_checked_every_second_and_a_failure_is_logged_once(monkeyp
     begins, ends = (record.message for record in caplog.records)
     assert begins.startswith("deadlines could not be looked for")
     assert ends == "deadlines can be looked for again"
+
+
+def test_a_database_that_is_away_is_a_warning_without_a_traceback(keep, caplog):
+    ran = []
+
+    def away():
+        ran.append(1)
+        raise DatabaseUnavailable("connection refused")
+
+    keep(away)
+    kept = Housekeeping([], every_second=[away])
+    kept.start()
+    eventually(lambda: len(ran) >= 2)
+    kept.stop()
+
+    assert caplog.records
+    assert all(record.levelno == logging.WARNING for record in caplog.records)
+    assert all(record.exc_info is None for record in caplog.records)
 
 
 def test_no_task_runs_after_the_stop(keep):
