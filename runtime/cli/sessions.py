@@ -148,9 +148,8 @@ def list_sessions(
 
 
 def _cells(each: SessionView) -> Sequence[object]:
-    closed_at = f"{each.closed_at:%Y-%m-%d %H:%M:%S}" if each.closed_at else None
-    opened_at = f"{each.opened_at:%Y-%m-%d %H:%M:%S}"
-    return each.table_number, each.id, each.waiter_id, each.venue_id, opened_at, closed_at
+    opened, closed = each.opened_at, each.closed_at
+    return each.table_number, each.id, each.waiter_id, each.venue_id, opened, closed
 
 
 @session.command("show")

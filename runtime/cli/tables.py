@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 import click
 
@@ -13,7 +14,7 @@ _UNLIMITED = 10_000
 
 
 def echo_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print ``rows`` under ``columns``. An empty cell shows a dash."""
+    """Print ``rows`` under ``columns``. An empty cell shows a dash, a moment its UTC."""
     # Imported here: a process that serves loads the commands too, and prints no table.
     from rich.console import Console
     from rich.table import Table
@@ -31,4 +32,6 @@ def echo_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None
 
 
 def _shown(cell: object) -> str:
+    if isinstance(cell, datetime):
+        return f"{cell:%Y-%m-%d %H:%M:%S}"
     return "-" if cell is None or cell == "" else str(cell)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import click
 
@@ -20,25 +22,40 @@ from runtime.cli.group import (
     waiter_service,
 )
 from runtime.cli.tables import echo_table
-from waiter_service import (
-    SYSTEM,
-    OrderItem,
-    OrderPage,
-    OrderView,
-    RequestPage,
-    RequestView,
-)
+from waiter_service import SYSTEM, OrderItem, OrderView
 
 NOTE = click.option("--note", metavar="TEXT", help="For the staff.")
-STATUS = click.option("--status", metavar="STATUS", help="Only with this status.")
-VENUE = click.option("--venue", "venue_id", metavar="ID", help="Only of this venue.")
-SESSION = click.option("--session", "session_id", metavar="ID", help="Only of this session.")
-OLDER_THAN = click.option(
-    "--older-than", "older_than_seconds", type=int, metavar="SECONDS", help="Only older ones."
+
+#: The options of both lists; all but the last three narrow the list.
+_LIST_OPTIONS = (
+    click.option("--status", metavar="STATUS", help="Only with this status."),
+    click.option("--venue", "venue_id", metavar="ID", help="Only of this venue."),
+    click.option("--session", "session_id", metavar="ID", help="Only of this session."),
+    click.option(
+        "--older-than",
+        "older_than_seconds",
+        type=int,
+        metavar="SECONDS",
+        help="Only older ones.",
+    ),
+    LIMIT,
+    CURSOR,
+    JSON,
 )
 
 #: ``2xPizza``: how many, and of what.
 _COUNTED = re.compile(r"(\d+)x(.+)", re.DOTALL)
+
+
+def _list_options(command: Callable[..., None]) -> Callable[..., None]:
+    for option in reversed(_LIST_OPTIONS):
+        command = option(command)
+    return command
+
+
+def items_of(each: OrderView) -> str:
+    """Return ``2 x Pizza, 1 x Water``."""
+    return ", ".join(f"{item.quantity} x {item.name}" for item in each.items)
 
 
 @click.group("request", cls=CommandGroup)
@@ -67,46 +84,22 @@ def create_request(session_id: str, kind: str, note: str | None, as_json: bool) 
 
 
 @request.command("list")
-@STATUS
-@VENUE
-@SESSION
-@OLDER_THAN
-@LIMIT
-@CURSOR
-@JSON
-def list_requests(
-    status: str | None,
-    venue_id: str | None,
-    session_id: str | None,
-    older_than_seconds: int | None,
-    limit: int | None,
-    cursor: str | None,
-    as_json: bool,
-) -> None:
+@_list_options
+def list_requests(limit: int | None, cursor: str | None, as_json: bool, **filters: Any) -> None:
     """List requests: those in progress, oldest first, and then the rest, newest first."""
-
-    def read(at: str | None, most: int | None = None) -> RequestPage:
-        return floor_queries().requests(
-            status=status,
-            venue_id=venue_id,
-            session_id=session_id,
-            older_than_seconds=older_than_seconds,
-            limit=most,
-            cursor=at,
-        )
-
+    read = partial(floor_queries().requests, **filters)
     if as_json:
-        echo_json(RequestList.of(read(cursor, limit), SYSTEM))
+        echo_json(RequestList.of(read(limit=limit, cursor=cursor), SYSTEM))
         return
+    found = all_pages(lambda at: read(cursor=at))
     echo_table(
         ("ID", "SESSION", "KIND", "STATUS", "MADE AT"),
-        (_request_cells(each) for page in all_pages(read) for each in page.requests),
+        (
+            (each.id, each.session_id, each.kind, each.status, each.created_at)
+            for page in found
+            for each in page.requests
+        ),
     )
-
-
-def _request_cells(each: RequestView) -> Sequence[object]:
-    made_at = f"{each.created_at:%Y-%m-%d %H:%M:%S}"
-    return each.id, each.session_id, each.kind, each.status, made_at
 
 
 @click.group("order", cls=CommandGroup)
@@ -141,53 +134,19 @@ def _item_of(text: str) -> OrderItem:
 
 
 @order.command("list")
-@STATUS
-@VENUE
-@SESSION
-@OLDER_THAN
-@LIMIT
-@CURSOR
-@JSON
-def list_orders(
-    status: str | None,
-    venue_id: str | None,
-    session_id: str | None,
-    older_than_seconds: int | None,
-    limit: int | None,
-    cursor: str | None,
-    as_json: bool,
-) -> None:
+@_list_options
+def list_orders(limit: int | None, cursor: str | None, as_json: bool, **filters: Any) -> None:
     """List orders: those in progress, oldest first, and then the rest, newest first."""
-
-    def read(at: str | None, most: int | None = None) -> OrderPage:
-        return floor_queries().orders(
-            status=status,
-            venue_id=venue_id,
-            session_id=session_id,
-            older_than_seconds=older_than_seconds,
-            limit=most,
-            cursor=at,
-        )
-
+    read = partial(floor_queries().orders, **filters)
     if as_json:
-        echo_json(OrderList.of(read(cursor, limit), SYSTEM))
+        echo_json(OrderList.of(read(limit=limit, cursor=cursor), SYSTEM))
         return
+    found = all_pages(lambda at: read(cursor=at))
     echo_table(
         ("ID", "SESSION", "ITEMS", "STATUS", "PLACED AT"),
-        (_order_cells(each) for page in all_pages(read) for each in page.orders),
-    )
-
-
-def items_of(each: OrderView) -> str:
-    """Return ``2 x Pizza, 1 x Water``."""
-    return ", ".join(f"{item.quantity} x {item.name}" for item in each.items)
-
-
-def _order_cells(each: OrderView) -> Sequence[object]:
-    return (
-        each.id,
-        each.session_id,
-        items_of(each),
-        each.status,
-        f"{each.created_at:%Y-%m-%d %H:%M:%S}",
+        (
+            (each.id, each.session_id, items_of(each), each.status, each.created_at)
+            for page in found
+            for each in page.orders
+        ),
     )
