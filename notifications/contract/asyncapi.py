@@ -90,7 +90,7 @@ def document() -> dict[str, Any]:
         "operations": {
             "tellGuests": _operation("session", "Tell the guests at a table"),
             "tellWaiter": _operation("waiter", "Tell a waiter"),
-            "tellFloor": _operation("floor", "Tell whoever watches a venue's floor"),
+            "tellFloor": _operation("floor", "Tell the screens that follow a venue's floor"),
             "tellKitchen": _operation("kitchen", "Tell a venue's kitchen"),
         },
         "components": {

@@ -154,7 +154,7 @@ def may_see(actor: Actor, row: OfferRow) -> bool:
 
 
 def _only_holder(work: UnitOfWork, wanted: Collection[str] | None) -> str | None:
-    """Return who holds the sessions, where nobody is named. Waiters offer only their own."""
+    """Return the waiter who holds the sessions, if none is named. Waiters offer only their own."""
     if work.actor.kind is ActorKind.WAITER:
         return None
     holders: Sequence[str] = ()
